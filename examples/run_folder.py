@@ -1,0 +1,87 @@
+"""The output folder of an example: refused when in use, resumed when asked, timed by step."""
+
+import argparse
+import contextlib
+import csv
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# What a resumed run may change: the result does not depend on the first two, and more epochs
+# than before only go on from there.
+FREE = ("output_dir", "resume", "epochs")
+
+
+def parse(description: str, options: Callable[[argparse.ArgumentParser], None]) -> Any:
+    """Reads the command line: the example's own options and those of every example."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    options(parser)
+    folder = Path("output") / Path(sys.argv[0]).stem
+    parser.add_argument("--output-dir", type=Path, default=folder, help="a new or empty folder")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
+    return parser.parse_args()
+
+
+class RunFolder:
+    """Holds what one run of an example writes.
+
+    Args:
+        args: The command line, from `parse`.
+        redone: Files and folders that a resumed run writes anew.
+    """
+
+    def __init__(self, args: Any, *, redone: list[str]):
+        self.path: Path = args.output_dir
+        self.seconds: dict[str, float] = {}
+        settings = {name: value for name, value in vars(args).items() if name not in FREE}
+        begun = self.path / "settings.json"
+        if args.resume and begun.exists():
+            if (before := json.loads(begun.read_text())) != settings:
+                sys.exit(f"error: {self.path} was begun with {before}, not with {settings}")
+            for name in redone:
+                shutil.rmtree(self.path / name, ignore_errors=True)
+                (self.path / name).unlink(missing_ok=True)
+        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            sys.exit(f"error: {self.path} is not empty. Name another --output-dir, or --resume.")
+        else:
+            self.path.mkdir(parents=True, exist_ok=True)
+            begun.write_text(json.dumps(settings))
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Prints a section for a step of the run, and takes its time."""
+        print(f"== {len(self.seconds) + 1}. {name}", flush=True)
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+        print(f"   {self.seconds[name]:.2f} s\n", flush=True)
+
+    def history(self) -> dict[str, list[float]]:
+        """Reads `history.csv` of Keras's CSVLogger: one value an epoch for each metric."""
+        with (self.path / "history.csv").open() as file:
+            # An epoch that was cut short after it was logged comes a second time.
+            epochs = {row["epoch"]: row for row in csv.DictReader(file)}
+        names = [name for name in next(iter(epochs.values())) if name != "epoch"]
+        return {name: [float(row[name]) for row in epochs.values()] for name in names}
+
+    def write_metrics(self, **metrics: Any) -> None:
+        """Writes `metrics.json`, with the seconds of each step."""
+        text = json.dumps({**metrics, "seconds": self.seconds}, indent=2)
+        (self.path / "metrics.json").write_text(text + "\n")
+        print(f"Everything is in {self.path}")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs an example, and ends it in one line when it is interrupted."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command with --resume goes on from here.", file=sys.stderr)
+        sys.exit(130)

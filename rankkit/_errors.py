@@ -1,0 +1,57 @@
+"""Words every argument error: what was expected, what came, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+def _message(name: str, value: Any, expected: str, fix: str) -> str:
+    text = f"{name} must be {expected}. Got: {name}={value!r}."
+    return f"{text} {fix}" if fix else text
+
+
+def invalid(name: str, value: Any, expected: str, fix: str = "") -> ValueError:
+    """A `ValueError` for an argument of the right kind with an impossible value."""
+    return ValueError(_message(name, value, expected, fix))
+
+
+def wrong_type(name: str, value: Any, expected: str, fix: str = "") -> TypeError:
+    """A `TypeError` for an argument of the wrong kind."""
+    return TypeError(_message(name, value, expected, fix))
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
+    """A `ValueError` for a name that is not among the known ones, with the nearest of them.
+
+    Args:
+        kind: What is named, such as `"column"` or `"feature"`.
+        name: The name that came.
+        known: The names there are.
+    """
+    known = list(map(str, known))
+    return ValueError(f"Unknown {kind} {name!r}. Known: {_names(known)}.{_nearest(name, known)}")
+
+
+def missing(kind: str, name: str, expected: Iterable[str], got: Iterable[str]) -> ValueError:
+    """A `ValueError` for a name that should have come, with the nearest of those that did.
+
+    Args:
+        kind: What is missing, such as `"feature"` or `"label"`.
+        name: The name that did not come.
+        expected: All the names that should come.
+        got: The names that came.
+    """
+    got = list(map(str, got))
+    return ValueError(
+        f"Missing {kind} {name!r}. Expected: {_names(expected)}. Got: {_names(got) or 'nothing'}."
+        + _nearest(name, got)
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,163 @@
+"""Takes raw queries and candidates apart: checked, as columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit._errors import invalid, missing, unknown, wrong_type
+
+Columns = dict[str, list]
+
+
+def query_columns(query: Any) -> tuple[Columns, bool]:
+    """Gives the queries as columns, and whether there is a single one.
+
+    Args:
+        query: Feature name to value, or to a sequence of values of equal length, one a query.
+
+    Raises:
+        TypeError: If it is not a dict.
+        ValueError: If some values are single and others columns, or of different lengths.
+    """
+    if not isinstance(query, Mapping):
+        raise wrong_type("query", query, "a dict of raw features", "Such as {'user_id': '42'}.")
+    if not any(_is_column(value) for value in query.values()):
+        return {name: as_list([value]) for name, value in query.items()}, True
+    for name, value in query.items():
+        if not _is_column(value):
+            fix = "Give each feature one value, or each a column with a value a query."
+            raise wrong_type(f"query[{name!r}]", value, "a column, as other features are", fix)
+    return _equal_columns("query", query), False
+
+
+def candidate_columns(candidates: Any) -> Columns:
+    """Gives the candidates as columns.
+
+    Args:
+        candidates: Column name to values, one a candidate.
+
+    Raises:
+        TypeError: If it is not a dict of columns.
+        ValueError: If there are no columns, or their lengths differ.
+    """
+    if not isinstance(candidates, Mapping):
+        fix = "Such as {'movie_title': titles}."
+        raise wrong_type("candidates", candidates, "a dict of columns", fix)
+    for name, column in candidates.items():
+        if not _is_column(column):
+            raise wrong_type(f"candidates[{name!r}]", column, "a column, one value a candidate")
+    return _equal_columns("candidates", candidates)
+
+
+def _equal_columns(what: str, columns: Mapping[str, Any]) -> Columns:
+    lists = {name: as_list(column) for name, column in columns.items()}
+    lengths = {name: len(column) for name, column in lists.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(
+            f"{what} must be a dict of one or more columns of equal length. Got: {lengths}."
+        )
+    return lists
+
+
+def _is_column(value: Any) -> bool:
+    """Whether a value holds many: it is neither text nor a single number."""
+    if isinstance(value, (str, bytes)):
+        return False
+    return isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
+
+
+def as_list(column: Any) -> list:
+    """Gives a column, or any collection, as a list of `str` and Python numbers."""
+    if tf.is_tensor(column):
+        column = column.numpy()
+    values = column.tolist() if hasattr(column, "tolist") else list(column)
+    return [_as_python(value) for value in values]
+
+
+def _as_python(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def check_names(
+    query: Mapping[str, Any],
+    candidates: Mapping[str, Any],
+    specs: Mapping[str, tf.TensorSpec] | None,
+) -> None:
+    """Holds a query and its candidates against what a scorer takes.
+
+    Raises:
+        ValueError: If a feature is missing or given twice, or the query has one too many.
+    """
+    for name in query:
+        if name in candidates:
+            raise ValueError(f"Feature {name!r} is given twice: in the query and the candidates.")
+        if specs is not None and name not in specs:
+            raise unknown("feature in the query", name, specs)
+    for name in specs or ():
+        if name not in query and name not in candidates:
+            raise missing("feature", name, specs or (), [*query, *candidates])
+
+
+def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
+    """Makes the tensor of a column, as a scorer takes it.
+
+    Raises:
+        TypeError: If strings come where numbers are expected, or the other way round.
+        ValueError: If a string cannot be written as UTF-8, or the values are of several kinds.
+    """
+    if spec is not None:
+        _check_kind(name, values, text=spec.dtype == tf.string)
+    try:
+        return tf.constant(values, None if spec is None else spec.dtype)
+    except (TypeError, ValueError) as error:
+        for value in values:
+            if isinstance(value, str) and not _is_utf8(value):
+                raise invalid(f"feature {name!r}", value, "text that UTF-8 can hold") from None
+        raise invalid(f"feature {name!r}", values[:3], "values of one kind", str(error)) from None
+
+
+def _is_utf8(text: str) -> bool:
+    return text.encode(errors="ignore").decode() == text
+
+
+def _check_kind(name: str, values: list, text: bool) -> None:
+    for value in values:
+        if isinstance(value, str) == text and value is not None:
+            continue
+        if text:
+            raise wrong_type(f"feature {name!r}", value, "str", f"Write {str(value)!r}.")
+        raise wrong_type(f"feature {name!r}", value, "a number", "Convert the value first.")
+
+
+def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> list[int]:
+    """Gives the positions of the candidates that are to be ranked.
+
+    Args:
+        exclude: Values of the one candidate column, or column name to such values, or `None`.
+        candidates: The candidate columns.
+        num_candidates: How many candidates there are.
+
+    Raises:
+        ValueError: If plain values come for several columns, or a column is unknown.
+        TypeError: If it is text, or no collection.
+    """
+    if exclude is None:
+        return list(range(num_candidates))
+    if not isinstance(exclude, Mapping):
+        if len(candidates) != 1:
+            fix = f"There are several candidate columns: {', '.join(map(repr, candidates))}."
+            raise invalid("exclude", exclude, "a dict of column name to values", fix)
+        exclude = {next(iter(candidates)): exclude}
+    dropped: set[int] = set()
+    for name, values in exclude.items():
+        if name not in candidates:
+            raise unknown("candidate column in exclude", name, candidates)
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise wrong_type("exclude", values, "a collection of values", "Put it in a list.")
+        seen = set(as_list(values))
+        dropped.update(i for i, value in enumerate(candidates[name]) if value in seen)
+    return [i for i in range(num_candidates) if i not in dropped]

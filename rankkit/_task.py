@@ -1,0 +1,78 @@
+"""Losses and metrics as `tfrs.tasks.Ranking` needs them to be right on any number of replicas."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit._errors import wrong_type
+
+
+class _FunctionLoss(tf.keras.losses.Loss):
+    """A function of `(y_true, y_pred)` as a loss for each example."""
+
+    def __init__(self, function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]):
+        super().__init__(reduction=tf.keras.losses.Reduction.NONE)
+        self._function = function
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        return self._function(y_true, y_pred)
+
+
+def per_example(loss: Any) -> tf.keras.losses.Loss:
+    """Gives a loss without a reduction of its own.
+
+    Averaging over the global batch is left to the train step: a loss that reduces by itself
+    knows only its replica's part of the batch.
+
+    Args:
+        loss: A Keras loss, the name of one, or a function of `(y_true, y_pred)`.
+
+    Returns:
+        A loss of one value per example; `loss` itself is left as it is.
+
+    Raises:
+        TypeError: If it is none of these.
+    """
+    if not isinstance(loss, str) and not callable(loss):
+        raise wrong_type("loss", loss, "a tf.keras loss, the name of one, or a function")
+    loss = tf.keras.losses.get(loss)
+    if not isinstance(loss, tf.keras.losses.Loss):
+        return _FunctionLoss(loss)
+    loss = copy.copy(loss)
+    loss.reduction = tf.keras.losses.Reduction.NONE
+    return loss
+
+
+def as_metrics(name: str, metrics: Sequence[Any]) -> list[tf.keras.metrics.Metric]:
+    """Gives Keras metrics for metrics, names and functions.
+
+    Args:
+        name: The argument's name, for messages.
+        metrics: Keras metrics, names of them, or functions of `(y_true, y_pred)`.
+
+    Raises:
+        TypeError: If `metrics` is not a list of these.
+    """
+    if not isinstance(metrics, (list, tuple)):
+        raise wrong_type(name, metrics, "a list of tf.keras metrics, names or functions")
+    return [_as_metric(name, metric) for metric in metrics]
+
+
+def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
+    if not isinstance(metric, (str, tf.keras.metrics.Metric)) and not callable(metric):
+        raise wrong_type(name, metric, "a list of tf.keras metrics, names or functions")
+    made = tf.keras.metrics.get(metric)
+    if isinstance(made, tf.keras.metrics.Metric):
+        return made
+    shown = metric if isinstance(metric, str) else getattr(made, "__name__", "metric")
+    return tf.keras.metrics.MeanMetricWrapper(made, name=shown)
+
+
+def over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """Adds a number up over all replicas."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return value
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)

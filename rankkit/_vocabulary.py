@@ -1,0 +1,100 @@
+"""Checks the ids of a vocabulary, so that no lookup, saving or export trips over them later."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rankkit._errors import invalid, wrong_type
+
+
+def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
+    """The ids as a plain list of Python `str` or `int`, in the order given.
+
+    Args:
+        name: What the caller calls the ids; named in the errors.
+        ids: The ids, all strings or all whole numbers.
+
+    Raises:
+        ValueError: If there is no id, an id comes twice, or an id cannot be looked up as it is.
+        TypeError: If an id is neither string nor whole number, or if both are mixed.
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise wrong_type(name, ids, "a list of ids", "Put the ids in a list.")
+    values = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+    if not values:
+        raise invalid(name, values, "a list of at least one id", "Was the column empty?")
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        _check_text(name, values)
+    elif kinds == {int}:
+        _check_range(name, values)
+    else:
+        return check_vocabulary(name, _plain(name, values))
+    _check_unique(name, values)
+    return values
+
+
+def _plain(name: str, values: list[Any]) -> list[Any]:
+    first = None
+    plain: list[Any] = []
+    for value in values:
+        if isinstance(value, str):
+            kind, one = str, str(value)
+        elif isinstance(value, int | np.integer) and not isinstance(value, bool):
+            kind, one = int, int(value)
+        else:
+            raise wrong_type(name, value, "ids that are str or int", _cast(value))
+        first = first or kind
+        if kind is not first:
+            got = [plain[0], one]
+            raise wrong_type(name, got, "all str or all int", "Make them one kind, such as str.")
+        plain.append(one)
+    return plain
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds no value: None, NaN, or pandas's marks for a missing one."""
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _cast(value: Any) -> str:
+    if is_missing(value):
+        return "Drop the rows without an id, or give them an id of their own."
+    if isinstance(value, bytes):
+        return "Decode the ids to str."
+    return "Cast the ids to str or int."
+
+
+def _check_text(name: str, values: list[str]) -> None:
+    # One search in the ids joined is many times faster than a search in each.
+    joined = "\0".join(values)
+    if joined.count("\0") == len(values) - 1 and "\n" not in joined and _is_utf8(joined):
+        return
+    bad = next(v for v in values if "\n" in v or "\0" in v or not _is_utf8(v))
+    expected = "ids of valid UTF-8 without newline and NUL"
+    raise invalid(name, bad, expected, "Replace that character in the ids.")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_range(name: str, values: list[int]) -> None:
+    for value in (min(values), max(values)):
+        if not -(2**63) <= value < 2**63:
+            raise invalid(name, value, "ids of at most 64 bits", "Cast the ids to str.")
+
+
+def _check_unique(name: str, values: list[Any]) -> None:
+    if len(set(values)) == len(values):
+        return
+    seen: set[Any] = set()
+    twice = next(v for v in values if v in seen or seen.add(v))
+    raise invalid(name, twice, "ids without duplicates", "Keep each id once.")

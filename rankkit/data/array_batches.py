@@ -1,0 +1,50 @@
+"""Batches of rows that are in memory."""
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit.data.encoded import encoded
+
+
+def array_batches(
+    columns: dict[str, np.ndarray],
+    batch_size: int,
+    *,
+    drop_remainder: bool,
+    seeds: tf.data.Dataset | None,
+) -> tf.data.Dataset:
+    """Batches columns of arrays, in another order at each pass if there are seeds.
+
+    Args:
+        columns: Arrays of one length.
+        batch_size: Rows a batch.
+        drop_remainder: Whether to leave out a last batch that is not full.
+        seeds: A data set that yields one pair of seeds a pass; None keeps the rows in order.
+    """
+    takes = {name: encoded(name, column) for name, column in columns.items()}
+    num_rows = len(next(iter(columns.values())))
+    num_full, rest = divmod(num_rows, batch_size)
+    in_full = num_full * batch_size
+    any_rest = rest > 0 and not drop_remainder
+
+    def row_numbers(seed: tf.Tensor) -> tf.data.Dataset:
+        order = tf.range(num_rows, dtype=tf.int64)
+        if seeds is not None:
+            order = tf.random.experimental.stateless_shuffle(order, seed)
+        # Slices of one tensor: a `map` over batch numbers here would cost as much as the gathers.
+        full = tf.reshape(order[:in_full], [num_full, batch_size])
+        numbers = tf.data.Dataset.from_tensor_slices(full)
+        last = tf.data.Dataset.from_tensors(order[in_full:])
+        return numbers.concatenate(last) if any_rest else numbers
+
+    passes = tf.data.Dataset.from_tensors([0, 0]) if seeds is None else seeds
+    batched = passes.flat_map(row_numbers).map(
+        lambda rows: {name: take(rows) for name, take in takes.items()},
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    batched = batched.apply(tf.data.experimental.assert_cardinality(num_full + any_rest))
+    options = tf.data.Options()
+    # There are no files to share out: each of several workers takes its part of the rows.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return batched.prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -1,0 +1,86 @@
+"""The check that an export scores as its source does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit._errors import wrong_type
+
+TOLERANCE = 1e-5
+
+
+def sample_columns(network: tf.keras.Model, count: int = 32) -> dict[str, list]:
+    """Makes up rows to try a network with, unknown ids included.
+
+    Args:
+        network: A network of `rankkit.ranking_network`.
+        count: Number of rows, at least 2. Defaults to `32`.
+
+    Returns:
+        Feature name to `count` raw values from its layer's `sample_values`, turned by one row
+        from feature to feature, so that unknown ids meet known ones.
+
+    Raises:
+        TypeError: If a feature's layer has no `sample_values`.
+    """
+    rows = {}
+    for shift, (name, tensor) in enumerate(network.input.items()):
+        layer = _reader(network, tensor)
+        if not hasattr(layer, "sample_values"):
+            fix = "Give the layer that method, or pass sample=, a few real rows."
+            raise wrong_type(f"layer of feature {name!r}", layer, "one with sample_values", fix)
+        values = layer.sample_values(count)
+        rows[name] = values[shift % count :] + values[: shift % count]
+    return rows
+
+
+def _reader(network: tf.keras.Model, tensor: Any) -> Any:
+    """The layer that takes an input of the network."""
+    for layer in network.layers:
+        for node in range(len(layer.inbound_nodes)):
+            if layer.get_input_at(node) is tensor and not isinstance(
+                layer, tf.keras.layers.InputLayer
+            ):
+                return layer
+    return None
+
+
+def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> float:
+    """Gives the largest difference between the scores of two scorers.
+
+    Args:
+        scorer: Any scorer: a model, a loaded SavedModel or TensorFlow Lite file.
+        other: Another.
+        columns: Rows to score, feature name to values.
+
+    Returns:
+        The largest absolute difference, in units of the score.
+    """
+    return float(np.max(np.abs(np.subtract(*_scores(columns, scorer, other))), initial=0.0))
+
+
+def _scores(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]:
+    tensors = {name: tf.convert_to_tensor(values) for name, values in columns.items()}
+    return [np.asarray(scorer(tensors), float).reshape(-1) for scorer in scorers]
+
+
+def check_parity(what: str, scorer: Any, source: Any, columns: Mapping[str, Any]) -> None:
+    """Refuses an export that scores otherwise than its source.
+
+    Args:
+        what: The export, for the message.
+        scorer: The export, loaded.
+        source: The scorer it was made from.
+        columns: Rows to score, feature name to values.
+
+    Raises:
+        ValueError: If two scores differ by more than 1e-5, or by that share of a score above 1.
+    """
+    ours, theirs = _scores(columns, scorer, source)
+    if not np.allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE):
+        raise ValueError(
+            f"{what} must score as its source does, within {TOLERANCE:g}. Got: a difference of "
+            f"{np.max(np.abs(ours - theirs)):g}. Nothing was written."
+        )

@@ -1,0 +1,117 @@
+"""A TensorFlow Lite file that takes raw strings and needs the built-in operations alone."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit.export.files import written_whole
+from rankkit.export.parity import check_parity
+from rankkit.export.saved_model import SavedModelScorer
+from rankkit.network import select_features
+
+_SIGNATURE = "serving_default"
+
+
+def to_tflite(
+    source: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    sample: Mapping[str, Any] | None = None,
+) -> None:
+    """Converts a SavedModel of `rankkit.export.save`, and checks that it scores as before.
+
+    The file has the signature `serving_default` of the SavedModel, strings and any number of rows
+    included, and needs built-in operations alone, so that every TensorFlow Lite runtime runs it.
+
+    Args:
+        source: Folder of the SavedModel.
+        path: File to make, such as `"ranker.tflite"`.
+        sample: A few rows to compare scores on, feature name to values. Defaults to `None`: the
+            rows that the SavedModel itself was checked on.
+
+    Raises:
+        ValueError: If the network needs operations that TensorFlow Lite does not have built in,
+            or the file scores otherwise than the SavedModel.
+        FileNotFoundError: If there is no SavedModel.
+        FileExistsError: If the file exists.
+        OSError: If it cannot be written.
+    """
+    scorer = SavedModelScorer(source)
+    with written_whole(path) as part:
+        part.write_bytes(_convert(str(source)))
+        columns = scorer.loaded.sample() if sample is None else sample
+        check_parity("The TensorFlow Lite file", TFLiteScorer(part), scorer, columns)
+
+
+def _convert(source: str) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(source, signature_keys=[_SIGNATURE])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    try:
+        return converter.convert()
+    except Exception as error:  # The converter's own error class is not public.
+        lines = [line for line in str(error).splitlines() if " ops: " in line] or [str(error)]
+        raise ValueError(
+            "The network must need built-in TensorFlow Lite operations alone. Got: "
+            f"{lines[-1].strip()} Hashed ids are one cause: use num_oov_indices=1."
+        ) from None
+
+
+class TFLiteScorer:
+    """A TensorFlow Lite file of `rankkit.export.to_tflite`, as a scorer.
+
+    Run by LiteRT (`ai_edge_litert`). Like its interpreter, it serves one thread at a time.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no TensorFlow Lite file, a broken one, or one without a
+            `serving_default` of named columns and one `rating`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        from ai_edge_litert.interpreter import Interpreter
+
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"No TensorFlow Lite file at {str(path)!r}.")
+        try:
+            # Kept, since the runner below only points into it.
+            self._interpreter = Interpreter(model_path=str(path))
+            self._run = self._interpreter.get_signature_runner(_SIGNATURE)
+            self._run.get_output_details()["rating"]
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ValueError(
+                f"{str(path)!r} cannot be read as a file of rankkit.export.to_tflite: {error}. "
+                "Write it again."
+            ) from None
+
+    @property
+    def feature_specs(self) -> dict[str, tf.TensorSpec]:
+        """Feature name to the `tf.TensorSpec` of its raw values."""
+        return {
+            name: tf.TensorSpec([None, *details["shape_signature"][1:]], _dtype(details), name)
+            for name, details in self._run.get_input_details().items()
+        }
+
+    def __call__(self, columns: Mapping[str, Any]) -> np.ndarray:
+        """Scores rows.
+
+        Args:
+            columns: Feature name to values, one a row.
+
+        Returns:
+            Scores of shape `(rows, 1)`, `float32`.
+        """
+        specs = self.feature_specs
+        features = select_features(columns, specs)
+        inputs = {name: tf.cast(features[name], spec.dtype) for name, spec in specs.items()}
+        return self._run(**{name: tensor.numpy() for name, tensor in inputs.items()})["rating"]
+
+
+def _dtype(details: Mapping[str, Any]) -> tf.DType:
+    return tf.string if details["dtype"] is np.bytes_ else tf.as_dtype(details["dtype"])

@@ -1,0 +1,52 @@
+"""Where an id stands in a vocabulary."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+
+class IdTable(tf.Module):
+    """Finds the place of each id in a vocabulary, with operations that TensorFlow Lite has too.
+
+    Args:
+        ids: The vocabulary, all `str` or all `int`, without duplicates.
+    """
+
+    def __init__(self, ids: Sequence[str] | Sequence[int]):
+        super().__init__(name="ids")
+        self.dtype = tf.string if isinstance(ids[0], str) else tf.int64
+        with tf.init_scope():
+            if self.dtype == tf.string:
+                places = tf.range(len(ids), dtype=tf.int64)
+                known = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self.dtype), places)
+                self._hashed = tf.lookup.StaticHashTable(known, -1)
+            else:
+                values = np.array(ids, np.int64)
+                order = np.argsort(values)
+                self._sorted = tf.constant(values[order])
+                self._places = tf.constant(order, tf.int64)
+
+    def find(self, ids: tf.Tensor) -> tf.Tensor:
+        """Gives the place of each id, -1 for the unknown ones.
+
+        Args:
+            ids: Any shape, strings or integers as the vocabulary.
+
+        Returns:
+            Places of the same shape, `tf.int64`.
+        """
+        if self.dtype == tf.string:
+            return self._hashed.lookup(ids)
+        return self._search(tf.cast(ids, self.dtype))
+
+    def _search(self, ids: tf.Tensor) -> tf.Tensor:
+        """Binary search, unrolled: TensorFlow Lite hashes strings alone, and has no search."""
+        last = len(self._sorted) - 1
+        found = tf.zeros_like(ids)
+        for power in reversed(range(last.bit_length())):
+            further = found + 2**power
+            below = tf.gather(self._sorted, tf.minimum(further, last)) <= ids
+            found = tf.where(below & (further <= last), further, found)
+        known = tf.gather(self._sorted, found) == ids
+        return tf.where(known, tf.gather(self._places, found), -tf.ones_like(ids))

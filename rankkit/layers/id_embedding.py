@@ -1,0 +1,158 @@
+"""An id, string or integer, as a trained vector."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit._errors import invalid, wrong_type
+from rankkit._vocabulary import check_vocabulary
+from rankkit.layers._id_table import IdTable
+
+
+@tf.keras.utils.register_keras_serializable(package="rankkit")
+class IdEmbedding(tf.keras.layers.Layer):
+    """Looks an id up in a vocabulary and gives the embedding trained for it.
+
+    Ids outside the vocabulary share `num_oov_indices` extra rows, the first ones of the table.
+    With a vocabulary that holds every training id such a row is never trained, and an unknown id
+    is scored by a random vector. `id_dropout_rate` cures that: while training, this share of the
+    ids is looked up as if it were unknown, so that the row learns what an average id is worth.
+
+    Args:
+        vocabulary: The known ids, all `str` or all `int`, without duplicates, as
+            `rankkit.data.vocabulary` gives them.
+        embedding_dim: Width of the vectors, at least 1.
+        num_oov_indices: Rows shared by unknown ids, at least 1. An id always gets the same one,
+            by hash. TensorFlow Lite takes only 1. Defaults to `1`.
+        id_dropout_rate: Share of the ids, in [0, 1), treated as unknown at each training step.
+            Defaults to `0.0`.
+        embeddings_initializer: Initializer of the table, as in `tf.keras.layers.Embedding`.
+            Defaults to `"uniform"`.
+        embeddings_regularizer: Regularizer of the whole table. Defaults to `None`.
+        embeddings_constraint: Constraint on the table. Defaults to `None`.
+        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
+
+    Input shape:
+        Any shape, usually `(batch,)`, of `tf.string` or `tf.int64` as the vocabulary says.
+
+    Output shape:
+        The input's shape and `embedding_dim`, usually `(batch, embedding_dim)`.
+
+    Raises:
+        ValueError: If the vocabulary is empty, has duplicates, mixes types or holds an id that
+            cannot be looked up safely; if a number is out of range.
+        TypeError: If the layer is called with integers where its ids are strings, or the other
+            way round.
+
+    Example:
+        >>> layer = IdEmbedding(["a", "b", "c"], 4)
+        >>> layer(tf.constant(["a", "unknown"])).shape
+        TensorShape([2, 4])
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str] | Sequence[int],
+        embedding_dim: int,
+        *,
+        num_oov_indices: int = 1,
+        id_dropout_rate: float = 0.0,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(embedding_dim, (int, np.integer)) or embedding_dim < 1:
+            raise invalid("embedding_dim", embedding_dim, "an integer of at least 1")
+        if not isinstance(num_oov_indices, (int, np.integer)) or num_oov_indices < 1:
+            raise invalid(
+                "num_oov_indices",
+                num_oov_indices,
+                "an integer of at least 1",
+                "Unknown ids need a row of their own.",
+            )
+        if not 0.0 <= id_dropout_rate < 1.0:
+            raise invalid("id_dropout_rate", id_dropout_rate, "in [0, 1)")
+        self.embedding_dim = int(embedding_dim)
+        self.num_oov_indices = int(num_oov_indices)
+        self.id_dropout_rate = float(id_dropout_rate)
+        # An array, since Keras would wrap and track every string of a list.
+        self._ids = np.array(check_vocabulary("vocabulary", vocabulary), dtype=object)
+        self._table = IdTable(self._ids.tolist())
+        self._embedding = tf.keras.layers.Embedding(
+            len(self._ids) + self.num_oov_indices,
+            self.embedding_dim,
+            embeddings_initializer=embeddings_initializer,
+            embeddings_regularizer=embeddings_regularizer,
+            embeddings_constraint=embeddings_constraint,
+            dtype=self.dtype_policy,
+            name="embedding",
+        )
+        # Dropout of ones is a Keras-seeded coin for each id.
+        self._dropout = tf.keras.layers.Dropout(self.id_dropout_rate, name="id_dropout")
+
+    @property
+    def vocabulary(self) -> list:
+        """The known ids, in the order of their rows."""
+        return self._ids.tolist()
+
+    @property
+    def feature_spec(self) -> tf.TensorSpec:
+        """Shape and dtype of the raw feature: `(batch,)` of strings or integers."""
+        return tf.TensorSpec((None,), self._table.dtype)
+
+    def sample_values(self, count: int) -> list:
+        """Gives `count` raw values to try a network with: known ids and one unknown."""
+        known = [self._ids[i] for i in np.linspace(0, len(self._ids) - 1, count - 1, dtype=int)]
+        return [*known, self._unknown_id()]
+
+    def _unknown_id(self) -> str | int:
+        known = set(self._ids)
+        if isinstance(self._ids[0], int):
+            return next(i for i in range(len(known) + 1) if i not in known)
+        return next(s for i in range(len(known) + 1) if (s := f"unknown-{i}") not in known)
+
+    def lookup(self, ids: tf.Tensor) -> tf.Tensor:
+        """Gives the row of each id in the table, of the input's shape, `tf.int64`."""
+        places = self._table.find(ids)
+        if self.num_oov_indices == 1:
+            return places + 1
+        text = ids if ids.dtype == tf.string else tf.strings.as_string(ids)
+        buckets = tf.strings.to_hash_bucket_fast(text, self.num_oov_indices)
+        return tf.where(places < 0, buckets, places + self.num_oov_indices)
+
+    def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
+        ids = tf.convert_to_tensor(inputs)
+        if (ids.dtype == tf.string) != (self._table.dtype == tf.string):
+            kind = "strings" if self._table.dtype == tf.string else "integers"
+            raise wrong_type("ids", ids, f"{kind}, as the vocabulary of layer {self.name!r}")
+        rows = self.lookup(ids)
+        if self.id_dropout_rate and training:
+            kept = self._dropout(tf.ones_like(rows, self.compute_dtype), training=training)
+            rows = tf.where(kept > 0, rows, rows % self.num_oov_indices)
+        return self._embedding(rows)
+
+    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
+        return tf.TensorShape(input_shape).concatenate(self.embedding_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        embedding = self._embedding
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "embedding_dim": self.embedding_dim,
+            "num_oov_indices": self.num_oov_indices,
+            "id_dropout_rate": self.id_dropout_rate,
+            "embeddings_initializer": tf.keras.initializers.serialize(
+                embedding.embeddings_initializer
+            ),
+            "embeddings_regularizer": tf.keras.regularizers.serialize(
+                embedding.embeddings_regularizer
+            ),
+            "embeddings_constraint": tf.keras.constraints.serialize(
+                embedding.embeddings_constraint
+            ),
+        }

@@ -1,0 +1,200 @@
+"""A network and a task: what is trained."""
+
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from rankkit._batch import check_sizes, take_apart
+from rankkit._errors import invalid
+from rankkit._plain_errors import PlainErrors
+from rankkit._task import as_metrics, over_replicas, per_example
+from rankkit.network import feature_specs, select_features
+
+
+@tf.keras.utils.register_keras_serializable(package="rankkit")
+class RankingModel(PlainErrors):
+    """Trains a ranking network through `tfrs.tasks.Ranking`.
+
+    Works as any `tf.keras.Model` does: `compile`, `fit`, `evaluate`, `predict`, `save`. A batch is
+    one dict of columns with the label among them, or `(features, label[, sample_weight])`;
+    columns that are neither feature, label nor weight are ignored.
+
+    `fit` and `evaluate` report `loss`, the mean over the examples of the epoch;
+    `regularization_loss`; their sum `total_loss`; and the metrics. All of them, and the weights,
+    are the same on one replica and on many.
+
+    Args:
+        network: What scores a row, as `rankkit.ranking_network` gives it.
+        label: Name of the column that holds the label.
+        sample_weight: Name of the column that holds the weight of each example in the loss.
+            Defaults to `None`, every example counts 1.
+        name: Name of the model. Defaults to `"ranking_model"`.
+        **kwargs: Further keyword arguments of `tf.keras.Model`.
+
+    Input shape:
+        A dict of the network's features, each `(batch, ...)`.
+
+    Output shape:
+        `(batch, 1)`.
+
+    Raises:
+        TypeError: If the network is not a Functional model with one dict as its input.
+        ValueError: If the label or the weight is also a feature of the network.
+
+    Example:
+        >>> import rankkit as rk
+        >>> rows = {"user_id": ["7", "42"], "rating": [3.0, 5.0]}
+        >>> network = rk.ranking_network(
+        ...     {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)},
+        ...     head=rk.layers.DenseRatingHead([16]),
+        ... )
+        >>> model = rk.RankingModel(network, label="rating")
+        >>> model.compile(optimizer="adagrad")
+        >>> history = model.fit(rk.data.batches(rows, 2), verbose=0)
+        >>> sorted(history.history)
+        ['loss', 'regularization_loss', 'root_mean_squared_error', 'total_loss']
+    """
+
+    def __init__(
+        self,
+        network: tf.keras.Model,
+        *,
+        label: str,
+        sample_weight: str | None = None,
+        name: str = "ranking_model",
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        specs = feature_specs(network)
+        for role, column in (("label", label), ("sample_weight", sample_weight)):
+            if column in specs:
+                raise invalid(role, column, "a column that is no feature of the network")
+        self.network = network
+        self.label = label
+        self.sample_weight = sample_weight
+        self.built = True  # The network came built.
+
+    @property
+    def feature_specs(self) -> dict[str, tf.TensorSpec]:
+        """Feature name to the `tf.TensorSpec` of its raw values."""
+        return feature_specs(self.network)
+
+    def call(self, inputs: Mapping[str, Any], training: Any = None) -> tf.Tensor:
+        features = select_features(inputs, self.feature_specs)
+        return self.network(features, training=training)  # (batch, 1)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Sets the optimizer and the task, as in `tf.keras.Model.compile`.
+
+        Args:
+            optimizer: A Keras optimizer or its name. Defaults to `"rmsprop"`.
+            loss: A Keras loss, its name, or a function of `(y_true, y_pred)`. It is taken per
+                example and averaged over the global batch, whatever its own reduction says.
+                Defaults to `None`, the mean squared error.
+            metrics: A list of Keras metrics or their names, never weighted. Defaults to `None`,
+                the root mean squared error.
+            weighted_metrics: A list of metrics that the sample weights do weight.
+                Defaults to `None`.
+            **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
+                `steps_per_execution` and `jit_compile`.
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        # In a namespace, so that Keras does not track it: it is kept for saving alone.
+        self._compile_arguments = types.SimpleNamespace(
+            loss=loss, metrics=metrics, weighted_metrics=weighted_metrics, **kwargs
+        )
+        with self.distribute_strategy.scope():
+            self.task = tfrs.tasks.Ranking(
+                loss=per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss),
+                metrics=as_metrics(
+                    "metrics",
+                    [tf.keras.metrics.RootMeanSquaredError()] if metrics is None else metrics,
+                ),
+            )
+            self._weighted = as_metrics("weighted_metrics", weighted_metrics or [])
+            reported = ("loss", "regularization_loss", "total_loss")
+            self._means = [tf.keras.metrics.Mean(name) for name in reported]
+        # Each replica reads the metrics of all of them. Keras would add the readings up.
+        self.distribute_reduction_method = "first"
+
+    def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Scores a batch, updates the metrics, and gives this replica's part of the loss.
+
+        Args:
+            inputs: A batch, as `fit` takes it.
+            training: Whether the network is run in training mode. Defaults to `False`.
+
+        Returns:
+            A scalar: the sum of the weighted losses of this replica's examples over the number
+            of examples of the global batch. Added up over the replicas, it is the mean loss.
+        """
+        features, labels, weights = take_apart(inputs, self.label, self.sample_weight)
+        predictions = self(select_features(features, self.feature_specs), training=training)
+        predictions = tf.cast(predictions, labels.dtype)  # of half precision, where that is set
+        check_sizes(labels, predictions)
+        if weights is None:
+            losses = self.task(labels=labels, predictions=predictions)  # (batch,)
+        else:
+            # Twice, since the task would weight its metrics too; the unused loss is pruned.
+            self.task(labels=labels, predictions=predictions)
+            losses = self.task(labels, predictions, sample_weight=weights, compute_metrics=False)
+        for metric in self._weighted:
+            metric.update_state(labels, predictions, sample_weight=weights)
+        regularization = self._regularization() + tf.zeros_like(losses)
+        reported = (losses, regularization, losses + regularization)
+        for mean, values in zip(self._means, reported, strict=True):
+            mean.update_state(values)
+        return tf.reduce_sum(losses) / over_replicas(tf.cast(tf.size(losses), losses.dtype))
+
+    def _regularization(self) -> tf.Tensor:
+        return tf.add_n(self.losses) if self.losses else tf.constant(0.0)
+
+    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            # Each replica adds its share, so that the sum over replicas counts it once.
+            loss += tf.nn.scale_regularization_loss(self._regularization())
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        self.compute_loss(inputs, training=False)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        features, _, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
+        return self(select_features(features, self.feature_specs), training=False)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "network": tf.keras.saving.serialize_keras_object(self.network),
+            "label": self.label,
+            "sample_weight": self.sample_weight,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RankingModel":
+        network = tf.keras.saving.deserialize_keras_object(config["network"], custom_objects)
+        return cls(**{**config, "network": network})
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not hasattr(self, "_compile_arguments"):
+            return None
+        return tf.keras.saving.serialize_keras_object(
+            {"optimizer": self.optimizer, **vars(self._compile_arguments)}
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**tf.keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)

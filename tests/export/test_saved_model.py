@@ -1,0 +1,195 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+TITLES = ["a", "b", "c"]
+
+
+def network(**features):
+    layers = features or {
+        "user_id": rk.layers.IdEmbedding(["7", "42"], 4),
+        "movie_title": rk.layers.IdEmbedding(TITLES, 4),
+    }
+    return rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "1"
+    net = network()
+    rk.export.save(rk.RankingModel(net, label="rating"), folder)
+    return net, folder
+
+
+def test_loaded_as_in_the_tutorial_it_is_called_with_a_dict(saved):
+    net, folder = saved
+    loaded = tf.saved_model.load(str(folder))
+    row = {"user_id": np.array(["42"]), "movie_title": ["a"]}
+    expected = net({"user_id": tf.constant(["42"]), "movie_title": tf.constant(["a"])})
+    np.testing.assert_allclose(loaded(row).numpy(), expected, atol=1e-6)
+
+
+def test_serving_default_takes_named_columns_and_gives_rating(saved):
+    net, folder = saved
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    columns = {"user_id": tf.constant(["42", "?"]), "movie_title": tf.constant(["c", "?"])}
+    outputs = serve(**columns)
+    assert list(outputs) == ["rating"]
+    np.testing.assert_allclose(outputs["rating"], net(columns), atol=1e-6)
+
+
+def test_rank_signature_gives_the_order_of_rank(saved):
+    net, folder = saved
+    rank = tf.saved_model.load(str(folder)).signatures["rank"]
+    titles = [*TITLES, "new", "b"]
+    outputs = rank(user_id=tf.constant(["42"]), movie_title=tf.constant(titles), k=tf.constant(3))
+    expected = rk.rank(net, {"user_id": "42"}, {"movie_title": titles}, k=3)
+    assert [title.decode() for title in outputs["movie_title"].numpy()] == [t for t, _ in expected]
+    np.testing.assert_allclose(outputs["rating"], [score for _, score in expected], atol=1e-6)
+    assert [titles[i] for i in outputs["index"].numpy()] == [title for title, _ in expected]
+    assert outputs["user_id"].numpy().tolist() == [b"42"] * 3
+
+
+def test_rank_signature_takes_any_number_of_candidates_and_any_k(saved):
+    rank = tf.saved_model.load(str(saved[1])).signatures["rank"]
+    user, k = tf.constant(["42"]), tf.constant(9)
+    assert rank(user_id=user, movie_title=tf.constant(TITLES), k=k)["index"].shape == (3,)
+    none = rank(user_id=user, movie_title=tf.constant([], tf.string), k=k)
+    assert none["rating"].shape == (0,)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="k must be an integer of at least 1"):
+        rank(user_id=user, movie_title=tf.constant(TITLES), k=tf.constant(0))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        rank(user_id=tf.constant(["1", "2"]), movie_title=tf.constant(TITLES), k=k)
+
+
+def test_equal_scores_keep_their_order_in_the_graph(saved, tmp_path):
+    flat = rk.ranking_network(
+        {"item": rk.layers.IdEmbedding(["a", "b"], 1)}, head=lambda vector: 0.0 * vector
+    )
+    rk.export.save(flat, tmp_path / "1")
+    rank = tf.saved_model.load(str(tmp_path / "1")).signatures["rank"]
+    outputs = rank(item=tf.constant(["b", "a", "x", "b"]), k=tf.constant(4))
+    assert outputs["index"].numpy().tolist() == [0, 1, 2, 3]
+
+
+def test_saved_model_cli_shows_and_runs_it(saved):
+    cli = Path(sys.executable).with_name("saved_model_cli")
+    common = [str(cli), "show", "--dir", str(saved[1]), "--all"]
+    shown = subprocess.run(common, capture_output=True, text=True, check=True).stdout
+    assert "signature_def['serving_default']" in shown
+    assert "signature_def['rank']" in shown
+    run = [
+        *(str(cli), "run", "--dir", str(saved[1]), "--tag_set", "serve"),
+        *("--signature_def", "serving_default", "--input_exprs"),
+        "user_id=['42'];movie_title=['a']",
+    ]
+    output = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    score = rk.rank(saved[0], {"user_id": "42"}, {"movie_title": ["a"]})[0][1]
+    printed = float(output.split("[[")[1].split("]]")[0])
+    assert printed == pytest.approx(score, abs=1e-6)
+
+
+def test_a_saved_model_stands_alone(saved, tmp_path):
+    """It is read by TensorFlow without rankkit, after the network that made it is gone."""
+    code = (
+        "import sys, tensorflow as tf\n"
+        f"loaded = tf.saved_model.load({str(saved[1])!r})\n"
+        "loaded({'user_id': tf.constant(['42']), 'movie_title': tf.constant(['a'])})\n"
+        "assert 'rankkit' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=tmp_path)
+
+
+def test_saving_says_nothing(tmp_path, capfd):
+    rk.export.save(network(), tmp_path / "1")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_integer_ids_and_shared_layers_are_exported_too(tmp_path):
+    shared = rk.layers.IdEmbedding([3, -4, 2**40], 4)
+    net = network(seen=shared, now=shared)
+    rk.export.save(net, tmp_path / "2")
+    scorer = rk.export.load(tmp_path / "2")
+    columns = {"seen": np.array([3, -4, 5]), "now": np.array([2**40, 3, 3])}
+    tensors = {name: tf.constant(column, tf.int64) for name, column in columns.items()}
+    np.testing.assert_allclose(scorer(columns), net(tensors), atol=1e-6)
+
+
+def test_an_existing_folder_is_left_alone(saved):
+    before = sorted(path.name for path in saved[1].iterdir())
+    with pytest.raises(FileExistsError, match="path must be new. Got: path='.*/1', which exists"):
+        rk.export.save(saved[0], saved[1])
+    assert sorted(path.name for path in saved[1].iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["export", "v1", "0", "-1"])
+def test_a_folder_without_a_version_number_is_refused(saved, tmp_path, name):
+    with pytest.raises(ValueError, match="path must be a folder named by a version number"):
+        rk.export.save(saved[0], tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(saved, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        rk.export.save(saved[0], tmp_path / "file" / "1")
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path):
+    """A limit on the size of any file stands for the disk."""
+    code = (
+        "import resource, signal, sys\n"
+        "import rankkit as rk\n"
+        "layers = {'id': rk.layers.IdEmbedding([str(i) for i in range(5000)], 64)}\n"
+        "network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n"
+        f"    rk.export.save(network, {str(tmp_path / '1')!r})\n"
+        "except OSError as error:\n"
+        "    assert 'Cannot write the SavedModel' in str(error), error\n"
+        "    sys.exit(3)\n"
+    )
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=environment, timeout=120)
+    assert done.returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_scores_otherwise_is_not_written(tmp_path):
+    @tf.keras.utils.register_keras_serializable(package="rankkit-tests")
+    class Drifting(tf.keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.calls = 0.0
+
+        def call(self, inputs):
+            self.calls += 1.0  # each trace bakes in another number
+            return inputs[:, :1] * 0.0 + self.calls
+
+    net = rk.ranking_network({"id": rk.layers.IdEmbedding(["a"], 2)}, head=Drifting())
+    with pytest.raises(ValueError, match="The SavedModel must score as its source does.*Nothing"):
+        rk.export.save(net, tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_feature_named_as_an_output_is_refused(tmp_path):
+    net = network(rating=rk.layers.IdEmbedding(["a"], 2))
+    with pytest.raises(ValueError, match="feature name must be none of .*Got: .*'rating'"):
+        rk.export.save(net, tmp_path / "1")
+
+
+def test_a_sample_of_ones_own_is_compared(tmp_path):
+    plain = tf.keras.layers.Reshape((1,))
+    plain.feature_spec = tf.TensorSpec((None,), tf.float32)
+    net = network(age=plain)
+    with pytest.raises(TypeError, match="layer of feature 'age' must be one with sample_values"):
+        rk.export.save(net, tmp_path / "1")
+    rk.export.save(net, tmp_path / "1", sample={"age": np.array([1.0, 2.0], np.float32)})
+    assert (tmp_path / "1" / "saved_model.pb").is_file()

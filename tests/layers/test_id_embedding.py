@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+IdEmbedding = rk.layers.IdEmbedding
+
+
+def test_known_ids_have_their_own_rows_after_the_unknown_one():
+    layer = IdEmbedding(["a", "b", "c"], 2)
+    layer(tf.constant(["a"]))
+    table = np.arange(8, dtype=np.float32).reshape(4, 2)
+    layer.set_weights([table])
+    np.testing.assert_array_equal(layer(tf.constant(["c", "nobody", "a", ""])), table[[3, 0, 1, 0]])
+
+
+def test_integers_are_looked_up_whatever_their_width():
+    layer = IdEmbedding([7, -1, 2**40], 2)
+    rows = [layer.lookup(tf.constant([2**40, 8, -1, 7], tf.int64)).numpy().tolist()]
+    assert rows == [[3, 0, 2, 1]]
+    np.testing.assert_array_equal(
+        layer(tf.constant([7], tf.int32)), layer(tf.constant([7], tf.int64))
+    )
+
+
+@pytest.mark.parametrize("reserved", [["[UNK]", "", "x"], [-1, 0, 1]])
+def test_ids_that_keras_reserves_are_ids_like_others(reserved):
+    layer = IdEmbedding(reserved, 2)
+    assert layer.lookup(tf.constant(reserved)).numpy().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("unknown", [["x", "y", "z", "x"], [101, 102, 103, 101]])
+def test_several_unknown_rows_are_shared_by_hash(unknown):
+    known = ["a", "b"] if isinstance(unknown[0], str) else [1, 2]
+    layer = IdEmbedding(known, 2, num_oov_indices=5)
+    rows = layer.lookup(tf.constant(unknown)).numpy()
+    assert rows[0] == rows[3]
+    assert set(rows) <= set(range(5))
+    assert layer.lookup(tf.constant(known)).numpy().tolist() == [5, 6]
+
+
+@pytest.mark.parametrize("num_oov_indices", [1, 3])
+def test_id_dropout_sends_its_share_to_the_unknown_rows_while_training(num_oov_indices):
+    layer = IdEmbedding(["a"], 1, id_dropout_rate=0.25, num_oov_indices=num_oov_indices)
+    layer(tf.constant(["a"]))
+    layer.set_weights([np.array([[0.0]] * num_oov_indices + [[1.0]])])
+    ids = tf.fill([20_000], "a")
+    assert layer(ids, training=False).numpy().mean() == 1.0
+    # Binomial: 0.75 with a standard deviation of sqrt(0.75 * 0.25 / 20,000) = 0.003.
+    assert layer(ids, training=True).numpy().mean() == pytest.approx(0.75, abs=0.015)
+
+
+def test_only_id_dropout_trains_the_unknown_row():
+    def change(rate):
+        layer = IdEmbedding(["a", "b"], 2, id_dropout_rate=rate)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(tf.fill([200], "a"), training=True))
+        (gradient,) = tape.gradient(loss, layer.trainable_variables)
+        return np.abs(tf.convert_to_tensor(gradient)[0]).sum()
+
+    assert change(0.0) == 0.0
+    assert change(0.2) > 0.0
+
+
+def test_gradient_touches_the_rows_of_the_batch_alone():
+    layer = IdEmbedding([str(i) for i in range(1000)], 2)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(tf.constant(["3", "5"])))
+    (gradient,) = tape.gradient(loss, layer.trainable_variables)
+    assert isinstance(gradient, tf.IndexedSlices)
+    assert sorted(gradient.indices.numpy()) == [4, 6]
+
+
+def test_initializer_regularizer_and_constraint_work_as_in_keras():
+    layer = IdEmbedding(
+        ["a"],
+        2,
+        embeddings_initializer=tf.keras.initializers.Constant(2.0),
+        embeddings_regularizer=tf.keras.regularizers.L2(0.5),
+        embeddings_constraint="non_neg",
+    )
+    np.testing.assert_array_equal(layer(tf.constant(["a"])), [[2.0, 2.0]])
+    assert layer.losses[0].numpy() == 0.5 * 4 * 2.0**2  # 0.5 x the squares of 2 rows of 2
+    assert isinstance(layer.trainable_variables[0].constraint, tf.keras.constraints.NonNeg)
+
+
+def test_sample_values_hold_known_ids_and_an_unknown_one():
+    assert IdEmbedding(["a", "b", "unknown-0"], 2).sample_values(4) == [
+        "a",
+        "b",
+        "unknown-0",
+        "unknown-1",
+    ]
+    assert IdEmbedding([0, 1, 5], 2).sample_values(3) == [0, 5, 2]
+
+
+def test_an_awkward_but_lawful_id_survives_every_round_trip(tmp_path):
+    ids = ["tab\there", "", " ", "é", "日本", "'\"\\", "a\rb", "x" * 5000]
+    network = rk.ranking_network({"id": IdEmbedding(ids, 2)}, head=rk.layers.DenseRatingHead([]))
+    expected = network({"id": tf.constant(ids)}).numpy()
+    network.save(tmp_path / "n.keras")
+    again = tf.keras.models.load_model(tmp_path / "n.keras")
+    np.testing.assert_array_equal(again({"id": tf.constant(ids)}), expected)
+    rk.export.save(network, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "n.tflite")
+    lite = rk.export.load(tmp_path / "n.tflite")
+    np.testing.assert_allclose(lite({"id": tf.constant(ids)}), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "words"),
+    [
+        ([], "vocabulary must be a list of at least one id"),
+        (["a", "b", "a"], "vocabulary must be ids without duplicates.*'a'"),
+        (["a", 1], "vocabulary must be all str or all int.*'a', 1"),
+        (["a\nb"], r"vocabulary must be .*newline.*'a\\nb'"),
+        (["a\0b"], r"vocabulary must be .*NUL.*'a\\x00b'"),
+        (["\ud800"], r"vocabulary must be .*UTF-8.*'\\ud800'"),
+        ([1.5], "vocabulary must be ids that are str or int.*1.5"),
+    ],
+)
+def test_bad_vocabularies_are_named(vocabulary, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        IdEmbedding(vocabulary, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"embedding_dim": 0}, "embedding_dim must be an integer of at least 1. Got: .*=0"),
+        ({"embedding_dim": 2.5}, "embedding_dim must be an integer of at least 1. Got: .*=2.5"),
+        ({"embedding_dim": 2, "num_oov_indices": 0}, "num_oov_indices must be .* at least 1"),
+        ({"embedding_dim": 2, "id_dropout_rate": 1.0}, r"id_dropout_rate must be in \[0, 1\)"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        IdEmbedding(["a"], **arguments)
+
+
+def test_ids_of_the_other_kind_are_refused():
+    with pytest.raises(TypeError, match="ids must be strings, as the vocabulary of layer 'mine'"):
+        IdEmbedding(["a"], 2, name="mine")(tf.constant([1]))
+    with pytest.raises(TypeError, match="ids must be integers, as the vocabulary of layer 'mine'"):
+        IdEmbedding([1], 2, name="mine")(tf.constant(["a"]))

@@ -1,0 +1,124 @@
+"""What README and docs show is run: code in order, one process and one empty folder a page."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import rankkit as rk
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if "_build" not in page.parts]
+BLOCK = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"python", "console", "text"}
+
+
+def blocks(page: Path, *languages: str) -> list[re.Match]:
+    return [block for block in BLOCK.finditer(page.read_text()) if block[2] in languages]
+
+
+def code(page: Path) -> str:
+    """The page's Python, each line where it stands on the page, so that tracebacks point there."""
+    script = ""
+    for block in blocks(page, "python"):
+        script += "\n" * (page.read_text()[: block.start(3)].count("\n") - script.count("\n"))
+        script += textwrap.dedent(block[3])
+    return script
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if code(page)], ids=name)
+def test_code_runs_as_it_stands(page, tmp_path):
+    script = tmp_path / page.name
+    script.write_text(code(page))
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    # As a reader's shell has it: importing rankkit has set the variable in this process.
+    env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
+    run = subprocess.run(
+        [sys.executable, script], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, f"{page.name}\n{run.stderr[-4000:]}"
+
+
+def test_readme_shows_code():
+    assert code(ROOT / "README.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_blocks_are_of_a_known_language(page):
+    tags = {block[2] for block in BLOCK.finditer(page.read_text())}
+    assert {tag for tag in tags if not tag.startswith("{")} <= LANGUAGES
+
+
+def command_problems(command: str, root: Path) -> list[str]:
+    """What a shell line names that is not there: make targets, scripts, their flags."""
+    targets = re.findall(r"^([\w-]+):", (root / "Makefile").read_text(), re.MULTILINE)
+    found = []
+    if made := re.match(r"make\s+([\w-]+)", command):
+        found += [] if made[1] in targets else [f"no target {made[1]}"]
+    if script := re.search(r"\bpython3?\s+((?:examples|tests)/\S+\.py)(.*)", command):
+        path = root / script[1]
+        if not path.is_file():
+            return [*found, f"no file {script[1]}"]
+        text = path.read_text()
+        found += [
+            f"no flag {flag} in {script[1]}"
+            for flag in re.findall(r"(--[\w-]+)", script[2])
+            if flag not in text
+        ]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_name_what_is_there(page):
+    lines = [line for block in blocks(page, "console") for line in block[3].splitlines()]
+    commands = [re.sub(r"^\s*\$\s*", "", line) for line in lines]
+    assert [problem for one in commands for problem in command_problems(one, ROOT)] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "problems"),
+    [
+        ("make test ARGS=-x", []),
+        ("make coffee", ["no target coffee"]),
+        ("python examples/one.py --epochs 3", []),
+        ("python examples/one.py --epoch-count 3", ["no flag --epoch-count in examples/one.py"]),
+        (".venv/bin/python examples/two.py", ["no file examples/two.py"]),
+    ],
+)
+def test_a_command_for_nothing_is_found(tmp_path, command, problems):
+    (tmp_path / "Makefile").write_text("test: .venv\n\techo\n")
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "one.py").write_text('parser.add_argument("--epochs")')
+    assert command_problems(command, tmp_path) == problems
+
+
+def test_decisions_are_dated_and_short():
+    text = (ROOT / "docs" / "decisions.md").read_text()
+    entries = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert [e.splitlines()[0] for e in entries if not re.match(r"\d{4}-\d\d-\d\d: \w", e)] == []
+    assert [e.splitlines()[0] for e in entries if len(e.strip().splitlines()) > 9] == []
+
+
+def public_names(module) -> set[str]:
+    named = {
+        f"{module.__name__}.{one}": getattr(module, one) for one in getattr(module, "__all__", ())
+    }
+    inner = [public_names(value) for value in named.values() if inspect.ismodule(value)]
+    return {key for key, value in named.items() if not inspect.ismodule(value)}.union(*inner)
+
+
+def test_every_public_name_has_its_place_in_the_reference():
+    text = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    shown = set(re.findall(r"auto(?:class|function|data):: (\S+)", text))
+    assert public_names(rk) == shown

@@ -1,0 +1,97 @@
+"""The examples, run as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+MOVIELENS = str(EXAMPLES / "01_movielens_ranking.py")
+
+
+def start(script, *arguments):
+    environment = {**os.environ, "PYTHONWARNINGS": "error::DeprecationWarning:__main__"}
+    return subprocess.Popen(
+        [sys.executable, script, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def run(script, *arguments):
+    process = start(script, *arguments)
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("script", sorted(map(str, EXAMPLES.glob("[0-9]*.py"))))
+def test_help_is_quick_and_scripts_are_short(script):
+    started = time.perf_counter()
+    code, output, _ = run(script, "--help")
+    assert code == 0
+    assert time.perf_counter() - started < 3  # no TensorFlow was imported for it
+    for option in ("--quick", "--output-dir", "--help"):
+        assert option in output
+    assert len(Path(script).read_text().splitlines()) < 100
+
+
+def test_the_tutorial_from_loading_to_tflite(tmp_path):
+    folder = tmp_path / "run"
+    code, output, errors = run(MOVIELENS, "--output-dir", folder)
+    assert code == 0, errors
+    found = metrics(folder)
+    assert 1.07 <= found["test_rmse"] <= 1.14
+    titles = {"M*A*S*H (1970)", "Dances with Wolves (1990)", "Speed (1994)"}
+    assert {title for title, _ in found["ranking"]} == titles
+    scores = [score for _, score in found["ranking"]]
+    assert scores == sorted(scores, reverse=True)
+    assert set(found["max_abs_difference"]) == {"saved_model", "tflite"}
+    assert max(found["max_abs_difference"].values()) <= 1e-5
+    steps = [line.split(". ")[1] for line in output.splitlines() if line.startswith("== ")]
+    assert steps == list(found["seconds"])
+    assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "10/10 [====" in output  # Keras's progress bar, with the number of steps known
+
+    code, _, errors = run(MOVIELENS, "--output-dir", folder)
+    assert code == 1
+    assert "is not empty. Name another --output-dir, or --resume." in errors
+
+
+def test_an_interrupted_run_is_resumed_and_ends_with_the_same_numbers(tmp_path):
+    options = ("--quick", "--epochs", 30, "--batch-size", 256, "--hidden-units", 32)
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    assert run(MOVIELENS, *options, "--output-dir", straight)[0] == 0
+
+    process = start(MOVIELENS, *options, "--output-dir", stopped)
+    log = stopped / "history.csv"
+    while not log.exists() or len(log.read_text().splitlines()) < 4:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("Interrupted. The same command with --resume goes on")
+    assert "Traceback" not in errors
+    assert not (stopped / "metrics.json").exists()
+
+    code, _, errors = run(MOVIELENS, *options, "--resume", "--seed", 1, "--output-dir", stopped)
+    assert code == 1
+    assert "was begun with" in errors
+    code, output, errors = run(MOVIELENS, *options, "--resume", "--output-dir", stopped)
+    assert code == 0, errors
+    assert "Epoch 1/30" not in output
+    for name in ("test_rmse", "ranking"):
+        assert metrics(stopped)[name] == metrics(straight)[name]
+    epochs = [line.partition(",")[0] for line in log.read_text().splitlines()[1:]]
+    assert sorted(set(map(int, epochs))) == list(range(30))

@@ -1,0 +1,100 @@
+"""Which Keras the process is on: each case in a fresh interpreter."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# A tuner's search with a model of rankkit, in as few lines as it takes.
+TUNE = """
+import tempfile
+import keras_tuner
+rows = {"user_id": ["7", "42"] * 8, "rating": [1.0, 5.0] * 8}
+def build(hp):
+    head = rk.layers.DenseRatingHead([hp.Int("width", 1, 8)])
+    network = rk.ranking_network({"user_id": rk.layers.IdEmbedding(["7", "42"], 4)}, head=head)
+    model = rk.RankingModel(network, label="rating")
+    model.compile(optimizer="adagrad")
+    return model
+tuner = keras_tuner.RandomSearch(
+    build,
+    objective=keras_tuner.Objective("val_root_mean_squared_error", "min"),
+    max_trials=2,
+    directory=tempfile.mkdtemp(),
+)
+batches = rk.data.batches(rows, 4)
+tuner.search(batches, epochs=1, validation_data=batches, verbose=0)
+assert isinstance(tuner.get_best_models()[0], rk.RankingModel)
+assert "tf_keras" not in getattr(sys.modules.get("keras"), "__name__", "")
+"""
+
+
+def run(code):
+    code = "import os, sys\nos.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\n" + code
+    # A process of the user's own does not have what rankkit sets in this one.
+    fresh = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=fresh
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import rankkit as rk",
+        "import tensorflow as tf; import rankkit as rk",
+        "import keras; import rankkit as rk",
+        "import rankkit as rk; import keras; assert keras.__version__[0] == '3'",
+    ],
+)
+def test_keras_tuner_takes_rankkits_models(before):
+    code, errors = run(f"{before}\n{TUNE}")
+    assert code == 0, errors
+
+
+def test_every_way_to_name_keras_leads_to_keras_2():
+    code, errors = run(
+        "import tensorflow as tf\n"
+        "import rankkit\n"
+        "from tensorflow.keras import layers\n"
+        "from tensorflow import keras\n"
+        "import tensorflow.keras.layers as again\n"
+        "found = {layers.Dense, keras.layers.Dense, again.Dense, tf.keras.layers.Dense}\n"
+        "assert len(found) == 1\n"
+        "assert found.pop().__module__.startswith('tf_keras.')\n"
+    )
+    assert code == 0, errors
+
+
+@pytest.mark.parametrize(
+    ("before", "named"),
+    [
+        ("import tensorflow as tf; tf.keras.layers", r"Keras 3 \(as tf.keras\)"),
+        ("from tensorflow.keras import layers", r"Keras 3 \(as tf.keras\)"),
+        ("import keras_tuner", "keras_tuner"),
+    ],
+)
+def test_what_came_too_early_is_named(before, named):
+    code, errors = run(
+        f"{before}\n"
+        "import re\n"
+        "try:\n"
+        "    import rankkit\n"
+        "except ImportError as error:\n"
+        f"    assert re.search({named!r} + ' was imported before rankkit', str(error)), error\n"
+        "    assert 'Import rankkit first' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError('no ImportError')\n"
+    )
+    assert code == 0, errors
+
+
+def test_importing_rankkit_imports_nothing_heavy():
+    heavy = ["tensorflow_datasets", "keras_tuner", "matplotlib", "ai_edge_litert", "sklearn"]
+    code, errors = run(
+        f"import rankkit\nfound = [m for m in {heavy} if m in sys.modules]\nassert not found, found"
+    )
+    assert code == 0, errors
