@@ -9,22 +9,22 @@ import tensorflow_recommenders as tfrs
 
 from rankkit._batch import check_sizes, take_apart
 from rankkit._errors import invalid
-from rankkit._plain_errors import PlainErrors
+from rankkit._fitting import Fitting
 from rankkit._task import as_metrics, over_replicas, per_example
 from rankkit.network import feature_specs, select_features
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class RankingModel(PlainErrors):
+class RankingModel(Fitting):
     """Trains a ranking network through `tfrs.tasks.Ranking`.
 
     Works as any `tf.keras.Model` does: `compile`, `fit`, `evaluate`, `predict`, `save`. A batch is
     one dict of columns with the label among them, or `(features, label[, sample_weight])`;
     columns that are neither feature, label nor weight are ignored.
 
-    `fit` and `evaluate` report `loss`, the mean over the examples of the epoch;
-    `regularization_loss`; their sum `total_loss`; and the metrics. All of them, and the weights,
-    are the same on one replica and on many.
+    `fit` and `evaluate` report the means over the epoch's examples of `loss`,
+    `regularization_loss` and their sum `total_loss`, and the metrics: all the same, as the
+    weights are, on one replica and on many.
 
     Args:
         network: What scores a row, as `rankkit.ranking_network` gives it.
@@ -82,9 +82,9 @@ class RankingModel(PlainErrors):
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return feature_specs(self.network)
 
+    @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Mapping[str, Any], training: Any = None) -> tf.Tensor:
-        features = select_features(inputs, self.feature_specs)
-        return self.network(features, training=training)  # (batch, 1)
+        return self.network(select_features(inputs, self.feature_specs), training=training)
 
     def compile(
         self,
@@ -109,7 +109,7 @@ class RankingModel(PlainErrors):
                 `steps_per_execution` and `jit_compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
-        # In a namespace, so that Keras does not track it: it is kept for saving alone.
+        # In a namespace, so that Keras does not track it.
         self._compile_arguments = types.SimpleNamespace(
             loss=loss, metrics=metrics, weighted_metrics=weighted_metrics, **kwargs
         )

@@ -29,7 +29,7 @@ LEVELS = [
     {"network"},
     {"interactions", "layers", "losses", "metrics"},
     {"data"},
-    {"_batch", "_plain_errors", "_queries", "_task"},
+    {"_batch", "_fitting", "_queries", "_task"},
     {"_vocabulary"},
     {"_keras", "_errors"},
 ]

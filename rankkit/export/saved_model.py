@@ -74,15 +74,21 @@ class _Servable(tf.Module):
             for part in tf.train.TrackableView(network).descendants()
             if isinstance(part, tf.lookup.StaticHashTable)
         ]
-        self.__call__ = tf.function(lambda features: network(features), input_signature=[specs])
+        self.__call__ = tf.function(
+            lambda features: network(features), input_signature=[specs], autograph=False
+        )
         # The rows it was checked on travel with it, for whoever converts it further.
-        self.sample = tf.function(lambda: sample, input_signature=[])
+        self.sample = tf.function(lambda: sample, input_signature=[], autograph=False)
 
     def signatures(self) -> dict[str, Any]:
         k = tf.TensorSpec((), tf.int32, "k")
         return {
-            "serving_default": tf.function(self._rate).get_concrete_function(**self._specs),
-            "rank": tf.function(self._rank).get_concrete_function(k=k, **self._specs),
+            "serving_default": tf.function(self._rate, autograph=False).get_concrete_function(
+                **self._specs
+            ),
+            "rank": tf.function(self._rank, autograph=False).get_concrete_function(
+                k=k, **self._specs
+            ),
         }
 
     def _rate(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -88,6 +88,7 @@ class DenseRatingHead(tf.keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
+    @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
         scores = self._tower(inputs, training=training)  # (batch, 1)
         if self.rating_range is None:

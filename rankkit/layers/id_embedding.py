@@ -124,6 +124,7 @@ class IdEmbedding(tf.keras.layers.Layer):
         buckets = tf.strings.to_hash_bucket_fast(text, self.num_oov_indices)
         return tf.where(places < 0, buckets, places + self.num_oov_indices)
 
+    @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
         ids = tf.convert_to_tensor(inputs)
         if (ids.dtype == tf.string) != (self._table.dtype == tf.string):

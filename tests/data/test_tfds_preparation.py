@@ -48,9 +48,8 @@ def test_an_interrupted_preparation_leaves_nothing(write_archive, tmp_path, numb
     process = _start(write_archive(30_000), data_dir)
     _wait_until_it_prepares(process, data_dir)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    process.communicate(timeout=30)
     assert process.returncode != 0
-    assert "Generating" in err
     assert list(data_dir.iterdir()) == []
 
 

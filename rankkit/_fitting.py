@@ -1,4 +1,4 @@
-"""Errors from inside a training step, in their own words."""
+"""The loops around a training step: traced once, and plain in their errors."""
 
 import contextlib
 import re
@@ -38,8 +38,14 @@ def _raised_here(error: Exception) -> bool:
     return frames[-1].f_globals.get("__name__", "").startswith("rankkit.")
 
 
-class PlainErrors(tfrs.models.Model):
+class Fitting(tfrs.models.Model):
     """A TFRS model whose `fit`, `evaluate` and `predict` say what is wrong in one line."""
+
+    def make_train_function(self, force: bool = False) -> Any:
+        # A step that makes the optimizer's variables would be traced a second time without them.
+        if hasattr(self.optimizer, "build"):
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
 
     def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
         with value_errors():
