@@ -67,9 +67,12 @@ def test_a_killed_preparation_is_cleared_by_the_next(write_archive, small_moviel
 def test_two_processes_prepare_the_same_data_set(write_archive, tmp_path):
     data_dir, archive = tmp_path / "data", write_archive(500)
     both = [_start(archive, data_dir) for _ in range(2)]
+    errors = []
     for process in both:
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (0, "500\n"), err
+        errors.append(err)
+    assert sum("Generating" in err for err in errors) == 1  # TFDS's progress, of one of them
     assert [path.name for path in data_dir.iterdir()] == ["movielens"]
 
 
