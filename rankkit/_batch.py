@@ -82,5 +82,5 @@ def check_sizes(labels: tf.Tensor, predictions: tf.Tensor) -> None:
     tf.debugging.assert_equal(
         tf.shape(labels),
         tf.shape(predictions),
-        "labels must be one a prediction. Got: batches of different sizes, first labels.",
+        "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
     )

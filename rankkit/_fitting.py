@@ -11,7 +11,8 @@ import tensorflow_recommenders as tfrs
 
 # What the checks of rankkit._batch say, which come back from a graph inside TensorFlow's message.
 _CHECKS = re.compile(
-    r"(label|sample_weight).* must be finite\.[^\n]*rows\.|labels must be one[^\n]*"
+    r"(label|sample_weight).* must be finite\.[^\n]*rows\."
+    r"|labels must be one a row of scores[^\n\]]*\."
 )
 
 

@@ -36,12 +36,14 @@ def candidate_columns(candidates: Any) -> Columns:
     """Gives the candidates as columns.
 
     Args:
-        candidates: Column name to values, one a candidate.
+        candidates: Column name to values, one a candidate; or a DataFrame.
 
     Raises:
         TypeError: If it is not a dict of columns.
         ValueError: If there are no columns, or their lengths differ.
     """
+    if hasattr(candidates, "columns"):  # pandas
+        candidates = {name: candidates[name] for name in candidates.columns}
     if not isinstance(candidates, Mapping):
         fix = "Such as {'movie_title': titles}."
         raise wrong_type("candidates", candidates, "a dict of columns", fix)
@@ -79,7 +81,10 @@ def as_list(column: Any) -> list:
 def _as_python(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return value.item() if isinstance(value, np.generic) else value
+    if hasattr(value, "numpy"):  # TensorFlow
+        return _as_python(value.numpy())
+    single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
+    return value.item() if single else value
 
 
 def check_names(

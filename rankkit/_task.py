@@ -1,12 +1,12 @@
 """Losses and metrics as `tfrs.tasks.Ranking` needs them to be right on any number of replicas."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import wrong_type
+from rankkit._errors import invalid, wrong_type
 
 
 class _FunctionLoss(tf.keras.losses.Loss):
@@ -76,3 +76,15 @@ def over_replicas(value: tf.Tensor) -> tf.Tensor:
     if replica is None or replica.num_replicas_in_sync == 1:
         return value
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def check_xla(jit_compile: Any, specs: Mapping[str, tf.TensorSpec]) -> None:
+    """Refuses XLA for features that it has no operations for.
+
+    Raises:
+        ValueError: If `jit_compile` is set and a feature holds strings.
+    """
+    texts = [name for name, spec in specs.items() if spec.dtype == tf.string]
+    if jit_compile and texts:
+        fix = f"XLA cannot compile features of strings: {', '.join(map(repr, texts))}."
+        raise invalid("jit_compile", jit_compile, "False", fix)

@@ -10,7 +10,7 @@ import tensorflow_recommenders as tfrs
 from rankkit._batch import check_sizes, take_apart
 from rankkit._errors import invalid
 from rankkit._fitting import Fitting
-from rankkit._task import as_metrics, over_replicas, per_example
+from rankkit._task import as_metrics, check_xla, over_replicas, per_example
 from rankkit.network import feature_specs, select_features
 
 
@@ -18,9 +18,8 @@ from rankkit.network import feature_specs, select_features
 class RankingModel(Fitting):
     """Trains a ranking network through `tfrs.tasks.Ranking`.
 
-    Works as any `tf.keras.Model` does: `compile`, `fit`, `evaluate`, `predict`, `save`. A batch is
-    one dict of columns with the label among them, or `(features, label[, sample_weight])`;
-    columns that are neither feature, label nor weight are ignored.
+    Works as any `tf.keras.Model` does. A batch is one dict of columns with the label among them,
+    or `(features, label[, sample_weight])`; columns that have no part are ignored.
 
     `fit` and `evaluate` report the means over the epoch's examples of `loss`,
     `regularization_loss` and their sum `total_loss`, and the metrics: all the same, as the
@@ -42,7 +41,8 @@ class RankingModel(Fitting):
 
     Raises:
         TypeError: If the network is not a Functional model with one dict as its input.
-        ValueError: If the label or the weight is also a feature of the network.
+        ValueError: If it gives other than one score a row; if the label or the weight is also a
+            feature of it.
 
     Example:
         >>> import rankkit as rk
@@ -69,6 +69,10 @@ class RankingModel(Fitting):
     ):
         super().__init__(name=name, **kwargs)
         specs = feature_specs(network)
+        if network.output_shape != (None, 1):
+            raise invalid(
+                "network.output_shape", network.output_shape, "(None, 1), one score a row"
+            )
         for role, column in (("label", label), ("sample_weight", sample_weight)):
             if column in specs:
                 raise invalid(role, column, "a column that is no feature of the network")
@@ -108,18 +112,17 @@ class RankingModel(Fitting):
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
                 `steps_per_execution` and `jit_compile`.
         """
+        check_xla(kwargs.get("jit_compile"), self.feature_specs)
         super().compile(optimizer=optimizer, **kwargs)
-        # In a namespace, so that Keras does not track it.
-        self._compile_arguments = types.SimpleNamespace(
+        self._compile_arguments = types.SimpleNamespace(  # which Keras does not track
             loss=loss, metrics=metrics, weighted_metrics=weighted_metrics, **kwargs
         )
         with self.distribute_strategy.scope():
+            if metrics is None:
+                metrics = [tf.keras.metrics.RootMeanSquaredError()]
             self.task = tfrs.tasks.Ranking(
                 loss=per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss),
-                metrics=as_metrics(
-                    "metrics",
-                    [tf.keras.metrics.RootMeanSquaredError()] if metrics is None else metrics,
-                ),
+                metrics=as_metrics("metrics", metrics),
             )
             self._weighted = as_metrics("weighted_metrics", weighted_metrics or [])
             reported = ("loss", "regularization_loss", "total_loss")
@@ -150,20 +153,17 @@ class RankingModel(Fitting):
             losses = self.task(labels, predictions, sample_weight=weights, compute_metrics=False)
         for metric in self._weighted:
             metric.update_state(labels, predictions, sample_weight=weights)
-        regularization = self._regularization() + tf.zeros_like(losses)
+        regularization = tf.zeros_like(losses) + sum(self.losses)
         reported = (losses, regularization, losses + regularization)
         for mean, values in zip(self._means, reported, strict=True):
             mean.update_state(values)
         return tf.reduce_sum(losses) / over_replicas(tf.cast(tf.size(losses), losses.dtype))
 
-    def _regularization(self) -> tf.Tensor:
-        return tf.add_n(self.losses) if self.losses else tf.constant(0.0)
-
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, training=True)
             # Each replica adds its share, so that the sum over replicas counts it once.
-            loss += tf.nn.scale_regularization_loss(self._regularization())
+            loss += tf.nn.scale_regularization_loss(self.losses)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         return {metric.name: metric.result() for metric in self.metrics}
 

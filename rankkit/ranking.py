@@ -40,8 +40,9 @@ def rank(
             function.
         query: Raw features of the user, feature name to value. With columns of equal length for
             values, several queries are ranked in one call.
-        candidates: Column name to values, one a candidate. Columns that are no features are
-            carried along. For several queries, one dict for all of them or a list with one each.
+        candidates: Column name to values, one a candidate, or a pandas DataFrame. Columns that
+            are no features are carried along. For several queries, one of these for all of them
+            or a list with one each.
         k: At most this many candidates are given, at least 1. Defaults to `None`, all of them.
         exclude: Candidates to leave out, such as what the user has seen: values of the candidate
             column, or column name to values. For several queries, a list with one such collection

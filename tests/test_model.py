@@ -188,7 +188,10 @@ def test_labels_of_one_dimension_are_not_broadcast():
 def test_labels_that_are_too_few_are_refused():
     features = tf.data.Dataset.from_tensors({"user_id": ["u1", "u2", "u3"]})
     model = compiled(constant_network())
-    with pytest.raises(ValueError, match="labels must be one a prediction"):
+    with pytest.raises(
+        ValueError,
+        match="labels must be one a row of scores. Got: fewer or more than the batch has rows.$",
+    ):
         model.evaluate(tf.data.Dataset.zip((features, tf.data.Dataset.from_tensors([1.0]))))
 
 
@@ -352,6 +355,49 @@ def test_an_empty_data_set_is_named():
         compiled(constant_network()).fit(
             dataset({"user_id": ["u1"], "rating": [1.0]}).take(0), verbose=0
         )
+
+
+def test_a_network_of_another_shape_is_named():
+    wide = rk.ranking_network(
+        {"user_id": rk.layers.IdEmbedding(USERS, 3)}, head=lambda vector: vector
+    )
+    with pytest.raises(ValueError, match=r"network.output_shape must be .* Got: .*\(None, 3\)"):
+        rk.RankingModel(wide, label="rating")
+
+
+def test_xla_is_refused_for_strings_and_taken_for_integers():
+    with pytest.raises(ValueError, match="jit_compile must be False.*features of strings"):
+        compiled(jit_compile=True)
+    layers = {"id": rk.layers.IdEmbedding([1, 2, 3], 4)}
+    net = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))
+    model = compiled(net, jit_compile=True)
+    data = rk.data.batches({"id": [1, 2, 3], "rating": [1.0, 2.0, 3.0]}, 3)
+    assert np.isfinite(model.fit(data, verbose=0).history["loss"][0])
+
+
+def test_scores_are_of_full_precision_in_mixed_precision_too():
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = compiled()
+        model.fit(dataset(rows()), verbose=0)
+        assert model.predict(dataset(rows()), verbose=0).dtype == np.float32
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def test_steps_may_be_run_together_or_eagerly():
+    start = network().get_weights()
+
+    def trained(**compile):
+        net = network()
+        net.set_weights(start)
+        compiled(net, **compile).fit(dataset(rows()), epochs=2, verbose=0)
+        return net.get_weights()
+
+    plain = trained()
+    for other in (trained(steps_per_execution=3), trained(run_eagerly=True)):
+        for ours, theirs in zip(plain, other, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_the_label_is_no_feature():

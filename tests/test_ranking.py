@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import rankkit as rk
 import tensorflow as tf
@@ -74,6 +75,16 @@ def test_queries_may_have_candidates_and_exclusions_of_their_own():
         exclude=[[1], None],
     )
     assert rankings == [[(2, -2.0), (3, -3.0)], [(9, -9.0)]]
+
+
+def test_values_may_come_from_numpy_pandas_and_tensorflow(network):
+    expected = rk.rank(network, {"user_id": "7"}, {"movie_title": TITLES})
+    for user in (np.str_("7"), np.array("7"), tf.constant("7"), b"7"):
+        for titles in (np.array(TITLES), pd.Series(TITLES), tf.constant(TITLES), tuple(TITLES)):
+            assert rk.rank(network, {"user_id": user}, {"movie_title": titles}) == expected
+    frame = pd.DataFrame({"movie_title": TITLES, "shelf": [1, 2, 3, 4]})
+    (best, _), *_ = rk.rank(network, {"user_id": "7"}, frame)
+    assert best == {"movie_title": expected[0][0], "shelf": TITLES.index(expected[0][0]) + 1}
 
 
 def test_pairs_are_python_values():

@@ -72,12 +72,13 @@ class DenseRatingHead(tf.keras.layers.Layer):
         self.kernel_regularizer = tf.keras.regularizers.get(kernel_regularizer)
         self._tower = tf.keras.Sequential(name="tower")
         for units in self.hidden_units:
-            self._tower.add(self._dense(units, self.activation))
+            self._tower.add(self._dense(units, self.activation, self.dtype_policy))
             if self.dropout_rate:
                 self._tower.add(tf.keras.layers.Dropout(self.dropout_rate))
-        self._tower.add(self._dense(1, None))
+        # In mixed precision too, scores are told apart in full precision.
+        self._tower.add(self._dense(1, None, self.variable_dtype))
 
-    def _dense(self, units: int, activation: Any) -> tf.keras.layers.Dense:
+    def _dense(self, units: int, activation: Any, dtype: Any) -> tf.keras.layers.Dense:
         initializer = self.kernel_initializer
         return tf.keras.layers.Dense(
             units,
@@ -85,7 +86,7 @@ class DenseRatingHead(tf.keras.layers.Layer):
             # An initializer used twice would give equal weights: each layer gets its own copy.
             kernel_initializer=type(initializer).from_config(initializer.get_config()),
             kernel_regularizer=self.kernel_regularizer,
-            dtype=self.dtype_policy,
+            dtype=dtype,
         )
 
     @tf.autograph.experimental.do_not_convert

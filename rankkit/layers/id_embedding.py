@@ -92,7 +92,8 @@ class IdEmbedding(tf.keras.layers.Layer):
             name="embedding",
         )
         # Dropout of ones is a Keras-seeded coin for each id.
-        self._dropout = tf.keras.layers.Dropout(self.id_dropout_rate, name="id_dropout")
+        if self.id_dropout_rate:
+            self._dropout = tf.keras.layers.Dropout(self.id_dropout_rate, name="id_dropout")
 
     @property
     def vocabulary(self) -> list:
