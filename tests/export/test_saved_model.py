@@ -94,6 +94,12 @@ def test_saved_model_cli_shows_and_runs_it(saved):
     printed = float(output.split("[[")[1].split("]]")[0])
     assert printed == pytest.approx(score, abs=1e-6)
 
+    run[run.index("serving_default")] = "rank"
+    run[-1] = "user_id=['42'];movie_title=['a', 'b', 'new'];k=2"
+    output = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    best = rk.rank(saved[0], {"user_id": "42"}, {"movie_title": ["a", "b", "new"]}, k=2)
+    assert "[" + " ".join(repr(title.encode()) for title, _ in best) + "]" in output
+
 
 def test_a_saved_model_stands_alone(saved, tmp_path):
     """It is read by TensorFlow without rankkit, after the network that made it is gone."""
