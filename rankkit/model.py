@@ -138,8 +138,8 @@ class RankingModel(Fitting):
             training: Whether the network is run in training mode. Defaults to `False`.
 
         Returns:
-            A scalar: the sum of the weighted losses of this replica's examples over the number
-            of examples of the global batch. Added up over the replicas, it is the mean loss.
+            The sum of the weighted losses of this replica's examples over the number of
+            examples of the global batch, a scalar. Added up over the replicas, it is the mean.
         """
         features, labels, weights = take_apart(inputs, self.label, self.sample_weight)
         predictions = self(select_features(features, self.feature_specs), training=training)

@@ -44,6 +44,7 @@ def ranking_network(
 
     Example:
         >>> import rankkit as rk
+        >>> import tensorflow as tf
         >>> network = rk.ranking_network(
         ...     {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)},
         ...     head=rk.layers.DenseRatingHead([16]),

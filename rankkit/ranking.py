@@ -59,9 +59,10 @@ def rank(
         TypeError: If a value is of the wrong kind for its feature.
 
     Example:
+        >>> import rankkit as rk
         >>> def newest(columns):
         ...     return columns["year"]
-        >>> rank(newest, {}, {"year": [1970, 1994, 1990]}, k=2)
+        >>> rk.rank(newest, {}, {"year": [1970, 1994, 1990]}, k=2)
         [(1994, 1994.0), (1990, 1990.0)]
     """
     if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):

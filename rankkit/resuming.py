@@ -19,7 +19,8 @@ def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
         The number of epochs, 0 without a backup.
 
     Example:
-        >>> completed_epochs("nothing/here/yet")
+        >>> import rankkit as rk
+        >>> rk.completed_epochs("nothing/here/yet")
         0
     """
     checkpoint = tf.train.latest_checkpoint(os.path.join(backup_dir, "chief"))

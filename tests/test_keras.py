@@ -17,11 +17,12 @@ def build(hp):
     model = rk.RankingModel(network, label="rating")
     model.compile(optimizer="adagrad")
     return model
+temporary = tempfile.TemporaryDirectory()
 tuner = keras_tuner.RandomSearch(
     build,
     objective=keras_tuner.Objective("val_root_mean_squared_error", "min"),
     max_trials=2,
-    directory=tempfile.mkdtemp(),
+    directory=temporary.name,
 )
 batches = rk.data.batches(rows, 4)
 tuner.search(batches, epochs=1, validation_data=batches, verbose=0)

@@ -33,7 +33,7 @@ def save(
         path: Folder to make, named by a version number, such as `"export/1"`: TensorFlow Serving
             serves the highest number.
         sample: A few rows to compare scores on, feature name to values. Defaults to `None`: rows
-            made up from the layers' vocabularies and scales, unknown ids included.
+            made up from the layers' vocabularies, unknown ids included.
 
     Raises:
         ValueError: If the folder is not named by a positive number, a feature is named as an

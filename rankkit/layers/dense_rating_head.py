@@ -39,7 +39,9 @@ class DenseRatingHead(tf.keras.layers.Layer):
             ascending.
 
     Example:
-        >>> head = DenseRatingHead([8], rating_range=(1.0, 5.0))
+        >>> import rankkit as rk
+        >>> import tensorflow as tf
+        >>> head = rk.layers.DenseRatingHead([8], rating_range=(1.0, 5.0))
         >>> head(tf.zeros((2, 3))).numpy()
         array([[3.],
                [3.]], dtype=float32)

@@ -47,7 +47,9 @@ class IdEmbedding(tf.keras.layers.Layer):
             way round.
 
     Example:
-        >>> layer = IdEmbedding(["a", "b", "c"], 4)
+        >>> import rankkit as rk
+        >>> import tensorflow as tf
+        >>> layer = rk.layers.IdEmbedding(["a", "b", "c"], 4)
         >>> layer(tf.constant(["a", "unknown"])).shape
         TensorShape([2, 4])
     """
@@ -102,7 +104,7 @@ class IdEmbedding(tf.keras.layers.Layer):
 
     @property
     def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature: `(batch,)` of strings or integers."""
+        """Shape and dtype of the raw feature, `(batch,)` of strings or integers."""
         return tf.TensorSpec((None,), self._table.dtype)
 
     def sample_values(self, count: int) -> list:
