@@ -77,10 +77,16 @@ def _numbers(role: str, name: str | None, values: Any) -> tf.Tensor:
     )
 
 
-def check_sizes(labels: tf.Tensor, predictions: tf.Tensor) -> None:
-    """Refuses labels and predictions of different sizes, which would be broadcast otherwise."""
+def check_sizes(labels: tf.Tensor, predictions: tf.Tensor, sample_weight: tf.Tensor | None) -> None:
+    """Refuses labels or weights that are not one a row, which would be broadcast otherwise."""
     tf.debugging.assert_equal(
         tf.shape(labels),
         tf.shape(predictions),
         "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
     )
+    if sample_weight is not None:
+        tf.debugging.assert_equal(
+            tf.size(sample_weight),
+            tf.size(predictions),
+            "sample weights must be one a row. Got: fewer or more than the batch has rows.",
+        )

@@ -1,12 +1,16 @@
 """Words every argument error: what was expected, what came, and what to do."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+
 
 def _message(name: str, value: Any, expected: str, fix: str) -> str:
-    text = f"{name} must be {expected}. Got: {name}={value!r}."
+    text = f"{name} must be {expected}. Got: {name}={_SHORT.repr(value)}."
     return f"{text} {fix}" if fix else text
 
 

@@ -12,7 +12,7 @@ import tensorflow_recommenders as tfrs
 # What the checks of rankkit._batch say, which come back from a graph inside TensorFlow's message.
 _CHECKS = re.compile(
     r"(label|sample_weight).* must be finite\.[^\n]*rows\."
-    r"|labels must be one a row of scores[^\n\]]*\."
+    r"|(labels|sample weights) must be one a row[^\n\]]*\."
 )
 
 
@@ -42,10 +42,17 @@ def _raised_here(error: Exception) -> bool:
 class Fitting(tfrs.models.Model):
     """A TFRS model whose `fit`, `evaluate` and `predict` say what is wrong in one line."""
 
+    def build_optimizer(self) -> None:
+        """Makes the optimizer's variables, which a file's state is loaded into."""
+        if hasattr(self.optimizer, "build"):
+            self.optimizer.build(self.trainable_variables)
+        else:  # a legacy optimizer
+            self.optimizer._create_all_weights(self.trainable_variables)
+
     def make_train_function(self, force: bool = False) -> Any:
         # A step that makes the optimizer's variables would be traced a second time without them.
         if hasattr(self.optimizer, "build"):
-            self.optimizer.build(self.trainable_variables)
+            self.build_optimizer()
         return super().make_train_function(force)
 
     def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:

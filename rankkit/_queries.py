@@ -23,10 +23,10 @@ def query_columns(query: Any) -> tuple[Columns, bool]:
     """
     if not isinstance(query, Mapping):
         raise wrong_type("query", query, "a dict of raw features", "Such as {'user_id': '42'}.")
-    if not any(_is_column(value) for value in query.values()):
+    if not any(is_column(value) for value in query.values()):
         return {name: as_list([value]) for name, value in query.items()}, True
     for name, value in query.items():
-        if not _is_column(value):
+        if not is_column(value):
             fix = "Give each feature one value, or each a column with a value a query."
             raise wrong_type(f"query[{name!r}]", value, "a column, as other features are", fix)
     return _equal_columns("query", query), False
@@ -42,13 +42,13 @@ def candidate_columns(candidates: Any) -> Columns:
         TypeError: If it is not a dict of columns.
         ValueError: If there are no columns, or their lengths differ.
     """
-    if hasattr(candidates, "columns"):  # pandas
+    if _is_frame(candidates):
         candidates = {name: candidates[name] for name in candidates.columns}
     if not isinstance(candidates, Mapping):
         fix = "Such as {'movie_title': titles}."
         raise wrong_type("candidates", candidates, "a dict of columns", fix)
     for name, column in candidates.items():
-        if not _is_column(column):
+        if not is_column(column):
             raise wrong_type(f"candidates[{name!r}]", column, "a column, one value a candidate")
     return _equal_columns("candidates", candidates)
 
@@ -63,7 +63,22 @@ def _equal_columns(what: str, columns: Mapping[str, Any]) -> Columns:
     return lists
 
 
-def _is_column(value: Any) -> bool:
+def _is_frame(value: Any) -> bool:
+    return hasattr(value, "columns") and hasattr(value, "iloc")  # pandas
+
+
+def _same_kind(values: list, column: list) -> set:
+    """Gives the values as a set, and refuses those that could never be in the column."""
+    for value in values:
+        if is_column(value):
+            raise wrong_type("exclude", value, "single values, for a single query")
+        if column and isinstance(value, str) != isinstance(column[0], str):
+            fix = f"The candidates are such as {column[0]!r}."
+            raise wrong_type("exclude", value, "values of the candidates' kind", fix)
+    return set(values)
+
+
+def is_column(value: Any) -> bool:
     """Whether a value holds many: it is neither text nor a single number."""
     if isinstance(value, (str, bytes)):
         return False
@@ -80,7 +95,11 @@ def as_list(column: Any) -> list:
 
 def _as_python(value: Any) -> Any:
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            fix = "Decode it with its own encoding first."
+            raise invalid("value", value, "bytes of valid UTF-8", fix) from None
     if hasattr(value, "numpy"):  # TensorFlow
         return _as_python(value.numpy())
     single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
@@ -152,6 +171,7 @@ def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> list[in
     """
     if exclude is None:
         return list(range(num_candidates))
+    exclude = {name: exclude[name] for name in exclude} if _is_frame(exclude) else exclude
     if not isinstance(exclude, Mapping):
         if len(candidates) != 1:
             fix = f"There are several candidate columns: {', '.join(map(repr, candidates))}."
@@ -163,6 +183,6 @@ def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> list[in
             raise unknown("candidate column in exclude", name, candidates)
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise wrong_type("exclude", values, "a collection of values", "Put it in a list.")
-        seen = set(as_list(values))
+        seen = _same_kind(as_list(values), candidates[name])
         dropped.update(i for i, value in enumerate(candidates[name]) if value in seen)
     return [i for i in range(num_candidates) if i not in dropped]

@@ -63,6 +63,9 @@ def as_metrics(name: str, metrics: Sequence[Any]) -> list[tf.keras.metrics.Metri
 def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
     if not isinstance(metric, (str, tf.keras.metrics.Metric)) and not callable(metric):
         raise wrong_type(name, metric, "a list of tf.keras metrics, names or functions")
+    if metric in ("accuracy", "acc"):
+        fix = "Use BinaryAccuracy(threshold=...): 0.5 for probabilities, 0 for logits."
+        raise invalid(name, metric, "metrics that say where a score becomes a yes", fix)
     made = tf.keras.metrics.get(metric)
     if isinstance(made, tf.keras.metrics.Metric):
         return made

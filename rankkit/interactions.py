@@ -16,4 +16,4 @@ def concatenate(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
     """
     if len(vectors) == 1:
         return vectors[0]
-    return tf.keras.layers.Concatenate(name="features")(vectors)
+    return tf.keras.layers.Concatenate(name="joined-features")(vectors)

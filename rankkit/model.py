@@ -10,7 +10,8 @@ import tensorflow_recommenders as tfrs
 from rankkit._batch import check_sizes, take_apart
 from rankkit._errors import invalid
 from rankkit._fitting import Fitting
-from rankkit._task import as_metrics, check_xla, over_replicas, per_example
+from rankkit._objective import Objective
+from rankkit._task import check_xla, over_replicas
 from rankkit.network import feature_specs, select_features
 
 
@@ -76,6 +77,8 @@ class RankingModel(Fitting):
         for role, column in (("label", label), ("sample_weight", sample_weight)):
             if column in specs:
                 raise invalid(role, column, "a column that is no feature of the network")
+        if label == sample_weight:
+            raise invalid("sample_weight", sample_weight, "another column than the label")
         self.network = network
         self.label = label
         self.sample_weight = sample_weight
@@ -85,6 +88,16 @@ class RankingModel(Fitting):
     def feature_specs(self) -> dict[str, tf.TensorSpec]:
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return feature_specs(self.network)
+
+    @property
+    def task(self) -> tfrs.tasks.Ranking:
+        """The task, once the model is compiled."""
+        return self._objective.task
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The metrics that `fit` and `evaluate` report."""
+        return self._objective.metrics if hasattr(self, "_objective") else []
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Mapping[str, Any], training: Any = None) -> tf.Tensor:
@@ -112,21 +125,15 @@ class RankingModel(Fitting):
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
                 `steps_per_execution` and `jit_compile`.
         """
+        if kwargs.get("loss_weights") is not None:
+            raise invalid("loss_weights", kwargs["loss_weights"], "None: there is a single loss")
         check_xla(kwargs.get("jit_compile"), self.feature_specs)
         super().compile(optimizer=optimizer, **kwargs)
         self._compile_arguments = types.SimpleNamespace(  # which Keras does not track
             loss=loss, metrics=metrics, weighted_metrics=weighted_metrics, **kwargs
         )
         with self.distribute_strategy.scope():
-            if metrics is None:
-                metrics = [tf.keras.metrics.RootMeanSquaredError()]
-            self.task = tfrs.tasks.Ranking(
-                loss=per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss),
-                metrics=as_metrics("metrics", metrics),
-            )
-            self._weighted = as_metrics("weighted_metrics", weighted_metrics or [])
-            reported = ("loss", "regularization_loss", "total_loss")
-            self._means = [tf.keras.metrics.Mean(name) for name in reported]
+            self._objective = Objective(loss, metrics, weighted_metrics)
         # Each replica reads the metrics of all of them. Keras would add the readings up.
         self.distribute_reduction_method = "first"
 
@@ -144,19 +151,8 @@ class RankingModel(Fitting):
         features, labels, weights = take_apart(inputs, self.label, self.sample_weight)
         predictions = self(select_features(features, self.feature_specs), training=training)
         predictions = tf.cast(predictions, labels.dtype)  # of half precision, where that is set
-        check_sizes(labels, predictions)
-        if weights is None:
-            losses = self.task(labels=labels, predictions=predictions)  # (batch,)
-        else:
-            # Twice, since the task would weight its metrics too; the unused loss is pruned.
-            self.task(labels=labels, predictions=predictions)
-            losses = self.task(labels, predictions, sample_weight=weights, compute_metrics=False)
-        for metric in self._weighted:
-            metric.update_state(labels, predictions, sample_weight=weights)
-        regularization = tf.zeros_like(losses) + sum(self.losses)
-        reported = (losses, regularization, losses + regularization)
-        for mean, values in zip(self._means, reported, strict=True):
-            mean.update_state(values)
+        check_sizes(labels, predictions, weights)
+        losses = self._objective.update(labels, predictions, weights, sum(self.losses))
         return tf.reduce_sum(losses) / over_replicas(tf.cast(tf.size(losses), losses.dtype))
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
@@ -197,4 +193,4 @@ class RankingModel(Fitting):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**tf.keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        self.build_optimizer()

@@ -1,7 +1,7 @@
 """A dict of feature layers becomes one Functional model."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -9,7 +9,9 @@ import tensorflow as tf
 from rankkit._errors import invalid, missing, wrong_type
 from rankkit.interactions import concatenate
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# Names that graphs, function arguments and every export take as they are.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_RESERVED = ("index", "k", "rating", "self")
 
 
 def ranking_network(
@@ -52,10 +54,14 @@ def ranking_network(
         >>> network({"user_id": tf.constant(["42"])}).shape
         TensorShape([1, 1])
     """
-    if not features:
+    if not isinstance(features, Mapping) or not features:
         raise invalid("features", features, "a dict with at least one feature layer")
+    check_names(features)
     for feature, layer in features.items():
-        _check_feature(feature, layer)
+        _check_layer(feature, layer, features)
+    for role, part in (("head", head), ("interaction", interaction or concatenate)):
+        if not callable(part) or _of_keras_3(part):
+            raise wrong_type(role, part, "a tf.keras layer or a function", _keras_fix(part))
     inputs = {
         feature: tf.keras.Input(
             shape=layer.feature_spec.shape[1:], dtype=layer.feature_spec.dtype, name=feature
@@ -67,19 +73,40 @@ def ranking_network(
     return tf.keras.Model(inputs, head(joined), name=name)
 
 
-def _check_feature(feature: str, layer: Any) -> None:
-    if not isinstance(feature, str) or not _NAME.fullmatch(feature):
-        raise invalid(
-            "feature name",
-            feature,
-            "letters, digits, '_', '.' and '-', a letter or digit first",
-            "Rename the column.",
-        )
+def check_names(features: Iterable[str]) -> None:
+    """Refuses feature names that could not be exported later.
+
+    Raises:
+        ValueError: If a name is no plain word, is that of an export's output, or differs from
+            another in case alone.
+    """
+    seen: dict[str, str] = {}
+    for name in features:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            expected = "letters, digits and '_', a letter first"
+            raise invalid("feature name", name, expected, "Rename the column.")
+        if name in _RESERVED:
+            raise invalid("feature name", name, f"none of {_RESERVED}", "Rename the column.")
+        if name.lower() in seen:
+            expected = f"different from {seen[name.lower()]!r} in more than case"
+            raise invalid("feature name", name, expected, "Rename one of the columns.")
+        seen[name.lower()] = name
+
+
+def _of_keras_3(part: Any) -> bool:
+    return type(part).__module__.partition(".")[0] == "keras"
+
+
+def _keras_fix(part: Any) -> str:
+    return "Take layers from tf.keras, not from Keras 3." if _of_keras_3(part) else ""
+
+
+def _check_layer(feature: str, layer: Any, features: Iterable[str]) -> None:
     if not isinstance(layer, tf.keras.layers.Layer):
-        kind = type(layer)
-        keras_3 = kind.__module__.partition(".")[0] == "keras"
-        fix = "Take layers from tf.keras, not from Keras 3." if keras_3 else ""
-        raise wrong_type(f"features[{feature!r}]", layer, "a tf.keras layer", fix)
+        raise wrong_type(f"features[{feature!r}]", layer, "a tf.keras layer", _keras_fix(layer))
+    if layer.name in features:
+        fix = "The input of the network has that name: give the layer another."
+        raise invalid(f"features[{feature!r}].name", layer.name, "no feature's name", fix)
     if not isinstance(getattr(layer, "feature_spec", None), tf.TensorSpec):
         raise wrong_type(
             f"features[{feature!r}]",
@@ -138,13 +165,11 @@ def select_features(
 
 
 def _as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
-    if not tf.is_tensor(value):
-        value = tf.convert_to_tensor(value)
-    if (value.dtype == tf.string) != (spec.dtype == tf.string):
-        raise wrong_type(
-            f"feature {name!r}",
-            value.dtype.name,
-            spec.dtype.name,
-            "Convert the column to the type of the layer's vocabulary.",
-        )
-    return value
+    value = value if tf.is_tensor(value) else tf.convert_to_tensor(value)
+    text = value.dtype == tf.string, spec.dtype == tf.string
+    # A float id would be cut off, and a missing one, NaN, be looked up as some number.
+    fraction = spec.dtype.is_integer and not (value.dtype.is_integer or value.dtype.is_bool)
+    if text[0] != text[1] or fraction:
+        fix = "Convert the column to the type of the layer's vocabulary; drop missing values first."
+        raise wrong_type(f"feature {name!r}", value.dtype.name, spec.dtype.name, fix)
+    return value if text[0] else tf.cast(value, spec.dtype)

@@ -69,6 +69,8 @@ def rank(
         raise invalid("k", k, "an integer of at least 1, or None for all candidates")
     queries, single = query_columns(query)
     num_queries = max((len(column) for column in queries.values()), default=1)
+    if num_queries == 0:
+        return []
     pools = _pools(candidates, num_queries)
     excludes = [exclude] if single else _per_query("exclude", exclude, num_queries)
     kept = [

@@ -29,6 +29,7 @@ LEVELS = [
     {"network"},
     {"interactions", "layers", "losses", "metrics"},
     {"data"},
+    {"_objective"},
     {"_batch", "_fitting", "_queries", "_task"},
     {"_vocabulary"},
     {"_keras", "_errors"},

@@ -400,6 +400,58 @@ def test_steps_may_be_run_together_or_eagerly():
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+def test_names_of_metrics_must_differ():
+    for arguments in (
+        {"weighted_metrics": [tf.keras.metrics.RootMeanSquaredError()]},
+        {"metrics": ["mae"], "weighted_metrics": ["mae"]},
+        {"metrics": [tf.keras.metrics.MeanAbsoluteError(name="loss")]},
+    ):
+        with pytest.raises(ValueError, match="name of a metric must be unlike that of any other"):
+            compiled(**arguments)
+
+
+def test_what_would_be_silently_wrong_is_refused():
+    with pytest.raises(ValueError, match="metrics must be metrics that say where.*'accuracy'"):
+        compiled(metrics=["accuracy"])
+    with pytest.raises(ValueError, match="loss_weights must be None"):
+        compiled(loss_weights=[2.0])
+    with pytest.raises(ValueError, match="sample_weight must be another column than the label"):
+        rk.RankingModel(network(), label="rating", sample_weight="rating")
+
+
+@pytest.mark.parametrize("weights", [[2.0], [1.0, 2.0]])
+def test_weights_are_not_broadcast(weights):
+    batch = ({"user_id": ["u1", "u2", "u3"]}, [1.0, 2.0, 3.0], weights)
+    with pytest.raises(ValueError, match="^sample weights must be one a row"):
+        compiled(constant_network()).fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+
+
+def test_float_ids_are_refused():
+    layers = {"id": rk.layers.IdEmbedding([10, 11], 2)}
+    model = compiled(rk.ranking_network(layers, head=rk.layers.DenseRatingHead([])))
+    with pytest.raises(TypeError, match="^feature 'id' must be int64. Got: .*'float32'"):
+        model.fit(dataset({"id": [10.7, np.nan], "rating": [1.0, 2.0]}), verbose=0)
+
+
+def test_a_legacy_optimizer_is_loaded_too(tmp_path):
+    model = compiled(optimizer=tf.keras.optimizers.legacy.Adam(0.01))
+    model.fit(dataset(rows()), verbose=0)
+    model.save(tmp_path / "m.keras")
+    again = tf.keras.models.load_model(tmp_path / "m.keras")
+    again.fit(dataset(rows()), verbose=0)
+    assert isinstance(again.optimizer, tf.keras.optimizers.legacy.Adam)
+
+
+def test_a_file_is_loaded_under_a_strategy(tmp_path, mirrored_strategy):
+    model = compiled()
+    model.fit(dataset(rows()), verbose=0)
+    model.save(tmp_path / "m.keras")
+    with mirrored_strategy.scope():
+        again = tf.keras.models.load_model(tmp_path / "m.keras")
+    histories = [one.fit(rk.data.batches(rows(), 16), verbose=0).history for one in (model, again)]
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-5)
+
+
 def test_the_label_is_no_feature():
     with pytest.raises(ValueError, match="label must be a column that is no feature"):
         rk.RankingModel(constant_network(), label="user_id")

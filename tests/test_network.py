@@ -92,6 +92,7 @@ def test_a_missing_feature_is_named_with_the_nearest():
     [
         (tf.string, [1, 2], "feature 'f' must be string. Got: .*'int32'"),
         (tf.int64, ["a"], "feature 'f' must be int64. Got: .*'string'"),
+        (tf.int64, [10.7, np.nan], "feature 'f' must be int64. Got: .*'float.*drop missing"),
     ],
 )
 def test_a_feature_of_the_other_kind_is_named(dtype, values, words):
@@ -108,11 +109,35 @@ def test_bad_features_are_named():
         rk.ranking_network({"user": "embedding"}, head=head())
     with pytest.raises(TypeError, match=r"features\['user'\] must be a layer with a feature_spec"):
         rk.ranking_network({"user": tf.keras.layers.Dense(1)}, head=head())
+    with pytest.raises(ValueError, match=r"features\['user'\].name must be no feature's name"):
+        rk.ranking_network({"user": embedding("a", name="user")}, head=head())
+    with pytest.raises(TypeError, match="head must be a tf.keras layer or a function"):
+        rk.ranking_network({"user": embedding("a")}, head="dense")  # pyright: ignore[reportArgumentType]  refusing it is the point
+
+
+@pytest.mark.parametrize("name", ["user-id", "item.id", "1st", "_x", "", "k", "rating", "self"])
+def test_names_that_no_export_could_take_are_refused(name):
+    with pytest.raises(ValueError, match="feature name must be"):
+        rk.ranking_network({name: embedding("a")}, head=head())
+
+
+def test_names_that_differ_in_case_alone_are_refused():
+    with pytest.raises(ValueError, match="feature name must be different from 'A'.*Got: .*'a'"):
+        rk.ranking_network({"A": embedding("a"), "a": embedding("a")}, head=head())
+
+
+@pytest.mark.parametrize("name", ["features", "inputs", "columns", "training", "embedding", "x"])
+def test_other_names_go_all_the_way(name, tmp_path):
+    network = rk.ranking_network({name: embedding("a"), "b": embedding("a")}, head=head())
+    rk.export.save(network, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "r.tflite")
 
 
 def test_a_layer_of_keras_3_is_named():
     import keras
 
+    with pytest.raises(TypeError, match="head must be .*not from Keras 3"):
+        rk.ranking_network({"user": embedding("a")}, head=keras.layers.Dense(1))
     with pytest.raises(TypeError, match="Take layers from tf.keras, not from Keras 3"):
         rk.ranking_network({"user": keras.layers.Dense(1)}, head=head())
 

@@ -119,6 +119,33 @@ def test_excluded_candidates_are_left_out():
     assert ranking == [({"price": 3, "kind": "y"}, -3.0)]
 
 
+def test_what_was_seen_may_be_a_data_frame():
+    seen = pd.DataFrame({"price": [4]})
+    assert rk.rank(price, {}, {"price": [4, 3]}, exclude=seen) == [(3, -3.0)]
+
+
+def test_exclusions_that_could_exclude_nothing_are_named():
+    with pytest.raises(TypeError, match="exclude must be values of the candidates' kind.*'4'"):
+        rk.rank(price, {}, {"price": [4, 3]}, exclude=["4"])
+    with pytest.raises(TypeError, match="exclude must be single values, for a single query"):
+        rk.rank(price, {}, {"price": [4, 3]}, exclude=[[4]])
+
+
+def test_no_queries_no_rankings(network):
+    assert rk.rank(network, {"user_id": []}, {"movie_title": TITLES}) == []
+
+
+def test_bytes_that_are_not_utf8_are_named(network):
+    with pytest.raises(ValueError, match="value must be bytes of valid UTF-8"):
+        rk.rank(network, {"user_id": b"\xff"}, {"movie_title": TITLES})
+
+
+def test_messages_stay_short(network):
+    with pytest.raises(TypeError) as error:
+        rk.rank(network, {"user_id": "7"}, list(range(100_000)))
+    assert len(str(error.value)) < 500
+
+
 def test_no_candidates_no_ranking(scorers):
     for scorer in scorers.values():
         assert rk.rank(scorer, {"user_id": "7"}, {"movie_title": []}) == []

@@ -112,14 +112,12 @@ def _lookup(codes: np.ndarray, table: Any) -> Take:
 
 
 def _utf8(value: Any, where: Callable[[], str]) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if not isinstance(value, str):
+    if not isinstance(value, str | bytes):
         raise _not_text(where(), value)
     try:
-        return value.encode()
-    except UnicodeEncodeError:
-        fix = "Replace the lone surrogates in it."
+        return value.encode() if isinstance(value, str) else value.decode().encode()
+    except UnicodeError:
+        fix = "Decode it with its own encoding first, or replace the lone surrogates in it."
         raise invalid(where(), value, "text of valid UTF-8", fix) from None
 
 

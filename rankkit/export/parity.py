@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import wrong_type
+from rankkit._errors import invalid, wrong_type
 
 TOLERANCE = 1e-5
 
@@ -76,10 +76,15 @@ def check_parity(what: str, scorer: Any, source: Any, columns: Mapping[str, Any]
         columns: Rows to score, feature name to values.
 
     Raises:
-        ValueError: If two scores differ by more than 1e-5, or by that share of a score above 1.
+        ValueError: If two scores differ by more than 1e-5, or by that share of a score above 1;
+            if there is no row, or a score is not finite.
     """
     ours, theirs = _scores(columns, scorer, source)
-    if not np.allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE):
+    if not len(theirs):
+        raise invalid("sample", columns, "at least one row")
+    if not np.isfinite(theirs).all():
+        raise invalid("scores of the model", theirs, "finite", "Has training diverged?")
+    if not np.all(np.abs(ours - theirs) <= TOLERANCE * np.maximum(1.0, np.abs(theirs))):
         raise ValueError(
             f"{what} must score as its source does, within {TOLERANCE:g}. Got: a difference of "
             f"{np.max(np.abs(ours - theirs)):g}. Nothing was written."

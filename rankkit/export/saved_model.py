@@ -12,9 +12,7 @@ import tensorflow as tf
 from rankkit._errors import invalid
 from rankkit.export.files import written_whole
 from rankkit.export.parity import check_parity, sample_columns
-from rankkit.network import feature_specs, select_features
-
-_OUTPUTS = ("rating", "index", "k")
+from rankkit.network import check_names, feature_specs, select_features
 
 
 def save(
@@ -36,8 +34,8 @@ def save(
             made up from the layers' vocabularies, unknown ids included.
 
     Raises:
-        ValueError: If the folder is not named by a positive number, a feature is named as an
-            output is, or the SavedModel scores otherwise than the model.
+        ValueError: If the folder is not named by a positive number, a feature has a name that no
+            export can take, or the SavedModel scores otherwise than the model.
         FileExistsError: If the folder exists.
         OSError: If it cannot be written.
     """
@@ -46,12 +44,10 @@ def save(
     if not Path(path).name.isdecimal() or int(Path(path).name) < 1:
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
         raise invalid("path", str(path), "a folder named by a version number", fix)
-    for name in specs:
-        if name in _OUTPUTS:
-            raise invalid("feature name", name, f"none of {_OUTPUTS}", "Rename the column.")
-    columns = dict(sample_columns(network) if sample is None else sample)
+    check_names(specs)
+    columns = select_features(sample_columns(network) if sample is None else sample, specs)
     with written_whole(path) as part:
-        servable = _Servable(network, specs, select_features(columns, specs))
+        servable = _Servable(network, specs, columns)
         _write(servable, part)
         check_parity("The SavedModel", tf.saved_model.load(str(part)), network, columns)
 
@@ -142,7 +138,7 @@ class SavedModelScorer:
             self.loaded = tf.saved_model.load(str(path))
             self._serve = self.loaded.signatures["serving_default"]
             self._serve.structured_outputs["rating"]
-        except (tf.errors.OpError, OSError, KeyError, ValueError, TypeError) as error:
+        except (tf.errors.OpError, OSError, LookupError, ValueError, TypeError) as error:
             raise ValueError(
                 f"{str(path)!r} cannot be read as a SavedModel of rankkit.export.save: {error} "
                 "Write it again."

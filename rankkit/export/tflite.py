@@ -79,6 +79,7 @@ class TFLiteScorer:
 
         if not Path(path).is_file():
             raise FileNotFoundError(f"No TensorFlow Lite file at {str(path)!r}.")
+        self._path = str(path)
         try:
             # Kept, since the runner below only points into it.
             self._interpreter = Interpreter(model_path=str(path))
@@ -110,7 +111,10 @@ class TFLiteScorer:
         specs = self.feature_specs
         features = select_features(columns, specs)
         inputs = {name: tf.cast(features[name], spec.dtype) for name, spec in specs.items()}
-        return self._run(**{name: tensor.numpy() for name, tensor in inputs.items()})["rating"]
+        try:
+            return self._run(**{name: tensor.numpy() for name, tensor in inputs.items()})["rating"]
+        except RuntimeError as error:
+            raise ValueError(f"{self._path!r} cannot be run: {error}. Write it again.") from None
 
 
 def _dtype(details: Mapping[str, Any]) -> tf.DType:

@@ -130,8 +130,9 @@ class IdEmbedding(tf.keras.layers.Layer):
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
         ids = tf.convert_to_tensor(inputs)
-        if (ids.dtype == tf.string) != (self._table.dtype == tf.string):
-            kind = "strings" if self._table.dtype == tf.string else "integers"
+        text = self._table.dtype == tf.string
+        if (ids.dtype == tf.string) != text or not (text or ids.dtype.is_integer):
+            kind = "strings" if text else "integers"
             raise wrong_type("ids", ids, f"{kind}, as the vocabulary of layer {self.name!r}")
         rows = self.lookup(ids)
         if self.id_dropout_rate and training:

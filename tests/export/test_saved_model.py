@@ -186,9 +186,44 @@ def test_an_export_that_scores_otherwise_is_not_written(tmp_path):
 
 
 def test_a_feature_named_as_an_output_is_refused(tmp_path):
-    net = network(rating=rk.layers.IdEmbedding(["a"], 2))
-    with pytest.raises(ValueError, match="feature name must be none of .*Got: .*'rating'"):
+    inputs = tf.keras.Input((), dtype=tf.string, name="k")  # not by ranking_network
+    net = tf.keras.Model({"k": inputs}, rk.layers.IdEmbedding(["a"], 1)(inputs))
+    with pytest.raises(ValueError, match="feature name must be none of .*Got: .*'k'"):
         rk.export.save(net, tmp_path / "1")
+
+
+@pytest.mark.parametrize("ids", [[10, 11], [-5, 2**40]])
+def test_integers_need_no_numpy(tmp_path, ids):
+    net = network(item_id=rk.layers.IdEmbedding(ids, 2))
+    rk.export.save(net, tmp_path / "1")
+    rk.export.save(net, tmp_path / "2", sample={"item_id": ids})
+    rk.export.to_tflite(tmp_path / "2", tmp_path / "r.tflite")
+    expected = net({"item_id": tf.constant(ids, tf.int64)})
+    for path in ("2", "r.tflite"):
+        scorer = rk.export.load(tmp_path / path)
+        np.testing.assert_allclose(scorer({"item_id": ids}), expected, atol=1e-6)
+    small = np.array([10, 11], np.int32)
+    np.testing.assert_allclose(
+        rk.export.load(tmp_path / "2")({"item_id": small}),
+        net({"item_id": tf.constant(small, tf.int64)}),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("score", [0.5, 5.0, 80.0])
+def test_parity_is_held_at_its_tolerance(score):
+    from rankkit.export.parity import check_parity
+
+    def scorer(times):
+        return lambda columns: np.full(len(columns["x"]), score + times * 1e-5 * max(1.0, score))
+
+    check_parity("It", scorer(0.9), scorer(0.0), {"x": [1, 2]})
+    with pytest.raises(ValueError, match="It must score as its source does"):
+        check_parity("It", scorer(1.1), scorer(0.0), {"x": [1, 2]})
+    with pytest.raises(ValueError, match="sample must be at least one row"):
+        check_parity("It", scorer(0.0), scorer(0.0), {"x": []})
+    with pytest.raises(ValueError, match="scores of the model must be finite"):
+        check_parity("It", scorer(0.0), scorer(np.nan), {"x": [1]})
 
 
 def test_a_sample_of_ones_own_is_compared(tmp_path):
