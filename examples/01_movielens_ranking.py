@@ -3,26 +3,32 @@
 import argparse
 import os
 
-import run_folder
+from run_folder import RunFolder, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TITLES = ["M*A*S*H (1970)", "Dances with Wolves (1990)", "Speed (1994)"]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--epochs", type=int, default=3, help="passes over the training rows")
-    parser.add_argument("--batch-size", type=int, default=8192, help="rows a step")
+    parser.add_argument("--epochs", type=positive, default=3, help="passes over the training rows")
+    parser.add_argument("--batch-size", type=positive, default=8192, help="rows a step")
     parser.add_argument("--learning-rate", type=float, default=0.1, help="of Adagrad")
-    parser.add_argument("--embedding-dim", type=int, default=32, help="width of each embedding")
     parser.add_argument(
-        "--hidden-units", type=int, nargs="*", default=[256, 64], help="widths of the tower"
+        "--embedding-dim", type=positive, default=32, help="width of each embedding"
+    )
+    parser.add_argument(
+        "--hidden-units",
+        type=positive,
+        nargs="*",
+        default=[256, 64],
+        help="widths of the tower",
     )
     parser.add_argument("--seed", type=int, default=42, help="of the weights and the batches")
 
 
 def main() -> None:
-    args = run_folder.parse(__doc__ or "", options)
-    run = run_folder.RunFolder(args, redone=["export", "ranker.tflite"])
+    args = parse(__doc__ or "", options)
+    run = RunFolder(args, redone=["export", "ranker.tflite"])
 
     with run.step("import"):
         import rankkit as rk
@@ -89,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_folder.run(main)
+    run_example(main)

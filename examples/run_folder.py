@@ -29,6 +29,13 @@ def parse(description: str, options: Callable[[argparse.ArgumentParser], None]) 
     return parser.parse_args()
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
 class RunFolder:
     """Holds what one run of an example writes.
 
@@ -78,7 +85,7 @@ class RunFolder:
         print(f"Everything is in {self.path}")
 
 
-def run(main: Callable[[], None]) -> None:
+def run_example(main: Callable[[], None]) -> None:
     """Runs an example, and ends it in one line when it is interrupted."""
     try:
         main()

@@ -1,6 +1,7 @@
-"""The loops around a training step: traced once, and plain in their errors."""
+"""What is around a training step: loops traced once, plain errors, a file written whole."""
 
 import contextlib
+import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
+
+from rankkit._errors import invalid
 
 # What the checks of rankkit._batch say, which come back from a graph inside TensorFlow's message.
 _CHECKS = re.compile(
@@ -62,6 +65,35 @@ class Fitting(tfrs.models.Model):
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         with value_errors():
             return super().evaluate(*args, **kwargs)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        with value_errors():
+            return super().train_on_batch(*args, **kwargs)
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model to a `.keras` file, whole or not at all.
+
+        Args:
+            filepath: The file, with its ending.
+            overwrite: Whether to replace an existing file without asking. Defaults to `True`.
+            **kwargs: Further keyword arguments of `tf.keras.Model.save`.
+
+        Raises:
+            ValueError: If the file does not end in `.keras`.
+        """
+        path = os.fspath(filepath)
+        if not path.endswith(".keras"):
+            fix = "To serve the model, use rankkit.export.save."
+            raise invalid("filepath", path, "a file that ends in .keras", fix)
+        if not overwrite and os.path.exists(path):
+            return super().save(path, overwrite=False, **kwargs)  # Keras asks
+        part = f"{path.removesuffix('.keras')}.part-{os.getpid()}.keras"
+        try:
+            super().save(part, **kwargs)
+            os.replace(part, path)
+        finally:
+            if os.path.exists(part):
+                os.remove(part)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         with value_errors():

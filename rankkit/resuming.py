@@ -13,7 +13,8 @@ def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
     come in without the interruption.
 
     Args:
-        backup_dir: The callback's `backup_dir`, which need not exist yet.
+        backup_dir: The callback's `backup_dir`, which need not exist yet. The callback must keep
+            whole epochs, `save_freq="epoch"`, as it does by default.
 
     Returns:
         The number of epochs, 0 without a backup.

@@ -68,6 +68,13 @@ def test_the_tutorial_from_loading_to_tflite(tmp_path):
     assert "is not empty. Name another --output-dir, or --resume." in errors
 
 
+def test_impossible_options_are_refused_before_anything_is_made(tmp_path):
+    code, _, errors = run(MOVIELENS, "--epochs", 0, "--output-dir", tmp_path / "run")
+    assert code == 2
+    assert "--epochs: invalid positive value: '0'" in errors
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_interrupted_run_is_resumed_and_ends_with_the_same_numbers(tmp_path):
     options = ("--quick", "--epochs", 30, "--batch-size", 256, "--hidden-units", 32)
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"

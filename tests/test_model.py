@@ -475,6 +475,36 @@ def test_keras_file_holds_everything_that_training_needs(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    model = compiled()
+    model.save(tmp_path / "m.keras")
+    before = (tmp_path / "m.keras").read_bytes()
+
+    def full_disk(self, path, **kwargs):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.keras.Model, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        model.save(tmp_path / "m.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+    assert (tmp_path / "m.keras").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["folder", "m.h5"])
+def test_other_formats_are_refused_with_the_way_out(tmp_path, name):
+    with pytest.raises(ValueError, match="must be a file that ends in .keras.*rankkit.export.save"):
+        compiled().save(tmp_path / name)
+
+
+def test_single_batches_name_what_is_wrong_too():
+    with pytest.raises(ValueError, match="^label 'rating' must be finite"):
+        compiled(constant_network()).train_on_batch(
+            {"user_id": np.array(["u1"]), "rating": np.array([np.nan])}
+        )
+
+
 def test_a_learning_rate_changed_on_the_way_is_saved(tmp_path):
     model = compiled()
     model.fit(dataset(rows()), verbose=0)
