@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from rankkit._errors import invalid
+from rankkit._files import written_whole
 
 # What the checks of rankkit._batch say, which come back from a graph inside TensorFlow's message.
 _CHECKS = re.compile(
@@ -46,16 +47,13 @@ class Fitting(tfrs.models.Model):
     """A TFRS model whose `fit`, `evaluate` and `predict` say what is wrong in one line."""
 
     def build_optimizer(self) -> None:
-        """Makes the optimizer's variables, which a file's state is loaded into."""
-        if hasattr(self.optimizer, "build"):
+        """Makes the optimizer's variables ahead of the first step, where it can."""
+        if hasattr(self.optimizer, "build"):  # legacy optimizers have none
             self.optimizer.build(self.trainable_variables)
-        else:  # a legacy optimizer
-            self.optimizer._create_all_weights(self.trainable_variables)
 
     def make_train_function(self, force: bool = False) -> Any:
         # A step that makes the optimizer's variables would be traced a second time without them.
-        if hasattr(self.optimizer, "build"):
-            self.build_optimizer()
+        self.build_optimizer()
         return super().make_train_function(force)
 
     def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
@@ -65,6 +63,10 @@ class Fitting(tfrs.models.Model):
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         with value_errors():
             return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        with value_errors():
+            return super().predict(*args, **kwargs)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         with value_errors():
@@ -86,15 +88,7 @@ class Fitting(tfrs.models.Model):
             fix = "To serve the model, use rankkit.export.save."
             raise invalid("filepath", path, "a file that ends in .keras", fix)
         if not overwrite and os.path.exists(path):
-            return super().save(path, overwrite=False, **kwargs)  # Keras asks
-        part = f"{path.removesuffix('.keras')}.part-{os.getpid()}.keras"
-        try:
+            super().save(path, overwrite=False, **kwargs)  # Keras asks
+            return
+        with written_whole(path, replace=True) as part:
             super().save(part, **kwargs)
-            os.replace(part, path)
-        finally:
-            if os.path.exists(part):
-                os.remove(part)
-
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with value_errors():
-            return super().predict(*args, **kwargs)

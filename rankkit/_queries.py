@@ -23,10 +23,10 @@ def query_columns(query: Any) -> tuple[Columns, bool]:
     """
     if not isinstance(query, Mapping):
         raise wrong_type("query", query, "a dict of raw features", "Such as {'user_id': '42'}.")
-    if not any(is_column(value) for value in query.values()):
+    if not any(_is_column(value) for value in query.values()):
         return {name: as_list([value]) for name, value in query.items()}, True
     for name, value in query.items():
-        if not is_column(value):
+        if not _is_column(value):
             fix = "Give each feature one value, or each a column with a value a query."
             raise wrong_type(f"query[{name!r}]", value, "a column, as other features are", fix)
     return _equal_columns("query", query), False
@@ -42,13 +42,12 @@ def candidate_columns(candidates: Any) -> Columns:
         TypeError: If it is not a dict of columns.
         ValueError: If there are no columns, or their lengths differ.
     """
-    if _is_frame(candidates):
-        candidates = {name: candidates[name] for name in candidates.columns}
+    candidates = _columns_of(candidates)
     if not isinstance(candidates, Mapping):
         fix = "Such as {'movie_title': titles}."
         raise wrong_type("candidates", candidates, "a dict of columns", fix)
     for name, column in candidates.items():
-        if not is_column(column):
+        if not _is_column(column):
             raise wrong_type(f"candidates[{name!r}]", column, "a column, one value a candidate")
     return _equal_columns("candidates", candidates)
 
@@ -63,14 +62,17 @@ def _equal_columns(what: str, columns: Mapping[str, Any]) -> Columns:
     return lists
 
 
-def _is_frame(value: Any) -> bool:
-    return hasattr(value, "columns") and hasattr(value, "iloc")  # pandas
+def _columns_of(value: Any) -> Any:
+    """A DataFrame as a dict of its columns; anything else as it is."""
+    if hasattr(value, "columns") and hasattr(value, "iloc"):  # pandas
+        return {name: value[name] for name in value.columns}
+    return value
 
 
 def _same_kind(values: list, column: list) -> set:
     """Gives the values as a set, and refuses those that could never be in the column."""
     for value in values:
-        if is_column(value):
+        if _is_column(value):
             raise wrong_type("exclude", value, "single values, for a single query")
         if column and isinstance(value, str) != isinstance(column[0], str):
             fix = f"The candidates are such as {column[0]!r}."
@@ -78,7 +80,7 @@ def _same_kind(values: list, column: list) -> set:
     return set(values)
 
 
-def is_column(value: Any) -> bool:
+def _is_column(value: Any) -> bool:
     """Whether a value holds many: it is neither text nor a single number."""
     if isinstance(value, (str, bytes)):
         return False
@@ -94,6 +96,8 @@ def as_list(column: Any) -> list:
 
 
 def _as_python(value: Any) -> Any:
+    if type(value) in (str, int, float):  # nearly all of them, and there may be many
+        return value
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -171,7 +175,7 @@ def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> list[in
     """
     if exclude is None:
         return list(range(num_candidates))
-    exclude = {name: exclude[name] for name in exclude} if _is_frame(exclude) else exclude
+    exclude = _columns_of(exclude)
     if not isinstance(exclude, Mapping):
         if len(candidates) != 1:
             fix = f"There are several candidate columns: {', '.join(map(repr, candidates))}."

@@ -166,10 +166,14 @@ def select_features(
 
 def _as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     value = value if tf.is_tensor(value) else tf.convert_to_tensor(value)
-    text = value.dtype == tf.string, spec.dtype == tf.string
-    # A float id would be cut off, and a missing one, NaN, be looked up as some number.
-    fraction = spec.dtype.is_integer and not (value.dtype.is_integer or value.dtype.is_bool)
-    if text[0] != text[1] or fraction:
+    if spec.dtype == tf.string:
+        fits = value.dtype == tf.string
+    elif spec.dtype.is_integer:
+        # A float id would be cut off, and a missing one, NaN, be looked up as some number.
+        fits = value.dtype.is_integer or value.dtype.is_bool
+    else:
+        fits = value.dtype != tf.string
+    if not fits:
         fix = "Convert the column to the type of the layer's vocabulary; drop missing values first."
         raise wrong_type(f"feature {name!r}", value.dtype.name, spec.dtype.name, fix)
-    return value if text[0] else tf.cast(value, spec.dtype)
+    return tf.cast(value, spec.dtype)

@@ -32,7 +32,7 @@ LEVELS = [
     {"_objective"},
     {"_batch", "_fitting", "_queries", "_task"},
     {"_vocabulary"},
-    {"_keras", "_errors"},
+    {"_keras", "_errors", "_files"},
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.
 MAY_IMPORT_DATA = LEVELS[0]

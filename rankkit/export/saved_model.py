@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid
-from rankkit.export.files import written_whole
+from rankkit._files import written_whole
 from rankkit.export.parity import check_parity, sample_columns
 from rankkit.network import check_names, feature_specs, select_features
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.export.files import written_whole
+from rankkit._files import written_whole
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.network import select_features
@@ -108,11 +108,10 @@ class TFLiteScorer:
         Returns:
             Scores of shape `(rows, 1)`, `float32`.
         """
-        specs = self.feature_specs
-        features = select_features(columns, specs)
-        inputs = {name: tf.cast(features[name], spec.dtype) for name, spec in specs.items()}
+        features = select_features(columns, self.feature_specs)
+        inputs = {name: tensor.numpy() for name, tensor in features.items()}
         try:
-            return self._run(**{name: tensor.numpy() for name, tensor in inputs.items()})["rating"]
+            return self._run(**inputs)["rating"]
         except RuntimeError as error:
             raise ValueError(f"{self._path!r} cannot be run: {error}. Write it again.") from None
 

@@ -9,30 +9,33 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def written_whole(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
     """Gives a path to write to, and moves what was written to `path` at the end.
 
-    Whatever happens before the end, `path` does not appear.
+    Whatever happens before the end, `path` does not appear, or stays as it was.
 
     Args:
         path: The file or folder to make.
+        replace: Whether a file that exists is replaced. Defaults to `False`.
 
     Yields:
         A path beside it that does not exist yet.
 
     Raises:
-        FileExistsError: If `path` exists already.
+        FileExistsError: If `path` exists already and is not to be replaced.
         OSError: If it cannot be written.
     """
     target = Path(path)
-    _refuse_existing(target)
+    if not replace:
+        _refuse_existing(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent)
     try:
         part = Path(scratch) / target.name
         yield part
-        _refuse_existing(target)
-        part.rename(target)
+        if not replace:
+            _refuse_existing(target)
+        part.replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
