@@ -1,5 +1,8 @@
 """The ranking stage of a recommender: from ratings to a model that orders candidates."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from rankkit._keras import use_keras_2
 
 use_keras_2()
@@ -10,6 +13,9 @@ from rankkit.network import ranking_network  # noqa: E402
 from rankkit.ranking import rank  # noqa: E402
 from rankkit.resuming import completed_epochs  # noqa: E402
 
+if TYPE_CHECKING:
+    from rankkit import tuning
+
 __all__ = [
     "RankingModel",
     "completed_epochs",
@@ -19,5 +25,13 @@ __all__ = [
     "plots",
     "rank",
     "ranking_network",
+    "tuning",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # keras-tuner takes as long to import as all the rest, and few processes tune.
+    if name == "tuning":
+        return importlib.import_module("rankkit.tuning")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -52,9 +52,42 @@ class Fitting(tfrs.models.Model):
             self.optimizer.build(self.trainable_variables)
 
     def make_train_function(self, force: bool = False) -> Any:
-        # A step that makes the optimizer's variables would be traced a second time without them.
-        self.build_optimizer()
-        return super().make_train_function(force)
+        if self.train_function is None or force:
+            # A step that makes the optimizer's variables would be traced again without them.
+            self.build_optimizer()
+            self.train_function = self._several(super().make_train_function)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if self.test_function is None or force:
+            self.test_function = self._several(super().make_test_function)
+        return self.test_function
+
+    def _several(self, make_function: Callable[..., Any]) -> Any:
+        """Makes a function of several steps in which a step is traced once; Keras traces it twice.
+
+        Args:
+            make_function: Keras's maker of such a function.
+        """
+        steps = self._steps_per_execution
+        number = 1 if steps is None else int(steps.numpy())
+        special = self.run_eagerly or self._cluster_coordinator or self.autotune_steps_per_execution
+        if steps is None or number == 1 or special:
+            return make_function(force=True)
+        steps.assign(1)
+        try:
+            one_step = make_function(force=True)
+        finally:
+            steps.assign(number)
+
+        @tf.function(reduce_retracing=True)
+        def several_steps(iterator: Any) -> Any:
+            logs = one_step(iterator)
+            for _ in tf.range(1, steps):
+                logs = one_step(iterator)
+            return logs
+
+        return several_steps
 
     def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
         with value_errors():

@@ -1,12 +1,13 @@
 """Losses and metrics as `tfrs.tasks.Ranking` needs them to be right on any number of replicas."""
 
 import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import invalid, wrong_type
+from rankkit._errors import invalid, unknown, wrong_type
 
 
 class _FunctionLoss(tf.keras.losses.Loss):
@@ -67,10 +68,23 @@ def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
         fix = "Use BinaryAccuracy(threshold=...): 0.5 for probabilities, 0 for logits."
         raise invalid(name, metric, "metrics that say where a score becomes a yes", fix)
     made = tf.keras.metrics.get(metric)
+    if isinstance(made, str):  # as `fit` reports those that have a class only
+        made = _metric_class(name, made)()
     if isinstance(made, tf.keras.metrics.Metric):
         return made
     shown = metric if isinstance(metric, str) else getattr(made, "__name__", "metric")
     return tf.keras.metrics.MeanMetricWrapper(made, name=shown)
+
+
+def _metric_class(name: str, metric: str) -> type:
+    classes = {
+        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", each).lower(): getattr(tf.keras.metrics, each)
+        for each in dir(tf.keras.metrics)
+        if each[0].isupper()
+    }
+    if metric not in classes:
+        raise unknown(f"metric in {name}", metric, sorted(classes))
+    return classes[metric]
 
 
 def over_replicas(value: tf.Tensor) -> tf.Tensor:

@@ -54,11 +54,7 @@ def ranking_network(
         >>> network({"user_id": tf.constant(["42"])}).shape
         TensorShape([1, 1])
     """
-    if not isinstance(features, Mapping) or not features:
-        raise invalid("features", features, "a dict with at least one feature layer")
-    check_names(features)
-    for feature, layer in features.items():
-        _check_layer(feature, layer, features)
+    check_features(features)
     for role, part in (("head", head), ("interaction", interaction or concatenate)):
         if not callable(part) or _of_keras_3(part):
             raise wrong_type(role, part, "a tf.keras layer or a function", _keras_fix(part))
@@ -71,6 +67,20 @@ def ranking_network(
     vectors = [layer(inputs[feature]) for feature, layer in features.items()]
     joined = (interaction or concatenate)(vectors)
     return tf.keras.Model(inputs, head(joined), name=name)
+
+
+def check_features(features: Any) -> None:
+    """Refuses what is no dict of feature layers.
+
+    Raises:
+        ValueError: If there is no feature, or a name could not be exported later.
+        TypeError: If a value is no feature layer.
+    """
+    if not isinstance(features, Mapping) or not features:
+        raise invalid("features", features, "a dict with at least one feature layer")
+    check_names(features)
+    for feature, layer in features.items():
+        _check_layer(feature, layer, features)
 
 
 def check_names(features: Iterable[str]) -> None:

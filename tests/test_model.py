@@ -400,6 +400,30 @@ def test_steps_may_be_run_together_or_eagerly():
             np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
+def test_several_steps_are_traced_once_and_add_no_variable():
+    class Counting(rk.RankingModel):
+        traced = 0
+
+        def train_step(self, inputs):
+            self.traced += 1
+            return super().train_step(inputs)
+
+    model = Counting(network(), label="rating")
+    model.compile("adagrad", steps_per_execution=4)
+    before = [variable.name for variable in model.variables]
+    model.fit(dataset(rows()), epochs=2, verbose=0)
+    assert model.traced == 1
+    assert [variable.name for variable in model.variables] == before
+
+
+def test_a_metric_may_be_named_as_fit_reports_it():
+    model = compiled(metrics=["root_mean_squared_error", "mae"])
+    assert [each.name for each in model.metrics][-2:] == ["root_mean_squared_error", "mae"]
+    assert isinstance(model.metrics[-2], tf.keras.metrics.RootMeanSquaredError)
+    with pytest.raises(ValueError, match="Unknown metric in metrics 'rmse_'"):
+        compiled(metrics=["rmse_"])
+
+
 def test_names_of_metrics_must_differ():
     for arguments in (
         {"weighted_metrics": [tf.keras.metrics.RootMeanSquaredError()]},

@@ -1,12 +1,14 @@
-"""Pictures of training."""
+"""A metric against the epochs."""
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rankkit._errors import unknown
+from rankkit.plots._figure import new_figure
 
-__all__ = ["learning_curve"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def learning_curve(
@@ -28,25 +30,19 @@ def learning_curve(
     """
     if metric not in history:
         raise unknown("metric", metric, history)
-    figure, axes = _axes()
+    learning_curve_figure(history, metric).savefig(path)
+
+
+def learning_curve_figure(history: Mapping[str, Sequence[float]], metric: str) -> "Figure":
+    """Draws without writing a file."""
+    figure = new_figure()
+    axes = figure.subplots()
     for name, label in ((metric, "training"), (f"val_{metric}", "validation")):
         if name in history:
             values = history[name]
             axes.plot(range(1, len(values) + 1), values, marker="o", label=label)
     axes.set(xlabel="epoch", ylabel=metric.replace("_", " "), title="Learning curve")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
-
-
-def _axes() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(
-            "rankkit.plots needs matplotlib. Install it: pip install 'rankkit[plots]'."
-        ) from None
-    # A figure of its own leaves the caller's pyplot state and backend alone.
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    return figure, figure.subplots()
+    return figure

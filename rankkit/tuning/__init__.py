@@ -1,0 +1,6 @@
+"""keras-tuner over ranking models: the space, the search and the winner."""
+
+from rankkit.tuning.hypermodel import RankingHyperModel
+from rankkit.tuning.search import SearchResult, search
+
+__all__ = ["RankingHyperModel", "SearchResult", "search"]

@@ -1,0 +1,197 @@
+"""What keras-tuner builds: a compiled `RankingModel` from hyperparameters."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import keras_tuner as kt
+import tensorflow as tf
+
+from rankkit._errors import invalid
+from rankkit.data import batches
+from rankkit.data.columns import is_data_frame
+from rankkit.layers import DenseRatingHead
+from rankkit.model import RankingModel
+from rankkit.network import check_features, ranking_network
+from rankkit.tuning._pattern import Pattern
+from rankkit.tuning._tracing import tracing_expected
+from rankkit.tuning.space import Space
+
+BATCH_SIZE = 1024
+SMALL_BATCH = 2048
+EVALUATION_BATCH_SIZE = 8192
+# Where a step is small, one call of the graph runs this many: its own cost would be most of it.
+STEPS_PER_EXECUTION = 16
+
+
+class RankingHyperModel(kt.HyperModel):
+    """A space of ranking models, for `rankkit.tuning.search` and for keras-tuner's own tuners.
+
+    Always searched are `tower_width`, the width of the first hidden layer (each further one is a
+    quarter as wide), and the `learning_rate`. Of the others the space takes those that it names:
+    `tower_depth`, the number of hidden layers (2 otherwise); `embedding_dim` of the features that
+    have one; `dropout_rate` in the tower; `l2`, the strength of the squared norm of the embedding
+    tables in the loss; the `optimizer` by name (Adagrad otherwise); `batch_size` (1024
+    otherwise); `epochs`, the most that `fit` trains for.
+
+    Args:
+        features: Feature name to layer, as for `rankkit.ranking_network`. The layers are patterns:
+            each model gets layers of its own, made from their configs.
+        label: Name of the column that holds the label.
+        space: What is searched: hyperparameter to `(low, high)`, both included, a list of values,
+            one fixed value, or `None` for the usual range; or a list of names.
+            Defaults to `None`, the usual ranges of the tower's width and the learning rate.
+        sample_weight: Name of the column of weights, as for `rankkit.RankingModel`.
+            Defaults to `None`.
+        head: The pattern of the head, whose tower the hyperparameters replace.
+            Defaults to `None`, a `rankkit.layers.DenseRatingHead()`.
+        interaction: Layer or function for `rankkit.ranking_network`. Defaults to `None`.
+        loss: A Keras loss or its name. Defaults to `None`, the mean squared error.
+        metrics: A list of names of Keras metrics. Defaults to `None`, the root mean squared error.
+        name: Name of the hypermodel. Defaults to `None`.
+
+    Raises:
+        ValueError: If a hyperparameter is unknown, or its range empty or reversed.
+        TypeError: If a feature or the head is of the wrong kind.
+
+    Example:
+        >>> import keras_tuner as kt
+        >>> import rankkit as rk
+        >>> hypermodel = rk.tuning.RankingHyperModel(
+        ...     {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)},
+        ...     label="rating",
+        ...     space={"tower_width": (32, 512), "learning_rate": (1e-3, 1.0)},
+        ... )
+        >>> hp = kt.HyperParameters()
+        >>> hypermodel.build(hp).count_params()
+        585
+        >>> hp.values
+        {'tower_width': 32, 'learning_rate': 0.001}
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, tf.keras.layers.Layer],
+        *,
+        label: str,
+        space: Mapping[str, Any] | Iterable[str] | None = None,
+        sample_weight: str | None = None,
+        head: tf.keras.layers.Layer | None = None,
+        interaction: Callable[[list], Any] | None = None,
+        loss: Any = None,
+        metrics: Sequence[str] | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        check_features(features)
+        # One layer under two names stays one.
+        patterns = {id(layer): Pattern(key, layer) for key, layer in features.items()}
+        self._patterns = {key: patterns[id(layer)] for key, layer in features.items()}
+        self._head = Pattern("head", DenseRatingHead() if head is None else head)
+        is_layer = isinstance(interaction, tf.keras.layers.Layer)
+        self._interaction = Pattern("interaction", interaction) if is_layer else interaction
+        self.space = Space(space)
+        self.label = label
+        self.sample_weight = sample_weight
+        self.loss = loss
+        self.metrics = metrics
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the rows that a model of this space reads."""
+        weight = [self.sample_weight] if self.sample_weight else []
+        return [*self._patterns, self.label, *weight]
+
+    def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
+        for name in self.space.domains:
+            self.space.value(hp, name)
+
+    def build(self, hp: kt.HyperParameters) -> RankingModel:
+        """Makes a compiled model. No data is read.
+
+        Args:
+            hp: keras-tuner's hyperparameters.
+        """
+        model = RankingModel(
+            self.build_network(hp), label=self.label, sample_weight=self.sample_weight
+        )
+        # By name: from a config, Keras would make one of its legacy optimizers.
+        optimizer = tf.keras.optimizers.get(self.space.value(hp, "optimizer", "adagrad"))
+        optimizer.learning_rate = self.space.value(hp, "learning_rate")
+        small = self.space.value(hp, "batch_size", BATCH_SIZE) <= SMALL_BATCH
+        model.compile(
+            optimizer=optimizer,
+            loss=self.loss,
+            metrics=None if self.metrics is None else list(self.metrics),
+            steps_per_execution=STEPS_PER_EXECUTION if small else 1,
+        )
+        return model
+
+    def build_network(self, hp: kt.HyperParameters) -> tf.keras.Model:
+        """Makes the network of a model; override it for networks of another shape.
+
+        Args:
+            hp: keras-tuner's hyperparameters.
+        """
+        value = self.space.value
+        changes = {}
+        if (embedding_dim := value(hp, "embedding_dim")) is not None:
+            changes["embedding_dim"] = embedding_dim
+        if (l2 := value(hp, "l2")) is not None:
+            regularizer = tf.keras.regularizers.L2(l2) if l2 else None
+            changes["embeddings_regularizer"] = tf.keras.regularizers.serialize(regularizer)
+        layers = {
+            pattern: pattern.make(**changes) for pattern in dict.fromkeys(self._patterns.values())
+        }
+        width = value(hp, "tower_width")
+        widths = [max(1, width // 4**depth) for depth in range(value(hp, "tower_depth", 2))]
+        tower: dict[str, Any] = {"hidden_units": widths}
+        if (dropout_rate := value(hp, "dropout_rate")) is not None:
+            tower["dropout_rate"] = dropout_rate
+        interaction = self._interaction
+        return ranking_network(
+            {name: layers[pattern] for name, pattern in self._patterns.items()},
+            head=self._head.make(**tower),
+            interaction=interaction.make() if isinstance(interaction, Pattern) else interaction,
+        )
+
+    def fit(
+        self,
+        hp: kt.HyperParameters,
+        model: RankingModel,
+        x: Any,
+        *,
+        validation_data: Any = None,
+        epochs: int = 1,
+        initial_epoch: int = 0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> tf.keras.callbacks.History:
+        """Trains a model, as keras-tuner's tuners ask for it.
+
+        Args:
+            hp: keras-tuner's hyperparameters.
+            model: A model that `build` made from them.
+            x: Training rows as a dict of arrays or a DataFrame, or batches as a
+                `tf.data.Dataset`. Rows come in batches of the hyperparameter `batch_size`, or of
+                1024, in another order at each epoch.
+            validation_data: The same of the rows to validate on. Defaults to `None`.
+            epochs: The last epoch, unless `epochs` is a hyperparameter. Defaults to `1`.
+            initial_epoch: The epochs that the model was trained for before. Defaults to `0`.
+            seed: Chooses the order of the rows. Defaults to `None`, another one each time.
+            **kwargs: Further keyword arguments of `tf.keras.Model.fit`.
+
+        Raises:
+            ValueError: If the batch size is a hyperparameter, and the rows are batched already.
+        """
+        if not isinstance(x, tf.data.Dataset):
+            size = self.space.value(hp, "batch_size", BATCH_SIZE)
+            order = {"seed": seed, "initial_epoch": 0 if seed is None else initial_epoch}
+            x = batches(x, size, shuffle=True, columns=self.columns, **order)
+        elif "batch_size" in self.space.domains:
+            fix = "Give the rows as a dict of arrays, or leave batch_size out of the space."
+            raise invalid("x", x, "rows, as the batch size is a hyperparameter", fix)
+        if isinstance(validation_data, Mapping) or is_data_frame(validation_data):
+            validation_data = batches(validation_data, EVALUATION_BATCH_SIZE, columns=self.columns)
+        kwargs.update(initial_epoch=initial_epoch, epochs=self.space.value(hp, "epochs", epochs))
+        with tracing_expected():
+            return model.fit(x, validation_data=validation_data, **kwargs)

@@ -1,0 +1,168 @@
+"""All that a search is made of, and how each of its processes runs it."""
+
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+
+import keras_tuner as kt
+import numpy as np
+
+from rankkit.data import random_split
+from rankkit.tuning import cluster
+from rankkit.tuning.hypermodel import RankingHyperModel
+from rankkit.tuning.identity import claim, describe_code, describe_rows
+from rankkit.tuning.journal import Journal, read_journal
+from rankkit.tuning.oracles import Journaled
+from rankkit.tuning.progress import Progress
+from rankkit.tuning.tensorboard import log_experiment
+from rankkit.tuning.trial_runs import PROJECT, TrialRuns
+from rankkit.tuning.tuners import make_oracle
+
+JOURNAL = "journal.jsonl"
+TENSORBOARD = "tensorboard"
+# What the results depend on beside rankkit itself.
+_LIBRARIES = ("rankkit", "tensorflow", "keras-tuner", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The settings of a search, checked. It can be pickled.
+
+    Attributes:
+        hypermodel: What builds and trains the models.
+        columns: The training rows.
+        directory: The folder of the search.
+        objective: What is best.
+        tuner: Name of the tuner.
+        max_trials: How many trials there may be.
+        epochs: The most that a trial is trained for.
+        patience: Epochs without improvement that end a trial.
+        validation_fraction: Share of the training rows that the trials are judged by.
+        executions_per_trial: How often each trial is run.
+        max_consecutive_failed_trials: Failures in a row that end the search.
+        seed: Chooses all that is random.
+        workers: How many processes train at a time.
+        chief_timeout: Seconds that a worker waits for the chief.
+        verbose: 0 for silence.
+    """
+
+    hypermodel: RankingHyperModel
+    columns: dict[str, np.ndarray]
+    directory: Path
+    objective: kt.Objective
+    tuner: str
+    max_trials: int
+    epochs: int
+    patience: int
+    validation_fraction: float
+    executions_per_trial: int
+    max_consecutive_failed_trials: int
+    seed: int
+    workers: int
+    chief_timeout: float
+    verbose: int
+
+    def make_oracle(self) -> Journaled:
+        """Makes the oracle, at the very beginning of the search."""
+        return make_oracle(
+            self.tuner,
+            self.hypermodel.space,
+            objective=self.objective,
+            max_trials=self.max_trials,
+            epochs=self.epochs,
+            seed=self.seed,
+            max_consecutive_failed_trials=self.max_consecutive_failed_trials,
+        )
+
+    def claim_directory(self, *, overwrite: bool) -> None:
+        """Makes the directory that of this search, or finds that it is already."""
+        hypermodel = self.hypermodel
+        identity = {
+            "data": describe_rows(self.columns),
+            "space": hypermodel.space.domains,
+            "model": {"sha256": describe_code(type(hypermodel), vars(hypermodel))},
+            "settings": {
+                "tuner": self.tuner,
+                # A grid is laid for its number of points, a schedule for its epochs.
+                "max_trials": self.max_trials if self.tuner in ("grid", "hyperband") else None,
+                "objective": [self.objective.name, self.objective.direction],
+                "epochs": self.epochs,
+                "patience": self.patience,
+                "validation_fraction": self.validation_fraction,
+                "executions_per_trial": self.executions_per_trial,
+                "seed": self.seed,
+            },
+            "code": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        }
+        parts = [JOURNAL, TENSORBOARD, PROJECT]
+        claim(self.directory, identity, overwrite=overwrite, parts=parts)
+
+    def progress(self, oracle: Journaled) -> Progress:
+        """Makes what shows how the search goes."""
+        return Progress(
+            self.hypermodel.space.searched,
+            total=oracle.expected_trials,
+            workers=self.workers,
+            verbose=self.verbose,
+        )
+
+    def take_part(self) -> None:
+        """Does what this process has to do in a search of several, and returns at its end."""
+        if cluster.own_part().role == "worker":
+            self.work()
+        else:
+            self.run()
+
+    def work(self) -> None:
+        """Trains the trials that the chief hands out."""
+        part = cluster.own_part()
+        cluster.wait_for_chief(part, self.chief_timeout)
+        self._tuner(self.make_oracle(), part, verbose=0).search(*self._split())
+
+    def run(self) -> Journaled:
+        """Runs the search: alone, or as the chief that others work for.
+
+        Returns:
+            The oracle, which knows all trials.
+        """
+        part = cluster.own_part()
+        if part.address is not None:
+            cluster.check_port_is_free(part.address)
+        journal = Journal(self.directory / JOURNAL)
+        try:
+            oracle = self.make_oracle()
+            tuner = self._tuner(oracle, part, verbose=self.verbose)
+            oracle.replay(read_journal(journal.path))
+            if oracle.trials:
+                tuner.progress.say(f"going on after {len(oracle.ended)} trials")
+            space, objective = self.hypermodel.space, self.objective.name
+            log_experiment(self.directory / TENSORBOARD, space, objective)
+            oracle.write_to(journal, tuner.progress)
+            tuner.search(*self._split())
+        finally:
+            journal.close()
+        return oracle
+
+    def outcome(self) -> Journaled:
+        """Reads an oracle back from what a search has written."""
+        oracle = self.make_oracle()
+        self._tuner(oracle, cluster.own_part(), verbose=0)
+        oracle.replay(read_journal(self.directory / JOURNAL))
+        return oracle
+
+    def _tuner(self, oracle: Journaled, part: cluster.Part, *, verbose: int) -> TrialRuns:
+        # keras-tuner would reload what is replayed here.
+        (self.directory / PROJECT / f"{part.tuner_id}.json").unlink(missing_ok=True)
+        return TrialRuns(
+            oracle,
+            self.hypermodel,
+            directory=self.directory,
+            epochs=self.epochs,
+            patience=self.patience,
+            seed=self.seed,
+            executions_per_trial=self.executions_per_trial,
+            progress=dataclasses.replace(self, verbose=verbose).progress(oracle),
+        )
+
+    def _split(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        return random_split(self.columns, test_fraction=self.validation_fraction, seed=self.seed)

@@ -1,0 +1,108 @@
+"""Shows how a search goes: a line for each trial, and on a terminal one that moves."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+import tensorflow as tf
+
+
+class Progress:
+    """Prints a table of the trials as they end.
+
+    On a terminal the trial that is running has a line that is rewritten at each epoch. A log file
+    gets whole lines only.
+
+    Args:
+        names: The hyperparameters to show.
+        total: How many trials there will be at most.
+        workers: How many run at a time.
+        verbose: 0 for silence. Defaults to `1`.
+        file: Where to print. Defaults to `None`, the standard output.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        *,
+        total: int,
+        workers: int,
+        verbose: int = 1,
+        file: TextIO | None = None,
+    ):
+        self.total = total
+        self._names = names
+        self._workers = workers
+        self._verbose = verbose
+        self._file = sys.stdout if file is None else file
+        self._terminal = self._file.isatty()
+        self._started = time.monotonic()
+        self._best: str | None = None
+        self._headed = False
+
+    def say(self, text: str) -> None:
+        """Prints a line."""
+        if self._verbose:
+            clear = "\r\x1b[K" if self._terminal else ""
+            print(f"{clear}{text}", file=self._file, flush=True)
+
+    def begin(self, oracle: Any, trial: Any) -> None:
+        """Notes that a trial has begun."""
+        if not self._headed:
+            self._headed = True
+            shown = "".join(f"  {name:>{_width(name)}}" for name in self._names)
+            head = f"{'score':>8}  {'best':>8}  {'epochs':>6}  {'seconds':>7}"
+            self.say(f"{'trial':>9}  {head}{shown}  {'elapsed':>8}  {'left':>8}")
+        self._place = list(oracle.trials).index(trial.trial_id) + 1
+
+    def end(self, oracle: Any, trial: Any) -> None:
+        """Prints how a trial has ended."""
+        rows = oracle.table()
+        [row] = (row for row in rows if row["trial"] == trial.trial_id)
+        place = f"{rows.index(row) + 1}/{self.total}"
+        best = oracle.get_best_trials(1)[0].score if any(r["score"] for r in rows) else None
+        cells = [f"{place:>9}", _number(row["score"], 8), _number(best, 8)]
+        cells += [f"{row['best_epoch'] or '-':>6}", f"{row['seconds']:>7.1f}"]
+        cells += [f"{_short(row.get(name, '-')):>{_width(name)}}" for name in self._names]
+        done = [r["seconds"] for r in rows if r["seconds"] is not None]
+        left = (self.total - len(done)) * sum(done) / len(done) / self._workers
+        cells += [f"{_clock(time.monotonic() - self._started):>8}", f"{_clock(left):>8}"]
+        self.say("  ".join(cells))
+        if row["score"] is None:
+            self.say(f"{'':>9}  failed: {row['message']}")
+
+    def callbacks(self, trial: Any) -> list[tf.keras.callbacks.Callback]:
+        """Gives the callbacks that show a trial while it runs: none for a log file."""
+        return [_Moving(self)] if self._terminal and self._verbose else []
+
+
+class _Moving(tf.keras.callbacks.Callback):
+    def __init__(self, progress: Progress):
+        super().__init__()
+        self._progress = progress
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        validated = {k: v for k, v in (logs or {}).items() if k.startswith("val_")}
+        name = list(validated)[-1] if validated else "loss"
+        progress = self._progress
+        place = f"{progress._place}/{progress.total}"
+        text = f"{place:>9}  epoch {epoch + 1}: {name} {(logs or {}).get(name, 0.0):.4f}"
+        print(f"\r\x1b[K{text}", end="", file=progress._file, flush=True)
+
+
+def _width(name: str) -> int:
+    return max(len(name), 8)
+
+
+def _number(value: float | None, width: int) -> str:
+    return f"{'-' if value is None else f'{value:.4f}':>{width}}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,148 @@
+"""The space of one search: what a user makes of the hyperparameters there are."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+
+from rankkit._errors import invalid, unknown, wrong_type
+from rankkit.tuning.hyperparameters import (
+    ALWAYS,
+    ANY_LEARNING_RATE,
+    HYPERPARAMETERS,
+    LEARNING_RATES,
+    checked_domain,
+)
+
+
+class Space:
+    """The hyperparameters that one search is over, each with a range, a list or one fixed value.
+
+    Args:
+        opened: Name to `(low, high)`, both included, a list of values, one fixed value, or `None`
+            for the range of `HYPERPARAMETERS`; or names alone. The tower's width and the learning
+            rate are always part of it.
+
+    Raises:
+        ValueError: If a name is unknown, a range empty or reversed, or a value impossible.
+        TypeError: If a value is of the wrong kind.
+    """
+
+    def __init__(self, opened: Mapping[str, Any] | Iterable[str] | None = None):
+        if isinstance(opened, str):
+            raise wrong_type("space", opened, "a dict or a list of names", f"Write [{opened!r}].")
+        given = dict(opened) if isinstance(opened, Mapping) else dict.fromkeys(opened or ())
+        for name in given:
+            if name not in HYPERPARAMETERS:
+                raise unknown("hyperparameter", name, HYPERPARAMETERS)
+        given = {**dict.fromkeys(ALWAYS), **given}
+        # In the order of the table, whatever the user's: a seed draws the same values.
+        self.domains: dict[str, Any] = {}
+        for name in sorted(given, key=["optimizer", *HYPERPARAMETERS].index):
+            domain = self._default(name) if given[name] is None else given[name]
+            self.domains[name] = checked_domain(name, domain)
+
+    def _default(self, name: str) -> Any:
+        if name != "learning_rate":
+            return HYPERPARAMETERS[name].searched
+        optimizer = self.domains.get("optimizer", "adagrad")
+        names = optimizer if isinstance(optimizer, list) else [optimizer]
+        ranges = [LEARNING_RATES.get(each, ANY_LEARNING_RATE) for each in names]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+    @property
+    def searched(self) -> list[str]:
+        """The names that have more than one value."""
+        return [name for name, domain in self.domains.items() if isinstance(domain, tuple | list)]
+
+    @property
+    def size(self) -> int | None:
+        """How many combinations of values there are, or `None` if there is no end of them."""
+        sizes = [
+            len(domain) if isinstance(domain, list) else _most_points(name, domain)
+            for name, domain in self.domains.items()
+            if isinstance(domain, tuple | list)
+        ]
+        return None if math.inf in sizes else math.prod(map(int, sizes))
+
+    def value(self, hp: kt.HyperParameters, name: str, default: Any = None) -> Any:
+        """Asks keras-tuner for a value, and so makes the hyperparameter known to it.
+
+        Args:
+            hp: keras-tuner's hyperparameters.
+            name: A name of `HYPERPARAMETERS`.
+            default: What it is where the space does not have it.
+        """
+        if name not in self.domains:
+            return default
+        domain, known = self.domains[name], HYPERPARAMETERS[name]
+        if isinstance(domain, list):
+            return hp.Choice(name, domain)
+        if not isinstance(domain, tuple):
+            return hp.Fixed(name, domain)
+        if known.doubling:
+            return hp.Int(name, *domain, step=2, sampling="log")
+        if known.kind is int:
+            return hp.Int(name, *domain)
+        return hp.Float(name, *domain, sampling="log" if known.log else "linear")
+
+    def on_grid(self, max_trials: int) -> "Space":
+        """Gives the space with a list in place of each range: the largest grid that fits.
+
+        Args:
+            max_trials: How many points the grid may have.
+
+        Raises:
+            ValueError: If two values for each range are already too many.
+        """
+        lists = {name: d for name, d in self.domains.items() if isinstance(d, list)}
+        ranges = {name: d for name, d in self.domains.items() if isinstance(d, tuple)}
+        most = {name: _most_points(name, domain) for name, domain in ranges.items()}
+        points = dict.fromkeys(ranges, 2)
+        if (least := _product(lists, points)) > max_trials:
+            fix = "Search fewer hyperparameters, fix some, or take another tuner."
+            raise invalid("max_trials", max_trials, f"at least {least} for this grid", fix)
+        for name in itertools.cycle(reversed(ranges)):
+            finer = [n for n in ranges if points[n] < most[n]]
+            finer = [
+                n for n in finer if _product(lists, {**points, n: points[n] + 1}) <= max_trials
+            ]
+            if not finer:
+                break
+            # The coarsest first; among equals the learning rate, on which most depends.
+            coarsest = min(points[n] for n in finer)
+            if name in finer and points[name] == coarsest:
+                points[name] += 1
+        grids = {name: _spaced(name, ranges[name], points[name]) for name in ranges}
+        return Space({**self.domains, **grids})
+
+
+def _product(lists: Mapping[str, list], points: Mapping[str, int]) -> int:
+    return math.prod(points.values()) * math.prod(map(len, lists.values()))
+
+
+def _values(name: str, domain: tuple) -> Sequence[int] | None:
+    """All values of a range, or `None` where it is continuous."""
+    known, (low, high) = HYPERPARAMETERS[name], domain
+    if known.doubling:
+        return [low * 2**k for k in range(int(math.log2(high / low) + 1e-9) + 1)]
+    return range(low, high + 1) if known.kind is int else None
+
+
+def _most_points(name: str, domain: tuple) -> float:
+    values = _values(name, domain)
+    return math.inf if values is None else len(values)
+
+
+def _spaced(name: str, domain: tuple, points: int) -> list:
+    values = _values(name, domain)
+    if values is not None:
+        return [
+            values[place] for place in np.linspace(0, len(values) - 1, points).round().astype(int)
+        ]
+    spaced = np.geomspace if HYPERPARAMETERS[name].log else np.linspace
+    low, high = domain
+    return [float(f"{value:.3g}") for value in spaced(low, high, points)]

@@ -1,0 +1,88 @@
+"""Which oracle a search asks, and with which settings."""
+
+from typing import Any
+
+import keras_tuner as kt
+
+from rankkit._errors import invalid, unknown
+from rankkit.tuning import oracles
+from rankkit.tuning.space import Space
+
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+
+
+_ORACLES = {
+    "random": oracles.RandomSearch,
+    "bayesian": oracles.BayesianOptimization,
+    "grid": oracles.GridSearch,
+}
+
+
+class _PaddedInt(int):
+    """A number that keras-tuner pads trial ids for by four digits, however small it is now."""
+
+    def __str__(self) -> str:
+        return f"{int(self):04d}"
+
+
+def make_oracle(
+    tuner: str,
+    space: Space,
+    *,
+    max_trials: int,
+    epochs: int,
+    seed: int,
+    **kwargs: Any,
+) -> oracles.Journaled:
+    """Makes the oracle of a search.
+
+    Args:
+        tuner: One of `TUNERS`.
+        space: What is searched.
+        max_trials: How many trials there may be, all in all.
+        epochs: The most that a trial is trained for.
+        seed: Chooses what is random.
+        **kwargs: Further keyword arguments of `keras_tuner.Oracle`.
+
+    Raises:
+        ValueError: If the tuner is unknown, or takes more trials than there may be.
+    """
+    if tuner not in TUNERS:
+        raise unknown("tuner", tuner, TUNERS)
+    if tuner == "grid":
+        space = space.on_grid(max_trials)
+    hyperparameters = kt.HyperParameters()
+    for name in space.domains:
+        space.value(hyperparameters, name)
+    # keras-tuner takes a seed of zero for none.
+    kwargs.update(seed=seed + 1, hyperparameters=hyperparameters)
+    if tuner == "hyperband":
+        return _hyperband(space, max_trials, epochs, kwargs)
+    kwargs["max_trials"] = _PaddedInt(max_trials)
+    if tuner == "bayesian":
+        # The first are drawn at random; with keras-tuner's own number few would be left.
+        initial = max(3, min(3 * len(space.searched), max_trials // 3))
+        kwargs["num_initial_points"] = initial
+    made = _ORACLES[tuner](**kwargs)
+    made.expected_trials = max_trials if (size := space.size) is None else min(size, max_trials)
+    return made
+
+
+def _hyperband(
+    space: Space, max_trials: int, epochs: int, kwargs: dict[str, Any]
+) -> oracles.Hyperband:
+    """The schedule with the most trials that there may be; each bracket is run once."""
+    if "epochs" in space.domains:
+        fix = "Leave epochs out of the space: Hyperband decides on them."
+        raise invalid("tuner", "hyperband", "another one when epochs are searched", fix)
+    sizes = {}
+    for factor in range(3, 11):
+        oracle = oracles.Hyperband(max_epochs=epochs, factor=factor, **kwargs)
+        brackets = range(oracle._get_num_brackets())
+        size = sum(oracle._get_size(b, round_num) for b in brackets for round_num in range(b + 1))
+        if size <= max_trials:
+            oracle.expected_trials = size
+            return oracle
+        sizes[size] = factor
+    fix = "Allow more trials, fewer epochs, or take another tuner."
+    raise invalid("max_trials", max_trials, f"at least {min(sizes)} for Hyperband", fix)

@@ -1,0 +1,82 @@
+"""Runs a search on this machine by several processes: a chief, and workers that train."""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rankkit.tuning import cluster
+
+_GRACE = 10.0  # seconds that a process has to end itself
+
+
+def run_on_this_machine(run: Callable[[], None], workers: int) -> None:
+    """Runs a function in a chief and in workers, which it has to tell apart by the environment.
+
+    Returns when the workers are done. When a process fails or is killed, all others are ended.
+
+    Args:
+        run: What each process does. It is pickled, and the processes start afresh: a script
+            needs `if __name__ == "__main__":` around what is not to be done again by each.
+        workers: How many train.
+
+    Raises:
+        RuntimeError: If a process failed.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    port = cluster.free_port()
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    names = ["chief", *(f"worker{number}" for number in range(workers))]
+    processes = {
+        name: spawn.Process(target=_take_part, args=(run, name, port, threads), name=name)
+        for name in names
+    }
+    try:
+        for process in processes.values():
+            process.start()
+        running = dict(processes)
+        while set(running) - {"chief"}:
+            multiprocessing.connection.wait([each.sentinel for each in running.values()])
+            for name in [name for name, each in running.items() if not each.is_alive()]:
+                code = running.pop(name).exitcode
+                if code:
+                    raise RuntimeError(
+                        f"{name} {_how(code)}, so the others were ended too. Its error is above. "
+                        "The trials that have ended are kept: the same search goes on from them."
+                    )
+    finally:
+        for process in processes.values():
+            if process.pid is not None:
+                process.terminate()
+        for process in processes.values():
+            if process.pid is not None:
+                process.join(_GRACE)
+                process.kill()
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _take_part(run: Callable[[], Any], name: str, port: int, threads: int) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.update({cluster.IP: "127.0.0.1", cluster.PORT: str(port), cluster.TUNER_ID: name})
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    try:
+        run()
+    except KeyboardInterrupt:
+        os._exit(130)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,78 @@
+import functools
+
+import numpy as np
+import pytest
+
+from rankkit.tuning.identity import claim, describe_code, describe_rows
+
+IDENTITY = {"data": {"rows": 3}, "space": {"tower_width": (1, 2)}}
+
+
+def test_the_same_search_may_go_on(tmp_path):
+    claim(tmp_path / "search", IDENTITY, overwrite=False, parts=[])
+    claim(tmp_path / "search", IDENTITY, overwrite=False, parts=[])
+
+
+def test_another_search_is_refused_and_named(tmp_path):
+    claim(tmp_path / "search", IDENTITY, overwrite=False, parts=[])
+    other = {**IDENTITY, "space": {"tower_width": (1, 4)}}
+    with pytest.raises(ValueError, match="another space: .*tower_width.*overwrite=True") as caught:
+        claim(tmp_path / "search", other, overwrite=False, parts=[])
+    assert "data" not in str(caught.value)
+
+
+def test_something_else_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds something else"):
+        claim(tmp_path, IDENTITY, overwrite=True, parts=["journal.jsonl"])
+    with pytest.raises(ValueError, match="holds something else"):
+        claim(tmp_path / "notes.txt", IDENTITY, overwrite=False, parts=[])
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_overwriting_deletes_the_parts_of_a_search_only(tmp_path):
+    claim(tmp_path, IDENTITY, overwrite=False, parts=[])
+    (tmp_path / "search" / "trial").mkdir(parents=True)
+    (tmp_path / "journal.jsonl").touch()
+    claim(tmp_path, {"data": 2}, overwrite=True, parts=["search", "journal.jsonl"])
+    assert [path.name for path in tmp_path.iterdir()] == ["identity.json"]
+
+
+ROWS = {"user_id": np.array(["a", "b", "ab"], object), "rating": np.array([1.0, 2.0, 3.0])}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"rating": np.array([1.0, 2.0, 3.5])},
+        {"rating": np.array([1.0, 2.0, 3.0], np.float32)},
+        {"rating": np.array([2.0, 1.0, 3.0])},
+        {"user_id": np.array(["aa", "b", "b"], object)},
+        {"user_id": np.array([["a"], ["b"], ["a", "b"]], object)},
+        {"more": np.array([1, 2, 3])},
+    ],
+)
+def test_other_rows_are_told_apart(other):
+    assert describe_rows(ROWS) == describe_rows({k: v.copy() for k, v in reversed(ROWS.items())})
+    assert describe_rows({**ROWS, **other}) != describe_rows(ROWS)
+
+
+def one(x):
+    return x + 1
+
+
+def another(x):
+    return x + 2
+
+
+class Holder:
+    def __init__(self, value):
+        self.value = value
+
+
+def test_other_code_is_told_apart():
+    same = describe_code("a", one, Holder(3), functools.partial(one, 1))
+    assert describe_code("a", one, Holder(3), functools.partial(one, 1)) == same
+    for other in (another, Holder, lambda x: x + 1):
+        assert describe_code(other) != describe_code(one)
+    assert describe_code(Holder(3)) != describe_code(Holder(4))

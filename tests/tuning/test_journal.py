@@ -1,0 +1,34 @@
+import pytest
+
+from rankkit.tuning.journal import Journal, read_journal
+
+
+def test_events_come_back_in_order(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    assert read_journal(path) == []
+    journal = Journal(path)
+    for number in range(3):
+        journal.append({"number": number})
+    journal.close()
+    assert read_journal(path) == [{"number": 0}, {"number": 1}, {"number": 2}]
+    again = Journal(path)
+    assert again.size == path.stat().st_size
+    again.close()
+
+
+def test_half_a_line_is_cut_off(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"number": 0}\n{"numb')
+    assert read_journal(path) == [{"number": 0}]
+    journal = Journal(path)
+    journal.append({"number": 1})
+    journal.close()
+    assert read_journal(path) == [{"number": 0}, {"number": 1}]
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    with pytest.raises(RuntimeError, match="in use by another process"):
+        Journal(tmp_path / "journal.jsonl")
+    journal.close()
+    Journal(tmp_path / "journal.jsonl").close()

@@ -1,0 +1,105 @@
+import keras_tuner as kt
+import pytest
+
+import rankkit as rk  # noqa: F401  before keras_tuner builds anything
+from rankkit.tuning.hyperparameters import HYPERPARAMETERS
+from rankkit.tuning.space import Space
+
+
+def values(space, seeds=200):
+    """Hyperparameter to the values that come up in random draws."""
+    hp = kt.HyperParameters()
+    for name in space.domains:
+        space.value(hp, name)
+    return {h.name: {h.random_sample(seed) for seed in range(seeds)} for h in hp.space}
+
+
+def test_width_and_learning_rate_are_always_searched():
+    drawn = values(Space())
+    assert drawn["tower_width"] == {32, 64, 128, 256, 512}
+    assert 1e-3 <= min(drawn["learning_rate"]) < 0.01 < 0.1 < max(drawn["learning_rate"]) <= 1.0
+    assert Space().searched == ["tower_width", "learning_rate"]
+
+
+def test_ranges_lists_and_fixed_values():
+    space = Space({"tower_width": (8, 64), "learning_rate": 0.1, "batch_size": [10, 30]})
+    drawn = values(space)
+    assert drawn == {"tower_width": {8, 16, 32, 64}, "learning_rate": {0.1}, "batch_size": {10, 30}}
+    assert space.searched == ["tower_width", "batch_size"]
+
+
+def test_every_hyperparameter_has_a_usual_range():
+    space = Space(list(HYPERPARAMETERS))
+    drawn = values(space)
+    assert set(drawn) == set(HYPERPARAMETERS)
+    assert drawn["optimizer"] == {"adagrad", "adam"}
+    assert drawn["tower_depth"] == {1, 2, 3}
+    assert all(0.0 <= rate <= 0.5 for rate in drawn["dropout_rate"])
+    assert all(1e-6 <= l2 <= 1e-2 for l2 in drawn["l2"])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        ("adam", (1e-4, 1e-1)),
+        ("adagrad", (1e-3, 1.0)),
+        ("RMSprop", (1e-4, 1.0)),
+        (["adam", "adagrad"], (1e-4, 1.0)),
+    ],
+)
+def test_the_learning_rate_suits_the_optimizer(optimizer, expected):
+    assert Space({"optimizer": optimizer}).domains["learning_rate"] == expected
+
+
+def test_the_order_of_the_users_dict_does_not_matter():
+    one = Space({"l2": None, "embedding_dim": (4, 8)})
+    other = Space({"embedding_dim": (4, 8), "l2": None})
+    assert list(one.domains) == list(other.domains)
+
+
+@pytest.mark.parametrize(
+    ("opened", "error", "words"),
+    [
+        ({"tower_widht": (1, 2)}, ValueError, "'tower_widht'.*mean 'tower_width'"),
+        ("l2", TypeError, r"Write \['l2'\]"),
+        ({"tower_width": (512, 32)}, ValueError, "low < high"),
+        ({"learning_rate": (0.1, 0.1)}, ValueError, r"\{'learning_rate': 0.1\}"),
+        ({"tower_width": (32, 40)}, ValueError, "at least twice low"),
+        ({"tower_width": []}, ValueError, "at least one value"),
+        ({"tower_width": [32, 32]}, ValueError, "each once"),
+        ({"tower_width": (32, 64, 128)}, ValueError, r"a range \(low, high\)"),
+        ({"tower_width": (0, 32)}, ValueError, "at least 1"),
+        ({"tower_width": 32.5}, ValueError, "a whole number"),
+        ({"tower_width": "wide"}, TypeError, "a number"),
+        ({"learning_rate": (0.0, 1.0)}, ValueError, "at least"),
+        ({"learning_rate": (0.1, float("inf"))}, ValueError, "finite"),
+        ({"dropout_rate": (0.0, 1.0)}, ValueError, "below 1"),
+        ({"l2": (0.0, 0.1)}, ValueError, "by logarithm"),
+        ({"l2": -1e-3}, ValueError, "at least 0"),
+        ({"optimizer": "adma"}, ValueError, "'adam'"),
+        ({"optimizer": ("adam", "sgd")}, ValueError, r"\['adam', 'sgd'\]"),
+        ({"optimizer": 1.0}, TypeError, "name of a Keras optimizer"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_searched_is_refused(opened, error, words):
+    with pytest.raises(error, match=words):
+        Space(opened)
+
+
+def test_the_largest_grid_that_fits():
+    grid = Space().on_grid(20)
+    assert grid.domains["tower_width"] == [32, 64, 256, 512]
+    assert len(grid.domains["learning_rate"]) == 5
+    assert grid.domains["learning_rate"] == [0.001, 0.00562, 0.0316, 0.178, 1.0]
+    assert grid.size == 20
+
+
+def test_lists_stay_as_they_are_on_a_grid():
+    space = Space({"tower_width": (32, 64), "learning_rate": [0.1, 0.2, 0.3], "l2": 0.0})
+    assert space.on_grid(100).domains == {
+        "tower_width": [32, 64],
+        "learning_rate": [0.1, 0.2, 0.3],
+        "l2": 0.0,
+    }
+    with pytest.raises(ValueError, match="at least 6 for this grid"):
+        space.on_grid(5)
