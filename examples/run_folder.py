@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,14 @@ class RunFolder:
     Args:
         args: The command line, from `parse`.
         redone: Files and folders that a resumed run writes anew.
+        free: More options that a resumed run may change.
     """
 
-    def __init__(self, args: Any, *, redone: list[str]):
+    def __init__(self, args: Any, *, redone: list[str], free: Iterable[str] = ()):
         self.path: Path = args.output_dir
         self.seconds: dict[str, float] = {}
-        settings = {name: value for name, value in vars(args).items() if name not in FREE}
+        may_change = (*FREE, *free)
+        settings = {name: v for name, v in vars(args).items() if name not in may_change}
         begun = self.path / "settings.json"
         if args.resume and begun.exists():
             if (before := json.loads(begun.read_text())) != settings:

@@ -1,9 +1,20 @@
 """Where an id stands in a vocabulary."""
 
+import functools
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+
+
+def _freed_with(table: tf.lookup.StaticHashTable) -> None:
+    """Frees the memory of a table with the Python object; TensorFlow keeps it for ever.
+
+    Its anonymous tables are freed, but TensorFlow Lite has none.
+    """
+    destroy = functools.partial(tf.raw_ops.DestroyResourceOp, ignore_lookup_error=True)
+    weakref.finalize(table, destroy, resource=table.resource_handle).atexit = False
 
 
 class IdTable(tf.Module):
@@ -21,6 +32,7 @@ class IdTable(tf.Module):
                 places = tf.range(len(ids), dtype=tf.int64)
                 known = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self.dtype), places)
                 self._hashed = tf.lookup.StaticHashTable(known, -1)
+                _freed_with(self._hashed)
             else:
                 values = np.array(ids, np.int64)
                 order = np.argsort(values)

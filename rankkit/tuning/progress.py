@@ -37,7 +37,7 @@ class Progress:
         self._file = sys.stdout if file is None else file
         self._terminal = self._file.isatty()
         self._started = time.monotonic()
-        self._best: str | None = None
+        self.place = ""  # of the trial that is running
         self._headed = False
 
     def say(self, text: str) -> None:
@@ -53,7 +53,7 @@ class Progress:
             shown = "".join(f"  {name:>{_width(name)}}" for name in self._names)
             head = f"{'score':>8}  {'best':>8}  {'epochs':>6}  {'seconds':>7}"
             self.say(f"{'trial':>9}  {head}{shown}  {'elapsed':>8}  {'left':>8}")
-        self._place = list(oracle.trials).index(trial.trial_id) + 1
+        self.place = f"{list(oracle.trials).index(trial.trial_id) + 1}/{self.total}"
 
     def end(self, oracle: Any, trial: Any) -> None:
         """Prints how a trial has ended."""
@@ -71,7 +71,7 @@ class Progress:
         if row["score"] is None:
             self.say(f"{'':>9}  failed: {row['message']}")
 
-    def callbacks(self, trial: Any) -> list[tf.keras.callbacks.Callback]:
+    def callbacks(self) -> list[tf.keras.callbacks.Callback]:
         """Gives the callbacks that show a trial while it runs: none for a log file."""
         return [_Moving(self)] if self._terminal and self._verbose else []
 
@@ -85,8 +85,7 @@ class _Moving(tf.keras.callbacks.Callback):
         validated = {k: v for k, v in (logs or {}).items() if k.startswith("val_")}
         name = list(validated)[-1] if validated else "loss"
         progress = self._progress
-        place = f"{progress._place}/{progress.total}"
-        text = f"{place:>9}  epoch {epoch + 1}: {name} {(logs or {}).get(name, 0.0):.4f}"
+        text = f"{progress.place:>9}  epoch {epoch + 1}: {name} {(logs or {}).get(name, 0.0):.4f}"
         print(f"\r\x1b[K{text}", end="", file=progress._file, flush=True)
 
 

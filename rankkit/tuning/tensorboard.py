@@ -7,8 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams.summary import session_end_pb
 
 from rankkit.tuning.space import Space
+
+SCORE = "score"  # the objective at the best epoch; the page would show the last epoch's
 
 
 def log_experiment(directory: Path, space: Space, objective: str) -> None:
@@ -23,7 +27,7 @@ def log_experiment(directory: Path, space: Space, objective: str) -> None:
     with tf.summary.create_file_writer(str(directory / "experiment")).as_default():
         hparams.hparams_config(
             hparams=[hparams.HParam(name, _domain(space, name)) for name in space.searched],
-            metrics=[hparams.Metric(objective, display_name=objective)],
+            metrics=[hparams.Metric(SCORE, display_name=objective)],
         )
 
 
@@ -36,7 +40,7 @@ def _domain(space: Space, name: str) -> Any:
 
 
 class TrialLog(tf.keras.callbacks.Callback):
-    """Writes a trial's hyperparameters, and its metrics at each epoch.
+    """Writes a trial's hyperparameters, its metrics at each epoch, and at the end its score.
 
     Args:
         folder: The trial's folder, emptied of what a run before this one has left.
@@ -46,15 +50,11 @@ class TrialLog(tf.keras.callbacks.Callback):
 
     def __init__(self, folder: Path, trial_id: str, values: Mapping[str, Any]):
         super().__init__()
-        self._folder = folder
-        self._trial_id = trial_id
-        self._values = {name: v for name, v in values.items() if not name.startswith("tuner/")}
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._writer = tf.summary.create_file_writer(str(self._folder))
+        shutil.rmtree(folder, ignore_errors=True)
+        self._writer = tf.summary.create_file_writer(str(folder))
+        values = {name: value for name, value in values.items() if not name.startswith("tuner/")}
         with self._writer.as_default():
-            hparams.hparams(self._values, trial_id=self._trial_id)
+            hparams.hparams(values, trial_id=trial_id)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         with self._writer.as_default(step=epoch + 1):
@@ -62,5 +62,16 @@ class TrialLog(tf.keras.callbacks.Callback):
                 tf.summary.scalar(name, value)
         self._writer.flush()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def close(self, score: float | None, epochs: int = 0) -> None:
+        """Tells how the trial has ended.
+
+        Args:
+            score: Its score, or `None` if it failed.
+            epochs: The epochs after which it had that score. Defaults to `0`.
+        """
+        status = api_pb2.STATUS_FAILURE if score is None else api_pb2.STATUS_SUCCESS
+        with self._writer.as_default(step=epochs):
+            if score is not None:
+                tf.summary.scalar(SCORE, score)
+            tf.summary.experimental.write_raw_pb(session_end_pb(status).SerializeToString())
         self._writer.close()

@@ -119,25 +119,29 @@ class TrialRuns(kt.Tuner):
             objective.name, mode=objective.direction, patience=self.patience,
             restore_best_weights=True,
         )  # fmt: skip
-        folder = self.tensorboard / f"{trial.trial_id}-{execution}"
-        log = TrialLog(folder, trial.trial_id, hp.values)
-        history = self.hypermodel.fit(
-            hp,
-            model,
-            rows,
-            validation_data=validation_rows,
-            epochs=hp.values.get("tuner/epochs", self.epochs),
-            initial_epoch=begun,
-            seed=seed,
-            callbacks=[best, StopOnNaN(), log, *self.progress.callbacks(trial)],
-            verbose=0,
+        log = TrialLog(
+            self.tensorboard / f"{trial.trial_id}-{execution}", trial.trial_id, hp.values
         )
-        if best.best_weights is None:
-            raise kt.errors.FailedTrialError(f"No epoch had a finite {objective.name}.")
-        model.set_weights(best.best_weights)
-        metrics = {
-            name: values[best.best_epoch - begun] for name, values in history.history.items()
-        }
+        metrics: dict[str, float] | None = None
+        try:
+            history = self.hypermodel.fit(
+                hp,
+                model,
+                rows,
+                validation_data=validation_rows,
+                epochs=hp.values.get("tuner/epochs", self.epochs),
+                initial_epoch=begun,
+                seed=seed,
+                callbacks=[best, StopOnNaN(), log, *self.progress.callbacks()],
+                verbose=0,
+            )
+            if best.best_weights is None:
+                raise kt.errors.FailedTrialError(f"No epoch had a finite {objective.name}.")
+            model.set_weights(best.best_weights)
+            place = best.best_epoch - begun
+            metrics = {name: float(values[place]) for name, values in history.history.items()}
+        finally:
+            log.close(metrics and metrics[objective.name], best.best_epoch + 1)
         return model, {**metrics, "epochs": float(best.best_epoch + 1)}
 
     def _continue(self, model: tf.keras.Model, hp: kt.HyperParameters) -> int:

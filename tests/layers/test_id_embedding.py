@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 import rankkit as rk
@@ -143,3 +145,13 @@ def test_ids_of_the_other_kind_are_refused():
         IdEmbedding(["a"], 2, name="mine")(tf.constant([1]))
     with pytest.raises(TypeError, match="ids must be integers, as the vocabulary of layer 'mine'"):
         IdEmbedding([1], 2, name="mine")(tf.constant(["a"]))
+
+
+def test_a_table_of_strings_is_freed_with_its_layer():
+    layer = rk.layers.IdEmbedding(["a", "b"], 2)
+    handle = layer._table._hashed.resource_handle
+    assert tf.raw_ops.LookupTableSizeV2(table_handle=handle) == 2
+    del layer
+    gc.collect()
+    with pytest.raises(tf.errors.NotFoundError):
+        tf.raw_ops.LookupTableSizeV2(table_handle=handle)

@@ -1,0 +1,236 @@
+"""Searches in processes of their own: killed, shared out among workers, chief and worker."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rankkit.tuning import cluster
+
+SCRIPT = """
+import json, sys
+import rankkit as rk
+
+def main():
+    rows, _ = rk.data.synthetic_ratings(600, num_users=30, num_items=20, seed=3)
+    features = {
+        name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4)
+        for name in ("user_id", "item_id")
+    }
+    space = {"tower_width": [4, 8], "learning_rate": (0.01, 0.5), "batch_size": 64}
+    hypermodel = rk.tuning.RankingHyperModel(features, label="user_rating", space=space)
+    found = rk.tuning.search(hypermodel, rows, epochs=8, **json.loads(sys.argv[1]))
+    weights = [weight.tolist() for weight in found.model.get_weights()]
+    print("FOUND", json.dumps([found.trials, found.hyperparameters, found.score, weights]))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+class Search:
+    """A search in a process of its own."""
+
+    def __init__(self, script, environment=None, **kwargs):
+        # A process of its own has neither this one's Keras setting nor its devices.
+        clean = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+        self.process = subprocess.Popen(
+            [sys.executable, script, json.dumps(kwargs)],
+            env={**clean, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self):
+        """Gives the exit code, what was found but for times and workers, and the output."""
+        output, errors = self.process.communicate(timeout=240)
+        for line in output.splitlines():
+            if line.startswith("FOUND"):
+                trials, *rest = json.loads(line.removeprefix("FOUND"))
+                for row in trials:
+                    del row["seconds"], row["worker"]
+                return self.process.returncode, [trials, *rest], output + errors
+        return self.process.returncode, None, output + errors
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("script") / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def straight(script, tmp_path_factory):
+    """What a search in one process finds, uninterrupted."""
+    folder = tmp_path_factory.mktemp("straight") / "search"
+    code, found, output = Search(script, directory=str(folder), max_trials=4).end()
+    assert code == 0, output
+    return found
+
+
+def journal(folder, kind):
+    path = folder / "journal.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line for line in lines if f'"event": "{kind}"' in line]
+
+
+def wait_for(condition, process=None, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def gone(pids):
+    def state(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return "gone"
+
+    return all(state(pid) in ("gone", "Z") for pid in pids)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_search_goes_on_and_finds_the_same(workers, script, straight, tmp_path):
+    folder = tmp_path / "search"
+    settings = {"directory": str(folder), "max_trials": 4, "workers": workers}
+    search = Search(script, **settings)
+    # In the middle of the second trial, or of the second and third.
+    wait_for(lambda: len(journal(folder, "begin")) > workers, search.process)
+    time.sleep(0.3)
+    family = [search.process.pid, *children(search.process.pid)]
+    os.kill(search.process.pid, signal.SIGKILL)
+    search.end()
+    wait_for(lambda: gone(family), seconds=20)
+    ended = len(journal(folder, "end"))
+    assert 1 <= ended < 4
+    code, found, output = Search(script, **settings).end()
+    assert code == 0, output
+    assert f"going on after {ended} trials" in output
+    assert found == straight
+    assert len(journal(folder, "resume")) == 1
+    again = [line for line in journal(folder, "begin") if '"trial": "0000"' in line]
+    assert len(again) == 1  # it had ended
+
+
+def test_two_workers_find_what_one_finds(script, straight, tmp_path):
+    folder = tmp_path / "search"
+    settings = {"directory": str(folder), "max_trials": 4, "workers": 2}
+    code, found, output = Search(script, **settings).end()
+    assert code == 0, output
+    assert found == straight
+    workers = {json.loads(line)["tuner"] for line in journal(folder, "begin")}
+    assert workers == {"worker0", "worker1"}
+
+
+def test_when_a_worker_dies_all_end_and_the_search_can_go_on(script, straight, tmp_path):
+    folder = tmp_path / "search"
+    settings = {"directory": str(folder), "max_trials": 4, "workers": 2}
+    search = Search(script, **settings)
+    wait_for(lambda: len(journal(folder, "begin")) >= 2, search.process)
+    family = children(search.process.pid)
+    os.kill(max(family), signal.SIGKILL)  # the last that was started
+    code, found, output = search.end()
+    assert (code, found) == (1, None)
+    assert "worker1 was ended by SIGKILL, so the others were ended too." in output
+    assert gone(family)
+    code, found, output = Search(script, **settings).end()
+    assert code == 0, output
+    assert found == straight
+
+
+def test_chief_and_workers_by_keras_tuners_environment(script, straight, tmp_path):
+    folder = tmp_path / "search"
+    settings = {"directory": str(folder), "max_trials": 4}
+    address = {cluster.IP: "127.0.0.1", cluster.PORT: str(cluster.free_port())}
+    searches = {
+        name: Search(script, {**address, cluster.TUNER_ID: name}, **settings)
+        for name in ("worker0", "chief")  # a worker waits for the chief
+    }
+    code, found, output = searches["worker0"].end()
+    assert (code, found) == (0, None), output
+    assert "worker0: waiting up to 300 s for the chief at 127.0.0.1:" in output
+    code, found, output = searches["chief"].end()
+    assert code == 0, output
+    assert found == straight
+
+
+def test_a_failure_in_a_worker_is_told_by_the_chief(script, tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text(SCRIPT.replace('learning_rate": (0.01, 0.5)', 'learning_rate": [1e38, 0.1]'))
+    settings = {"directory": str(tmp_path / "search"), "max_trials": 4, "workers": 2}
+    code, found, output = Search(broken, **settings).end()
+    assert code == 0, output
+    statuses = {row["learning_rate"]: (row["status"], row["message"]) for row in found[0]}
+    assert statuses[0.1] == ("COMPLETED", None)
+    assert statuses[1e38][0] == "FAILED"
+    assert statuses[1e38][1].startswith("The loss became ")
+    assert "failed: The loss became " in output
+
+
+# --- The parts of a search ---
+
+
+def test_without_its_variables_a_process_is_alone(monkeypatch):
+    assert cluster.own_part() == cluster.Part("alone", "tuner0", None)
+
+
+def test_the_part_is_read_from_keras_tuners_variables(monkeypatch):
+    monkeypatch.setenv(cluster.IP, "10.0.0.1")
+    with pytest.raises(ValueError, match="Missing environment variable 'KERASTUNER_ORACLE_PORT'"):
+        cluster.own_part()
+    monkeypatch.setenv(cluster.PORT, "80000")
+    monkeypatch.setenv(cluster.TUNER_ID, "chief")
+    with pytest.raises(ValueError, match="KERASTUNER_ORACLE_PORT must be a port"):
+        cluster.own_part()
+    monkeypatch.setenv(cluster.PORT, "8000")
+    assert cluster.own_part() == cluster.Part("chief", "chief", ("10.0.0.1", 8000))
+    monkeypatch.setenv(cluster.TUNER_ID, "w1")
+    assert cluster.own_part().role == "worker"
+
+
+def test_a_port_in_use_is_refused(run, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv(cluster.IP, "127.0.0.1")
+        monkeypatch.setenv(cluster.PORT, str(port))
+        monkeypatch.setenv(cluster.TUNER_ID, "chief")
+        with pytest.raises(OSError, match=f"cannot listen at 127.0.0.1:{port}.*a free port"):
+            run()
+
+
+def test_a_worker_without_a_chief_says_so(run, monkeypatch, capsys):
+    monkeypatch.setenv(cluster.IP, "127.0.0.1")
+    monkeypatch.setenv(cluster.PORT, str(cluster.free_port()))
+    monkeypatch.setenv(cluster.TUNER_ID, "w1")
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match="Worker 'w1' found no chief at 127.0.0.1:.* within 0.5"):
+        run(chief_timeout=0.5)
+    assert 0.5 <= time.monotonic() - started < 5
+    assert "w1: waiting up to 0.5 s for the chief" in capsys.readouterr().out
+
+
+def test_a_folder_in_use_is_refused(run, tmp_path, make_hypermodel):
+    from rankkit.tuning.journal import Journal
+
+    run(max_trials=1)
+    journal = Journal(tmp_path / "search" / "journal.jsonl")
+    with pytest.raises(RuntimeError, match="in use by another process"):
+        run(max_trials=1)
+    journal.close()
