@@ -17,7 +17,7 @@ def bias_baseline_rmse(train: dict, test: dict, *, regularization: float = 3.0) 
     for name in ("user_id", "movie_title"):
         ids, places = np.unique(train[name], return_inverse=True)
         biases[name] = (ids, places, np.zeros(len(ids) + 1))  # the last is an unknown id's, 0
-    for _ in range(20):
+    for _ in range(100):
         for name, (ids, places, bias) in biases.items():
             others = sum(b[p] for other, (_, p, b) in biases.items() if other != name)
             total = np.bincount(places, ratings - mean - others, len(ids))

@@ -70,7 +70,8 @@ def command_problems(command: str, root: Path) -> list[str]:
         path = root / script[1]
         if not path.is_file():
             return [*found, f"no file {script[1]}"]
-        text = path.read_text()
+        shared = path.with_name("run_folder.py")  # the options of every example
+        text = path.read_text() + (shared.read_text() if shared.is_file() else "")
         found += [
             f"no flag {flag} in {script[1]}"
             for flag in re.findall(r"(--[\w-]+)", script[2])

@@ -1,5 +1,6 @@
 """The examples, run as a user runs them."""
 
+import csv
 import json
 import os
 import signal
@@ -8,10 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import rankkit as rk
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MOVIELENS = str(EXAMPLES / "01_movielens_ranking.py")
+TUNE = str(EXAMPLES / "02_tune_movielens.py")
 
 
 def start(script, *arguments):
@@ -102,3 +107,68 @@ def test_an_interrupted_run_is_resumed_and_ends_with_the_same_numbers(tmp_path):
         assert metrics(stopped)[name] == metrics(straight)[name]
     epochs = [line.partition(",")[0] for line in log.read_text().splitlines()[1:]]
     assert sorted(set(map(int, epochs))) == list(range(30))
+
+
+def test_the_bias_baseline_is_ridge_regression_on_users_and_items(monkeypatch, movielens_ratings):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from bias_baseline import bias_baseline_rmse  # pyright: ignore[reportMissingImports]
+
+    train, test = rk.data.random_split(movielens_ratings, test_fraction=0.2, seed=42)
+    places = []
+    for name in ("user_id", "movie_title"):
+        known = {id_: place for place, id_ in enumerate(np.unique(train[name]))}
+        places.append([np.array([known.get(i, -1) for i in rows[name]]) for rows in (train, test)])
+    num_users = places[0][0].max() + 1
+    size = num_users + places[1][0].max() + 1
+    normal, target = 3.0 * np.eye(size), np.zeros(size)
+    columns = (places[0][0], num_users + places[1][0])
+    mean = train["user_rating"].mean(dtype=float)
+    for one in columns:
+        np.add.at(target, one, train["user_rating"] - mean)
+        for other in columns:
+            np.add.at(normal, (one, other), 1.0)
+    biases = np.append(np.linalg.solve(normal, target), 0.0)
+    users, items = places[0][1], places[1][1]
+    predicted = mean + biases[np.where(users < 0, size, users)]
+    predicted = predicted + biases[np.where(items < 0, size, num_users + items)]
+    expected = np.sqrt(np.mean((test["user_rating"] - predicted) ** 2))
+    assert bias_baseline_rmse(train, test) == pytest.approx(expected, abs=2e-5)
+
+
+def test_a_search_is_tuned_killed_resumed_and_written_down(tmp_path):
+    options = ("--quick", "--epochs", 20, "--workers", 2)
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    code, output, errors = run(TUNE, *options, "--max-trials", 4, "--output-dir", straight)
+    assert code == 0, errors
+    found = metrics(straight)
+    assert 0.9 < found["test_rmse"] < 1.2
+    assert 0.9 < found["bias_baseline_rmse"] < 1.1
+    assert set(found["best_hyperparameters"]) == {
+        "tower_width", "learning_rate", "optimizer", "l2", "embedding_dim",
+    }  # fmt: skip
+    assert found["trials"] == 4
+    assert found["seconds"]["search"] > 0
+    for text in (f"test RMSE {found['test_rmse']:.4f}", "tutorial, 1.10"):
+        assert text in output
+    with (straight / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert min(float(row["score"]) for row in rows) == found["validation_rmse"]
+    assert [row["trial"] for row in rows] == ["0000", "0001", "0002", "0003"]
+    for picture in ("search_history", "search_scatter", "parallel_coordinates"):
+        assert (straight / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    assert (straight / "export" / "1" / "saved_model.pb").exists()
+
+    process = start(TUNE, *options, "--max-trials", 3, "--output-dir", killed)
+    journal = killed / "tuning" / "journal.jsonl"
+    while not journal.exists() or '"end"' not in journal.read_text():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=60)
+    # More trials, by one process alone, are the same search.
+    options = ("--quick", "--epochs", 20, "--max-trials", 4, "--resume", "--output-dir", killed)
+    code, output, errors = run(TUNE, *options)
+    assert code == 0, errors
+    assert "going on after" in output
+    for name in ("test_rmse", "best_hyperparameters", "validation_rmse", "epochs"):
+        assert metrics(killed)[name] == found[name]

@@ -12,6 +12,7 @@ from tensorboard.plugins.hparams.summary import session_end_pb
 
 from rankkit.tuning.space import Space
 
+_STATUS: Any = api_pb2  # generated, without types
 SCORE = "score"  # the objective at the best epoch; the page would show the last epoch's
 
 
@@ -69,7 +70,7 @@ class TrialLog(tf.keras.callbacks.Callback):
             score: Its score, or `None` if it failed.
             epochs: The epochs after which it had that score. Defaults to `0`.
         """
-        status = api_pb2.STATUS_FAILURE if score is None else api_pb2.STATUS_SUCCESS
+        status = _STATUS.STATUS_FAILURE if score is None else _STATUS.STATUS_SUCCESS
         with self._writer.as_default(step=epochs):
             if score is not None:
                 tf.summary.scalar(SCORE, score)

@@ -122,7 +122,7 @@ class TrialRuns(kt.Tuner):
         log = TrialLog(
             self.tensorboard / f"{trial.trial_id}-{execution}", trial.trial_id, hp.values
         )
-        metrics: dict[str, float] | None = None
+        score, metrics = None, {}
         try:
             history = self.hypermodel.fit(
                 hp,
@@ -140,8 +140,9 @@ class TrialRuns(kt.Tuner):
             model.set_weights(best.best_weights)
             place = best.best_epoch - begun
             metrics = {name: float(values[place]) for name, values in history.history.items()}
+            score = metrics[objective.name]
         finally:
-            log.close(metrics and metrics[objective.name], best.best_epoch + 1)
+            log.close(score, best.best_epoch + 1)
         return model, {**metrics, "epochs": float(best.best_epoch + 1)}
 
     def _continue(self, model: tf.keras.Model, hp: kt.HyperParameters) -> int:

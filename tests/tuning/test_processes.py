@@ -175,6 +175,7 @@ def test_a_failure_in_a_worker_is_told_by_the_chief(script, tmp_path):
     settings = {"directory": str(tmp_path / "search"), "max_trials": 4, "workers": 2}
     code, found, output = Search(broken, **settings).end()
     assert code == 0, output
+    assert found is not None
     statuses = {row["learning_rate"]: (row["status"], row["message"]) for row in found[0]}
     assert statuses[0.1] == ("COMPLETED", None)
     assert statuses[1e38][0] == "FAILED"
