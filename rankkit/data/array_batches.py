@@ -5,6 +5,10 @@ import tensorflow as tf
 
 from rankkit.data.encoded import encoded
 
+# So few rows in a fixed order are kept as the batches that they come in: no function has to be set
+# up for each pass over them, which takes longer than the pass.
+_READY_ROWS = 1_000_000
+
 
 def array_batches(
     columns: dict[str, np.ndarray],
@@ -26,6 +30,10 @@ def array_batches(
     num_full, rest = divmod(num_rows, batch_size)
     in_full = num_full * batch_size
     any_rest = rest > 0 and not drop_remainder
+    if seeds is None and num_rows <= _READY_ROWS:
+        ready = {name: take(tf.range(num_rows, dtype=tf.int64)) for name, take in takes.items()}
+        if all(isinstance(values, tf.Tensor) for values in ready.values()):  # no ragged ones
+            return _shared_out(_ready_batches(ready, num_full, batch_size, any_rest))
 
     def row_numbers(seed: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(num_rows, dtype=tf.int64)
@@ -44,6 +52,25 @@ def array_batches(
         deterministic=True,
     )
     batched = batched.apply(tf.data.experimental.assert_cardinality(num_full + any_rest))
+    return _shared_out(batched)
+
+
+def _ready_batches(
+    columns: dict[str, tf.Tensor], num_full: int, batch_size: int, any_rest: bool
+) -> tf.data.Dataset:
+    in_full = num_full * batch_size
+    full = {
+        name: tf.reshape(values[:in_full], [num_full, batch_size, *values.shape[1:]])
+        for name, values in columns.items()
+    }
+    batched = tf.data.Dataset.from_tensor_slices(full)
+    if not any_rest:
+        return batched
+    last = {name: values[in_full:] for name, values in columns.items()}
+    return batched.concatenate(tf.data.Dataset.from_tensors(last))
+
+
+def _shared_out(batched: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     # There are no files to share out: each of several workers takes its part of the rows.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
