@@ -192,6 +192,8 @@ class RankingHyperModel(kt.HyperModel):
             raise invalid("x", x, "rows, as the batch size is a hyperparameter", fix)
         if isinstance(validation_data, Mapping) or is_data_frame(validation_data):
             validation_data = batches(validation_data, EVALUATION_BATCH_SIZE, columns=self.columns)
-        kwargs.update(initial_epoch=initial_epoch, epochs=self.space.value(hp, "epochs", epochs))
+        if "tuner/epochs" not in hp.values:  # on which Hyperband decides
+            epochs = self.space.value(hp, "epochs", epochs)
+        kwargs.update(initial_epoch=initial_epoch, epochs=epochs)
         with tracing_expected():
             return model.fit(x, validation_data=validation_data, **kwargs)

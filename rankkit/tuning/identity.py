@@ -1,5 +1,6 @@
 """Whose a search directory is: the data, space, settings and code that its trials came from."""
 
+import functools
 import hashlib
 import inspect
 import json
@@ -94,13 +95,17 @@ def describe(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
+    if isinstance(value, functools.partial):
+        return [describe(value.func), value.args, value.keywords]
     if inspect.isclass(value) or inspect.isroutine(value):
         named = f"{value.__module__}.{value.__qualname__}"
         if value.__module__.partition(".")[0] in ("tf_keras", "tensorflow", "rankkit"):
             return named  # the versions tell
         try:
-            return [named, inspect.getsource(value)]
-        except (OSError, TypeError):
+            cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+            plain = [each for each in cells if isinstance(each, bool | int | float | str)]
+            return [named, inspect.getsource(value), plain]
+        except (OSError, TypeError, ValueError):
             return named
     if hasattr(value, "get_config"):
         return [describe(type(value)), value.get_config()]

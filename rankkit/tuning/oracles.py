@@ -132,7 +132,7 @@ class Journaled(kt.Oracle):
         return {
             "trial": trial.trial_id,
             "status": trial.status,
-            "score": trial.score if trial.status == "COMPLETED" else None,
+            "score": float(trial.score) if trial.status == "COMPLETED" else None,
             "best_epoch": None if epochs is None else round(epochs),
             "seconds": None if seconds is None else round(seconds, 3),
             "worker": begun.get("tuner"),

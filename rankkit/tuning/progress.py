@@ -6,6 +6,8 @@ from typing import Any, TextIO
 
 import tensorflow as tf
 
+CLEAR = "\r\x1b[K"  # back to the start of the line, and clear it
+
 
 class Progress:
     """Prints a table of the trials as they end.
@@ -42,9 +44,20 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line."""
-        if self._verbose:
-            clear = "\r\x1b[K" if self._terminal else ""
-            print(f"{clear}{text}", file=self._file, flush=True)
+        self._print(f"{CLEAR}{text}\n" if self._terminal else f"{text}\n")
+
+    def show(self, text: str) -> None:
+        """Rewrites the line that moves."""
+        self._print(f"{CLEAR}{text}")
+
+    def _print(self, text: str) -> None:
+        if not self._verbose:
+            return
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except (OSError, ValueError):  # closed, such as by `| head`: the search is worth more
+            self._verbose = 0
 
     def begin(self, oracle: Any, trial: Any) -> None:
         """Notes that a trial has begun."""
@@ -86,7 +99,7 @@ class _Moving(tf.keras.callbacks.Callback):
         name = list(validated)[-1] if validated else "loss"
         progress = self._progress
         text = f"{progress.place:>9}  epoch {epoch + 1}: {name} {(logs or {}).get(name, 0.0):.4f}"
-        print(f"\r\x1b[K{text}", end="", file=progress._file, flush=True)
+        progress.show(text)
 
 
 def _width(name: str) -> int:

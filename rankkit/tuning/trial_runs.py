@@ -122,7 +122,7 @@ class TrialRuns(kt.Tuner):
         log = TrialLog(
             self.tensorboard / f"{trial.trial_id}-{execution}", trial.trial_id, hp.values
         )
-        score, metrics = None, {}
+        score, epochs, metrics = None, 0, {}
         try:
             history = self.hypermodel.fit(
                 hp,
@@ -140,10 +140,10 @@ class TrialRuns(kt.Tuner):
             model.set_weights(best.best_weights)
             place = best.best_epoch - begun
             metrics = {name: float(values[place]) for name, values in history.history.items()}
-            score = metrics[objective.name]
+            score, epochs = metrics[objective.name], best.best_epoch + 1
         finally:
-            log.close(score, best.best_epoch + 1)
-        return model, {**metrics, "epochs": float(best.best_epoch + 1)}
+            log.close(score, epochs)
+        return model, {**metrics, "epochs": float(epochs)}
 
     def _continue(self, model: tf.keras.Model, hp: kt.HyperParameters) -> int:
         """Gives the model what the trial that it continues has learned, and the epochs of that."""

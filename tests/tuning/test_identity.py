@@ -65,6 +65,14 @@ def another(x):
     return x + 2
 
 
+def multiply(x, by):
+    return x * by
+
+
+def multiplying(by):
+    return lambda x: x * by
+
+
 class Holder:
     def __init__(self, value):
         self.value = value
@@ -76,3 +84,8 @@ def test_other_code_is_told_apart():
     for other in (another, Holder, lambda x: x + 1):
         assert describe_code(other) != describe_code(one)
     assert describe_code(Holder(3)) != describe_code(Holder(4))
+    by = functools.partial
+    assert describe_code(by(multiply, by=2)) == describe_code(by(multiply, by=2))
+    assert describe_code(by(multiply, by=2)) != describe_code(by(multiply, by=3))
+    assert describe_code(multiplying(2)) == describe_code(multiplying(2))
+    assert describe_code(multiplying(2)) != describe_code(multiplying(3))

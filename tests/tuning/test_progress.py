@@ -63,3 +63,12 @@ def test_what_it_says_goes_to_its_file():
     file = io.StringIO()
     Progress(["l2"], total=1, workers=1, file=file).say("a line")
     assert file.getvalue() == "a line\n"
+
+
+def test_a_closed_output_does_not_end_the_search(run, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    assert len(run(max_trials=2, verbose=1).trials) == 2

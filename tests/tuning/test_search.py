@@ -47,6 +47,7 @@ def test_each_tuner_finds_the_same_again_and_after_interruptions(tuner, run, mon
     scores = [row["score"] for row in straight.trials]
     assert straight.score == min(scores)
     assert {row["status"] for row in straight.trials} == {"COMPLETED"}
+    assert {type(score) for score in scores} == {float}
     begun = stop_in_trials(monkeypatch, 2, 4)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
@@ -165,6 +166,16 @@ def test_a_diverging_trial_says_so_and_the_search_goes_on(run, capsys):
     assert good["status"] == "COMPLETED"
     assert found.hyperparameters["learning_rate"] == 0.1
     assert f"failed: {failed['message']}" in capsys.readouterr().out
+
+
+def test_an_error_before_the_first_step_is_told(run, make_hypermodel):
+    class NoStart(rk.tuning.RankingHyperModel):
+        def fit(self, hp, model, *args, **kwargs):
+            raise KeyError("gone")
+
+    features = {"user_id": rk.layers.IdEmbedding(["a"], 2)}
+    with pytest.raises(RuntimeError, match="limit of 1.\nKeyError: 'gone'"):
+        run(hypermodel=NoStart(features, label="user_rating"), max_consecutive_failed_trials=1)
 
 
 class Broken(rk.tuning.RankingHyperModel):
