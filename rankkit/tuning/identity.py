@@ -32,8 +32,8 @@ def claim(
         ValueError: If another search, or something else, is there.
     """
     path = directory / IDENTITY
-    if overwrite:
-        for name in (IDENTITY, *parts):
+    if overwrite and path.exists():  # else the folder is no search's, and nothing here is ours
+        for name in (*parts, IDENTITY):
             shutil.rmtree(directory / name, ignore_errors=True)
             (directory / name).unlink(missing_ok=True)
     if path.exists():

@@ -24,7 +24,7 @@ def test_another_search_is_refused_and_named(tmp_path):
 def test_something_else_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="holds something else"):
-        claim(tmp_path, IDENTITY, overwrite=True, parts=["journal.jsonl"])
+        claim(tmp_path, IDENTITY, overwrite=True, parts=["journal.jsonl", "notes.txt"])
     with pytest.raises(ValueError, match="holds something else"):
         claim(tmp_path / "notes.txt", IDENTITY, overwrite=False, parts=[])
     assert (tmp_path / "notes.txt").read_text() == "mine"
