@@ -1,20 +1,21 @@
 """Where an id stands in a vocabulary."""
 
-import functools
-import weakref
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 
-def _freed_with(table: tf.lookup.StaticHashTable) -> None:
-    """Frees the memory of a table with the Python object; TensorFlow keeps it for ever.
+class _FreedTable(tf.lookup.StaticHashTable):
+    """Frees its memory with the Python object; TensorFlow's own keeps it for ever.
 
-    Its anonymous tables are freed, but TensorFlow Lite has none.
+    TensorFlow's anonymous tables are freed, but TensorFlow Lite has none.
     """
-    destroy = functools.partial(tf.raw_ops.DestroyResourceOp, ignore_lookup_error=True)
-    weakref.finalize(table, destroy, resource=table.resource_handle).atexit = False
+
+    def _destroy_resource(self) -> None:
+        # Traced for a SavedModel it stays empty: there a signature may outlive what was loaded.
+        if tf.executing_eagerly():
+            tf.raw_ops.DestroyResourceOp(resource=self.resource_handle, ignore_lookup_error=True)
 
 
 class IdTable(tf.Module):
@@ -31,8 +32,7 @@ class IdTable(tf.Module):
             if self.dtype == tf.string:
                 places = tf.range(len(ids), dtype=tf.int64)
                 known = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self.dtype), places)
-                self._hashed = tf.lookup.StaticHashTable(known, -1)
-                _freed_with(self._hashed)
+                self._hashed = _FreedTable(known, -1)
             else:
                 values = np.array(ids, np.int64)
                 order = np.argsort(values)
