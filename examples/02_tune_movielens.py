@@ -5,6 +5,7 @@ import csv
 import os
 
 from bias_baseline import bias_baseline_rmse
+from movielens_rows import movielens_rows
 from run_folder import RunFolder, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,12 +36,7 @@ def main() -> None:
         import rankkit as rk
 
     with run.step("data"):
-        ratings = rk.data.movielens("100k", columns=["user_id", "movie_title", "user_rating"])
-        if args.quick:
-            ratings = {name: column[:10_000] for name, column in ratings.items()}
-        # The test rows are not looked at before the search is over.
-        train, test = rk.data.random_split(ratings, test_fraction=0.2, seed=42)
-        print(f"{len(train['user_id']):,} ratings to train on, {len(test['user_id']):,} to test")
+        ratings, train, test = movielens_rows(args.quick)
 
     with run.step("search"):
         features = {

@@ -70,9 +70,8 @@ class Fitting(tfrs.models.Model):
             make_function: Keras's maker of such a function.
         """
         steps = self._steps_per_execution
-        number = 1 if steps is None else int(steps.numpy())
         special = self.run_eagerly or self._cluster_coordinator or self.autotune_steps_per_execution
-        if steps is None or number == 1 or special:
+        if steps is None or special or (number := int(steps.numpy())) == 1:
             return make_function(force=True)
         steps.assign(1)
         try:

@@ -62,10 +62,10 @@ def batches(
         >>> [len(batch["user_id"]) for batch in rk.data.batches(rows, 2, shuffle=True, seed=1)]
         [2, 1]
     """
-    _check_number("batch_size", batch_size, 1)
-    _check_number("initial_epoch", initial_epoch, 0)
+    check_number("batch_size", batch_size, 1)
+    check_number("initial_epoch", initial_epoch, 0)
     if seed is not None:
-        _check_number("seed", seed, 0)
+        check_number("seed", seed, 0)
     elif shuffle and initial_epoch:
         fix = "Give the seed of the run that is resumed; without one its order is lost."
         raise invalid("seed", seed, "a number when initial_epoch is not 0", fix)
@@ -84,7 +84,12 @@ def batches(
     return array_batches(arrays, batch_size, drop_remainder=drop_remainder, seeds=seeds)
 
 
-def _check_number(name: str, value: Any, least: int) -> None:
+def check_number(name: str, value: Any, least: int) -> None:
+    """Refuses what is no whole number of at least `least`.
+
+    Raises:
+        ValueError: If the value of the argument `name` is none.
+    """
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or not least <= value < 2**63:
         expected = f"a whole number of at least {least}"

@@ -7,21 +7,8 @@ import numpy as np
 
 from rankkit._errors import invalid, unknown
 from rankkit.data import batches
+from rankkit.data.batches import check_number
 from rankkit.tuning.hypermodel import RankingHyperModel
-
-
-def check_counts(**counts: Any) -> None:
-    """Refuses what is no whole number of at least 1.
-
-    Args:
-        **counts: Argument to value.
-
-    Raises:
-        ValueError: If one is none.
-    """
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise invalid(name, value, "a whole number of at least 1")
 
 
 def check_seed(seed: int) -> None:
@@ -33,8 +20,8 @@ def check_seed(seed: int) -> None:
     Raises:
         ValueError: If it is no whole number, or out of their range.
     """
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed < 2**31 - 1000:
+    check_number("seed", seed, 0)
+    if seed >= 2**31 - 1000:
         raise invalid("seed", seed, f"a whole number from 0 to {2**31 - 1001}")
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,15 @@ HYPERPARAMETERS = {
     "epochs": Hyperparameter(int, (1, 50), least=1),
 }
 ALWAYS = ("tower_width", "learning_rate")
+
+
+def without_tuners_own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out what Hyperband keeps among the hyperparameters of a trial for itself.
+
+    Args:
+        values: Hyperparameter to value, as keras-tuner has them.
+    """
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
 def checked_domain(name: str, domain: Any) -> Any:

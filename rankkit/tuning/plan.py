@@ -14,12 +14,11 @@ from rankkit.tuning.identity import claim, describe_code, describe_rows
 from rankkit.tuning.journal import Journal, read_journal
 from rankkit.tuning.oracles import Journaled
 from rankkit.tuning.progress import Progress
-from rankkit.tuning.tensorboard import log_experiment
+from rankkit.tuning.tensorboard import TENSORBOARD, log_experiment
 from rankkit.tuning.trial_runs import PROJECT, TrialRuns
 from rankkit.tuning.tuners import make_oracle
 
 JOURNAL = "journal.jsonl"
-TENSORBOARD = "tensorboard"
 # What the results depend on beside rankkit itself.
 _LIBRARIES = ("rankkit", "tensorflow", "keras-tuner", "numpy")
 

@@ -8,11 +8,13 @@ from typing import Any
 import keras_tuner as kt
 
 from rankkit._errors import wrong_type
+from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
 from rankkit.model import RankingModel
 from rankkit.tuning import cluster
-from rankkit.tuning.checks import check_counts, check_fraction, check_seed, checked_objective
+from rankkit.tuning.checks import check_fraction, check_seed, checked_objective
 from rankkit.tuning.hypermodel import RankingHyperModel
+from rankkit.tuning.hyperparameters import without_tuners_own
 from rankkit.tuning.oracles import Journaled
 from rankkit.tuning.plan import Plan
 from rankkit.tuning.trial_runs import fresh_model
@@ -140,7 +142,8 @@ def search(
         "max_consecutive_failed_trials": max_consecutive_failed_trials,
         "workers": workers,
     }
-    check_counts(**numbers)
+    for name, value in numbers.items():
+        check_number(name, value, 1)
     check_seed(seed)
     columns = as_columns(rows, hypermodel.columns)
     check_fraction(validation_fraction, len(columns[hypermodel.label]))
@@ -185,5 +188,5 @@ def _train_winner(plan: Plan, oracle: Journaled) -> SearchResult:
     )
     model = fresh_model(plan.hypermodel, hp, plan.seed)
     plan.hypermodel.fit(hp, model, plan.columns, epochs=epochs, seed=plan.seed, verbose=0)
-    values = {k: v for k, v in best.hyperparameters.values.items() if not k.startswith("tuner/")}
+    values = without_tuners_own(best.hyperparameters.values)
     return SearchResult(model, values, epochs, float(best.score), trials)

@@ -10,9 +10,11 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary import session_end_pb
 
+from rankkit.tuning.hyperparameters import without_tuners_own
 from rankkit.tuning.space import Space
 
 _STATUS: Any = api_pb2  # generated, without types
+TENSORBOARD = "tensorboard"  # its folder in that of a search
 SCORE = "score"  # the objective at the best epoch; the page would show the last epoch's
 
 
@@ -53,9 +55,8 @@ class TrialLog(tf.keras.callbacks.Callback):
         super().__init__()
         shutil.rmtree(folder, ignore_errors=True)
         self._writer = tf.summary.create_file_writer(str(folder))
-        values = {name: value for name, value in values.items() if not name.startswith("tuner/")}
         with self._writer.as_default():
-            hparams.hparams(values, trial_id=trial_id)
+            hparams.hparams(without_tuners_own(values), trial_id=trial_id)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         with self._writer.as_default(step=epoch + 1):

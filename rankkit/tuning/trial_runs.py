@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rankkit.tuning.oracles import FAILURE
 from rankkit.tuning.progress import Progress
-from rankkit.tuning.tensorboard import TrialLog
+from rankkit.tuning.tensorboard import TENSORBOARD, TrialLog
 
 PROJECT = "search"  # the folder of keras-tuner's own files
 
@@ -59,7 +59,7 @@ class TrialRuns(kt.Tuner):
             project_name=PROJECT,
             executions_per_trial=executions_per_trial,
         )
-        self.tensorboard = directory / "tensorboard"
+        self.tensorboard = directory / TENSORBOARD
 
     def pre_create_trial(self) -> None:
         # keras-tuner asks again at once when there is nothing to do yet.

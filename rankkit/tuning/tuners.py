@@ -8,12 +8,10 @@ from rankkit._errors import invalid, unknown
 from rankkit.tuning import oracles
 from rankkit.tuning.space import Space
 
-TUNERS = ("random", "bayesian", "hyperband", "grid")
-
-
 _ORACLES = {
     "random": oracles.RandomSearch,
     "bayesian": oracles.BayesianOptimization,
+    "hyperband": oracles.Hyperband,
     "grid": oracles.GridSearch,
 }
 
@@ -37,7 +35,7 @@ def make_oracle(
     """Makes the oracle of a search.
 
     Args:
-        tuner: One of `TUNERS`.
+        tuner: A name in `_ORACLES`.
         space: What is searched.
         max_trials: How many trials there may be, all in all.
         epochs: The most that a trial is trained for.
@@ -47,8 +45,8 @@ def make_oracle(
     Raises:
         ValueError: If the tuner is unknown, or takes more trials than there may be.
     """
-    if tuner not in TUNERS:
-        raise unknown("tuner", tuner, TUNERS)
+    if tuner not in _ORACLES:
+        raise unknown("tuner", tuner, _ORACLES)
     if tuner == "grid":
         space = space.on_grid(max_trials)
     hyperparameters = kt.HyperParameters()
@@ -75,7 +73,7 @@ def _hyperband(
     if "epochs" in space.domains:
         fix = "Leave epochs out of the space: Hyperband decides on them."
         raise invalid("tuner", "hyperband", "another one when epochs are searched", fix)
-    sizes = {}
+    sizes = []
     for factor in range(3, 11):
         oracle = oracles.Hyperband(max_epochs=epochs, factor=factor, **kwargs)
         brackets = range(oracle._get_num_brackets())
@@ -83,6 +81,6 @@ def _hyperband(
         if size <= max_trials:
             oracle.expected_trials = size
             return oracle
-        sizes[size] = factor
+        sizes.append(size)
     fix = "Allow more trials, fewer epochs, or take another tuner."
     raise invalid("max_trials", max_trials, f"at least {min(sizes)} for Hyperband", fix)

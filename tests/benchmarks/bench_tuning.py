@@ -10,6 +10,7 @@ the plain code without early stopping.
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -137,8 +138,6 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(WAYS[args.way](f"{folder}/search")))
         return
-    import statistics
-
     ratios = {way: [] for way in WAYS if way != "search"}
     for _ in range(args.runs):
         seconds, tried = run("search")
