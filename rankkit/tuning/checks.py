@@ -5,7 +5,7 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 
-from rankkit._errors import invalid, unknown
+from rankkit._errors import invalid, unknown, wrong_type
 from rankkit.data import batches
 from rankkit.data.batches import check_number
 from rankkit.tuning.hypermodel import RankingHyperModel
@@ -34,7 +34,10 @@ def check_fraction(fraction: float, rows: int) -> None:
 
     Raises:
         ValueError: If it does.
+        TypeError: If it is no number.
     """
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number):
+        raise wrong_type("validation_fraction", fraction, "a number between 0 and 1")
     if not 0 < fraction < 1 or not 0 < round(rows * fraction) < rows:
         expected = f"a share that leaves some of the {rows} rows on both sides"
         raise invalid("validation_fraction", fraction, expected, "Bring more rows or change it.")

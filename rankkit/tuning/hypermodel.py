@@ -12,6 +12,7 @@ from rankkit.data.columns import is_data_frame
 from rankkit.layers import DenseRatingHead
 from rankkit.model import RankingModel
 from rankkit.network import check_features, ranking_network
+from rankkit.tuning._effects import check_effects
 from rankkit.tuning._pattern import Pattern
 from rankkit.tuning._tracing import tracing_expected
 from rankkit.tuning.space import Space
@@ -50,7 +51,7 @@ class RankingHyperModel(kt.HyperModel):
         name: Name of the hypermodel. Defaults to `None`.
 
     Raises:
-        ValueError: If a hyperparameter is unknown, or its range empty or reversed.
+        ValueError: If a hyperparameter is unknown, its range empty or reversed, or no layer has it.
         TypeError: If a feature or the head is of the wrong kind.
 
     Example:
@@ -90,6 +91,8 @@ class RankingHyperModel(kt.HyperModel):
         is_layer = isinstance(interaction, tf.keras.layers.Layer)
         self._interaction = Pattern("interaction", interaction) if is_layer else interaction
         self.space = Space(space)
+        if type(self).build_network is RankingHyperModel.build_network:
+            check_effects(self.space, list(self._patterns.values()), self._head)
         self.label = label
         self.sample_weight = sample_weight
         self.loss = loss
@@ -102,8 +105,7 @@ class RankingHyperModel(kt.HyperModel):
         return [*self._patterns, self.label, *weight]
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
-        for name in self.space.domains:
-            self.space.value(hp, name)
+        self.space.declare(hp)
 
     def build(self, hp: kt.HyperParameters) -> RankingModel:
         """Makes a compiled model. No data is read.
@@ -133,24 +135,21 @@ class RankingHyperModel(kt.HyperModel):
             hp: keras-tuner's hyperparameters.
         """
         value = self.space.value
-        changes = {}
-        if (embedding_dim := value(hp, "embedding_dim")) is not None:
-            changes["embedding_dim"] = embedding_dim
+        embedding_dim = value(hp, "embedding_dim")
+        changes = {} if embedding_dim is None else {"embedding_dim": embedding_dim}
         if (l2 := value(hp, "l2")) is not None:
             regularizer = tf.keras.regularizers.L2(l2) if l2 else None
             changes["embeddings_regularizer"] = tf.keras.regularizers.serialize(regularizer)
-        layers = {
-            pattern: pattern.make(**changes) for pattern in dict.fromkeys(self._patterns.values())
-        }
+        patterns = dict.fromkeys(self._patterns.values())
+        layers = {pattern: pattern.make(**changes) for pattern in patterns}
         width = value(hp, "tower_width")
         widths = [max(1, width // 4**depth) for depth in range(value(hp, "tower_depth", 2))]
-        tower: dict[str, Any] = {"hidden_units": widths}
-        if (dropout_rate := value(hp, "dropout_rate")) is not None:
-            tower["dropout_rate"] = dropout_rate
+        dropout_rate = value(hp, "dropout_rate")
+        dropout = {} if dropout_rate is None else {"dropout_rate": dropout_rate}
         interaction = self._interaction
         return ranking_network(
             {name: layers[pattern] for name, pattern in self._patterns.items()},
-            head=self._head.make(**tower),
+            head=self._head.make(hidden_units=widths, **dropout),
             interaction=interaction.make() if isinstance(interaction, Pattern) else interaction,
         )
 
@@ -181,8 +180,10 @@ class RankingHyperModel(kt.HyperModel):
             **kwargs: Further keyword arguments of `tf.keras.Model.fit`.
 
         Raises:
-            ValueError: If the batch size is a hyperparameter, and the rows are batched already.
+            ValueError: If the batch size is given, or searched for rows in batches already.
         """
+        if "batch_size" in kwargs:
+            raise invalid("batch_size", kwargs["batch_size"], "left out", "Put it into the space.")
         if not isinstance(x, tf.data.Dataset):
             size = self.space.value(hp, "batch_size", BATCH_SIZE)
             order = {"seed": seed, "initial_epoch": 0 if seed is None else initial_epoch}

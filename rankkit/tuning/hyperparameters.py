@@ -84,9 +84,10 @@ def checked_domain(name: str, domain: Any) -> Any:
     if not low < high:
         fix = f"For one fixed value, give it alone: {{{name!r}: {low!r}}}."
         raise invalid(shown, domain, "a range (low, high) with low < high", fix)
-    if known.doubling and high < 2 * low:
-        fix = f"Values double from low to high. For others, give a list: [{low}, {high}]."
-        raise invalid(shown, domain, "a range (low, high) with high at least twice low", fix)
+    if known.doubling and low << (doublings := int(math.log2(high / low))) != high:
+        near = f"({low}, {low << max(1, doublings)})"
+        fix = f"Give {near}, or a list of values: [{low}, {high}]."
+        raise invalid(shown, domain, "a range (low, high) in which values double up to high", fix)
     if known.log and low <= 0:
         raise invalid(shown, domain, "a range (low, high) with low > 0: it is drawn by logarithm")
     return low, high

@@ -14,6 +14,7 @@ from typing import Any
 import keras_tuner as kt
 
 from rankkit._errors import invalid
+from rankkit.tuning.hyperparameters import without_tuners_own
 from rankkit.tuning.journal import Journal
 
 FAILURE = "failure.txt"  # in a trial's folder: the reason in one line, then the stack
@@ -30,6 +31,7 @@ class Journaled(kt.Oracle):
         self.begun: dict[str, dict[str, Any]] = {}  # trial to its last event of that kind
         self.ended: dict[str, dict[str, Any]] = {}
         self.expected_trials = 0  # at most
+        self.stopped_by: str | None = None  # the reason of the last of too many failures
         self._reported: dict[str, dict[str, Any]] = {}
 
     def replay(self, events: list[dict[str, Any]]) -> None:
@@ -93,12 +95,19 @@ class Journaled(kt.Oracle):
 
     @kt.synchronized
     def update_trial(self, trial_id: str, metrics: dict[str, Any], step: int = 0) -> Any:
+        if trial_id in self.ended:
+            return self.trials[trial_id]
         self._reported[trial_id] = {name: float(value) for name, value in metrics.items()}
         return super().update_trial(trial_id, metrics, step)
 
     @kt.synchronized
     def end_trial(self, trial: Any) -> None:
         trial_id, status = trial.trial_id, trial.status
+        # A worker that has outlived its chief may end a trial that is to be run again, or was.
+        if trial_id in self.ended:
+            return
+        if trial_id in self._retry_queue:
+            self._retry_queue.remove(trial_id)
         # As they were chosen: keras-tuner's messages between processes round them.
         trial.hyperparameters = self.trials[trial_id].hyperparameters
         failure = Path(self._get_trial_dir(trial_id)) / FAILURE
@@ -107,11 +116,24 @@ class Journaled(kt.Oracle):
         elif failure.exists():
             trial.message = failure.read_text()
         message, metrics = trial.message, self._reported.pop(trial_id, {})
+        stopped_by = self.stopped_by
         super().end_trial(trial)
-        if self.journal:
+        if self.journal and self.stopped_by == stopped_by:
             told = {"status": status, "metrics": metrics, "message": message}
             self._write(self.ended, "end", self.trials[trial_id], **told)
             self.progress.end(self, self.trials[trial_id])
+
+    def _check_consecutive_failures(self) -> None:
+        # An error would reach the worker that asks, and leave a chief waiting for ever. So the
+        # trials are declared to be at their end, and the last failure to be none: when its reason
+        # is mended, the same search goes on with it.
+        last = [self.trials[i] for i in self.end_order[-self.max_consecutive_failed_trials :]]
+        failed = [trial for trial in last if trial.status == "FAILED"]
+        many = len(failed) == self.max_consecutive_failed_trials
+        if self.journal and many and self.stopped_by is None:
+            self.stopped_by = failed[-1].message or "no reason given"
+            self.max_trials = len(self.trials)
+            self._retry_queue = []
 
     def _write(self, place: dict[str, Any], kind: str, trial: Any, **more: Any) -> None:
         values = trial.hyperparameters.values
@@ -137,7 +159,7 @@ class Journaled(kt.Oracle):
             "seconds": None if seconds is None else round(seconds, 3),
             "worker": begun.get("tuner"),
             "message": trial.message.splitlines()[0] if trial.message else None,
-            **trial.hyperparameters.values,
+            **without_tuners_own(trial.hyperparameters.values),
         }
 
 
@@ -152,7 +174,11 @@ class BayesianOptimization(Journaled, kt.oracles.BayesianOptimizationOracle):
         with warnings.catch_warnings():
             # A handful of trials leaves the process's length scale at its bound.
             warnings.filterwarnings("ignore", message="The optimal value found for dimension")
-            return super().populate_space(trial_id)
+            response = super().populate_space(trial_id)
+        # With the same seed, what was tried would only give the same again.
+        if response["values"] and self._duplicate(response["values"]):
+            return self._random_populate_space()
+        return response
 
 
 class GridSearch(Journaled, kt.oracles.GridSearchOracle):

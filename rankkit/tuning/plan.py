@@ -1,16 +1,19 @@
 """All that a search is made of, and how each of its processes runs it."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import keras_tuner as kt
 import numpy as np
 
 from rankkit.data import random_split
 from rankkit.tuning import cluster
+from rankkit.tuning.directory import claimed, compare
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.identity import claim, describe_code, describe_rows
+from rankkit.tuning.identity import describe_code, describe_rows
 from rankkit.tuning.journal import Journal, read_journal
 from rankkit.tuning.oracles import Journaled
 from rankkit.tuning.progress import Progress
@@ -73,10 +76,10 @@ class Plan:
             max_consecutive_failed_trials=self.max_consecutive_failed_trials,
         )
 
-    def claim_directory(self, *, overwrite: bool) -> None:
-        """Makes the directory that of this search, or finds that it is already."""
+    def identity(self) -> dict[str, Any]:
+        """Describes all that the results depend on, in JSON's types."""
         hypermodel = self.hypermodel
-        identity = {
+        return {
             "data": describe_rows(self.columns),
             "space": hypermodel.space.domains,
             "model": {"sha256": describe_code(type(hypermodel), vars(hypermodel))},
@@ -93,15 +96,17 @@ class Plan:
             },
             "code": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         }
+
+    def claimed(self, *, overwrite: bool) -> contextlib.AbstractContextManager[None]:
+        """Holds the directory for this search, from which no other process is to search."""
         parts = [JOURNAL, TENSORBOARD, PROJECT]
-        claim(self.directory, identity, overwrite=overwrite, parts=parts)
+        return claimed(self.directory, self.identity(), overwrite=overwrite, parts=parts)
 
     def progress(self, oracle: Journaled) -> Progress:
         """Makes what shows how the search goes."""
         return Progress(
             self.hypermodel.space.searched,
             total=oracle.expected_trials,
-            workers=self.workers,
             verbose=self.verbose,
         )
 
@@ -111,6 +116,17 @@ class Plan:
             self.work()
         else:
             self.run()
+
+    def join(self) -> None:
+        """Works in a search that was begun by another process, if it is this very search.
+
+        Raises:
+            ValueError: If it is another.
+            TimeoutError: If there is no chief.
+        """
+        cluster.wait_for_chief(cluster.own_part(), self.chief_timeout)
+        compare(self.directory, self.identity())
+        self.work()
 
     def work(self) -> None:
         """Trains the trials that the chief hands out."""
@@ -140,6 +156,13 @@ class Plan:
             tuner.search(*self._split())
         finally:
             journal.close()
+        if oracle.stopped_by is not None:
+            raise RuntimeError(
+                f"The search was stopped by max_consecutive_failed_trials="
+                f"{self.max_consecutive_failed_trials}: so many trials in a row failed. Mend the "
+                "reason, and the same search goes on with the last of them. It failed by\n"
+                f"{oracle.stopped_by}"
+            )
         return oracle
 
     def outcome(self) -> Journaled:

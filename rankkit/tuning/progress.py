@@ -18,7 +18,6 @@ class Progress:
     Args:
         names: The hyperparameters to show.
         total: How many trials there will be at most.
-        workers: How many run at a time.
         verbose: 0 for silence. Defaults to `1`.
         file: Where to print. Defaults to `None`, the standard output.
     """
@@ -28,17 +27,16 @@ class Progress:
         names: list[str],
         *,
         total: int,
-        workers: int,
         verbose: int = 1,
         file: TextIO | None = None,
     ):
         self.total = total
         self._names = names
-        self._workers = workers
-        self._verbose = verbose
-        self._file = sys.stdout if file is None else file
-        self._terminal = self._file.isatty()
+        self._file: TextIO | None = sys.stdout if file is None else file
+        self._verbose = verbose if self._file else 0  # there need not be a console
+        self._terminal = self._file.isatty() if self._file else False
         self._started = time.monotonic()
+        self._ended = 0
         self.place = ""  # of the trial that is running
         self._headed = False
 
@@ -51,7 +49,7 @@ class Progress:
         self._print(f"{CLEAR}{text}")
 
     def _print(self, text: str) -> None:
-        if not self._verbose:
+        if not self._file or not self._verbose:
             return
         try:
             self._file.write(text)
@@ -73,13 +71,14 @@ class Progress:
         rows = oracle.table()
         [row] = (row for row in rows if row["trial"] == trial.trial_id)
         place = f"{rows.index(row) + 1}/{self.total}"
-        best = oracle.get_best_trials(1)[0].score if any(r["score"] for r in rows) else None
+        best = min((trial.score for trial in oracle.get_best_trials(1)), default=None)
         cells = [f"{place:>9}", _number(row["score"], 8), _number(best, 8)]
         cells += [f"{row['best_epoch'] or '-':>6}", f"{row['seconds']:>7.1f}"]
         cells += [f"{_short(row.get(name, '-')):>{_width(name)}}" for name in self._names]
-        done = [r["seconds"] for r in rows if r["seconds"] is not None]
-        left = (self.total - len(done)) * sum(done) / len(done) / self._workers
-        cells += [f"{_clock(time.monotonic() - self._started):>8}", f"{_clock(left):>8}"]
+        self._ended += 1
+        elapsed = time.monotonic() - self._started
+        left = max(0, self.total - len(oracle.ended)) * elapsed / self._ended
+        cells += [f"{_clock(elapsed):>8}", f"{_clock(left):>8}"]
         self.say("  ".join(cells))
         if row["score"] is None:
             self.say(f"{'':>9}  failed: {row['message']}")

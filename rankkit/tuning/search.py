@@ -144,6 +144,7 @@ def search(
     }
     for name, value in numbers.items():
         check_number(name, value, 1)
+        numbers[name] = int(value)  # not NumPy's: they go into files as JSON
     check_seed(seed)
     columns = as_columns(rows, hypermodel.columns)
     check_fraction(validation_fraction, len(columns[hypermodel.label]))
@@ -153,8 +154,8 @@ def search(
         directory=Path(directory),
         objective=checked_objective(objective, hypermodel, columns),
         tuner=tuner,
-        validation_fraction=validation_fraction,
-        seed=seed,
+        validation_fraction=float(validation_fraction),
+        seed=int(seed),
         chief_timeout=chief_timeout,
         verbose=verbose,
         **numbers,
@@ -162,13 +163,13 @@ def search(
     plan.make_oracle()  # refuses a tuner that does not fit before anything is written
     part = cluster.own_part()
     if part.role == "worker":
-        plan.work()
+        plan.join()
         raise SystemExit(0)
-    plan.claim_directory(overwrite=overwrite)
-    if workers > 1 and part.role == "alone":
-        run_on_this_machine(plan.take_part, workers)
-        return _train_winner(plan, plan.outcome())
-    return _train_winner(plan, plan.run())
+    with plan.claimed(overwrite=overwrite):
+        if workers > 1 and part.role == "alone":
+            run_on_this_machine(plan.take_part, workers)
+            return _train_winner(plan, plan.outcome())
+        return _train_winner(plan, plan.run())
 
 
 def _train_winner(plan: Plan, oracle: Journaled) -> SearchResult:

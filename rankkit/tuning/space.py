@@ -89,6 +89,15 @@ class Space:
             return hp.Int(name, *domain)
         return hp.Float(name, *domain, sampling="log" if known.log else "linear")
 
+    def declare(self, hp: kt.HyperParameters) -> None:
+        """Makes all hyperparameters known to keras-tuner.
+
+        Args:
+            hp: keras-tuner's hyperparameters.
+        """
+        for name in self.domains:
+            self.value(hp, name)
+
     def on_grid(self, max_trials: int) -> "Space":
         """Gives the space with a list in place of each range: the largest grid that fits.
 
@@ -128,7 +137,7 @@ def _values(name: str, domain: tuple) -> Sequence[int] | None:
     """All values of a range, or `None` where it is continuous."""
     known, (low, high) = HYPERPARAMETERS[name], domain
     if known.doubling:
-        return [low * 2**k for k in range(int(math.log2(high / low) + 1e-9) + 1)]
+        return [low * 2**k for k in range(int(math.log2(high // low)) + 1)]
     return range(low, high + 1) if known.kind is int else None
 
 
@@ -145,4 +154,6 @@ def _spaced(name: str, domain: tuple, points: int) -> list:
         ]
     spaced = np.geomspace if HYPERPARAMETERS[name].log else np.linspace
     low, high = domain
-    return [float(f"{value:.3g}") for value in spaced(low, high, points)]
+    values = [float(value) for value in spaced(low, high, points)]
+    short = [low, *(float(f"{value:.3g}") for value in values[1:-1]), high]
+    return short if sorted(set(short)) == short else values

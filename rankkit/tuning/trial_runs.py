@@ -135,7 +135,7 @@ class TrialRuns(kt.Tuner):
                 callbacks=[best, StopOnNaN(), log, *self.progress.callbacks()],
                 verbose=0,
             )
-            if best.best_weights is None:
+            if not math.isfinite(best.best):
                 raise kt.errors.FailedTrialError(f"No epoch had a finite {objective.name}.")
             model.set_weights(best.best_weights)
             place = best.best_epoch - begun
@@ -178,5 +178,5 @@ class StopOnNaN(tf.keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if logs and not math.isfinite(logs["loss"]):
             raise kt.errors.FailedTrialError(
-                f"The loss became {logs['loss']} in epoch {self._epoch + 1}, step {batch + 1}."
+                f"The loss was {logs['loss']} by step {batch + 1} of epoch {self._epoch + 1}."
             )

@@ -50,8 +50,7 @@ def make_oracle(
     if tuner == "grid":
         space = space.on_grid(max_trials)
     hyperparameters = kt.HyperParameters()
-    for name in space.domains:
-        space.value(hyperparameters, name)
+    space.declare(hyperparameters)
     # keras-tuner takes a seed of zero for none.
     kwargs.update(seed=seed + 1, hyperparameters=hyperparameters)
     if tuner == "hyperband":
@@ -59,8 +58,7 @@ def make_oracle(
     kwargs["max_trials"] = _PaddedInt(max_trials)
     if tuner == "bayesian":
         # The first are drawn at random; with keras-tuner's own number few would be left.
-        initial = max(3, min(3 * len(space.searched), max_trials // 3))
-        kwargs["num_initial_points"] = initial
+        kwargs["num_initial_points"] = 1 + 2 * len(space.searched)
     made = _ORACLES[tuner](**kwargs)
     made.expected_trials = max_trials if (size := space.size) is None else min(size, max_trials)
     return made

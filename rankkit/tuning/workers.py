@@ -1,11 +1,13 @@
 """Runs a search on this machine by several processes: a chief, and workers that train."""
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rankkit.tuning import cluster
@@ -26,17 +28,17 @@ def run_on_this_machine(run: Callable[[], None], workers: int) -> None:
     Raises:
         RuntimeError: If a process failed.
     """
+    _check_picklable(run)
     spawn = multiprocessing.get_context("spawn")
     port = cluster.free_port()
-    threads = max(1, (os.cpu_count() or 1) // workers)
     names = ["chief", *(f"worker{number}" for number in range(workers))]
     processes = {
-        name: spawn.Process(target=_take_part, args=(run, name, port, threads), name=name)
-        for name in names
+        name: spawn.Process(target=_take_part, args=(run, name, port), name=name) for name in names
     }
     try:
-        for process in processes.values():
-            process.start()
+        with _threads(max(1, (os.cpu_count() or 1) // workers)):
+            for process in processes.values():
+                process.start()
         running = dict(processes)
         while set(running) - {"chief"}:
             multiprocessing.connection.wait([each.sentinel for each in running.values()])
@@ -57,18 +59,43 @@ def run_on_this_machine(run: Callable[[], None], workers: int) -> None:
                 process.kill()
 
 
+def _check_picklable(run: Callable[[], None]) -> None:
+    try:
+        pickle.dumps(run)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            "hypermodel and rows must be picklable for several workers. Define classes and "
+            f"functions at the top of a module: {error}"
+        ) from None
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Has processes that are started meanwhile share out the cores.
+
+    Through the environment: a script may use TensorFlow while it is imported, and then it is too
+    late to tell TensorFlow itself.
+    """
+    name = "TF_NUM_INTRAOP_THREADS"
+    if name in os.environ:  # the user's own choice
+        yield
+        return
+    os.environ[name] = str(number)
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
 def _how(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
 
 
-def _take_part(run: Callable[[], Any], name: str, port: int, threads: int) -> None:
+def _take_part(run: Callable[[], Any], name: str, port: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update({cluster.IP: "127.0.0.1", cluster.PORT: str(port), cluster.TUNER_ID: name})
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
     try:
         run()
     except KeyboardInterrupt:

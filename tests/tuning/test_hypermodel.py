@@ -148,6 +148,44 @@ def test_batch_size_and_epochs_are_those_of_the_hyperparameters(make_hypermodel,
     assert history.params["steps"] == 2
     with pytest.raises(ValueError, match="batch_size out of the space"):
         hypermodel.fit(hp, hypermodel.build(hp), rk.data.batches(rows, 10), verbose=0)
+    with pytest.raises(ValueError, match="batch_size must be left out"):
+        hypermodel.fit(hp, hypermodel.build(hp), rows, batch_size=10)
+
+
+def age():
+    layer = tf.keras.layers.Normalization(axis=None)
+    layer.feature_spec = tf.TensorSpec((None, 1), tf.float32)
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("space", "argument", "kind"),
+    [
+        (["embedding_dim"], "embedding_dim", "Normalization"),
+        (["l2"], "embeddings_regularizer", "Normalization"),
+        (None, "hidden_units", "Dense"),
+        ({"tower_width": 8, "tower_depth": None}, "hidden_units", "Dense"),
+        ({"tower_width": 8, "dropout_rate": None}, "dropout_rate", "Dense"),
+    ],
+)
+def test_what_would_change_nothing_is_not_searched(space, argument, kind):
+    head = tf.keras.layers.Dense(1) if kind == "Dense" else None
+    with pytest.raises(ValueError, match=f"no {kind} here has an argument '{argument}'"):
+        rk.tuning.RankingHyperModel({"age": age()}, label="rating", space=space, head=head)
+
+
+def test_a_network_of_ones_own_gives_them_an_effect():
+    class Own(rk.tuning.RankingHyperModel):
+        def build_network(self, hp):
+            raise NotImplementedError
+
+    Own({"age": age()}, label="rating", space=["embedding_dim"])
+
+
+def test_a_fixed_width_may_be_without_effect(make_hypermodel):
+    space = {"tower_width": 1, "learning_rate": (0.1, 0.2)}
+    made = make_hypermodel(space, head=tf.keras.layers.Dense(1))
+    assert made.space.searched == ["learning_rate"]
 
 
 @pytest.mark.parametrize(

@@ -3,40 +3,7 @@ import functools
 import numpy as np
 import pytest
 
-from rankkit.tuning.identity import claim, describe_code, describe_rows
-
-IDENTITY = {"data": {"rows": 3}, "space": {"tower_width": (1, 2)}}
-
-
-def test_the_same_search_may_go_on(tmp_path):
-    claim(tmp_path / "search", IDENTITY, overwrite=False, parts=[])
-    claim(tmp_path / "search", IDENTITY, overwrite=False, parts=[])
-
-
-def test_another_search_is_refused_and_named(tmp_path):
-    claim(tmp_path / "search", IDENTITY, overwrite=False, parts=[])
-    other = {**IDENTITY, "space": {"tower_width": (1, 4)}}
-    with pytest.raises(ValueError, match="another space: .*tower_width.*overwrite=True") as caught:
-        claim(tmp_path / "search", other, overwrite=False, parts=[])
-    assert "data" not in str(caught.value)
-
-
-def test_something_else_is_refused(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds something else"):
-        claim(tmp_path, IDENTITY, overwrite=True, parts=["journal.jsonl", "notes.txt"])
-    with pytest.raises(ValueError, match="holds something else"):
-        claim(tmp_path / "notes.txt", IDENTITY, overwrite=False, parts=[])
-    assert (tmp_path / "notes.txt").read_text() == "mine"
-
-
-def test_overwriting_deletes_the_parts_of_a_search_only(tmp_path):
-    claim(tmp_path, IDENTITY, overwrite=False, parts=[])
-    (tmp_path / "search" / "trial").mkdir(parents=True)
-    (tmp_path / "journal.jsonl").touch()
-    claim(tmp_path, {"data": 2}, overwrite=True, parts=["search", "journal.jsonl"])
-    assert [path.name for path in tmp_path.iterdir()] == ["identity.json"]
-
+from rankkit.tuning.identity import describe_code, describe_rows
 
 ROWS = {"user_id": np.array(["a", "b", "ab"], object), "rating": np.array([1.0, 2.0, 3.0])}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rankkit.tuning import cluster
+from rankkit.tuning.directory import claimed
 
 SCRIPT = """
 import json, sys
@@ -147,7 +148,7 @@ def test_when_a_worker_dies_all_end_and_the_search_can_go_on(script, straight, t
     code, found, output = search.end()
     assert (code, found) == (1, None)
     assert "worker1 was ended by SIGKILL, so the others were ended too." in output
-    assert gone(family)
+    wait_for(lambda: gone(family), seconds=20)
     code, found, output = Search(script, **settings).end()
     assert code == 0, output
     assert found == straight
@@ -171,7 +172,9 @@ def test_chief_and_workers_by_keras_tuners_environment(script, straight, tmp_pat
 
 def test_a_failure_in_a_worker_is_told_by_the_chief(script, tmp_path):
     broken = tmp_path / "broken.py"
-    broken.write_text(SCRIPT.replace('learning_rate": (0.01, 0.5)', 'learning_rate": [1e38, 0.1]'))
+    script = SCRIPT.replace('learning_rate": (0.01, 0.5)', 'learning_rate": [1e38, 0.1]')
+    # TensorFlow is in use before the search begins.
+    broken.write_text(f"import tensorflow as tf\ntf.constant(1)\n{script}")
     settings = {"directory": str(tmp_path / "search"), "max_trials": 4, "workers": 2}
     code, found, output = Search(broken, **settings).end()
     assert code == 0, output
@@ -179,8 +182,26 @@ def test_a_failure_in_a_worker_is_told_by_the_chief(script, tmp_path):
     statuses = {row["learning_rate"]: (row["status"], row["message"]) for row in found[0]}
     assert statuses[0.1] == ("COMPLETED", None)
     assert statuses[1e38][0] == "FAILED"
-    assert statuses[1e38][1].startswith("The loss became ")
-    assert "failed: The loss became " in output
+    assert statuses[1e38][1].startswith("The loss was ")
+    assert "failed: The loss was " in output
+
+
+def test_a_chief_ends_after_failures_and_a_worker_of_another_search_at_once(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text(SCRIPT.replace('learning_rate": (0.01, 0.5)', 'learning_rate": (1e37, 1e38)'))
+    settings = {"directory": str(tmp_path / "search"), "max_consecutive_failed_trials": 2}
+    address = {cluster.IP: "127.0.0.1", cluster.PORT: str(cluster.free_port())}
+    chief = Search(broken, {**address, cluster.TUNER_ID: "chief"}, **settings)
+    stranger = Search(broken, {**address, cluster.TUNER_ID: "w1"}, **settings, seed=7)
+    code, _, output = stranger.end()
+    assert code == 1
+    assert "settings: {'seed': 42} there, {'seed': 7} here" in output
+    code, _, output = Search(broken, {**address, cluster.TUNER_ID: "w0"}, **settings).end()
+    assert code == 0, output
+    code, _, output = chief.end()
+    assert code == 1
+    assert "stopped by max_consecutive_failed_trials=2" in output
+    assert "The loss was " in output
 
 
 # --- The parts of a search ---
@@ -227,11 +248,16 @@ def test_a_worker_without_a_chief_says_so(run, monkeypatch, capsys):
     assert "w1: waiting up to 0.5 s for the chief" in capsys.readouterr().out
 
 
-def test_a_folder_in_use_is_refused(run, tmp_path, make_hypermodel):
-    from rankkit.tuning.journal import Journal
-
+def test_a_folder_in_use_is_refused(run, tmp_path):
     run(max_trials=1)
-    journal = Journal(tmp_path / "search" / "journal.jsonl")
-    with pytest.raises(RuntimeError, match="in use by another process"):
+    with (
+        claimed(tmp_path / "search", {}, overwrite=True, parts=[]),
+        pytest.raises(RuntimeError, match="in use by another process"),
+    ):
         run(max_trials=1)
-    journal.close()
+
+
+def test_what_no_other_process_can_be_given_is_named(run, make_hypermodel):
+    hypermodel = make_hypermodel(interaction=lambda vectors: vectors[0])
+    with pytest.raises(TypeError, match="must be picklable for several workers.*lambda"):
+        run(hypermodel=hypermodel, workers=2)

@@ -61,7 +61,7 @@ def test_times_are_read_as_on_a_clock(seconds, shown):
 
 def test_what_it_says_goes_to_its_file():
     file = io.StringIO()
-    Progress(["l2"], total=1, workers=1, file=file).say("a line")
+    Progress(["l2"], total=1, file=file).say("a line")
     assert file.getvalue() == "a line\n"
 
 
@@ -70,5 +70,6 @@ def test_a_closed_output_does_not_end_the_search(run, monkeypatch):
         def write(self, text):
             raise BrokenPipeError
 
-    monkeypatch.setattr("sys.stdout", Closed())
-    assert len(run(max_trials=2, verbose=1).trials) == 2
+    for output in (Closed(), None):  # the latter where there is no console at all
+        monkeypatch.setattr("sys.stdout", output)
+        assert len(run(max_trials=2, verbose=1).trials) == 2

@@ -136,6 +136,11 @@ def test_more_trials_go_on_from_the_first_ones(run):
         run(max_trials=3)
 
 
+def test_a_bayesian_search_goes_on_too(run):
+    few = run(tuner="bayesian", max_trials=2)
+    assert run(tuner="bayesian", max_trials=6).trials[:2] == few.trials
+
+
 def test_executions_are_averaged(run):
     twice = run("twice", max_trials=1, executions_per_trial=2)
     one, other = run("one", max_trials=1), run("other", max_trials=1)
@@ -146,6 +151,18 @@ def test_executions_are_averaged(run):
 def test_a_small_space_is_searched_whole(run):
     space = {"tower_width": [4, 8], "learning_rate": 0.1}
     assert sorted(row["tower_width"] for row in run(space=space, max_trials=9).trials) == [4, 8]
+
+
+def test_a_bayesian_search_tries_nothing_twice(run):
+    space = {"tower_width": [2, 4, 8, 16], "learning_rate": 0.1}
+    trials = run(space=space, tuner="bayesian", max_trials=9).trials
+    assert sorted(row["tower_width"] for row in trials) == [2, 4, 8, 16]
+
+
+def test_numbers_may_be_numpys(run):
+    kwargs = {"max_trials": np.int64(1), "epochs": np.int32(2), "seed": np.int64(7)}
+    run(**kwargs, validation_fraction=np.float32(0.25))
+    run(max_trials=1, epochs=2, seed=7, validation_fraction=0.25)  # the same search
 
 
 def test_a_pandas_frame_is_searched_alike(run, rows):
@@ -162,10 +179,19 @@ def test_a_diverging_trial_says_so_and_the_search_goes_on(run, capsys):
     found = run(space=space, max_trials=2, verbose=1)
     failed, good = sorted(found.trials, key=lambda row: row["status"], reverse=True)
     assert (failed["status"], failed["score"]) == ("FAILED", None)
-    assert failed["message"].startswith("The loss became nan in epoch 1, step")
+    assert failed["message"].startswith("The loss was nan by step 16 of epoch 1")
     assert good["status"] == "COMPLETED"
     assert found.hyperparameters["learning_rate"] == 0.1
     assert f"failed: {failed['message']}" in capsys.readouterr().out
+
+
+def test_an_objective_that_is_never_a_number_is_told(run, make_hypermodel):
+    def nowhere(true, predicted):
+        return tf.reduce_mean(predicted) * np.nan
+
+    hypermodel = make_hypermodel(metrics=[tf.keras.metrics.MeanMetricWrapper(nowhere, "nowhere")])
+    with pytest.raises(RuntimeError, match="No epoch had a finite val_nowhere"):
+        run(hypermodel=hypermodel, max_trials=1, objective=kt.Objective("val_nowhere", "min"))
 
 
 def test_an_error_before_the_first_step_is_told(run, make_hypermodel):
@@ -174,7 +200,7 @@ def test_an_error_before_the_first_step_is_told(run, make_hypermodel):
             raise KeyError("gone")
 
     features = {"user_id": rk.layers.IdEmbedding(["a"], 2)}
-    with pytest.raises(RuntimeError, match="limit of 1.\nKeyError: 'gone'"):
+    with pytest.raises(RuntimeError, match="=1: so many.*failed by\nKeyError: 'gone'"):
         run(hypermodel=NoStart(features, label="user_rating"), max_consecutive_failed_trials=1)
 
 
@@ -190,7 +216,7 @@ class Broken(rk.tuning.RankingHyperModel):
 def test_failures_in_a_row_end_the_search_with_the_reason(run, make_hypermodel, monkeypatch):
     features = {"user_id": rk.layers.IdEmbedding(["a"], 2)}
     broken = Broken(features, label="user_rating")
-    with pytest.raises(RuntimeError, match="limit of 2.\nOSError: the disk is full"):
+    with pytest.raises(RuntimeError, match="=2: so many.*failed by\nOSError: the disk is full"):
         run(hypermodel=broken, max_consecutive_failed_trials=2, max_trials=5)
     # Once that is mended, the search goes on: the last of them is run again.
     monkeypatch.setattr(Broken, "broken", False)
@@ -202,7 +228,7 @@ def test_failures_in_a_row_end_the_search_with_the_reason(run, make_hypermodel, 
 
 def test_no_completed_trial_is_an_error(run):
     space = {"tower_width": 8, "learning_rate": [1e30, 1e31], "optimizer": "sgd"}
-    with pytest.raises(RuntimeError, match="None of 2 trials was completed: .*loss became nan"):
+    with pytest.raises(RuntimeError, match="None of 2 trials was completed: .*loss was (nan|inf)"):
         run(space=space, max_trials=2)
 
 
@@ -224,6 +250,7 @@ def test_no_completed_trial_is_an_error(run):
         ({"objective": kt.Objective("val_auc", "max")}, ValueError, "Unknown objective 'val_auc'"),
         ({"validation_fraction": 0.0001}, ValueError, "validation_fraction must be a share that"),
         ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be a share that"),
+        ({"validation_fraction": "0.1"}, TypeError, "validation_fraction must be a number"),
         ({"rows": {"user_id": ["a"]}}, ValueError, "Unknown column 'item_id'"),
         ({"rows": [1, 2]}, TypeError, "a dict of arrays"),
         ({"hypermodel": lambda hp: None}, TypeError, "rankkit.tuning.RankingHyperModel"),

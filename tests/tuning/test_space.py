@@ -64,7 +64,8 @@ def test_the_order_of_the_users_dict_does_not_matter():
         ("l2", TypeError, r"Write \['l2'\]"),
         ({"tower_width": (512, 32)}, ValueError, "low < high"),
         ({"learning_rate": (0.1, 0.1)}, ValueError, r"\{'learning_rate': 0.1\}"),
-        ({"tower_width": (32, 40)}, ValueError, "at least twice low"),
+        ({"tower_width": (32, 40)}, ValueError, r"Give \(32, 64\), or a list.*\[32, 40\]"),
+        ({"tower_width": (32, 500)}, ValueError, r"Give \(32, 256\), or a list"),
         ({"tower_width": []}, ValueError, "at least one value"),
         ({"tower_width": [32, 32]}, ValueError, "each once"),
         ({"tower_width": (32, 64, 128)}, ValueError, r"a range \(low, high\)"),
@@ -103,3 +104,12 @@ def test_lists_stay_as_they_are_on_a_grid():
     }
     with pytest.raises(ValueError, match="at least 6 for this grid"):
         space.on_grid(5)
+
+
+def test_a_narrow_range_keeps_its_bounds_and_steps_on_a_grid():
+    space = Space({"tower_width": 8, "learning_rate": (0.10001, 0.10004)})
+    rates = space.on_grid(4).domains["learning_rate"]
+    assert rates[0] == 0.10001
+    assert rates[-1] == 0.10004
+    assert sorted(set(rates)) == rates
+    assert len(rates) == 4
