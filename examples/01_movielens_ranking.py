@@ -4,7 +4,7 @@ import argparse
 import os
 
 from movielens_rows import movielens_rows
-from run_folder import RunFolder, parse, positive, run_example
+from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TITLES = ["M*A*S*H (1970)", "Dances with Wolves (1990)", "Speed (1994)"]
@@ -24,12 +24,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         default=[256, 64],
         help="widths of the tower",
     )
-    parser.add_argument("--seed", type=int, default=42, help="of the weights and the batches")
+    parser.add_argument("--seed", type=natural, default=42, help="of the weights and the batches")
 
 
 def main() -> None:
     args = parse(__doc__ or "", options)
-    run = RunFolder(args, redone=["export", "ranker.tflite"])
+    run = RunFolder(args, redone=["export", "ranker.tflite"], free=["epochs"])
 
     with run.step("import"):
         import rankkit as rk

@@ -3,10 +3,11 @@
 import argparse
 import csv
 import os
+import sys
 
 from bias_baseline import bias_baseline_rmse
 from movielens_rows import movielens_rows
-from run_folder import RunFolder, parse, positive, run_example
+from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -25,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-trials", type=positive, default=20, help="the most trials")
     parser.add_argument("--epochs", type=positive, default=40, help="the most epochs of a trial")
     parser.add_argument("--workers", type=positive, default=1, help="trials at a time")
-    parser.add_argument("--seed", type=int, default=42, help="of all but the test rows")
+    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
 
 
 def main() -> None:
@@ -36,45 +37,50 @@ def main() -> None:
         import rankkit as rk
 
     with run.step("data"):
-        ratings, train, test = movielens_rows(args.quick)
+        _, train, test = movielens_rows(args.quick)
 
     with run.step("search"):
         features = {
-            name: rk.layers.IdEmbedding(rk.data.vocabulary(ratings[name]), 32)
+            name: rk.layers.IdEmbedding(rk.data.vocabulary(train[name]), 32)
             for name in ("user_id", "movie_title")
         }
-        found = rk.tuning.search(
-            rk.tuning.RankingHyperModel(features, label="user_rating", space=SPACE),
-            train,
-            directory=run.path / "tuning",
-            tuner=args.tuner,
-            max_trials=args.max_trials,
-            epochs=args.epochs,
-            patience=8,
-            seed=args.seed,
-            workers=args.workers,
-        )
+        try:
+            found = rk.tuning.search(
+                rk.tuning.RankingHyperModel(features, label="user_rating", space=SPACE),
+                train,
+                directory=run.path / "tuning",
+                tuner=args.tuner,
+                max_trials=args.max_trials,
+                epochs=args.epochs,
+                patience=8,
+                seed=args.seed,
+                workers=args.workers,
+            )
+        except (ValueError, RuntimeError) as error:
+            sys.exit(f"error: {error}")
         print("the best:", *(f"{name}={value}" for name, value in found.hyperparameters.items()))
 
     with run.step("evaluate"):
         tests = rk.data.batches(test, 4096)
-        rmse = found.model.evaluate(tests, return_dict=True)["root_mean_squared_error"]
+        scores = found.model.evaluate(tests, verbose=0, return_dict=True)
+        rmse = scores["root_mean_squared_error"]
         baseline = bias_baseline_rmse(train, test)
         print(f"test RMSE {rmse:.4f}; user and item means alone {baseline:.4f}; untuned, as in")
         print(f"          TensorFlow Recommenders' tutorial, {TUTORIAL_RMSE:.2f}")
 
     with run.step("export"):
         rk.export.save(found.model, run.path / "export" / "1")
-
-    with run.step("plot"):
-        rk.plots.search_history(found.trials, run.path / "search_history.png")
-        rk.plots.search_scatter(found.trials, run.path / "search_scatter.png")
-        rk.plots.parallel_coordinates(found.trials, run.path / "parallel_coordinates.png")
         with (run.path / "trials.csv").open("w", newline="") as file:
             names = list(dict.fromkeys(name for row in found.trials for name in row))
             table = csv.DictWriter(file, names)
             table.writeheader()
             table.writerows(found.trials)
+
+    with run.step("plot"):
+        rk.plots.search_history(found.trials, run.path / "search_history.png")
+        rk.plots.search_scatter(found.trials, run.path / "search_scatter.png")
+        if len(found.trials) > 1:
+            rk.plots.parallel_coordinates(found.trials, run.path / "parallel_coordinates.png")
 
     run.write_metrics(
         test_rmse=rmse,

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-# What a resumed run may change: the result does not depend on the first two, and more epochs
-# than before only go on from there.
-FREE = ("output_dir", "resume", "epochs")
+SETTINGS = "settings.json"
+FREE = ("output_dir", "resume")  # what any resumed run may change
 
 
 def parse(description: str, options: Callable[[argparse.ArgumentParser], None]) -> Any:
@@ -36,6 +35,13 @@ def positive(text: str) -> int:
     return number
 
 
+def natural(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    if (number := int(text)) < 0:
+        raise ValueError
+    return number
+
+
 class RunFolder:
     """Holds what one run of an example writes.
 
@@ -50,18 +56,21 @@ class RunFolder:
         self.seconds: dict[str, float] = {}
         may_change = (*FREE, *free)
         settings = {name: v for name, v in vars(args).items() if name not in may_change}
-        begun = self.path / "settings.json"
+        begun = self.path / SETTINGS
         if args.resume and begun.exists():
             if (before := json.loads(begun.read_text())) != settings:
                 sys.exit(f"error: {self.path} was begun with {before}, not with {settings}")
             for name in redone:
                 shutil.rmtree(self.path / name, ignore_errors=True)
                 (self.path / name).unlink(missing_ok=True)
-        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        elif self.path.exists() and (not self.path.is_dir() or self._holds_results()):
             sys.exit(f"error: {self.path} is not empty. Name another --output-dir, or --resume.")
         else:
             self.path.mkdir(parents=True, exist_ok=True)
             begun.write_text(json.dumps(settings))
+
+    def _holds_results(self) -> bool:
+        return any(path.name != SETTINGS for path in self.path.iterdir())
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:

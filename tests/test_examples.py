@@ -172,3 +172,15 @@ def test_a_search_is_tuned_killed_resumed_and_written_down(tmp_path):
     assert "going on after" in output
     for name in ("test_rmse", "best_hyperparameters", "validation_rmse", "epochs"):
         assert metrics(killed)[name] == found[name]
+
+
+def test_a_search_that_cannot_be_is_refused_and_leaves_its_folder_free(tmp_path):
+    arguments = ["--quick", "--output-dir", tmp_path]
+    code, _, errors = run(TUNE, *arguments, "--tuner", "hyperband", "--max-trials", "2")
+    assert code == 1
+    assert "error: max_trials must be at least" in errors
+    assert "Traceback" not in errors
+    code, _, errors = run(TUNE, *arguments, "--max-trials", "1", "--epochs", "1")
+    assert code == 0, errors
+    assert metrics(tmp_path)["trials"] == 1
+    assert not (tmp_path / "parallel_coordinates.png").exists()  # one line tells nothing
