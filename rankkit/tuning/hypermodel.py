@@ -7,19 +7,17 @@ import keras_tuner as kt
 import tensorflow as tf
 
 from rankkit._errors import invalid
-from rankkit.data import batches
-from rankkit.data.columns import is_data_frame
 from rankkit.layers import DenseRatingHead
 from rankkit.model import RankingModel
 from rankkit.network import check_features, ranking_network
 from rankkit.tuning._effects import check_effects
+from rankkit.tuning._passes import endless_batches, validation_batches
 from rankkit.tuning._pattern import Pattern
 from rankkit.tuning._tracing import tracing_expected
 from rankkit.tuning.space import Space
 
 BATCH_SIZE = 1024
 SMALL_BATCH = 2048
-EVALUATION_BATCH_SIZE = 8192
 # Where a step is small, one call of the graph runs this many: its own cost would be most of it.
 STEPS_PER_EXECUTION = 16
 
@@ -186,13 +184,13 @@ class RankingHyperModel(kt.HyperModel):
             raise invalid("batch_size", kwargs["batch_size"], "left out", "Put it into the space.")
         if not isinstance(x, tf.data.Dataset):
             size = self.space.value(hp, "batch_size", BATCH_SIZE)
-            order = {"seed": seed, "initial_epoch": 0 if seed is None else initial_epoch}
-            x = batches(x, size, shuffle=True, columns=self.columns, **order)
+            x, steps = endless_batches(x, size, self.columns, seed, initial_epoch)
+            kwargs.setdefault("steps_per_epoch", steps)
         elif "batch_size" in self.space.domains:
             fix = "Give the rows as a dict of arrays, or leave batch_size out of the space."
             raise invalid("x", x, "rows, as the batch size is a hyperparameter", fix)
-        if isinstance(validation_data, Mapping) or is_data_frame(validation_data):
-            validation_data = batches(validation_data, EVALUATION_BATCH_SIZE, columns=self.columns)
+        if not isinstance(validation_data, tf.data.Dataset | None):
+            validation_data = validation_batches(validation_data, self.columns)
         if "tuner/epochs" not in hp.values:  # on which Hyperband decides
             epochs = self.space.value(hp, "epochs", epochs)
         kwargs.update(initial_epoch=initial_epoch, epochs=epochs)
