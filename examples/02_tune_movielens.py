@@ -5,7 +5,6 @@ import csv
 import os
 import sys
 
-from bias_baseline import bias_baseline_rmse
 from movielens_rows import movielens_rows
 from run_folder import RunFolder, natural, parse, positive, run_example
 
@@ -61,10 +60,9 @@ def main() -> None:
         print("the best:", *(f"{name}={value}" for name, value in found.hyperparameters.items()))
 
     with run.step("evaluate"):
-        tests = rk.data.batches(test, 4096)
-        scores = found.model.evaluate(tests, verbose=0, return_dict=True)
-        rmse = scores["root_mean_squared_error"]
-        baseline = bias_baseline_rmse(train, test)
+        report = rk.evaluate_ranking(found.model, test, train=train, item="movie_title")
+        print(report)
+        rmse, baseline = (report.lines[line]["rmse"] for line in (0, 1))
         print(f"test RMSE {rmse:.4f}; user and item means alone {baseline:.4f}; untuned, as in")
         print(f"          TensorFlow Recommenders' tutorial, {TUTORIAL_RMSE:.2f}")
 

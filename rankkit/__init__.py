@@ -7,7 +7,8 @@ from rankkit._keras import use_keras_2
 
 use_keras_2()
 
-from rankkit import data, export, layers, plots  # noqa: E402
+from rankkit import data, evaluation, export, layers, plots  # noqa: E402
+from rankkit.evaluation.evaluate import evaluate_ranking  # noqa: E402
 from rankkit.model import RankingModel  # noqa: E402
 from rankkit.network import ranking_network  # noqa: E402
 from rankkit.ranking import rank  # noqa: E402
@@ -20,6 +21,8 @@ __all__ = [
     "RankingModel",
     "completed_epochs",
     "data",
+    "evaluate_ranking",
+    "evaluation",
     "export",
     "layers",
     "plots",

@@ -1,6 +1,6 @@
 """Orders one user's candidates with any scorer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,7 @@ from rankkit._queries import (
     query_columns,
     to_tensor,
 )
-from rankkit.network import feature_specs
-
-# Rows scored in one call: enough to keep the matrix products busy, few enough for the memory.
-_CHUNK = 65_536
+from rankkit._scoring import CHUNK, scores_of, specs_of
 
 
 def rank(
@@ -77,8 +74,11 @@ def rank(
         kept_rows(one, pool, len(next(iter(pool.values()))))
         for one, pool in zip(excludes, pools, strict=True)
     ]
-    columns = _rows(_specs(scorer), queries, pools, kept)
-    scores = np.split(_scores(scorer, columns), np.cumsum([len(rows) for rows in kept])[:-1])
+    columns = _rows(specs_of(scorer), queries, pools, kept)
+    counts = [len(rows) for rows in kept]
+    scores = np.split(
+        scores_of(scorer, _chunks(columns, sum(counts)), sum(counts)), np.cumsum(counts)[:-1]
+    )
     rankings = [
         _ordered(pool, rows, row_scores, k)
         for pool, rows, row_scores in zip(pools, kept, scores, strict=True)
@@ -106,19 +106,6 @@ def _per_query(name: str, values: Any, num_queries: int) -> list:
     return list(values)
 
 
-def _specs(scorer: Any) -> dict[str, tf.TensorSpec] | None:
-    """What a scorer takes, if it says so."""
-    specs = getattr(scorer, "feature_specs", None)
-    if specs is not None:
-        return specs
-    if isinstance(scorer, tf.keras.Model):
-        return feature_specs(scorer)
-    signatures = getattr(scorer, "signatures", {})
-    if "serving_default" in signatures:
-        return signatures["serving_default"].structured_input_signature[1]
-    return None
-
-
 def _rows(
     specs: Mapping[str, tf.TensorSpec] | None,
     queries: Columns,
@@ -141,21 +128,9 @@ def _rows(
     return columns
 
 
-def _scores(scorer: Any, columns: Mapping[str, tf.Tensor]) -> np.ndarray:
-    """Scores all rows, `(rows,)`."""
-    rows = len(next(iter(columns.values())))
-    chunks = [
-        np.asarray(
-            scorer({name: column[start : start + _CHUNK] for name, column in columns.items()})
-        )
-        for start in range(0, rows, _CHUNK)
-    ]
-    scores = np.concatenate([chunk.reshape(-1) for chunk in chunks]) if chunks else np.zeros(0)
-    if len(scores) != rows:
-        raise invalid("scores", len(scores), f"one for each of {rows} rows")
-    if not np.isfinite(scores).all():
-        raise invalid("scores", scores[~np.isfinite(scores)][0], "finite", "Has training diverged?")
-    return scores
+def _chunks(columns: Mapping[str, tf.Tensor], num_rows: int) -> Iterator[dict[str, tf.Tensor]]:
+    for start in range(0, num_rows, CHUNK):
+        yield {name: column[start : start + CHUNK] for name, column in columns.items()}
 
 
 def _ordered(pool: Columns, rows: list[int], scores: np.ndarray, k: int | None) -> list:

@@ -9,10 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import rankkit as rk
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MOVIELENS = str(EXAMPLES / "01_movielens_ranking.py")
@@ -107,32 +105,6 @@ def test_an_interrupted_run_is_resumed_and_ends_with_the_same_numbers(tmp_path):
         assert metrics(stopped)[name] == metrics(straight)[name]
     epochs = [line.partition(",")[0] for line in log.read_text().splitlines()[1:]]
     assert sorted(set(map(int, epochs))) == list(range(30))
-
-
-def test_the_bias_baseline_is_ridge_regression_on_users_and_items(monkeypatch, movielens_ratings):
-    monkeypatch.syspath_prepend(EXAMPLES)
-    from bias_baseline import bias_baseline_rmse  # pyright: ignore[reportMissingImports]
-
-    train, test = rk.data.random_split(movielens_ratings, test_fraction=0.2, seed=42)
-    places = []
-    for name in ("user_id", "movie_title"):
-        known = {id_: place for place, id_ in enumerate(np.unique(train[name]))}
-        places.append([np.array([known.get(i, -1) for i in rows[name]]) for rows in (train, test)])
-    num_users = places[0][0].max() + 1
-    size = num_users + places[1][0].max() + 1
-    normal, target = 3.0 * np.eye(size), np.zeros(size)
-    columns = (places[0][0], num_users + places[1][0])
-    mean = train["user_rating"].mean(dtype=float)
-    for one in columns:
-        np.add.at(target, one, train["user_rating"] - mean)
-        for other in columns:
-            np.add.at(normal, (one, other), 1.0)
-    biases = np.append(np.linalg.solve(normal, target), 0.0)
-    users, items = places[0][1], places[1][1]
-    predicted = mean + biases[np.where(users < 0, size, users)]
-    predicted = predicted + biases[np.where(items < 0, size, num_users + items)]
-    expected = np.sqrt(np.mean((test["user_rating"] - predicted) ** 2))
-    assert bias_baseline_rmse(train, test) == pytest.approx(expected, abs=2e-5)
 
 
 def test_a_search_is_tuned_killed_resumed_and_written_down(tmp_path):

@@ -1,0 +1,151 @@
+"""Evaluates a scorer: its errors, and the orders it gives to each query's rows."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from rankkit._errors import invalid, wrong_type
+from rankkit._scoring import CHUNK, scores_of, specs_of
+from rankkit.data import batches
+from rankkit.data.columns import as_columns
+from rankkit.evaluation.baselines import BiasBaseline
+from rankkit.evaluation.report import Report, report_line
+
+
+def evaluate_ranking(
+    scorer: Any,
+    columns: Any,
+    *,
+    train: Any,
+    query: str = "user_id",
+    item: str | None = None,
+    label: str | None = None,
+    k: int = 10,
+    relevant: float = 4.0,
+    rating_range: tuple[float, float] | None = None,
+    num_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 42,
+) -> Report:
+    """Tells how well a scorer predicts labels, and how well it orders each query's rows.
+
+    Beside it stand two baselines: the mean label, and the mean with a bias for each query and
+    item. Rows of queries and of items that are not among the training rows have lines of their
+    own. Intervals are by bootstrap: queries are drawn with replacement, each with all its rows.
+
+    - `rmse` and `mae`, over rows: root mean squared error, and mean absolute error.
+    - `ndcg_at_k`, over queries of two rows or more: the discounted gain of the first `k`, with
+      `2**label - 1` for gain, divided by that of the best order (Järvelin and Kekäläinen 2002;
+      Burges et al. 2005). Labels below 0 have none.
+    - `mrr`, over queries with a relevant row: one divided by the place of the first of them.
+    - `hit_rate_at_k`, over queries with a relevant row: whether one is among the first `k`.
+    - `auc`, over queries with rows of different label: the share of such pairs in which the higher
+      label has the higher score; equal scores count half.
+
+    Rows of equal score count by their mean over all orders of them, so that a constant scorer has
+    the NDCG of a random order and an AUC of 0.5.
+
+    Args:
+        scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TFLite file or any
+            function from a dict of columns to a score a row.
+        columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
+        train: The rows that the scorer was trained on, of which the baselines need the columns
+            `query`, `item` and `label`.
+        query: Name of the column by which rows belong together. Defaults to `"user_id"`.
+        item: Name of the column that holds the candidates. Defaults to `None`: the baseline has
+            biases for queries alone.
+        label: Name of the column of labels. Defaults to `None`, that of the `RankingModel`.
+        k: How many places count. Defaults to `10`.
+        relevant: Labels from this on are relevant. Defaults to `4.0`, of ratings up to 5.
+        rating_range: Lowest and highest label, to which scores are clipped for `rmse` and `mae`.
+            Defaults to `None`, no clipping.
+        num_bootstrap: How many times queries are drawn for the intervals. Defaults to `1000`.
+        confidence: Share of the draws within an interval. Defaults to `0.95`.
+        seed: Chooses the draws. Defaults to `42`.
+
+    Returns:
+        A table: `print` shows it, `metrics` has the scorer's values on all rows, and `lines` has
+        everything as a list of dicts.
+
+    Raises:
+        ValueError: If a column is missing, the rows are empty, a label or a score is not finite,
+            or a number is out of its range.
+        TypeError: If the labels are no numbers.
+
+    Example:
+        >>> import rankkit as rk
+        >>> rows = {"user_id": ["a", "a", "b", "b"], "rating": [5, 1, 4, 2], "year": [4, 3, 2, 1]}
+        >>> report = rk.evaluate_ranking(
+        ...     lambda columns: columns["year"], rows, train=rows, label="rating"
+        ... )
+        >>> report.metrics["auc"], report.metrics["ndcg_at_10"], report.metrics["mae"]
+        (1.0, 1.0, 1.5)
+    """
+    label = _label(scorer, label)
+    _check(k=k, num_bootstrap=num_bootstrap, confidence=confidence, rating_range=rating_range)
+    rows = as_columns(columns)
+    ids = [query] if item is None else [query, item]
+    known = as_columns(train, [*ids, label])
+    labels = _numbers(label, as_columns(rows, [*ids, label])[label])
+    _numbers(label, known[label])
+    scorers: dict[str, np.ndarray] = {
+        "model": _scores(scorer, rows, label),
+        "biases": BiasBaseline(known, ids, label=label)(rows),
+        "mean": BiasBaseline(known, [], label=label)(rows),
+    }
+    parts = {"all": np.ones(len(labels), bool)}
+    for name in ids:
+        seen = set(known[name].tolist())
+        parts[f"unknown {name}"] = np.array([each not in seen for each in rows[name].tolist()])
+    settings: dict[str, Any] = {
+        "k": k, "relevant": relevant, "rating_range": rating_range,
+        "num_bootstrap": num_bootstrap, "confidence": confidence, "seed": seed,
+    }  # fmt: skip
+    lines = [
+        {
+            "rows": part,
+            "scorer": name,
+            **report_line(rows[query][chosen], labels[chosen], scores[chosen], **settings),
+        }
+        for part, chosen in parts.items()
+        if chosen.any()
+        for name, scores in scorers.items()
+    ]
+    return Report(lines)
+
+
+def _label(scorer: Any, label: str | None) -> str:
+    label = getattr(scorer, "label", None) if label is None else label
+    if not isinstance(label, str):
+        raise wrong_type("label", label, "the name of a column", "This scorer does not tell it.")
+    return label
+
+
+def _check(**settings: Any) -> None:
+    for name in ("k", "num_bootstrap"):
+        value = settings[name]
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise invalid(name, value, "a whole number of at least 1")
+    if not 0 < settings["confidence"] < 1:
+        raise invalid("confidence", settings["confidence"], "between 0 and 1", "Such as 0.95.")
+    limits = settings["rating_range"]
+    if limits is not None and not limits[0] < limits[1]:
+        raise invalid("rating_range", limits, "(lowest, highest) with lowest < highest")
+
+
+def _numbers(label: str, column: np.ndarray) -> np.ndarray:
+    if column.dtype.kind not in "biuf":
+        raise wrong_type(f"label {label!r}", column[0], "a number")
+    if not np.isfinite(column).all():
+        raise invalid(
+            f"label {label!r}", column[~np.isfinite(column)][0], "finite", "Drop the row."
+        )
+    return column.astype(float)
+
+
+def _scores(scorer: Callable, rows: Mapping[str, np.ndarray], label: str) -> np.ndarray:
+    specs = specs_of(scorer)
+    names = [name for name in rows if name != label] if specs is None else list(specs)
+    num_rows = len(rows[label])
+    return scores_of(scorer, batches(rows, CHUNK, columns=names), num_rows).astype(float)

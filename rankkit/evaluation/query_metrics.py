@@ -1,0 +1,143 @@
+"""How good the order of each query's rows is."""
+
+import numpy as np
+
+_PAIRS_AT_ONCE = 1 << 24
+
+
+class QueryRows:
+    """Rows of many queries with their scores, each query's best first.
+
+    Rows of one query with equal scores are tied. A metric of tied rows is its mean over all
+    orders of the ties, so that no order that rows happen to have is worth anything.
+
+    Args:
+        queries: Number of each row's query, from 0, `(rows,)`.
+        labels: Label of each row, `(rows,)`.
+        scores: Score of each row, `(rows,)`.
+    """
+
+    def __init__(self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray):
+        order = np.lexsort((-scores, queries))
+        self.queries = queries[order]
+        self.labels = labels[order].astype(float)
+        self.scores = scores[order]
+        self.sizes = np.bincount(self.queries)  # (queries,)
+        self._starts = np.cumsum(self.sizes) - self.sizes
+        self._places = np.arange(len(order)) - self._starts[self.queries]  # 0 for the best
+
+    def ndcg(self, gains: np.ndarray, k: int | None) -> np.ndarray:
+        """Normalized discounted cumulative gain of the first `k`.
+
+        The gain of the row at place `i`, from 1, is divided by `log2(1 + i)`; the sum is divided
+        by that of the best order.
+
+        Args:
+            gains: What each label is worth, `(rows,)` in the order of the rows here.
+            k: How many places count; None counts all.
+
+        Returns:
+            One value a query, from 0 to 1; NaN for those of one row or without any gain, and for
+            all if a gain is negative.
+        """
+        discounts = 1 / np.log2(self._places + 2)
+        if k is not None:
+            discounts[self._places >= k] = 0.0
+        gains = gains if gains.min() >= 0 else np.full(len(gains), np.nan)
+        ideal = gains[np.lexsort((-gains, self.queries))]
+        dcg = self._sums(discounts * self._tied_means(gains))
+        best = self._sums(discounts * ideal)
+        return np.where((self.sizes > 1) & (best > 0), dcg / np.where(best > 0, best, 1), np.nan)
+
+    def auc(self) -> np.ndarray:
+        """Share of the pairs of rows of different label in which the higher one scores higher.
+
+        A pair of equal scores counts as half. With two labels this is the area under the ROC curve.
+
+        Returns:
+            One value a query; NaN for those whose labels are all the same.
+        """
+        right, pairs = np.zeros(len(self.sizes)), np.zeros(len(self.sizes))
+        for query, (start, size) in enumerate(zip(self._starts, self.sizes, strict=True)):
+            rows = slice(start, start + size)
+            right[query], pairs[query] = _ordered_pairs(self.labels[rows], self.scores[rows])
+        return np.where(pairs > 0, right / np.where(pairs > 0, pairs, 1), np.nan)
+
+    def reciprocal_rank(self, relevant: np.ndarray) -> np.ndarray:
+        """One divided by the place of the first relevant row, from 1.
+
+        Args:
+            relevant: Whether each row is, `(rows,)` in the order of the rows here.
+
+        Returns:
+            One value a query; NaN for those without a relevant row.
+        """
+        first, tied, hits, found = self._first_relevant_ties(relevant)
+        expected, missed = np.zeros(len(first)), found.astype(float)
+        for place in range(int(tied.max(initial=0))):
+            left = np.maximum(tied - place, 1)
+            drawn = np.clip(hits / left, 0, 1)
+            expected += missed * drawn / (first + place + 1)
+            missed *= 1 - drawn
+        return np.where(found, expected, np.nan)
+
+    def hit(self, relevant: np.ndarray, k: int | None) -> np.ndarray:
+        """Whether a relevant row is among the first `k`.
+
+        Args:
+            relevant: Whether each row is, `(rows,)` in the order of the rows here.
+            k: How many places count; None counts all.
+
+        Returns:
+            0 or 1 a query, between them where ties decide; NaN without a relevant row.
+        """
+        first, tied, hits, found = self._first_relevant_ties(relevant)
+        counting = tied if k is None else np.clip(k - first, 0, tied)
+        missed = np.ones(len(first))
+        for place in range(int(counting.max(initial=0))):
+            left = np.maximum(tied - place, 1)
+            missed *= np.where(place < counting, 1 - np.clip(hits / left, 0, 1), 1.0)
+        return np.where(found, 1 - missed, np.nan)
+
+    def _first_relevant_ties(self, relevant: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Finds, for each query, the first tied rows with a relevant one among them.
+
+        Returns:
+            How many rows come before them, how many they are, how many of them are relevant, and
+            whether there are any, each `(queries,)`.
+        """
+        ties = self._ties()
+        sizes, hits = np.bincount(ties), np.bincount(ties, relevant)
+        starts = np.cumsum(sizes) - sizes
+        with_hit = np.flatnonzero(hits)
+        owners, places = np.unique(self.queries[starts[with_hit]], return_index=True)
+        chosen = with_hit[places]
+        first, tied, number = (np.zeros(len(self.sizes), int) for _ in range(3))
+        first[owners] = self._places[starts[chosen]]
+        tied[owners], number[owners] = sizes[chosen], hits[chosen]
+        return first, tied, number, tied > 0
+
+    def _ties(self) -> np.ndarray:
+        """Numbers the groups of tied rows, `(rows,)`."""
+        new = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
+        return np.concatenate([[0], np.cumsum(new)])
+
+    def _tied_means(self, values: np.ndarray) -> np.ndarray:
+        ties = self._ties()
+        return (np.bincount(ties, values) / np.bincount(ties))[ties]
+
+    def _sums(self, values: np.ndarray) -> np.ndarray:
+        return np.bincount(self.queries, values, len(self.sizes))
+
+
+def _ordered_pairs(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """Counts the pairs of different label that are in order, ties by half, and all such pairs."""
+    right, pairs = 0.0, 0.0
+    step = max(1, _PAIRS_AT_ONCE // max(1, len(labels)))
+    for start in range(0, len(labels), step):
+        rows = slice(start, start + step)
+        higher = labels[rows, None] > labels
+        differences = (scores[rows, None] - scores)[higher]
+        right += np.count_nonzero(differences > 0) + np.count_nonzero(differences == 0) / 2
+        pairs += len(differences)
+    return right, pairs

@@ -1,0 +1,124 @@
+"""The metrics of rows with labels and scores, with their intervals, and a table of them."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from rankkit.evaluation.bootstrap import bootstrap_means
+from rankkit.evaluation.query_metrics import QueryRows
+
+_COUNTS = ("num_rows", "num_queries")
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What an evaluation has found.
+
+    Attributes:
+        lines: One dict for each part of the rows and each scorer: `rows`, `scorer`, `num_rows`,
+            `num_queries`, and for each metric its value and, with `_low` and `_high` after its
+            name, the ends of its interval; `None` where no query has it.
+    """
+
+    lines: list[dict[str, Any]]
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """Metric to value, of the scorer on all rows."""
+        return {name: self.lines[0][name] for name in _metric_names(self.lines[0])}
+
+    def __str__(self) -> str:
+        names = _metric_names(self.lines[0])
+        head = ["rows", "scorer", "number", *names]
+        table = [head]
+        for line in self.lines:
+            cells = [_cell(line, name) for name in names]
+            table.append([line["rows"], line["scorer"], f"{line['num_rows']:,}", *cells])
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return "\n".join(
+            "  ".join(
+                f"{cell:<{width}}" if place < 2 else f"{cell:>{width}}"
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        )
+
+
+def _metric_names(line: dict[str, Any]) -> list[str]:
+    return [name for name in line if f"{name}_low" in line]
+
+
+def _cell(line: dict[str, Any], name: str) -> str:
+    if line[name] is None:
+        return "-"
+    low, high = line[f"{name}_low"], line[f"{name}_high"]
+    return f"{line[name]:.4f} ±{(high - low) / 2:.3f}"
+
+
+def report_line(
+    queries: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
+    k: int,
+    relevant: float,
+    rating_range: tuple[float, float] | None,
+    num_bootstrap: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Computes all metrics of some rows.
+
+    Args:
+        queries: The query of each row, `(rows,)`.
+        labels: Its label, `(rows,)`.
+        scores: Its score, `(rows,)`.
+        k: How many places count.
+        relevant: Labels from this on are relevant.
+        rating_range: Ends that scores are clipped to for errors, or None.
+        num_bootstrap: How often queries are drawn.
+        confidence: Share of the draws within an interval.
+        seed: Chooses them.
+
+    Returns:
+        The part of a `Report`'s line that depends on the rows.
+    """
+    _, numbers = np.unique(queries, return_inverse=True)
+    sizes = np.bincount(numbers)
+    predicted = scores if rating_range is None else np.clip(scores, *rating_range)
+    errors = labels - predicted
+    ordered = QueryRows(numbers, labels, scores)
+    hits = ordered.labels >= relevant
+    per_query = {
+        f"ndcg_at_{k}": ordered.ndcg(np.exp2(ordered.labels) - 1, k),
+        "mrr": ordered.reciprocal_rank(hits),
+        f"hit_rate_at_{k}": ordered.hit(hits, k),
+        "auc": ordered.auc(),
+    }
+    values = np.stack(list(per_query.values()), axis=1)  # (queries, metrics)
+    errors_of = [np.bincount(numbers, each) for each in (errors**2, np.abs(errors))]
+    sums = np.column_stack([*errors_of, np.nan_to_num(values)])
+    counts = np.column_stack([sizes, sizes, np.isfinite(values)]).astype(float)
+    means = _rooted(_means(sums.sum(0), counts.sum(0)))
+    samples = _rooted(bootstrap_means(sums, counts, num_samples=num_bootstrap, seed=seed))
+    line: dict[str, Any] = {"num_rows": len(labels), "num_queries": len(sizes)}
+    tail = (1 - confidence) / 2
+    for place, name in enumerate(["rmse", "mae", *per_query]):
+        drawn = samples[:, place][np.isfinite(samples[:, place])]
+        low, high = np.quantile(drawn, [tail, 1 - tail]) if len(drawn) else (math.nan, math.nan)
+        ends = {name: means[place], f"{name}_low": low, f"{name}_high": high}
+        line |= {key: float(end) if math.isfinite(end) else None for key, end in ends.items()}
+    return line
+
+
+def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.where(counts > 0, sums / np.where(counts > 0, counts, 1), np.nan)
+
+
+def _rooted(means: np.ndarray) -> np.ndarray:
+    """Takes the root of the mean squared error, which comes first."""
+    rooted = means.copy()
+    rooted[..., 0] = np.sqrt(rooted[..., 0])
+    return rooted
