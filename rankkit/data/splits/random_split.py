@@ -1,28 +1,27 @@
 """Splits rows in two at random."""
 
-from typing import Any, TypeVar
-
 import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid
-from rankkit.data.columns import as_columns, is_data_frame
+from rankkit.data.columns import as_columns
+from rankkit.data.splits._parts import Rows, number_of_tests, taken
 
 _MAX_SEED = 2**31 - 1
 _PHILOX = 1
 _SWAPS_AT_ONCE = 1 << 20
-_Rows = TypeVar("_Rows")
 
 
-def random_split(
-    columns: _Rows, *, test_fraction: float = 0.2, seed: int = 42
-) -> tuple[_Rows, _Rows]:
+def random_split(columns: Rows, *, test_fraction: float = 0.2, seed: int = 42) -> tuple[Rows, Rows]:
     """Splits rows at random into train and test rows.
 
     The rows, and their order, are those that `tf.random.set_seed(seed)`,
     `shuffle(num_rows, seed=seed, reshuffle_each_iteration=False)`, `take` and `skip` give, which
     is how TensorFlow's tutorials split; results are comparable with theirs. No global seed is
     read or set.
+
+    It measures how well gaps in what is known are filled. A user's later ratings help to predict
+    earlier ones, as no service can; `time_split` and `leave_last_out` do not have that leak.
 
     Args:
         columns: A dict of arrays or lists, or a pandas DataFrame.
@@ -42,30 +41,13 @@ def random_split(
         >>> train["user_id"], test["user_id"]
         (array([3, 2, 4, 9, 6, 1, 7, 0]), array([8, 5]))
     """
-    rows = as_columns(columns)
-    num_rows = len(next(iter(rows.values())))
-    num_test = _num_test(num_rows, test_fraction)
-    order = _shuffled(num_rows, seed)
-    parts = order[: num_rows - num_test], order[num_rows - num_test :]
-    if is_data_frame(columns):
-        frame: Any = columns
-        return frame.iloc[parts[0]], frame.iloc[parts[1]]
-    split: Any = tuple({name: column[part] for name, column in rows.items()} for part in parts)
-    return split
+    num_rows = len(next(iter(as_columns(columns).values())))
+    num_test = number_of_tests(num_rows, test_fraction)
+    order = shuffled_places(num_rows, seed)
+    return taken(columns, order[:-num_test]), taken(columns, order[-num_test:])
 
 
-def _num_test(num_rows: int, test_fraction: float) -> int:
-    if not 0 < test_fraction < 1:
-        fix = "Give the share of the rows to test on, such as 0.2."
-        raise invalid("test_fraction", test_fraction, "between 0 and 1", fix)
-    num_test = round(num_rows * test_fraction)
-    if not 0 < num_test < num_rows:
-        expected = f"such that both sides of {num_rows} rows get a row"
-        raise invalid("test_fraction", test_fraction, expected, "Bring more rows or change it.")
-    return num_test
-
-
-def _shuffled(num_rows: int, seed: int) -> np.ndarray:
+def shuffled_places(num_rows: int, seed: int) -> np.ndarray:
     """The order in which `tf.data` shuffles `range(num_rows)`, ten times as fast.
 
     It draws the numbers that `tf.data` draws, and like `tf.data` swaps each row with one that

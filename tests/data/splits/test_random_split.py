@@ -79,7 +79,7 @@ def test_fraction_out_of_range(test_fraction):
 
 @pytest.mark.parametrize("test_fraction", [0.1, 0.9])
 def test_an_empty_side(test_fraction):
-    text = r"test_fraction must be such that both sides of 3 rows get a row\. Got: .* Bring more"
+    text = r"test_fraction must be such that both sides of 3 rows get one\. Got: .* Bring more"
     with pytest.raises(ValueError, match=text):
         random_split({"row": [1, 2, 3]}, test_fraction=test_fraction)
 
