@@ -63,6 +63,24 @@ class Fitting(tfrs.models.Model):
             self.test_function = self._several(super().make_test_function)
         return self.test_function
 
+    @contextlib.contextmanager
+    def several_steps(self, number: int) -> Iterator[None]:
+        """Runs so many steps in each call of the graph, within the context alone.
+
+        Args:
+            number: How many; the size of the data has to be known, if they are several.
+        """
+        self._run_steps(number)
+        try:
+            yield
+        finally:
+            self._run_steps(1)
+
+    def _run_steps(self, number: int) -> None:
+        if int(self._steps_per_execution.numpy()) != number:
+            self._steps_per_execution.assign(number)
+            self.train_function = self.test_function = self.predict_function = None
+
     def _several(self, make_function: Callable[..., Any]) -> Any:
         """Makes a function of several steps in which a step is traced once; Keras traces it twice.
 

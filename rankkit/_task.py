@@ -70,15 +70,21 @@ def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
     made = tf.keras.metrics.get(metric)
     if isinstance(made, str):  # as `fit` reports those that have a class only
         made = _metric_class(name, made)()
+    if isinstance(metric, str) and isinstance(made, tf.keras.metrics.Metric):
+        return type(made)(name=_snake_case(metric))  # Keras would number it
     if isinstance(made, tf.keras.metrics.Metric):
         return made
     shown = metric if isinstance(metric, str) else getattr(made, "__name__", "metric")
     return tf.keras.metrics.MeanMetricWrapper(made, name=shown)
 
 
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 def _metric_class(name: str, metric: str) -> type:
     classes = {
-        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", each).lower(): getattr(tf.keras.metrics, each)
+        _snake_case(each): getattr(tf.keras.metrics, each)
         for each in dir(tf.keras.metrics)
         if each[0].isupper()
     }

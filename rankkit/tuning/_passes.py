@@ -37,3 +37,8 @@ def endless_batches(
 def validation_batches(rows: Any, columns: Iterable[str]) -> tf.data.Dataset:
     """Gives rows in large batches, as no gradients are kept of them."""
     return batches(rows, VALIDATION_BATCH_SIZE, columns=columns)
+
+
+def has_known_size(batched: tf.data.Dataset | None) -> bool:
+    """Whether Keras can tell ahead how many steps a pass has, or is told so."""
+    return batched is None or int(batched.cardinality()) != tf.data.UNKNOWN_CARDINALITY

@@ -64,9 +64,9 @@ def checked_objective(
     name = objective.name if isinstance(objective, kt.Objective) else objective
     if name not in known:
         raise unknown("objective", name, known)
-    if isinstance(objective, kt.Objective):
+    if isinstance(objective, kt.Objective) and objective.direction in ("min", "max"):
         return objective
-    if not name.endswith(("loss", "error")):
+    if isinstance(objective, kt.Objective) or not name.endswith(("loss", "error")):
         fix = f'Write keras_tuner.Objective({name!r}, "max"), or "min".'
         raise invalid("objective", name, "one whose direction is known", fix)
     return kt.Objective(name, "min")

@@ -11,7 +11,7 @@ from rankkit.layers import DenseRatingHead
 from rankkit.model import RankingModel
 from rankkit.network import check_features, ranking_network
 from rankkit.tuning._effects import check_effects
-from rankkit.tuning._passes import endless_batches, validation_batches
+from rankkit.tuning._passes import endless_batches, has_known_size, validation_batches
 from rankkit.tuning._pattern import Pattern
 from rankkit.tuning._tracing import tracing_expected
 from rankkit.tuning.space import Space
@@ -117,13 +117,8 @@ class RankingHyperModel(kt.HyperModel):
         # By name: from a config, Keras would make one of its legacy optimizers.
         optimizer = tf.keras.optimizers.get(self.space.value(hp, "optimizer", "adagrad"))
         optimizer.learning_rate = self.space.value(hp, "learning_rate")
-        small = self.space.value(hp, "batch_size", BATCH_SIZE) <= SMALL_BATCH
-        model.compile(
-            optimizer=optimizer,
-            loss=self.loss,
-            metrics=None if self.metrics is None else list(self.metrics),
-            steps_per_execution=STEPS_PER_EXECUTION if small else 1,
-        )
+        metrics = None if self.metrics is None else list(self.metrics)
+        model.compile(optimizer=optimizer, loss=self.loss, metrics=metrics)
         return model
 
     def build_network(self, hp: kt.HyperParameters) -> tf.keras.Model:
@@ -194,5 +189,7 @@ class RankingHyperModel(kt.HyperModel):
         if "tuner/epochs" not in hp.values:  # on which Hyperband decides
             epochs = self.space.value(hp, "epochs", epochs)
         kwargs.update(initial_epoch=initial_epoch, epochs=epochs)
-        with tracing_expected():
+        small = self.space.value(hp, "batch_size", BATCH_SIZE) <= SMALL_BATCH
+        several = small and has_known_size(x) and has_known_size(validation_data)
+        with tracing_expected(), model.several_steps(STEPS_PER_EXECUTION if several else 1):
             return model.fit(x, validation_data=validation_data, **kwargs)

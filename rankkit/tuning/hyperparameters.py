@@ -70,9 +70,10 @@ def checked_domain(name: str, domain: Any) -> Any:
     shown = f"space[{name!r}]"
     known = HYPERPARAMETERS[name]
     if isinstance(domain, list):
-        if not domain or len(set(domain)) < len(domain):
+        values = [_value(f"{shown}[{place}]", name, each) for place, each in enumerate(domain)]
+        if not values or len(set(values)) < len(values):
             raise invalid(shown, domain, "a list of at least one value, each once")
-        return [_value(f"{shown}[{place}]", name, each) for place, each in enumerate(domain)]
+        return values
     if not isinstance(domain, tuple):
         return _value(shown, name, domain)
     if known.kind is str:
@@ -115,6 +116,6 @@ def _optimizer(shown: str, name: Any) -> str:
         raise wrong_type(shown, name, "the name of a Keras optimizer", fix)
     try:
         tf.keras.optimizers.get(name)
-    except ValueError:
+    except (ValueError, KeyError, TypeError):  # of an optimizer around another, too
         raise unknown(f"optimizer in {shown}", name, LEARNING_RATES) from None
     return name.lower()

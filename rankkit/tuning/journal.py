@@ -34,8 +34,21 @@ class Journal:
 
 
 def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Reads the events of a journal, in the order in which they happened; none without a file."""
-    return [json.loads(line) for line in _whole_lines(Path(path))]
+    """Reads the events of a journal, in the order in which they happened; none without a file.
+
+    Raises:
+        ValueError: If a line is damaged.
+    """
+    events = []
+    for number, line in enumerate(_whole_lines(Path(path)), 1):
+        try:
+            events.append(json.loads(line))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is damaged in line {number} ({error}). Mend that line, or give "
+                "overwrite=True to begin anew."
+            ) from None
+    return events
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,16 @@ from rankkit.data import random_split
 from rankkit.tuning import cluster
 from rankkit.tuning.directory import claimed, compare
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.identity import describe_code, describe_rows
+from rankkit.tuning.identity import describe_search
 from rankkit.tuning.journal import Journal, read_journal
-from rankkit.tuning.oracles import Journaled
+from rankkit.tuning.journaled import Journaled
 from rankkit.tuning.progress import Progress
 from rankkit.tuning.tensorboard import TENSORBOARD, log_experiment
 from rankkit.tuning.trial_runs import PROJECT, TrialRuns
 from rankkit.tuning.tuners import make_oracle
+from rankkit.tuning.workers import run_on_this_machine
 
 JOURNAL = "journal.jsonl"
-# What the results depend on beside rankkit itself.
-_LIBRARIES = ("rankkit", "tensorflow", "keras-tuner", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,24 +76,19 @@ class Plan:
 
     def identity(self) -> dict[str, Any]:
         """Describes all that the results depend on, in JSON's types."""
-        hypermodel = self.hypermodel
-        return {
-            "data": describe_rows(self.columns),
-            "space": hypermodel.space.domains,
-            "model": {"sha256": describe_code(type(hypermodel), vars(hypermodel))},
-            "settings": {
-                "tuner": self.tuner,
-                # A grid is laid for its number of points, a schedule for its epochs.
-                "max_trials": self.max_trials if self.tuner in ("grid", "hyperband") else None,
-                "objective": [self.objective.name, self.objective.direction],
-                "epochs": self.epochs,
-                "patience": self.patience,
-                "validation_fraction": self.validation_fraction,
-                "executions_per_trial": self.executions_per_trial,
-                "seed": self.seed,
-            },
-            "code": {name: importlib.metadata.version(name) for name in _LIBRARIES},
-        }
+        return describe_search(
+            self.hypermodel,
+            self.columns,
+            tuner=self.tuner,
+            # A grid is laid for its number of points, a schedule for its epochs.
+            max_trials=self.max_trials if self.tuner in ("grid", "hyperband") else None,
+            objective=[self.objective.name, self.objective.direction],
+            epochs=self.epochs,
+            patience=self.patience,
+            validation_fraction=self.validation_fraction,
+            executions_per_trial=self.executions_per_trial,
+            seed=self.seed,
+        )
 
     def claimed(self, *, overwrite: bool) -> contextlib.AbstractContextManager[None]:
         """Holds the directory for this search, from which no other process is to search."""
@@ -104,14 +97,10 @@ class Plan:
 
     def progress(self, oracle: Journaled) -> Progress:
         """Makes what shows how the search goes."""
-        return Progress(
-            self.hypermodel.space.searched,
-            total=oracle.expected_trials,
-            verbose=self.verbose,
-        )
+        names = self.hypermodel.space.searched
+        return Progress(names, total=oracle.expected_trials, verbose=self.verbose)
 
-    def take_part(self) -> None:
-        """Does what this process has to do in a search of several, and returns at its end."""
+    def _take_part(self) -> None:
         if cluster.own_part().role == "worker":
             self.work()
         else:
@@ -124,7 +113,12 @@ class Plan:
             ValueError: If it is another.
             TimeoutError: If there is no chief.
         """
-        cluster.wait_for_chief(cluster.own_part(), self.chief_timeout)
+        try:
+            cluster.wait_for_chief(cluster.own_part(), self.chief_timeout)
+        except TimeoutError:
+            if self._events()[-1:] == ["complete"]:  # the others were faster
+                return
+            raise
         compare(self.directory, self.identity())
         self.work()
 
@@ -156,21 +150,32 @@ class Plan:
             tuner.search(*self._split())
         finally:
             journal.close()
-        if oracle.stopped_by is not None:
-            raise RuntimeError(
-                f"The search was stopped by max_consecutive_failed_trials="
-                f"{self.max_consecutive_failed_trials}: so many trials in a row failed. Mend the "
-                "reason, and the same search goes on with the last of them. It failed by\n"
-                f"{oracle.stopped_by}"
-            )
         return oracle
 
-    def outcome(self) -> Journaled:
-        """Reads an oracle back from what a search has written."""
+    def run_here(self) -> Journaled:
+        """Runs the search by several processes on this machine.
+
+        Returns:
+            The oracle, which knows all trials.
+        """
+        if not (oracle := self._outcome()).is_complete:
+            before = len(self._events())
+
+            def has_ended() -> bool:
+                return not {"complete", "stopped"}.isdisjoint(self._events()[before:])
+
+            run_on_this_machine(self._take_part, self.workers, has_ended)
+            oracle = self._outcome()
+        return oracle
+
+    def _outcome(self) -> Journaled:
         oracle = self.make_oracle()
         self._tuner(oracle, cluster.own_part(), verbose=0)
         oracle.replay(read_journal(self.directory / JOURNAL))
         return oracle
+
+    def _events(self) -> list[str]:
+        return [event["event"] for event in read_journal(self.directory / JOURNAL)]
 
     def _tuner(self, oracle: Journaled, part: cluster.Part, *, verbose: int) -> TrialRuns:
         # keras-tuner would reload what is replayed here.

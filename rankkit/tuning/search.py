@@ -1,6 +1,5 @@
-"""Searches hyperparameters, and trains the winner on all rows."""
+"""Searches hyperparameters, alone or with other processes."""
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -10,35 +9,11 @@ import keras_tuner as kt
 from rankkit._errors import wrong_type
 from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
-from rankkit.model import RankingModel
 from rankkit.tuning import cluster
 from rankkit.tuning.checks import check_fraction, check_seed, checked_objective
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.hyperparameters import without_tuners_own
-from rankkit.tuning.oracles import Journaled
 from rankkit.tuning.plan import Plan
-from rankkit.tuning.trial_runs import fresh_model
-from rankkit.tuning.workers import run_on_this_machine
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchResult:
-    """What a search has found.
-
-    Attributes:
-        model: The winner, trained on all training rows.
-        hyperparameters: Hyperparameter to value, of the winner.
-        epochs: How many epochs the winner was trained for: those of its best epoch in the search.
-        score: The winner's objective on the validation rows, before it was trained on them too.
-        trials: One dict for each trial, in the order in which they began: `trial`, `status`,
-            `score`, `best_epoch`, `seconds`, `worker`, `message`, and its hyperparameters.
-    """
-
-    model: RankingModel
-    hyperparameters: dict[str, Any]
-    epochs: int
-    score: float
-    trials: list[dict[str, Any]]
+from rankkit.tuning.winner import SearchResult, train_winner
 
 
 def search(
@@ -145,6 +120,11 @@ def search(
     for name, value in numbers.items():
         check_number(name, value, 1)
         numbers[name] = int(value)  # not NumPy's: they go into files as JSON
+    check_number("verbose", verbose, 0)
+    if isinstance(chief_timeout, bool) or not isinstance(chief_timeout, int | float):
+        raise wrong_type("chief_timeout", chief_timeout, "a number of seconds")
+    if not isinstance(directory, str | os.PathLike):
+        raise wrong_type("directory", directory, "the path of a folder")
     check_seed(seed)
     columns = as_columns(rows, hypermodel.columns)
     check_fraction(validation_fraction, len(columns[hypermodel.label]))
@@ -166,28 +146,5 @@ def search(
         plan.join()
         raise SystemExit(0)
     with plan.claimed(overwrite=overwrite):
-        if workers > 1 and part.role == "alone":
-            run_on_this_machine(plan.take_part, workers)
-            return _train_winner(plan, plan.outcome())
-        return _train_winner(plan, plan.run())
-
-
-def _train_winner(plan: Plan, oracle: Journaled) -> SearchResult:
-    trials = oracle.table()
-    [best] = oracle.get_best_trials(1) or [None]
-    if best is None or best.status != "COMPLETED":
-        reasons = {row["message"] for row in trials}
-        raise RuntimeError(f"None of {len(trials)} trials was completed: {reasons}.")
-    epochs = round(best.metrics.get_best_value("epochs"))
-    hp = best.hyperparameters.copy()
-    if "epochs" in hp.values:
-        hp.values["epochs"] = epochs
-    count = len(plan.columns[plan.hypermodel.label])
-    plan.progress(oracle).say(
-        f"trial {best.trial_id} is the best, {best.score:.4f}: training it on all {count:,} rows "
-        f"for {epochs} epochs"
-    )
-    model = fresh_model(plan.hypermodel, hp, plan.seed)
-    plan.hypermodel.fit(hp, model, plan.columns, epochs=epochs, seed=plan.seed, verbose=0)
-    values = without_tuners_own(best.hyperparameters.values)
-    return SearchResult(model, values, epochs, float(best.score), trials)
+        several = workers > 1 and part.role == "alone"
+        return train_winner(plan, plan.run_here() if several else plan.run())

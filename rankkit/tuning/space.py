@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras_tuner as kt
@@ -67,6 +67,12 @@ class Space:
             if isinstance(domain, tuple | list)
         ]
         return None if math.inf in sizes else math.prod(map(int, sizes))
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Gives all combinations of values, of a space that has an end."""
+        choices = [_values(name, domain) or () for name, domain in self.domains.items()]
+        for values in itertools.product(*choices):
+            yield dict(zip(self.domains, values, strict=True))
 
     def value(self, hp: kt.HyperParameters, name: str, default: Any = None) -> Any:
         """Asks keras-tuner for a value, and so makes the hyperparameter known to it.
@@ -133,8 +139,10 @@ def _product(lists: Mapping[str, list], points: Mapping[str, int]) -> int:
     return math.prod(points.values()) * math.prod(map(len, lists.values()))
 
 
-def _values(name: str, domain: tuple) -> Sequence[int] | None:
-    """All values of a range, or `None` where it is continuous."""
+def _values(name: str, domain: Any) -> Sequence[Any] | None:
+    """All values of a domain; `None` where it is continuous."""
+    if not isinstance(domain, tuple):
+        return domain if isinstance(domain, list) else [domain]
     known, (low, high) = HYPERPARAMETERS[name], domain
     if known.doubling:
         return [low * 2**k for k in range(int(math.log2(high // low)) + 1)]

@@ -7,10 +7,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import grpc
 import keras_tuner as kt
 import tensorflow as tf
 
-from rankkit.tuning.oracles import FAILURE
+from rankkit.tuning.journaled import FAILURE
 from rankkit.tuning.progress import Progress
 from rankkit.tuning.tensorboard import TENSORBOARD, TrialLog
 
@@ -98,7 +99,7 @@ class TrialRuns(kt.Tuner):
         try:
             self._run_and_update_trial(trial, *args, **kwargs)
             trial.status = "COMPLETED"
-        except kt.errors.FatalError:
+        except (kt.errors.FatalError, grpc.RpcError):  # the chief's end is not the trial's fault
             raise
         except Exception as error:
             expected = isinstance(error, kt.errors.FailedTrialError)

@@ -3,9 +3,11 @@
 from typing import Any
 
 import keras_tuner as kt
+import numpy as np
 
 from rankkit._errors import invalid, unknown
 from rankkit.tuning import oracles
+from rankkit.tuning.journaled import Journaled
 from rankkit.tuning.space import Space
 
 _ORACLES = {
@@ -23,6 +25,15 @@ class _PaddedInt(int):
         return f"{int(self):04d}"
 
 
+def spread(seed: int) -> int:
+    """Makes the seed of an oracle, which is far from that of any other seed.
+
+    keras-tuner draws its next value with the next seed: 43 would give the trials of 42, each a bit
+    later. And it takes 0 for none.
+    """
+    return 1 + int(np.random.SeedSequence(seed).generate_state(1)[0]) % 2**30
+
+
 def make_oracle(
     tuner: str,
     space: Space,
@@ -31,7 +42,7 @@ def make_oracle(
     epochs: int,
     seed: int,
     **kwargs: Any,
-) -> oracles.Journaled:
+) -> Journaled:
     """Makes the oracle of a search.
 
     Args:
@@ -51,8 +62,7 @@ def make_oracle(
         space = space.on_grid(max_trials)
     hyperparameters = kt.HyperParameters()
     space.declare(hyperparameters)
-    # keras-tuner takes a seed of zero for none.
-    kwargs.update(seed=seed + 1, hyperparameters=hyperparameters)
+    kwargs.update(seed=spread(seed), space=space, hyperparameters=hyperparameters)
     if tuner == "hyperband":
         return _hyperband(space, max_trials, epochs, kwargs)
     kwargs["max_trials"] = _PaddedInt(max_trials)
@@ -76,9 +86,14 @@ def _hyperband(
         oracle = oracles.Hyperband(max_epochs=epochs, factor=factor, **kwargs)
         brackets = range(oracle._get_num_brackets())
         size = sum(oracle._get_size(b, round_num) for b in brackets for round_num in range(b + 1))
-        if size <= max_trials:
-            oracle.expected_trials = size
-            return oracle
         sizes.append(size)
+        if size > max_trials:
+            continue
+        drawn = sum(oracle._get_size(bracket, 0) for bracket in brackets)
+        if space.size is not None and space.size < drawn:
+            fix = f"It draws {drawn} combinations of values. Let the grid try them all."
+            raise invalid("tuner", "hyperband", f"another one where there are {space.size}", fix)
+        oracle.expected_trials = size
+        return oracle
     fix = "Allow more trials, fewer epochs, or take another tuner."
     raise invalid("max_trials", max_trials, f"at least {min(sizes)} for Hyperband", fix)

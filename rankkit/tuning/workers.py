@@ -15,15 +15,19 @@ from rankkit.tuning import cluster
 _GRACE = 10.0  # seconds that a process has to end itself
 
 
-def run_on_this_machine(run: Callable[[], None], workers: int) -> None:
+def run_on_this_machine(
+    run: Callable[[], None], workers: int, has_ended: Callable[[], bool]
+) -> None:
     """Runs a function in a chief and in workers, which it has to tell apart by the environment.
 
-    Returns when the workers are done. When a process fails or is killed, all others are ended.
+    Returns when the search or the workers have ended. When a process fails or is killed before, all
+    others are ended.
 
     Args:
         run: What each process does. It is pickled, and the processes start afresh: a script
             needs `if __name__ == "__main__":` around what is not to be done again by each.
         workers: How many train.
+        has_ended: Whether the search has; what is still running then is not waited for.
 
     Raises:
         RuntimeError: If a process failed.
@@ -44,6 +48,8 @@ def run_on_this_machine(run: Callable[[], None], workers: int) -> None:
             multiprocessing.connection.wait([each.sentinel for each in running.values()])
             for name in [name for name, each in running.items() if not each.is_alive()]:
                 code = running.pop(name).exitcode
+                if has_ended():
+                    return
                 if code:
                     raise RuntimeError(
                         f"{name} {_how(code)}, so the others were ended too. Its error is above. "

@@ -58,6 +58,7 @@ def plain(folder, callbacks):
     import keras_tuner as kt
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
+    from rankkit.tuning.tuners import spread
 
     train, vocabularies = rows()
     started = time.time()
@@ -98,7 +99,7 @@ def plain(folder, callbacks):
         build,
         objective=kt.Objective("val_root_mean_squared_error", "min"),
         max_trials=TRIALS,
-        seed=SEED + 1,  # what `search` makes of its own
+        seed=spread(SEED),  # what `search` makes of its own
         directory=folder,
     )
     stopping = tf.keras.callbacks.EarlyStopping(

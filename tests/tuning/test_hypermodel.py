@@ -158,6 +158,20 @@ def age():
     return layer
 
 
+def test_batches_of_unknown_number_can_be_trained_on(make_hypermodel, rows):
+    hypermodel = make_hypermodel({"tower_width": 4})
+    hp = kt.HyperParameters()
+    model = hypermodel.build(hp)
+    unknown = rk.data.batches(rows, 64).filter(lambda batch: True)
+    history = hypermodel.fit(hp, model, unknown, validation_data=unknown, epochs=2, verbose=0)
+    assert len(history.history["val_root_mean_squared_error"]) == 2
+    # After known ones, too, the model is left as any other.
+    hypermodel.fit(hp, model, rows, verbose=0)
+    for use in (model.evaluate, model.fit):
+        use(unknown, verbose=0)
+    assert len(model.predict(unknown, verbose=0)) == 600
+
+
 @pytest.mark.parametrize(
     ("space", "argument", "kind"),
     [

@@ -1,3 +1,5 @@
+import pytest
+
 from rankkit.tuning.journal import Journal, read_journal
 
 
@@ -12,6 +14,13 @@ def test_events_come_back_in_order(tmp_path):
     again = Journal(path)
     assert again.size == path.stat().st_size
     again.close()
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"number": 0}\n{"numb\n')
+    with pytest.raises(ValueError, match=r"journal.jsonl is damaged in line 2.*overwrite=True"):
+        read_journal(path)
 
 
 def test_half_a_line_is_cut_off(tmp_path):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,8 @@ if __name__ == "__main__":
 class Search:
     """A search in a process of its own."""
 
+    begun: typing.ClassVar[list["Search"]] = []
+
     def __init__(self, script, environment=None, **kwargs):
         # A process of its own has neither this one's Keras setting nor its devices.
         clean = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
@@ -49,6 +52,8 @@ class Search:
             text=True,
         )
 
+        self.begun.append(self)
+
     def end(self):
         """Gives the exit code, what was found but for times and workers, and the output."""
         output, errors = self.process.communicate(timeout=240)
@@ -59,6 +64,17 @@ class Search:
                     del row["seconds"], row["worker"]
                 return self.process.returncode, [trials, *rest], output + errors
         return self.process.returncode, None, output + errors
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """Ends what a test that failed has left running."""
+    yield
+    for search in Search.begun:
+        if search.process.stdout and not search.process.stdout.closed:
+            search.process.kill()
+            search.process.communicate()
+    Search.begun.clear()
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +152,12 @@ def test_two_workers_find_what_one_finds(script, straight, tmp_path):
     assert found == straight
     workers = {json.loads(line)["tuner"] for line in journal(folder, "begin")}
     assert workers == {"worker0", "worker1"}
+    # What is complete needs no process.
+    before = (folder / "journal.jsonl").read_bytes()
+    code, found, output = Search(script, **settings).end()
+    assert code == 0, output
+    assert found == straight
+    assert (folder / "journal.jsonl").read_bytes() == before
 
 
 def test_when_a_worker_dies_all_end_and_the_search_can_go_on(script, straight, tmp_path):
@@ -164,7 +186,6 @@ def test_chief_and_workers_by_keras_tuners_environment(script, straight, tmp_pat
     }
     code, found, output = searches["worker0"].end()
     assert (code, found) == (0, None), output
-    assert "worker0: waiting up to 300 s for the chief at 127.0.0.1:" in output
     code, found, output = searches["chief"].end()
     assert code == 0, output
     assert found == straight
@@ -200,6 +221,11 @@ def test_a_chief_ends_after_failures_and_a_worker_of_another_search_at_once(tmp_
     assert code == 0, output
     code, _, output = chief.end()
     assert code == 1
+    assert "stopped by max_consecutive_failed_trials=2" in output
+    assert "The loss was " in output
+    # On one machine, the same.
+    code, found, output = Search(broken, **settings, workers=2).end()
+    assert (code, found) == (1, None)
     assert "stopped by max_consecutive_failed_trials=2" in output
     assert "The loss was " in output
 

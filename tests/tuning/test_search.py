@@ -185,6 +185,19 @@ def test_a_diverging_trial_says_so_and_the_search_goes_on(run, capsys):
     assert f"failed: {failed['message']}" in capsys.readouterr().out
 
 
+def test_a_winner_that_diverges_on_all_rows_is_told(run, rows, make_hypermodel, monkeypatch):
+    class Late(rk.tuning.RankingHyperModel):
+        def fit(self, hp, model, x, **kwargs):
+            if kwargs.get("validation_data") is None:
+                model.optimizer.learning_rate = 1e30
+            return super().fit(hp, model, x, **kwargs)
+
+    features = {"user_id": rk.layers.IdEmbedding(rk.data.vocabulary(rows["user_id"]), 2)}
+    space = {"optimizer": "sgd", "learning_rate": 0.01, "tower_width": 8, "batch_size": 64}
+    with pytest.raises(RuntimeError, match="is the best, and diverges on all rows: The loss was"):
+        run(hypermodel=Late(features, label="user_rating", space=space), max_trials=1)
+
+
 def test_an_objective_that_is_never_a_number_is_told(run, make_hypermodel):
     def nowhere(true, predicted):
         return tf.reduce_mean(predicted) * np.nan
@@ -250,6 +263,9 @@ def test_no_completed_trial_is_an_error(run):
         ({"objective": kt.Objective("val_auc", "max")}, ValueError, "Unknown objective 'val_auc'"),
         ({"validation_fraction": 0.0001}, ValueError, "validation_fraction must be a share that"),
         ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be a share that"),
+        ({"objective": kt.Objective("val_loss", "auto")}, ValueError, "whose direction is known"),
+        ({"chief_timeout": "soon"}, TypeError, "chief_timeout must be a number of seconds"),
+        ({"verbose": "x"}, ValueError, "verbose must be"),
         ({"validation_fraction": "0.1"}, TypeError, "validation_fraction must be a number"),
         ({"rows": {"user_id": ["a"]}}, ValueError, "Unknown column 'item_id'"),
         ({"rows": [1, 2]}, TypeError, "a dict of arrays"),
@@ -275,6 +291,16 @@ def test_an_objective_that_is_better_when_higher(run, make_hypermodel):
     objective = kt.Objective("val_cosine_similarity", "max")
     found = run(hypermodel=hypermodel, objective=objective)
     assert found.score == max(row["score"] for row in found.trials)
+
+
+def test_metrics_by_name_are_not_numbered(run, make_hypermodel, rows):
+    clicks = {**rows, "user_rating": (rows["user_rating"] > 3).astype(np.float32)}
+    tf.keras.metrics.AUC()  # would be auc_1 from here on
+    for directory in ("one", "other"):
+        hypermodel = make_hypermodel(metrics=["auc"])
+        objective = kt.Objective("val_auc", "max")
+        found = run(directory, hypermodel=hypermodel, rows=clicks, objective=objective)
+        assert 0 <= found.score <= 1
 
 
 @pytest.mark.parametrize(
