@@ -53,7 +53,7 @@ def until(ask, enough, seconds=60):
 
 
 def test_the_hparams_page_shows_the_trials(run, tensorboard):
-    space = {"tower_width": [4, 8], "learning_rate": (0.01, 1e30), "optimizer": "sgd",
+    space = {"tower_width": [4, 8], "learning_rate": [0.01, 1e30], "optimizer": "sgd",
              "batch_size": 32}  # fmt: skip
     found = run(space=space, max_trials=4, epochs=3, max_consecutive_failed_trials=4)
     assert {row["status"] for row in found.trials} == {"COMPLETED", "FAILED"}
