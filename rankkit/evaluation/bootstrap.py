@@ -29,6 +29,10 @@ def bootstrap_means(
         drawn += queries * np.arange(samples)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=samples * queries)
         weights = weights.reshape(samples, queries).astype(float)
-        number = weights @ counts
-        means.append(np.where(number > 0, weights @ sums / np.where(number > 0, number, 1), np.nan))
+        means.append(means_of(weights @ sums, weights @ counts))
     return np.concatenate(means)
+
+
+def means_of(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Divides sums by counts, both of one shape; NaN where there is nothing to count."""
+    return np.where(counts > 0, sums / np.where(counts > 0, counts, 1), np.nan)

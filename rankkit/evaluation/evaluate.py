@@ -8,6 +8,7 @@ import numpy as np
 from rankkit._errors import invalid, wrong_type
 from rankkit._scoring import CHUNK, scores_of, specs_of
 from rankkit.data import batches
+from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.baselines import BiasBaseline
 from rankkit.evaluation.report import Report, report_line
@@ -94,6 +95,7 @@ def evaluate_ranking(
         "biases": BiasBaseline(known, ids, label=label)(rows),
         "mean": BiasBaseline(known, [], label=label)(rows),
     }
+    _, queries = np.unique(rows[query], return_inverse=True)
     parts = {"all": np.ones(len(labels), bool)}
     for name in ids:
         seen = set(known[name].tolist())
@@ -106,7 +108,7 @@ def evaluate_ranking(
         {
             "rows": part,
             "scorer": name,
-            **report_line(rows[query][chosen], labels[chosen], scores[chosen], **settings),
+            **report_line(queries[chosen], labels[chosen], scores[chosen], **settings),
         }
         for part, chosen in parts.items()
         if chosen.any()
@@ -124,9 +126,7 @@ def _label(scorer: Any, label: str | None) -> str:
 
 def _check(**settings: Any) -> None:
     for name in ("k", "num_bootstrap"):
-        value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise invalid(name, value, "a whole number of at least 1")
+        check_number(name, settings[name], 1)
     if not 0 < settings["confidence"] < 1:
         raise invalid("confidence", settings["confidence"], "between 0 and 1", "Such as 0.95.")
     limits = settings["rating_range"]

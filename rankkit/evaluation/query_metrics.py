@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rankkit.evaluation.bootstrap import means_of
+
 _PAIRS_AT_ONCE = 1 << 24
 
 
@@ -25,6 +27,8 @@ class QueryRows:
         self.sizes = np.bincount(self.queries)  # (queries,)
         self._starts = np.cumsum(self.sizes) - self.sizes
         self._places = np.arange(len(order)) - self._starts[self.queries]  # 0 for the best
+        another = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
+        self._ties = np.concatenate([[0], np.cumsum(another)])  # number of each row's tied rows
 
     def ndcg(self, gains: np.ndarray, k: int | None) -> np.ndarray:
         """Normalized discounted cumulative gain of the first `k`.
@@ -47,7 +51,7 @@ class QueryRows:
         ideal = gains[np.lexsort((-gains, self.queries))]
         dcg = self._sums(discounts * self._tied_means(gains))
         best = self._sums(discounts * ideal)
-        return np.where((self.sizes > 1) & (best > 0), dcg / np.where(best > 0, best, 1), np.nan)
+        return np.where(self.sizes > 1, means_of(dcg, best), np.nan)
 
     def auc(self) -> np.ndarray:
         """Share of the pairs of rows of different label in which the higher one scores higher.
@@ -61,7 +65,7 @@ class QueryRows:
         for query, (start, size) in enumerate(zip(self._starts, self.sizes, strict=True)):
             rows = slice(start, start + size)
             right[query], pairs[query] = _ordered_pairs(self.labels[rows], self.scores[rows])
-        return np.where(pairs > 0, right / np.where(pairs > 0, pairs, 1), np.nan)
+        return means_of(right, pairs)
 
     def reciprocal_rank(self, relevant: np.ndarray) -> np.ndarray:
         """One divided by the place of the first relevant row, from 1.
@@ -106,8 +110,7 @@ class QueryRows:
             How many rows come before them, how many they are, how many of them are relevant, and
             whether there are any, each `(queries,)`.
         """
-        ties = self._ties()
-        sizes, hits = np.bincount(ties), np.bincount(ties, relevant)
+        sizes, hits = np.bincount(self._ties), np.bincount(self._ties, relevant)
         starts = np.cumsum(sizes) - sizes
         with_hit = np.flatnonzero(hits)
         owners, places = np.unique(self.queries[starts[with_hit]], return_index=True)
@@ -117,14 +120,8 @@ class QueryRows:
         tied[owners], number[owners] = sizes[chosen], hits[chosen]
         return first, tied, number, tied > 0
 
-    def _ties(self) -> np.ndarray:
-        """Numbers the groups of tied rows, `(rows,)`."""
-        new = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
-        return np.concatenate([[0], np.cumsum(new)])
-
     def _tied_means(self, values: np.ndarray) -> np.ndarray:
-        ties = self._ties()
-        return (np.bincount(ties, values) / np.bincount(ties))[ties]
+        return (np.bincount(self._ties, values) / np.bincount(self._ties))[self._ties]
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         return np.bincount(self.queries, values, len(self.sizes))

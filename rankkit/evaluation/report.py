@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rankkit.evaluation.bootstrap import bootstrap_means
+from rankkit.evaluation.bootstrap import bootstrap_means, means_of
 from rankkit.evaluation.query_metrics import QueryRows
-
-_COUNTS = ("num_rows", "num_queries")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +99,7 @@ def report_line(
     errors_of = [np.bincount(numbers, each) for each in (errors**2, np.abs(errors))]
     sums = np.column_stack([*errors_of, np.nan_to_num(values)])
     counts = np.column_stack([sizes, sizes, np.isfinite(values)]).astype(float)
-    means = _rooted(_means(sums.sum(0), counts.sum(0)))
+    means = _rooted(means_of(sums.sum(0), counts.sum(0)))
     samples = _rooted(bootstrap_means(sums, counts, num_samples=num_bootstrap, seed=seed))
     line: dict[str, Any] = {"num_rows": len(labels), "num_queries": len(sizes)}
     tail = (1 - confidence) / 2
@@ -111,10 +109,6 @@ def report_line(
         ends = {name: means[place], f"{name}_low": low, f"{name}_high": high}
         line |= {key: float(end) if math.isfinite(end) else None for key, end in ends.items()}
     return line
-
-
-def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.where(counts > 0, sums / np.where(counts > 0, counts, 1), np.nan)
 
 
 def _rooted(means: np.ndarray) -> np.ndarray:

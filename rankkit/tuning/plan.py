@@ -101,8 +101,10 @@ class Plan:
         return Progress(names, total=oracle.expected_trials, verbose=self.verbose)
 
     def _take_part(self) -> None:
-        if cluster.own_part().role == "worker":
-            self.work()
+        part = cluster.own_part()
+        if part.role == "worker":
+            cluster.wait_for_chief(part, self.chief_timeout)
+            self._work(part)
         else:
             self.run()
 
@@ -113,19 +115,17 @@ class Plan:
             ValueError: If it is another.
             TimeoutError: If there is no chief.
         """
+        part = cluster.own_part()
         try:
-            cluster.wait_for_chief(cluster.own_part(), self.chief_timeout)
+            cluster.wait_for_chief(part, self.chief_timeout)
         except TimeoutError:
             if self._events()[-1:] == ["complete"]:  # the others were faster
                 return
             raise
         compare(self.directory, self.identity())
-        self.work()
+        self._work(part)
 
-    def work(self) -> None:
-        """Trains the trials that the chief hands out."""
-        part = cluster.own_part()
-        cluster.wait_for_chief(part, self.chief_timeout)
+    def _work(self, part: cluster.Part) -> None:
         self._tuner(self.make_oracle(), part, verbose=0).search(*self._split())
 
     def run(self) -> Journaled:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rankkit._errors import invalid
+from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
 from rankkit.data.splits._parts import Rows, two_sides
 
@@ -36,8 +37,7 @@ def leave_last_out(
         >>> test["timestamp"]
         array([40])
     """
-    if isinstance(num_rows, bool) or not isinstance(num_rows, int | np.integer) or num_rows < 1:
-        raise invalid("num_rows", num_rows, "a whole number of at least 1")
+    check_number("num_rows", num_rows, 1)
     chosen = as_columns(columns, [query, timestamp])
     _, queries = np.unique(chosen[query], return_inverse=True)
     order = np.lexsort((chosen[timestamp], queries))
