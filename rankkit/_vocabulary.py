@@ -1,11 +1,15 @@
-"""Checks the ids of a vocabulary, so that no lookup, saving or export trips over them later."""
+"""The ids of a vocabulary, checked: no lookup, saving or export trips over them later."""
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from rankkit._columns import as_array
 from rankkit._errors import invalid, wrong_type
+
+_CAST = "Cast the ids to int or to str, such as with .astype(str)."
 
 
 def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
@@ -98,3 +102,48 @@ def _check_unique(name: str, values: list[Any]) -> None:
     seen: set[Any] = set()
     twice = next(v for v in values if v in seen or seen.add(v))
     raise invalid(name, twice, "ids without duplicates", "Keep each id once.")
+
+
+def distinct_ids(column: Any) -> list[str] | list[int]:
+    """The distinct ids of a column, or of the lists in it, sorted.
+
+    Args:
+        column: Strings, UTF-8 bytes or whole numbers, or lists of them.
+
+    Raises:
+        ValueError: If there is no id, or an id cannot be looked up as it is.
+        TypeError: If a value is missing or neither text nor whole number, or both are mixed.
+    """
+    if isinstance(column, str | bytes):
+        raise wrong_type("column", column, "an array or list of ids", "Give a whole column.")
+    values = as_array(column)
+    if not values.size:
+        return check_vocabulary("column", [])
+    if values.dtype.kind in "fcbmM":
+        raise wrong_type("column", str(values.dtype), "ids that are str or int", _CAST)
+    if values.dtype.kind == "S":
+        return distinct_ids(values.astype(object))
+    if values.dtype.kind != "O":
+        return check_vocabulary("column", np.unique(values))
+    distinct = {_decoded(value) for value in _distinct(values)}
+    # Values of several kinds have no order; they get their error.
+    comparable = len(set(map(type, distinct))) == 1
+    return check_vocabulary("column", sorted(distinct) if comparable else distinct)
+
+
+def _distinct(values: np.ndarray) -> set[Any]:
+    try:
+        return set(values.tolist())
+    except TypeError:  # lists have no hash
+        return set(chain.from_iterable(values))
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        expected = "ids of valid UTF-8 without newline and NUL"
+        fix = "Decode the column with its own encoding first."
+        raise invalid("column", value, expected, fix) from None

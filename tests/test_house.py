@@ -32,11 +32,11 @@ LEVELS = [
     {"_objective"},
     {"_batch", "_fitting", "_queries", "_task"},
     {"_vocabulary"},
-    {"_keras", "_errors", "_files"},
+    {"_columns", "_keras", "_errors", "_files"},
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.
 MAY_IMPORT_DATA = LEVELS[0]
-DATA_MAY_IMPORT = {"_keras", "_errors", "_vocabulary"}
+DATA_MAY_IMPORT = {"_columns", "_keras", "_errors", "_vocabulary"}
 
 
 # --- Imports point one way ---

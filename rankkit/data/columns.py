@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from rankkit._columns import as_array
 from rankkit._errors import invalid, unknown, wrong_type
-
-NUMBER = (bool, int, float, np.number, np.bool_)
-
 
 def is_data_frame(rows: Any) -> bool:
     """Whether `rows` is a pandas DataFrame; pandas itself is not imported."""
@@ -45,28 +43,6 @@ def selected(names: Iterable[str] | None, known: list[str]) -> list[str]:
     if not wanted:
         raise invalid("columns", wanted, "at least one name", "Name the columns to take.")
     return wanted
-
-
-def as_array(column: Any) -> np.ndarray:
-    """One column as an array; text and lists become cells of an object array."""
-    if hasattr(column, "to_numpy"):  # pandas
-        return column.to_numpy()
-    if hasattr(column, "numpy"):  # TensorFlow
-        return np.asarray(column.numpy())
-    if not isinstance(column, list | tuple):
-        return np.asarray(column)
-    # NumPy would turn [1, "a"] into text, and lists of one length into a matrix.
-    if all(isinstance(cell, NUMBER) for cell in column):
-        return as_numbers(column)
-    return np.fromiter(column, object, len(column))
-
-
-def as_numbers(cells: Iterable[Any]) -> np.ndarray:
-    """Python numbers as an array; whole numbers beyond 64 bits stay as they are, in objects."""
-    array = np.array(cells)
-    if array.dtype.kind == "f" and all(isinstance(cell, int) for cell in cells) and array.size:
-        return np.array(cells, object)
-    return array
 
 
 def _length(name: str, column: np.ndarray) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._columns import NUMBER, as_numbers
 from rankkit._errors import invalid, wrong_type
 from rankkit._vocabulary import is_missing
-from rankkit.data.columns import NUMBER, as_numbers
 
 Take = Callable[[tf.Tensor], Any]
 

@@ -1,15 +1,8 @@
 """The distinct ids of a column."""
 
-from itertools import chain
 from typing import Any
 
-import numpy as np
-
-from rankkit._errors import invalid, wrong_type
-from rankkit._vocabulary import check_vocabulary
-from rankkit.data.columns import as_array
-
-_CAST = "Cast the ids to int or to str, such as with .astype(str)."
+from rankkit._vocabulary import distinct_ids
 
 
 def vocabulary(column: Any) -> list[str] | list[int]:
@@ -35,36 +28,4 @@ def vocabulary(column: Any) -> list[str] | list[int]:
         >>> rk.data.vocabulary([["Drama"], ["Comedy", "Drama"]])
         ['Comedy', 'Drama']
     """
-    if isinstance(column, str | bytes):
-        raise wrong_type("column", column, "an array or list of ids", "Give a whole column.")
-    values = as_array(column)
-    if not values.size:
-        return check_vocabulary("column", [])
-    if values.dtype.kind in "fcbmM":
-        raise wrong_type("column", str(values.dtype), "ids that are str or int", _CAST)
-    if values.dtype.kind == "S":
-        return vocabulary(values.astype(object))
-    if values.dtype.kind != "O":
-        return check_vocabulary("column", np.unique(values))
-    distinct = {_decoded(value) for value in _distinct(values)}
-    # Values of several kinds have no order; they get their error.
-    comparable = len(set(map(type, distinct))) == 1
-    return check_vocabulary("column", sorted(distinct) if comparable else distinct)
-
-
-def _distinct(values: np.ndarray) -> set[Any]:
-    try:
-        return set(values.tolist())
-    except TypeError:  # lists have no hash
-        return set(chain.from_iterable(values))
-
-
-def _decoded(value: Any) -> Any:
-    if not isinstance(value, bytes):
-        return value
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        expected = "ids of valid UTF-8 without newline and NUL"
-        fix = "Decode the column with its own encoding first."
-        raise invalid("column", value, expected, fix) from None
+    return distinct_ids(column)

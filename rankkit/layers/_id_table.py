@@ -1,9 +1,12 @@
 """Where an id stands in a vocabulary."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from rankkit._errors import wrong_type
 
 
 class _FreedTable(tf.lookup.StaticHashTable):
@@ -38,6 +41,23 @@ class IdTable(tf.Module):
                 order = np.argsort(values)
                 self._sorted = tf.constant(values[order])
                 self._places = tf.constant(order, tf.int64)
+
+    def check(self, ids: Any, layer: str) -> tf.Tensor:
+        """Gives ids as a tensor, and refuses those of the wrong kind.
+
+        Args:
+            ids: Any shape.
+            layer: Name of the layer that was called with them.
+
+        Raises:
+            TypeError: If integers come where the vocabulary has strings, or the other way round.
+        """
+        ids = tf.convert_to_tensor(ids)
+        text = self.dtype == tf.string
+        if (ids.dtype == tf.string) != text or not (text or ids.dtype.is_integer):
+            kind = "strings" if text else "integers"
+            raise wrong_type("ids", ids, f"{kind}, as the vocabulary of layer {layer!r}")
+        return ids
 
     def find(self, ids: tf.Tensor) -> tf.Tensor:
         """Gives the place of each id, -1 for the unknown ones.

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid, wrong_type
-from rankkit._vocabulary import check_vocabulary
+from rankkit._errors import invalid
+from rankkit._vocabulary import check_vocabulary, distinct_ids
+from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._id_table import IdTable
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class IdEmbedding(tf.keras.layers.Layer):
+class IdEmbedding(EmbeddingLayer):
     """Looks an id up in a vocabulary and gives the embedding trained for it.
 
     Ids outside the vocabulary share `num_oov_indices` extra rows, the first ones of the table.
@@ -28,11 +29,10 @@ class IdEmbedding(tf.keras.layers.Layer):
             by hash. TensorFlow Lite takes only 1. Defaults to `1`.
         id_dropout_rate: Share of the ids, in [0, 1), treated as unknown at each training step.
             Defaults to `0.0`.
-        embeddings_initializer: Initializer of the table, as in `tf.keras.layers.Embedding`.
-            Defaults to `"uniform"`.
-        embeddings_regularizer: Regularizer of the whole table. Defaults to `None`.
-        embeddings_constraint: Constraint on the table. Defaults to `None`.
-        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer` and `embeddings_constraint`
+            of the table, as in `tf.keras.layers.Embedding`; and keyword arguments of
+            `tf.keras.layers.Layer`, such as `name`, and `activity_regularizer` for a penalty on
+            the vectors of the rows of a batch.
 
     Input shape:
         Any shape, usually `(batch,)`, of `tf.string` or `tf.int64` as the vocabulary says.
@@ -61,14 +61,10 @@ class IdEmbedding(tf.keras.layers.Layer):
         *,
         num_oov_indices: int = 1,
         id_dropout_rate: float = 0.0,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        if not isinstance(embedding_dim, (int, np.integer)) or embedding_dim < 1:
-            raise invalid("embedding_dim", embedding_dim, "an integer of at least 1")
+        # An array, since Keras would wrap and track every string of a list.
+        ids = np.array(check_vocabulary("vocabulary", vocabulary), dtype=object)
         if not isinstance(num_oov_indices, (int, np.integer)) or num_oov_indices < 1:
             raise invalid(
                 "num_oov_indices",
@@ -78,24 +74,25 @@ class IdEmbedding(tf.keras.layers.Layer):
             )
         if not 0.0 <= id_dropout_rate < 1.0:
             raise invalid("id_dropout_rate", id_dropout_rate, "in [0, 1)")
-        self.embedding_dim = int(embedding_dim)
+        super().__init__(len(ids) + int(num_oov_indices), embedding_dim, **kwargs)
         self.num_oov_indices = int(num_oov_indices)
         self.id_dropout_rate = float(id_dropout_rate)
-        # An array, since Keras would wrap and track every string of a list.
-        self._ids = np.array(check_vocabulary("vocabulary", vocabulary), dtype=object)
-        self._table = IdTable(self._ids.tolist())
-        self._embedding = tf.keras.layers.Embedding(
-            len(self._ids) + self.num_oov_indices,
-            self.embedding_dim,
-            embeddings_initializer=embeddings_initializer,
-            embeddings_regularizer=embeddings_regularizer,
-            embeddings_constraint=embeddings_constraint,
-            dtype=self.dtype_policy,
-            name="embedding",
-        )
+        self._ids = ids
+        self._table = IdTable(ids.tolist())
         # Dropout of ones is a Keras-seeded coin for each id.
         if self.id_dropout_rate:
             self._dropout = tf.keras.layers.Dropout(self.id_dropout_rate, name="id_dropout")
+
+    @classmethod
+    def from_column(cls, column: Any, embedding_dim: int, **kwargs: Any) -> "IdEmbedding":
+        """Makes the layer for the ids of a column of training rows.
+
+        Args:
+            column: Ids, all strings or all whole numbers, as for `rankkit.data.vocabulary`.
+            embedding_dim: Width of the vectors.
+            **kwargs: Further arguments of the layer.
+        """
+        return cls(distinct_ids(column), embedding_dim, **kwargs)
 
     @property
     def vocabulary(self) -> list:
@@ -118,8 +115,9 @@ class IdEmbedding(tf.keras.layers.Layer):
             return next(i for i in range(len(known) + 1) if i not in known)
         return next(s for i in range(len(known) + 1) if (s := f"unknown-{i}") not in known)
 
-    def lookup(self, ids: tf.Tensor) -> tf.Tensor:
+    def encode(self, inputs: Any) -> tf.Tensor:
         """Gives the row of each id in the table, of the input's shape, `tf.int64`."""
+        ids = self._table.check(inputs, self.name)
         places = self._table.find(ids)
         if self.num_oov_indices == 1:
             return places + 1
@@ -127,37 +125,16 @@ class IdEmbedding(tf.keras.layers.Layer):
         buckets = tf.strings.to_hash_bucket_fast(text, self.num_oov_indices)
         return tf.where(places < 0, buckets, places + self.num_oov_indices)
 
-    @tf.autograph.experimental.do_not_convert
-    def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        ids = tf.convert_to_tensor(inputs)
-        text = self._table.dtype == tf.string
-        if (ids.dtype == tf.string) != text or not (text or ids.dtype.is_integer):
-            kind = "strings" if text else "integers"
-            raise wrong_type("ids", ids, f"{kind}, as the vocabulary of layer {self.name!r}")
-        rows = self.lookup(ids)
+    def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         if self.id_dropout_rate and training:
-            kept = self._dropout(tf.ones_like(rows, self.compute_dtype), training=training)
-            rows = tf.where(kept > 0, rows, rows % self.num_oov_indices)
-        return self._embedding(rows)
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape).concatenate(self.embedding_dim)
+            kept = self._dropout(tf.ones_like(codes, self.compute_dtype), training=training)
+            codes = tf.where(kept > 0, codes, codes % self.num_oov_indices)
+        return super().embed(codes)
 
     def get_config(self) -> dict[str, Any]:
-        embedding = self._embedding
         return {
             **super().get_config(),
             "vocabulary": self.vocabulary,
-            "embedding_dim": self.embedding_dim,
             "num_oov_indices": self.num_oov_indices,
             "id_dropout_rate": self.id_dropout_rate,
-            "embeddings_initializer": tf.keras.initializers.serialize(
-                embedding.embeddings_initializer
-            ),
-            "embeddings_regularizer": tf.keras.regularizers.serialize(
-                embedding.embeddings_regularizer
-            ),
-            "embeddings_constraint": tf.keras.constraints.serialize(
-                embedding.embeddings_constraint
-            ),
         }

@@ -18,7 +18,7 @@ def test_known_ids_have_their_own_rows_after_the_unknown_one():
 
 def test_integers_are_looked_up_whatever_their_width():
     layer = IdEmbedding([7, -1, 2**40], 2)
-    rows = [layer.lookup(tf.constant([2**40, 8, -1, 7], tf.int64)).numpy().tolist()]
+    rows = [layer.encode(tf.constant([2**40, 8, -1, 7], tf.int64)).numpy().tolist()]
     assert rows == [[3, 0, 2, 1]]
     np.testing.assert_array_equal(
         layer(tf.constant([7], tf.int32)), layer(tf.constant([7], tf.int64))
@@ -28,17 +28,17 @@ def test_integers_are_looked_up_whatever_their_width():
 @pytest.mark.parametrize("reserved", [["[UNK]", "", "x"], [-1, 0, 1]])
 def test_ids_that_keras_reserves_are_ids_like_others(reserved):
     layer = IdEmbedding(reserved, 2)
-    assert layer.lookup(tf.constant(reserved)).numpy().tolist() == [1, 2, 3]
+    assert layer.encode(tf.constant(reserved)).numpy().tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("unknown", [["x", "y", "z", "x"], [101, 102, 103, 101]])
 def test_several_unknown_rows_are_shared_by_hash(unknown):
     known = ["a", "b"] if isinstance(unknown[0], str) else [1, 2]
     layer = IdEmbedding(known, 2, num_oov_indices=5)
-    rows = layer.lookup(tf.constant(unknown)).numpy()
+    rows = layer.encode(tf.constant(unknown)).numpy()
     assert rows[0] == rows[3]
     assert set(rows) <= set(range(5))
-    assert layer.lookup(tf.constant(known)).numpy().tolist() == [5, 6]
+    assert layer.encode(tf.constant(known)).numpy().tolist() == [5, 6]
 
 
 @pytest.mark.parametrize("num_oov_indices", [1, 3])
