@@ -31,7 +31,7 @@ LEVELS = [
     {"data"},
     {"_objective"},
     {"_batch", "_fitting", "_queries", "_task"},
-    {"_vocabulary"},
+    {"_features", "_vocabulary"},
     {"_columns", "_keras", "_errors", "_files"},
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.

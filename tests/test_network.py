@@ -147,3 +147,58 @@ def test_a_network_without_a_dict_is_refused():
         TypeError, match="network must be a Functional tf.keras.Model with one dict"
     ):
         rk.RankingModel(tf.keras.Sequential([tf.keras.layers.Dense(1)]), label="r")
+
+
+class Difference(tf.keras.layers.Layer):
+    """Two numbers read, their difference given."""
+
+    feature_spec = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.int64))
+
+    def call(self, inputs):
+        later, earlier = inputs
+        return tf.cast(later - earlier, tf.float32)[:, tf.newaxis]
+
+
+def number(dtype=tf.int64):
+    layer = tf.keras.layers.Lambda(lambda x: tf.cast(x, tf.float32)[:, tf.newaxis])
+    layer.feature_spec = tf.TensorSpec((None,), dtype)
+    return layer
+
+
+def test_a_feature_reads_columns_of_other_names():
+    network = rk.ranking_network(
+        {
+            "day": ("time", number()),
+            "time": number(),
+            "age": (("time", "born"), Difference()),
+        },
+        head=tf.keras.layers.Dense(1, kernel_initializer="ones"),
+    )
+    assert list(network.input) == ["time", "born"]
+    # time + time + (time - born)
+    assert network({"time": tf.constant([7]), "born": tf.constant([4])}).numpy() == [[17.0]]
+
+
+def test_sources_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"sources of feature 'age' must be the names of the 2"):
+        rk.ranking_network({"age": ("time", Difference())}, head=head())
+    with pytest.raises(ValueError, match=r"sources of feature 'age' must .* Got: .*\('age',\)"):
+        rk.ranking_network({"age": Difference()}, head=head())
+    with pytest.raises(ValueError, match="column 'time' is int64 .* 'day', float32 .* for 'time'"):
+        rk.ranking_network({"day": ("time", number()), "time": number(tf.float32)}, head=head())
+    with pytest.raises(ValueError, match="feature name must be letters.*'the time'"):
+        rk.ranking_network({"day": ("the time", number())}, head=head())
+
+
+def test_lists_are_filled_up_to_one_length():
+    specs = {
+        "tags": tf.TensorSpec((None, None), tf.string),
+        "ids": tf.TensorSpec((None, None), tf.int64),
+    }
+    for make in (lambda lists: lists, tf.ragged.constant):
+        columns = {"tags": make([["a"], [], ["b", "c"]]), "ids": make([[7], [8, 9], []])}
+        found = select_features(columns, specs)
+        assert found["tags"].numpy().tolist() == [[b"a", b""], [b"", b""], [b"b", b"c"]]
+        assert found["ids"].numpy().tolist() == [[7, -1], [8, 9], [-1, -1]]
+    empty = select_features({"tags": [[], []], "ids": [[], []]}, specs)
+    assert empty["tags"].shape == (2, 0)

@@ -8,6 +8,7 @@ import numpy as np
 from rankkit._columns import as_array
 from rankkit._errors import invalid, unknown, wrong_type
 
+
 def is_data_frame(rows: Any) -> bool:
     """Whether `rows` is a pandas DataFrame; pandas itself is not imported."""
     return type(rows).__module__.partition(".")[0] == "pandas" and hasattr(rows, "columns")

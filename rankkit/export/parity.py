@@ -27,24 +27,31 @@ def sample_columns(network: tf.keras.Model, count: int = 32) -> dict[str, list]:
     """
     rows = {}
     for shift, (name, tensor) in enumerate(network.input.items()):
-        layer = _reader(network, tensor)
-        if not hasattr(layer, "sample_values"):
-            fix = "Give the layer that method, or pass sample=, a few real rows."
-            raise wrong_type(f"layer of feature {name!r}", layer, "one with sample_values", fix)
-        values = layer.sample_values(count)
+        values = _sample_of(name, _readers(network, tensor), count)
         rows[name] = values[shift % count :] + values[: shift % count]
     return rows
 
 
-def _reader(network: tf.keras.Model, tensor: Any) -> Any:
-    """The layer that takes an input of the network."""
+def _readers(network: tf.keras.Model, tensor: Any) -> list[tuple[Any, int]]:
+    """The layers that take an input of the network, each with the input's place among its own."""
+    found = []
     for layer in network.layers:
         for node in range(len(layer.inbound_nodes)):
-            if layer.get_input_at(node) is tensor and not isinstance(
-                layer, tf.keras.layers.InputLayer
-            ):
-                return layer
-    return None
+            taken = tf.nest.flatten(layer.get_input_at(node))
+            places = [place for place, each in enumerate(taken) if each is tensor]
+            if not isinstance(layer, tf.keras.layers.InputLayer):
+                found += [(layer, place) for place in places]
+    return found
+
+
+def _sample_of(name: str, readers: list[tuple[Any, int]], count: int) -> list:
+    for layer, place in readers:
+        if hasattr(layer, "sample_values"):
+            values = layer.sample_values(count)
+            return values[place] if isinstance(values, tuple) else values
+    fix = "Give the layer that method, or pass sample=, a few real rows."
+    layer = readers[0][0] if readers else None
+    raise wrong_type(f"layer of feature {name!r}", layer, "one with sample_values", fix)
 
 
 def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> float:

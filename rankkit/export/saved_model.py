@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid
+from rankkit._features import check_names
 from rankkit._files import written_whole
 from rankkit.export.parity import check_parity, sample_columns
-from rankkit.network import check_names, feature_specs, select_features
+from rankkit.network import feature_specs, select_features
 
 
 def save(

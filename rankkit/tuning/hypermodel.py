@@ -1,15 +1,17 @@
 """What keras-tuner builds: a compiled `RankingModel` from hyperparameters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import keras_tuner as kt
 import tensorflow as tf
 
 from rankkit._errors import invalid
+from rankkit._features import as_features
 from rankkit.layers import DenseRatingHead
 from rankkit.model import RankingModel
-from rankkit.network import check_features, ranking_network
+from rankkit.network import ranking_network
 from rankkit.tuning._effects import check_effects
 from rankkit.tuning._passes import endless_batches, has_known_size, validation_batches
 from rankkit.tuning._pattern import Pattern
@@ -69,7 +71,7 @@ class RankingHyperModel(kt.HyperModel):
 
     def __init__(
         self,
-        features: Mapping[str, tf.keras.layers.Layer],
+        features: Mapping[str, Any],
         *,
         label: str,
         space: Mapping[str, Any] | Iterable[str] | None = None,
@@ -81,10 +83,11 @@ class RankingHyperModel(kt.HyperModel):
         name: str | None = None,
     ):
         super().__init__(name=name)
-        check_features(features)
+        read = as_features(features)
         # One layer under two names stays one.
-        patterns = {id(layer): Pattern(key, layer) for key, layer in features.items()}
-        self._patterns = {key: patterns[id(layer)] for key, layer in features.items()}
+        patterns = {id(each.layer): Pattern(key, each.layer) for key, each in read.items()}
+        self._patterns = {key: patterns[id(each.layer)] for key, each in read.items()}
+        self._sources = {key: each.sources for key, each in read.items()}
         self._head = Pattern("head", DenseRatingHead() if head is None else head)
         is_layer = isinstance(interaction, tf.keras.layers.Layer)
         self._interaction = Pattern("interaction", interaction) if is_layer else interaction
@@ -100,7 +103,8 @@ class RankingHyperModel(kt.HyperModel):
     def columns(self) -> list[str]:
         """The columns of the rows that a model of this space reads."""
         weight = [self.sample_weight] if self.sample_weight else []
-        return [*self._patterns, self.label, *weight]
+        read = dict.fromkeys(chain.from_iterable(self._sources.values()))
+        return [*read, self.label, *weight]
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
         self.space.declare(hp)
@@ -141,7 +145,7 @@ class RankingHyperModel(kt.HyperModel):
         dropout = {} if dropout_rate is None else {"dropout_rate": dropout_rate}
         interaction = self._interaction
         return ranking_network(
-            {name: layers[pattern] for name, pattern in self._patterns.items()},
+            {name: (self._sources[name], layers[each]) for name, each in self._patterns.items()},
             head=self._head.make(hidden_units=widths, **dropout),
             interaction=interaction.make() if isinstance(interaction, Pattern) else interaction,
         )
