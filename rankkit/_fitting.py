@@ -13,10 +13,11 @@ import tensorflow_recommenders as tfrs
 from rankkit._errors import invalid
 from rankkit._files import written_whole
 
-# What the checks of rankkit._batch say, which come back from a graph inside TensorFlow's message.
+# What the checks of batches and layers say, which come back from a graph in TensorFlow's message.
 _CHECKS = re.compile(
     r"(label|sample_weight).* must be finite\.[^\n]*rows\."
     r"|(labels|sample weights) must be one a row[^\n\]]*\."
+    r"|Numbers of layer [^\n]* must be finite\.[^\n]*?(?= : Tensor had)"
 )
 
 

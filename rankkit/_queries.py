@@ -1,21 +1,24 @@
 """Takes raw queries and candidates apart: checked, as columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from rankkit._cells import as_list, is_column
 from rankkit._errors import invalid, missing, unknown, wrong_type
 
 Columns = dict[str, list]
 
 
-def query_columns(query: Any) -> tuple[Columns, bool]:
+def query_columns(
+    query: Any, specs: Mapping[str, tf.TensorSpec] | None = None
+) -> tuple[Columns, bool]:
     """Gives the queries as columns, and whether there is a single one.
 
     Args:
         query: Feature name to value, or to a sequence of values of equal length, one a query.
+        specs: What the scorer takes, where it is known. Defaults to `None`.
 
     Raises:
         TypeError: If it is not a dict.
@@ -23,10 +26,11 @@ def query_columns(query: Any) -> tuple[Columns, bool]:
     """
     if not isinstance(query, Mapping):
         raise wrong_type("query", query, "a dict of raw features", "Such as {'user_id': '42'}.")
-    if not any(_is_column(value) for value in query.values()):
+    many = {name: _holds_many(value, (specs or {}).get(name)) for name, value in query.items()}
+    if not any(many.values()):
         return {name: as_list([value]) for name, value in query.items()}, True
     for name, value in query.items():
-        if not _is_column(value):
+        if not many[name]:
             fix = "Give each feature one value, or each a column with a value a query."
             raise wrong_type(f"query[{name!r}]", value, "a column, as other features are", fix)
     return _equal_columns("query", query), False
@@ -47,7 +51,7 @@ def candidate_columns(candidates: Any) -> Columns:
         fix = "Such as {'movie_title': titles}."
         raise wrong_type("candidates", candidates, "a dict of columns", fix)
     for name, column in candidates.items():
-        if not _is_column(column):
+        if not is_column(column):
             raise wrong_type(f"candidates[{name!r}]", column, "a column, one value a candidate")
     return _equal_columns("candidates", candidates)
 
@@ -72,7 +76,7 @@ def _columns_of(value: Any) -> Any:
 def _same_kind(values: list, column: list) -> set:
     """Gives the values as a set, and refuses those that could never be in the column."""
     for value in values:
-        if _is_column(value):
+        if is_column(value):
             raise wrong_type("exclude", value, "single values, for a single query")
         if column and isinstance(value, str) != isinstance(column[0], str):
             fix = f"The candidates are such as {column[0]!r}."
@@ -80,34 +84,11 @@ def _same_kind(values: list, column: list) -> set:
     return set(values)
 
 
-def _is_column(value: Any) -> bool:
-    """Whether a value holds many: it is neither text nor a single number."""
-    if isinstance(value, (str, bytes)):
-        return False
-    return isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
-
-
-def as_list(column: Any) -> list:
-    """Gives a column, or any collection, as a list of `str` and Python numbers."""
-    if tf.is_tensor(column):
-        column = column.numpy()
-    values = column.tolist() if hasattr(column, "tolist") else list(column)
-    return [_as_python(value) for value in values]
-
-
-def _as_python(value: Any) -> Any:
-    if type(value) in (str, int, float):  # nearly all of them, and there may be many
-        return value
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            fix = "Decode it with its own encoding first."
-            raise invalid("value", value, "bytes of valid UTF-8", fix) from None
-    if hasattr(value, "numpy"):  # TensorFlow
-        return _as_python(value.numpy())
-    single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
-    return value.item() if single else value
+def _holds_many(value: Any, spec: tf.TensorSpec | None) -> bool:
+    """Whether a value is a column; where a feature is a list itself, a column is one of lists."""
+    if spec is not None and spec.shape.rank == 2 and is_column(value):
+        return len(value) > 0 and all(is_column(cell) for cell in value)
+    return is_column(value)
 
 
 def check_names(
@@ -128,37 +109,6 @@ def check_names(
     for name in specs or ():
         if name not in query and name not in candidates:
             raise missing("feature", name, specs or (), [*query, *candidates])
-
-
-def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
-    """Makes the tensor of a column, as a scorer takes it.
-
-    Raises:
-        TypeError: If strings come where numbers are expected, or the other way round.
-        ValueError: If a string cannot be written as UTF-8, or the values are of several kinds.
-    """
-    if spec is not None:
-        _check_kind(name, values, text=spec.dtype == tf.string)
-    try:
-        return tf.constant(values, None if spec is None else spec.dtype)
-    except (TypeError, ValueError) as error:
-        for value in values:
-            if isinstance(value, str) and not _is_utf8(value):
-                raise invalid(f"feature {name!r}", value, "text that UTF-8 can hold") from None
-        raise invalid(f"feature {name!r}", values[:3], "values of one kind", str(error)) from None
-
-
-def _is_utf8(text: str) -> bool:
-    return text.encode(errors="ignore").decode() == text
-
-
-def _check_kind(name: str, values: list, text: bool) -> None:
-    for value in values:
-        if isinstance(value, str) == text and value is not None:
-            continue
-        if text:
-            raise wrong_type(f"feature {name!r}", value, "str", f"Write {str(value)!r}.")
-        raise wrong_type(f"feature {name!r}", value, "a number", "Convert the value first.")
 
 
 def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> list[int]:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid
+from rankkit._fitting import value_errors
 from rankkit.network import feature_specs
 
 # Rows scored in one call: enough to keep the matrix products busy, few enough for the memory.
@@ -40,7 +41,8 @@ def scores_of(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -
     Raises:
         ValueError: If it gives other than one finite score a row.
     """
-    parts = [np.asarray(scorer(chunk)).reshape(-1) for chunk in chunks]
+    with value_errors():
+        parts = [np.asarray(scorer(chunk)).reshape(-1) for chunk in chunks]
     scores = np.concatenate(parts) if parts else np.zeros(0)
     if len(scores) != num_rows:
         raise invalid("scores", len(scores), f"one for each of {num_rows} rows")

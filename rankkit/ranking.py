@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._cells import to_tensor
 from rankkit._errors import invalid, wrong_type
 from rankkit._queries import (
     Columns,
@@ -13,7 +14,6 @@ from rankkit._queries import (
     check_names,
     kept_rows,
     query_columns,
-    to_tensor,
 )
 from rankkit._scoring import CHUNK, scores_of, specs_of
 
@@ -64,7 +64,8 @@ def rank(
     """
     if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
         raise invalid("k", k, "an integer of at least 1, or None for all candidates")
-    queries, single = query_columns(query)
+    specs = specs_of(scorer)
+    queries, single = query_columns(query, specs)
     num_queries = max((len(column) for column in queries.values()), default=1)
     if num_queries == 0:
         return []
@@ -74,7 +75,7 @@ def rank(
         kept_rows(one, pool, len(next(iter(pool.values()))))
         for one, pool in zip(excludes, pools, strict=True)
     ]
-    columns = _rows(specs_of(scorer), queries, pools, kept)
+    columns = _rows(specs, queries, pools, kept)
     counts = [len(rows) for rows in kept]
     scores = np.split(
         scores_of(scorer, _chunks(columns, sum(counts)), sum(counts)), np.cumsum(counts)[:-1]

@@ -31,6 +31,7 @@ LEVELS = [
     {"data"},
     {"_objective"},
     {"_batch", "_fitting", "_queries", "_task"},
+    {"_cells"},
     {"_features", "_vocabulary"},
     {"_columns", "_keras", "_errors", "_files"},
 ]

@@ -56,7 +56,8 @@ def _convert(source: str) -> bytes:
         lines = [line for line in str(error).splitlines() if " ops: " in line] or [str(error)]
         raise ValueError(
             "The network must need built-in TensorFlow Lite operations alone. Got: "
-            f"{lines[-1].strip()} Hashed ids are one cause: use num_oov_indices=1."
+            f"{lines[-1].strip()}. Hashed ids are one cause: use num_oov_indices=1. Splitting text "
+            "is another: hold the text of an id split, with rankkit.layers.Attribute."
         ) from None
 
 

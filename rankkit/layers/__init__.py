@@ -1,6 +1,27 @@
 """One layer a file: a raw feature value in, a vector out; and the head."""
 
+from rankkit.layers.attribute import Attribute
+from rankkit.layers.bucket_embedding import BucketEmbedding
+from rankkit.layers.calendar_embedding import CalendarEmbedding
+from rankkit.layers.cross_embedding import CrossEmbedding
 from rankkit.layers.dense_rating_head import DenseRatingHead
+from rankkit.layers.history_embedding import HistoryEmbedding
 from rankkit.layers.id_embedding import IdEmbedding
+from rankkit.layers.normalized_number import NormalizedNumber
+from rankkit.layers.one_hot import OneHot
+from rankkit.layers.tags_embedding import TagsEmbedding
+from rankkit.layers.text_embedding import TextEmbedding
 
-__all__ = ["DenseRatingHead", "IdEmbedding"]
+__all__ = [
+    "Attribute",
+    "BucketEmbedding",
+    "CalendarEmbedding",
+    "CrossEmbedding",
+    "DenseRatingHead",
+    "HistoryEmbedding",
+    "IdEmbedding",
+    "NormalizedNumber",
+    "OneHot",
+    "TagsEmbedding",
+    "TextEmbedding",
+]

@@ -9,6 +9,14 @@ import tensorflow as tf
 from rankkit._errors import wrong_type
 
 
+def unknown_id(ids: Sequence[Any]) -> Any:
+    """Gives an id that is not among some, of their kind; nor one that fills up lists."""
+    known = set(ids)
+    numbers = range(len(known) + 1)
+    names = map("unknown-{}".format, numbers) if isinstance(ids[0], str) else numbers
+    return next(name for name in names if name not in known)
+
+
 class _FreedTable(tf.lookup.StaticHashTable):
     """Frees its memory with the Python object; TensorFlow's own keeps it for ever.
 
@@ -69,7 +77,8 @@ class IdTable(tf.Module):
             Places of the same shape, `tf.int64`.
         """
         if self.dtype == tf.string:
-            return self._hashed.lookup(ids)
+            # TensorFlow Lite forgets the shape, and later operations need its rank.
+            return tf.reshape(self._hashed.lookup(ids), tf.shape(ids))
         return self._search(tf.cast(ids, self.dtype))
 
     def _search(self, ids: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rankkit._errors import invalid
 from rankkit._vocabulary import check_vocabulary, distinct_ids
 from rankkit.layers._feature_layer import EmbeddingLayer
-from rankkit.layers._id_table import IdTable
+from rankkit.layers._id_table import IdTable, unknown_id
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -107,13 +107,7 @@ class IdEmbedding(EmbeddingLayer):
     def sample_values(self, count: int) -> list:
         """Gives `count` raw values to try a network with: known ids and one unknown."""
         known = [self._ids[i] for i in np.linspace(0, len(self._ids) - 1, count - 1, dtype=int)]
-        return [*known, self._unknown_id()]
-
-    def _unknown_id(self) -> str | int:
-        known = set(self._ids)
-        if isinstance(self._ids[0], int):
-            return next(i for i in range(len(known) + 1) if i not in known)
-        return next(s for i in range(len(known) + 1) if (s := f"unknown-{i}") not in known)
+        return [*known, unknown_id(self.vocabulary)]
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Gives the row of each id in the table, of the input's shape, `tf.int64`."""

@@ -23,6 +23,96 @@ CASES = {
             np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3),
         ),
     ],
+    "Attribute": [
+        (
+            {
+                "ids": WORDS,
+                "values": [["x"], [], ["x", "y"], ["y"], ["z"]],
+                "layer": rk.layers.TagsEmbedding(["x", "y"], 3),
+            },
+            np.array([*WORDS[:4], "unknown"], object),
+        ),
+        (
+            {
+                "ids": [1, 2, 3],
+                "values": ["Die Hard", "", "Hard 8"],
+                "layer": rk.layers.TextEmbedding(["die", "hard"], 2),
+            },
+            np.array([1, 2, 3, 4]),
+        ),
+        (
+            {
+                "ids": ["a", "b"],
+                "values": [1.5, 2.5],
+                "layer": rk.layers.NormalizedNumber(2.0, 0.5, embedding_dim=2),
+                "default": 2.25,
+            },
+            np.array(["a", "b", "c"], object),
+        ),
+    ],
+    "BucketEmbedding": [
+        ({"boundaries": [18, 65], "embedding_dim": 3}, np.array([17, 18, 64, 65, 2**40])),
+        (
+            {"boundaries": [0.5, 1.5], "embedding_dim": 2, "missing": "learn"},
+            np.array([0.0, 0.5, np.nan, 7.0], np.float32),
+        ),
+    ],
+    "CalendarEmbedding": [
+        ({"part": part, "embedding_dim": 2, "utc_offset": 5.5}, np.array([0, 10**9, 2 * 10**9]))
+        for part in ("hour_of_day", "day_of_week", "day_of_month", "month")
+    ],
+    "CrossEmbedding": [
+        (
+            {"first": ["a", "a", "b"], "second": [0, 60, 60], "embedding_dim": 2, "width": 60},
+            (np.array(["a", "a", "b", "b", "c"], object), np.array([59, 60, 119, 0, 60])),
+        ),
+        (
+            {"first": [5, 7], "second": ["x", "y"], "embedding_dim": 2},
+            (np.array([5, 5, 7, 8]), np.array(["x", "y", "y", "z"], object)),
+        ),
+    ],
+    "HistoryEmbedding": [
+        (
+            {"ids": WORDS[:3], "histories": [["x", "y"], ["y"], []], "embedding_dim": 2},
+            (np.array([*WORDS[:3], "unknown"], object), np.array(["x", "z", "y", "y"], object)),
+        ),
+        (
+            {
+                "ids": [1, 2],
+                "histories": [list(range(40)), [3, 4]],
+                "embedding_dim": 2,
+                "pooling": "mean",
+            },
+            (np.array([1, 2, 1, 3]), np.array([3, 3, 99, 3])),
+        ),
+    ],
+    "NormalizedNumber": [
+        ({"mean": 30, "standard_deviation": 10.0}, np.array([10, 30, 45])),
+        (
+            {"mean": 0.5, "standard_deviation": 2.0, "embedding_dim": 3, "missing": "learn"},
+            np.array([-1.0, np.nan, 0.5, 9.0], np.float32),
+        ),
+    ],
+    "OneHot": [
+        ({"vocabulary": WORDS}, np.array([*WORDS[:4], "unknown"], object)),
+        ({"vocabulary": [0, 1]}, np.array([0, 1, 7])),
+    ],
+    "TagsEmbedding": [
+        (
+            {"vocabulary": WORDS, "embedding_dim": 3, "pooling": "sqrtn"},
+            np.array([["ant", "bee"], ["cat", ""], ["", ""], ["ant", "unknown"]], object),
+        ),
+        (
+            {"vocabulary": [3, 1, 2], "embedding_dim": 2},
+            np.array([[1, 2, -1], [9, -1, -1], [-1, -1, -1]]),
+        ),
+    ],
+    "TextEmbedding": [
+        (
+            {"vocabulary": ["die", "hard"], "embedding_dim": 2, "pooling": "sum"},
+            np.array(["Die hard 2", "", "?", "Große Freiheit"], object),
+        ),
+    ],
     "IdEmbedding": [
         ({"vocabulary": WORDS, "embedding_dim": 3}, np.array([*WORDS[:4], "unknown"], object)),
         (
@@ -44,10 +134,47 @@ ALL = [
 layers = pytest.mark.parametrize(("layer_class", "arguments", "values"), ALL)
 
 
+# What the converter for TensorFlow Lite refuses.
+NOT_IN_TFLITE = {"TextEmbedding"}
+
+
+def each(values):
+    """The raw inputs, named."""
+    several = values if isinstance(values, tuple) else (values,)
+    return {f"raw{place}": one for place, one in enumerate(several)}
+
+
+def specs(values):
+    tensors = {name: tf.convert_to_tensor(one) for name, one in each(values).items()}
+    return {
+        name: tf.TensorSpec([None] * len(one.shape[:1]) + [None] * (len(one.shape) - 1), one.dtype)
+        if one.dtype in (tf.string, tf.int64)
+        else tf.TensorSpec([None, *one.shape[1:]], one.dtype)
+        for name, one in tensors.items()
+    }
+
+
 def as_model(layer, values):
-    """The layer as a network of its own, the head of zeros before it where it needs vectors."""
-    inputs = tf.keras.Input(values.shape[1:], dtype=tf.convert_to_tensor(values).dtype, name="raw")
-    return tf.keras.Model({"raw": inputs}, layer(inputs))
+    """The layer as a network of its own."""
+    inputs = {
+        name: tf.keras.Input(spec.shape[1:], dtype=spec.dtype, name=name)
+        for name, spec in specs(values).items()
+    }
+    raw = list(inputs.values())
+    return tf.keras.Model(inputs, layer(raw[0] if len(raw) == 1 else raw))
+
+
+def as_input(values):
+    """What the layer is called with."""
+    return [tf.constant(one) for one in values] if isinstance(values, tuple) else values
+
+
+def taken(values, rows):
+    return tuple(one[rows] for one in values) if isinstance(values, tuple) else values[rows]
+
+
+def count(values):
+    return len(values[0] if isinstance(values, tuple) else values)
 
 
 @layers
@@ -56,10 +183,10 @@ def test_config_rebuilds_the_layer(layer_class, arguments, values):
     again = layer_class.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert again.name == "mine"
-    expected = layer(values)
-    again(values)
+    expected = layer(as_input(values))
+    again(as_input(values))
     again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(again(values), expected)
+    np.testing.assert_array_equal(again(as_input(values)), expected)
 
 
 @layers
@@ -72,7 +199,7 @@ def test_keras_file_gives_equal_outputs(layer_class, arguments, values, tmp_path
     model = as_model(layer_class(**arguments), values)
     model.save(tmp_path / "m.keras")
     again = tf.keras.models.load_model(tmp_path / "m.keras")
-    np.testing.assert_array_equal(again({"raw": values}), model({"raw": values}))
+    np.testing.assert_array_equal(again(each(values)), model(each(values)))
 
 
 @layers
@@ -82,24 +209,30 @@ def test_saved_model_and_tflite_give_equal_outputs(layer_class, arguments, value
     model = as_model(layer_class(**arguments), values)
     archive = tf.keras.export.ExportArchive()
     archive.track(model)
-    spec = {"raw": tf.TensorSpec([None, *values.shape[1:]], tf.convert_to_tensor(values).dtype)}
-    archive.add_endpoint("serving_default", lambda raw: model(raw), [spec])
+    archive.add_endpoint("serving_default", lambda raw: model(raw), [specs(values)])
     archive.write_out(str(tmp_path / "m"))
-    expected = model({"raw": values}).numpy()
+    expected = model(each(values)).numpy()
     loaded = tf.saved_model.load(str(tmp_path / "m"))
-    np.testing.assert_allclose(loaded.serving_default({"raw": values}), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.serving_default(each(values)), expected, atol=1e-6)
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "m"))
+    if layer_class.__name__ in NOT_IN_TFLITE:
+        with pytest.raises(Exception, match="TF Select ops: RaggedTensorToTensor"):
+            converter.convert()
+        return
     interpreter = Interpreter(model_content=converter.convert())
-    (output,) = interpreter.get_signature_runner("serving_default")(raw=values).values()
+    names = ["raw", "raw_1"]  # what becomes of the keys of a dict
+    raw = dict(zip(names, each(values).values(), strict=False))
+    (output,) = interpreter.get_signature_runner("serving_default")(**raw).values()
     np.testing.assert_allclose(output, expected, atol=1e-6)
 
 
 @layers
 def test_batches_of_one_and_of_any_size(layer_class, arguments, values):
     model = as_model(layer_class(**arguments), values)
-    whole = model({"raw": values}).numpy()
-    one_by_one = [model({"raw": values[i : i + 1]}).numpy() for i in range(len(values))]
+    whole = model(each(values)).numpy()
+    rows = [slice(row, row + 1) for row in range(count(values))]
+    one_by_one = [model(each(taken(values, row))).numpy() for row in rows]
     np.testing.assert_allclose(np.concatenate(one_by_one), whole, atol=1e-6)
     assert model.output_shape == (None, *whole.shape[1:])
 
@@ -107,16 +240,18 @@ def test_batches_of_one_and_of_any_size(layer_class, arguments, values):
 @layers
 def test_declared_output_shape_is_the_real_one(layer_class, arguments, values):
     layer = layer_class(**arguments)
-    assert layer.compute_output_shape(values.shape) == layer(values).shape
+    several = isinstance(values, tuple)
+    shape = [one.shape for one in values] if several else values.shape
+    assert layer.compute_output_shape(shape) == layer(as_input(values)).shape
 
 
 @layers
 def test_gradients_reach_every_weight(layer_class, arguments, values):
     layer = layer_class(**arguments)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(layer(values, training=False) ** 2)
+        loss = tf.reduce_sum((layer(as_input(values), training=False) + 0.1) ** 2)
     gradients = tape.gradient(loss, layer.trainable_variables)
-    assert gradients
+    assert bool(gradients) == (layer_class.__name__ not in ("OneHot",) and bool(layer.weights))
     for gradient in gradients:
         assert np.abs(tf.convert_to_tensor(gradient)).sum() > 0
 
@@ -124,10 +259,43 @@ def test_gradients_reach_every_weight(layer_class, arguments, values):
 @layers
 def test_works_in_mixed_precision(layer_class, arguments, values):
     layer = layer_class(**arguments, dtype="mixed_float16")
-    # Vectors are of half precision; scores, which are to be told apart, of full.
-    is_head = layer_class is rk.layers.DenseRatingHead
-    assert layer(values).dtype == (tf.float32 if is_head else tf.float16)
+    # Vectors are of half precision; scores, which are to be told apart, of full. An attribute's
+    # layer has its own.
+    full = layer_class in (rk.layers.DenseRatingHead, rk.layers.Attribute)
+    assert layer(as_input(values)).dtype == (tf.float32 if full else tf.float16)
     assert all(weight.dtype == tf.float32 for weight in layer.weights)
+
+
+FEATURES = [case for case in ALL if case.values[0] is not rk.layers.DenseRatingHead]
+feature_layers = pytest.mark.parametrize(("layer_class", "arguments", "values"), FEATURES)
+
+
+@feature_layers
+def test_a_network_of_it_is_saved_with_its_own_sample(layer_class, arguments, values, tmp_path):
+    layer = layer_class(**arguments)
+    sources = ("one", "other") if isinstance(layer.feature_spec, tuple) else ("one",)
+    network = rk.ranking_network({"it": (sources, layer)}, head=rk.layers.DenseRatingHead([2]))
+    rk.export.save(network, tmp_path / "1")
+    loaded = rk.export.load(tmp_path / "1")
+    assert sorted(loaded.feature_specs) == sorted(sources)
+
+
+@feature_layers
+def test_penalty_on_vectors_is_kept_in_the_config(layer_class, arguments, values):
+    layer = layer_class(**arguments, activity_regularizer=tf.keras.regularizers.L2(0.5))
+    again = layer_class.from_config(layer.get_config())
+    vectors = again(as_input(values)).numpy()
+    # Of each row, half its squared norm; their mean.
+    assert float(again.losses[0]) == pytest.approx(
+        0.5 * (vectors**2).sum() / len(vectors), rel=1e-5
+    )
+
+
+@feature_layers
+def test_settings_are_shown(layer_class, arguments, values):
+    shown = repr(layer_class(**arguments))
+    assert shown.startswith(f"{layer_class.__name__}({next(iter(arguments))}=")
+    assert len(shown) < 400
 
 
 def test_every_layer_is_tried():
