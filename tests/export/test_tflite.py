@@ -4,7 +4,16 @@ import rankkit as rk
 import tensorflow as tf
 
 # What the tutorial's network needs, and no more: all of them built into every runtime.
-BUILTIN = {"CALL_ONCE", "HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "GATHER", "ADD"}
+BUILTIN = {
+    "ADD",
+    "CALL_ONCE",
+    "GATHER",
+    "HASHTABLE",
+    "HASHTABLE_FIND",
+    "HASHTABLE_IMPORT",
+    "RESHAPE",
+    "SHAPE",
+}
 BUILTIN |= {"CONCATENATION", "FULLY_CONNECTED", "DELEGATE", "VAR_HANDLE", "READ_VARIABLE"}
 
 
