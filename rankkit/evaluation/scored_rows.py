@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from rankkit._errors import invalid, wrong_type
 from rankkit._scoring import CHUNK, scores_of, specs_of
@@ -56,10 +57,15 @@ class ScoredRows:
 
     def score(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Asks the scorer for the scores of such rows, `(rows,)`."""
-        specs = specs_of(self.scorer)
-        names = [name for name in columns if name != self.label] if specs is None else list(specs)
-        chunks = batches(columns, CHUNK, columns=names)
+        chunks = feature_batches(self.scorer, columns, self.label)
         return scores_of(self.scorer, chunks, len(self.labels)).astype(float)
+
+
+def feature_batches(scorer: Any, columns: Mapping[str, np.ndarray], label: str) -> tf.data.Dataset:
+    """Gives the columns that a scorer takes, or all but the label if it does not say, in chunks."""
+    specs = specs_of(scorer)
+    names = [name for name in columns if name != label] if specs is None else list(specs)
+    return batches(columns, CHUNK, columns=names)
 
 
 def label_of(scorer: Any, label: str | None) -> str:
