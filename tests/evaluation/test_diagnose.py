@@ -163,6 +163,17 @@ def test_rows_that_come_twice_are_no_sign_of_an_ignored_item():
     )
 
 
+def test_users_of_one_row_say_nothing_about_an_ignored_item():
+    rng = np.random.default_rng(0)
+    labels = rng.normal(3, 1, 400)
+    items = rng.integers(0, 9, 400)
+    users = np.arange(400)
+    users[1], items[0], items[1], labels[0], labels[1] = 0, 0, 1, 3.0, 3.1
+    rows = {"user_id": users, "item_id": items, "rating": labels}
+    # The one user with two rows: 0.05 from the mean each, 5 % of the labels' deviation.
+    assert alarms_of(diagnose(labels, rows=rows, train=rows), "nearly constant") == []
+
+
 def test_a_model_that_is_worse_than_the_biases_is_told():
     rows, *_ = grid()
     baseline = BiasBaseline(rows, ["user_id", "item_id"], label="rating")(rows)
@@ -235,6 +246,15 @@ def test_a_row_for_unknown_ids_that_was_never_trained_is_told(rate, number):
         assert f"With user_id unknown the RMSE is {line['rmse']:.4f}" in dead[0]
         assert "Give the layer id_dropout_rate=0.1" in dead[0]
     assert found.unchecked == []
+
+
+def test_scores_of_unknown_ids_are_clipped_as_the_others_are():
+    model, rows = trained(0.1)
+    found = rk.evaluation.diagnose(model, rows, train=rows, rating_range=(3.4, 3.6))
+    clipped = by_rows(found)["all, as if user_id were unknown"]
+    columns = {"user_id": ["nobody"] * 400, "item_id": rows["item_id"]}
+    assert np.asarray(model(columns)).max() < 3.4  # as the untrained network scores
+    assert clipped["mean_error"] == pytest.approx(np.mean(3.4 - rows["user_rating"]), rel=1e-5)
 
 
 def test_an_exported_file_scores_unknown_ids_but_shows_no_layer(tmp_path):

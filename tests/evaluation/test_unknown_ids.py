@@ -43,6 +43,19 @@ def test_a_model_shows_the_layers_of_its_network(tmp_path):
     assert untrained_row(scored(rk.export.load(tmp_path / "model.keras")), "user_id") is True
 
 
+def test_a_layer_of_another_column_is_not_looked_at():
+    features = {
+        "user_id": rk.layers.IdEmbedding(["a", "b"], 2, id_dropout_rate=0.1),
+        "friend_id": rk.layers.IdEmbedding(["a", "b"], 2),
+    }
+    built = rk.ranking_network(features, head=rk.layers.DenseRatingHead([2]))
+    rows = {**ROWS, "friend_id": ROWS["user_id"]}
+    names = {"query": "user_id", "item": "friend_id", "label": "rating"}
+    found = ScoredRows(built, rows, train=rows, **names)
+    assert untrained_row(found, "user_id") is False
+    assert untrained_row(found, "friend_id") is True
+
+
 def test_a_layer_of_another_model_is_not_the_networks():
     built = network(user_dropout=0.5)
     rk.layers.IdEmbedding(["a", "b"], 2)(built.input["user_id"])
