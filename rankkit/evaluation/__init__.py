@@ -1,6 +1,9 @@
-"""What an evaluation finds, and what a scorer has to beat."""
+"""What an evaluation finds, what is wrong with a model, and what a scorer has to beat."""
 
 from rankkit.evaluation.baselines import BiasBaseline
+from rankkit.evaluation.diagnose import diagnose
+from rankkit.evaluation.diagnosis import Diagnosis
+from rankkit.evaluation.ranking_metrics import RankingMetrics
 from rankkit.evaluation.report import Report
 
-__all__ = ["BiasBaseline", "Report"]
+__all__ = ["BiasBaseline", "Diagnosis", "RankingMetrics", "Report", "diagnose"]

@@ -1,17 +1,13 @@
 """Evaluates a scorer: its errors, and the orders it gives to each query's rows."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from rankkit._errors import invalid, wrong_type
-from rankkit._scoring import CHUNK, scores_of, specs_of
-from rankkit.data import batches
+from rankkit._errors import invalid
 from rankkit.data.batches import check_number
-from rankkit.data.columns import as_columns
-from rankkit.evaluation.baselines import BiasBaseline
 from rankkit.evaluation.report import Report, report_line
+from rankkit.evaluation.scored_rows import ScoredRows, check_rating_range
 
 
 def evaluate_ranking(
@@ -83,23 +79,20 @@ def evaluate_ranking(
         >>> report.metrics["auc"], report.metrics["ndcg_at_10"], report.metrics["mae"]
         (1.0, 1.0, 1.5)
     """
-    label = _label(scorer, label)
-    _check(k=k, num_bootstrap=num_bootstrap, confidence=confidence, rating_range=rating_range)
-    rows = as_columns(columns)
-    ids = [query] if item is None else [query, item]
-    known = as_columns(train, [*ids, label])
-    labels = _numbers(label, as_columns(rows, [*ids, label])[label])
-    _numbers(label, known[label])
+    _check(k=k, num_bootstrap=num_bootstrap, confidence=confidence)
+    check_rating_range(rating_range)
+    rows = ScoredRows(scorer, columns, train=train, query=query, item=item, label=label)
     scorers: dict[str, np.ndarray] = {
-        "model": _scores(scorer, rows, label),
-        "biases": BiasBaseline(known, ids, label=label)(rows),
-        "mean": BiasBaseline(known, [], label=label)(rows),
+        "model": rows.scores,
+        "biases": rows.baseline_scores,
+        "mean": np.full(len(rows.labels), rows.baseline.mean),
     }
-    _, queries = np.unique(rows[query], return_inverse=True)
-    parts = {"all": np.ones(len(labels), bool)}
-    for name in ids:
-        seen = set(known[name].tolist())
-        parts[f"unknown {name}"] = np.array([each not in seen for each in rows[name].tolist()])
+    _, queries = np.unique(rows.columns[query], return_inverse=True)
+    parts = {"all": np.ones(len(rows.labels), bool)}
+    for name in rows.ids:
+        seen = set(rows.known[name].tolist())
+        unseen = [each not in seen for each in rows.columns[name].tolist()]
+        parts[f"unknown {name}"] = np.array(unseen)
     settings: dict[str, Any] = {
         "k": k, "relevant": relevant, "rating_range": rating_range,
         "num_bootstrap": num_bootstrap, "confidence": confidence, "seed": seed,
@@ -108,7 +101,7 @@ def evaluate_ranking(
         {
             "rows": part,
             "scorer": name,
-            **report_line(queries[chosen], labels[chosen], scores[chosen], **settings),
+            **report_line(queries[chosen], rows.labels[chosen], scores[chosen], **settings),
         }
         for part, chosen in parts.items()
         if chosen.any()
@@ -117,35 +110,8 @@ def evaluate_ranking(
     return Report(lines)
 
 
-def _label(scorer: Any, label: str | None) -> str:
-    label = getattr(scorer, "label", None) if label is None else label
-    if not isinstance(label, str):
-        raise wrong_type("label", label, "the name of a column", "This scorer does not tell it.")
-    return label
-
-
 def _check(**settings: Any) -> None:
     for name in ("k", "num_bootstrap"):
         check_number(name, settings[name], 1)
     if not 0 < settings["confidence"] < 1:
         raise invalid("confidence", settings["confidence"], "between 0 and 1", "Such as 0.95.")
-    limits = settings["rating_range"]
-    if limits is not None and not limits[0] < limits[1]:
-        raise invalid("rating_range", limits, "(lowest, highest) with lowest < highest")
-
-
-def _numbers(label: str, column: np.ndarray) -> np.ndarray:
-    if column.dtype.kind not in "biuf":
-        raise wrong_type(f"label {label!r}", column[0], "a number")
-    if not np.isfinite(column).all():
-        raise invalid(
-            f"label {label!r}", column[~np.isfinite(column)][0], "finite", "Drop the row."
-        )
-    return column.astype(float)
-
-
-def _scores(scorer: Callable, rows: Mapping[str, np.ndarray], label: str) -> np.ndarray:
-    specs = specs_of(scorer)
-    names = [name for name in rows if name != label] if specs is None else list(specs)
-    num_rows = len(rows[label])
-    return scores_of(scorer, batches(rows, CHUNK, columns=names), num_rows).astype(float)

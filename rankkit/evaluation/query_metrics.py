@@ -7,6 +7,31 @@ from rankkit.evaluation.bootstrap import means_of
 _PAIRS_AT_ONCE = 1 << 24
 
 
+def metrics_by_query(
+    queries: np.ndarray, labels: np.ndarray, scores: np.ndarray, *, k: int, relevant: float
+) -> dict[str, np.ndarray]:
+    """Computes the metrics of each query's order.
+
+    Args:
+        queries: Number of each row's query, from 0, `(rows,)`.
+        labels: Label of each row, `(rows,)`.
+        scores: Score of each row, `(rows,)`.
+        k: How many places count.
+        relevant: Labels from this on are relevant.
+
+    Returns:
+        Name of the metric to one value a query, `(queries,)`; NaN for queries that do not have it.
+    """
+    rows = QueryRows(queries, labels, scores)
+    hits = rows.labels >= relevant
+    return {
+        f"ndcg_at_{k}": rows.ndcg(np.exp2(rows.labels) - 1, k),
+        "mrr": rows.reciprocal_rank(hits),
+        f"hit_rate_at_{k}": rows.hit(hits, k),
+        "auc": rows.auc(),
+    }
+
+
 class QueryRows:
     """Rows of many queries with their scores, each query's best first.
 

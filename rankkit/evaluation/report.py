@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from rankkit.evaluation.bootstrap import bootstrap_means, means_of
-from rankkit.evaluation.query_metrics import QueryRows
+from rankkit.evaluation.query_metrics import metrics_by_query
+from rankkit.evaluation.scored_rows import clipped
+from rankkit.evaluation.text_table import text_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +36,7 @@ class Report:
         for line in self.lines:
             cells = [_cell(line, name) for name in names]
             table.append([line["rows"], line["scorer"], f"{line['num_rows']:,}", *cells])
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        return "\n".join(
-            "  ".join(
-                f"{cell:<{width}}" if place < 2 else f"{cell:>{width}}"
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        )
+        return text_table(table, num_names=2)
 
 
 def _metric_names(line: dict[str, Any]) -> list[str]:
@@ -85,16 +80,8 @@ def report_line(
     """
     _, numbers = np.unique(queries, return_inverse=True)
     sizes = np.bincount(numbers)
-    predicted = scores if rating_range is None else np.clip(scores, *rating_range)
-    errors = labels - predicted
-    ordered = QueryRows(numbers, labels, scores)
-    hits = ordered.labels >= relevant
-    per_query = {
-        f"ndcg_at_{k}": ordered.ndcg(np.exp2(ordered.labels) - 1, k),
-        "mrr": ordered.reciprocal_rank(hits),
-        f"hit_rate_at_{k}": ordered.hit(hits, k),
-        "auc": ordered.auc(),
-    }
+    errors = labels - clipped(scores, rating_range)
+    per_query = metrics_by_query(numbers, labels, scores, k=k, relevant=relevant)
     values = np.stack(list(per_query.values()), axis=1)  # (queries, metrics)
     errors_of = [np.bincount(numbers, each) for each in (errors**2, np.abs(errors))]
     sums = np.column_stack([*errors_of, np.nan_to_num(values)])

@@ -1,6 +1,7 @@
-"""The trials of a search, small enough to know by heart."""
+"""The trials of a search and a diagnosis, small enough to know by heart."""
 
 import pytest
+import rankkit as rk
 
 ROWS = [  # score, tower_width, learning_rate, optimizer
     (1.3, 32, 0.001, "adagrad"),
@@ -41,3 +42,45 @@ def maximized(trials):
     for row in trials:
         row["score"] = None if row["score"] is None else -row["score"]
     return trials
+
+
+def _error(rows, column, low, high, number):
+    where = {"rows": rows, "column": column, "low": low, "high": high, "num_rows": number}
+    values = {"rmse": 1.0 + number / 1e5, "mean_error": 0.1, "biases_rmse": 0.9}
+    return {**where, **values, "biases_mean_error": -number / 1e5}
+
+
+@pytest.fixture
+def diagnosis():
+    """Labels 1 and 2; users of two counts, items of three."""
+    histogram = [
+        ("model", 1.0, [1, 2, 1]), ("biases", 1.0, [0, 3, 1]),
+        ("model", 2.0, [0, 5, 5]), ("biases", 2.0, [0, 0, 10]),
+    ]  # fmt: skip
+    return rk.evaluation.Diagnosis(
+        label="user_rating",
+        edges=[0.0, 1.0, 2.0, 3.0],
+        histograms=[
+            {
+                "scorer": scorer, "low": label, "high": label, "num_rows": sum(counts),
+                "mean_prediction": label / 2, "counts": counts,
+            }
+            for scorer, label, counts in histogram
+        ],
+        calibration=[
+            {"scorer": scorer, "num_rows": 7, "mean_prediction": predicted, "mean_label": label}
+            for scorer, predicted, label in [
+                ("model", 1.4, 1.2), ("model", 1.6, 1.8), ("biases", 1.3, 1.3),
+            ]
+        ],
+        errors=[
+            _error("all", None, None, None, 14),
+            _error("user_id with no training rows", "user_id", 0, 0, 4),
+            _error("user_id with 3 to 9 training rows", "user_id", 3, 9, 10),
+            _error("item_id with no training rows", "item_id", 0, 0, 1),
+            _error("item_id with 1 to 2 training rows", "item_id", 1, 2, 3),
+            _error("item_id with 10,000 to 29,999 training rows", "item_id", 10000, 29999, 12345),
+        ],
+        alarms=[],
+        unchecked=[],
+    )  # fmt: skip

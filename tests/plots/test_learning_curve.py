@@ -37,7 +37,7 @@ def test_an_unknown_metric_is_named(tmp_path):
         rk.plots.learning_curve(HISTORY, tmp_path / "curve.png", metric="rsme")
 
 
-def test_without_matplotlib_the_extra_is_named(tmp_path, trials, monkeypatch):
+def test_without_matplotlib_the_extra_is_named(tmp_path, trials, diagnosis, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     draw = [rk.plots.search_history, rk.plots.search_scatter, rk.plots.parallel_coordinates]
     with pytest.raises(ImportError, match=r"pip install 'rankkit\[plots\]'"):
@@ -45,3 +45,6 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, trials, monkeypatch):
     for function in draw:
         with pytest.raises(ImportError, match=r"pip install 'rankkit\[plots\]'"):
             function(trials, tmp_path / "search.png")
+    for name in ("calibration", "error_by_count", "predicted_against_true"):
+        with pytest.raises(ImportError, match=r"pip install 'rankkit\[plots\]'"):
+            getattr(rk.plots, name)(diagnosis, tmp_path / "model.png")
