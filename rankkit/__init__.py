@@ -7,7 +7,7 @@ from rankkit._keras import use_keras_2
 
 use_keras_2()
 
-from rankkit import data, evaluation, export, layers, plots  # noqa: E402
+from rankkit import data, evaluation, export, interactions, layers, plots, recipes  # noqa: E402
 from rankkit.evaluation.evaluate import evaluate_ranking  # noqa: E402
 from rankkit.model import RankingModel  # noqa: E402
 from rankkit.network import ranking_network  # noqa: E402
@@ -24,10 +24,12 @@ __all__ = [
     "evaluate_ranking",
     "evaluation",
     "export",
+    "interactions",
     "layers",
     "plots",
     "rank",
     "ranking_network",
+    "recipes",
     "tuning",
 ]
 __version__ = "0.1.0"

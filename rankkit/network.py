@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import missing, wrong_type
+from rankkit._errors import invalid, missing, wrong_type
 from rankkit._features import Feature, as_feature, as_features, keras_fix, of_keras_3, raw_specs
 from rankkit.interactions import concatenate
 
@@ -13,7 +13,7 @@ from rankkit.interactions import concatenate
 def ranking_network(
     features: Mapping[str, Any],
     *,
-    head: Callable[[Any], Any],
+    head: Callable[[Any], Any] | None = None,
     interaction: Callable[[list], Any] | None = None,
     name: str = "ranking_network",
 ) -> tf.keras.Model:
@@ -29,9 +29,11 @@ def ranking_network(
             `tf.TensorSpec` of that raw value with the batch axis first. Layers of Keras itself
             become feature layers when that attribute is set on them.
         head: Layer or model from the joined vector `(batch, width)` to the score `(batch, 1)`,
-            such as `rankkit.layers.DenseRatingHead`.
-        interaction: Layer or function from the list of vectors, in the order of `features`, to
-            one vector. Defaults to `None`, which puts them side by side.
+            such as `rankkit.layers.DenseRatingHead`. Defaults to `None`: the interaction gives
+            the score itself.
+        interaction: Layer of `rankkit.interactions`, or a layer or function of your own, from the
+            list of vectors, in the order of `features`, to one vector. Defaults to `None`, which
+            puts them side by side.
         name: Name of the model. Defaults to `"ranking_network"`.
 
     Returns:
@@ -54,8 +56,10 @@ def ranking_network(
         TensorShape([1, 1])
     """
     read = as_features(features)
-    for role, part in (("head", head), ("interaction", interaction or concatenate)):
-        if not callable(part) or of_keras_3(part):
+    if head is None and interaction is None:
+        raise invalid("head", None, "given, where there is no interaction that scores")
+    for role, part in (("head", head), ("interaction", interaction)):
+        if part is not None and (not callable(part) or of_keras_3(part)):
             raise wrong_type(role, part, "a tf.keras layer or a function", keras_fix(part))
     inputs = {
         name: tf.keras.Input(shape=spec.shape[1:], dtype=spec.dtype, name=name)
@@ -63,7 +67,7 @@ def ranking_network(
     }
     vectors = [_vector(feature, inputs) for feature in read.values()]
     joined = (interaction or concatenate)(vectors)
-    return tf.keras.Model(inputs, head(joined), name=name)
+    return tf.keras.Model(inputs, joined if head is None else head(joined), name=name)
 
 
 def _vector(feature: Feature, inputs: Mapping[str, Any]) -> Any:

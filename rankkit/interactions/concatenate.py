@@ -1,4 +1,4 @@
-"""How feature vectors meet: a list of vectors in, one vector out."""
+"""Vectors side by side."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,12 @@ def concatenate(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
 
     Returns:
         A tensor of shape `(batch, sum of dims)`.
+
+    Example:
+        >>> import rankkit as rk
+        >>> import tensorflow as tf
+        >>> rk.interactions.concatenate([tf.zeros((2, 3)), tf.zeros((2, 1))]).shape
+        TensorShape([2, 4])
     """
     if len(vectors) == 1:
         return vectors[0]

@@ -1,0 +1,8 @@
+"""How feature vectors meet: a list of vectors in, one vector out."""
+
+from rankkit.interactions.concatenate import concatenate
+from rankkit.interactions.cross_network import CrossNetwork
+from rankkit.interactions.dot_interaction import DotInteraction
+from rankkit.interactions.factorization_machine import FactorizationMachine
+
+__all__ = ["CrossNetwork", "DotInteraction", "FactorizationMachine", "concatenate"]

@@ -1,0 +1,166 @@
+"""Networks of the field, each a function of the features: change the name, and it is another."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.interactions import (
+    CrossNetwork,
+    DotInteraction,
+    FactorizationMachine,
+    concatenate,
+)
+from rankkit.layers import DenseRatingHead
+from rankkit.network import ranking_network
+
+__all__ = ["dcn_v2", "deepfm", "dlrm", "factorization_machine", "tower"]
+
+
+def tower(
+    features: Mapping[str, Any], *, hidden_units: Sequence[int] = (256, 64), **kwargs: Any
+) -> tf.keras.Model:
+    """Builds a tower of dense layers over the joined vectors, as TFRS's ranking tutorial does.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of any widths.
+        hidden_units: Widths of the hidden layers. Defaults to `(256, 64)`.
+        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
+        >>> rk.recipes.tower(features, hidden_units=[16]).output_shape
+        (None, 1)
+    """
+    return ranking_network(features, head=DenseRatingHead(hidden_units, **kwargs), name="tower")
+
+
+def factorization_machine(
+    features: Mapping[str, Any], *, initial_bias: float = 0.0
+) -> tf.keras.Model:
+    """Builds a factorization machine: biases, and the products of all pairs of vectors.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of equal width, the first
+            number of each its bias.
+        initial_bias: What the score begins with, such as the mean label. Defaults to `0.0`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    References:
+        Rendle, Factorization machines, ICDM 2010.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {
+        ...     "user_id": rk.layers.IdEmbedding(["7", "42"], 9),
+        ...     "movie_title": rk.layers.IdEmbedding(["Heat", "Clue"], 9),
+        ... }
+        >>> rk.recipes.factorization_machine(features, initial_bias=3.5).count_params()
+        55
+    """
+    interaction = FactorizationMachine(initial_bias=initial_bias)
+    return ranking_network(features, interaction=interaction, name="factorization_machine")
+
+
+def deepfm(
+    features: Mapping[str, Any],
+    *,
+    hidden_units: Sequence[int] = (256, 64),
+    initial_bias: float = 0.0,
+    **kwargs: Any,
+) -> tf.keras.Model:
+    """Builds the sum of a factorization machine and a tower over the same vectors.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of equal width, the first
+            number of each its bias.
+        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
+        initial_bias: What the score begins with, such as the mean label. Defaults to `0.0`.
+        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    References:
+        Guo et al., DeepFM: a factorization-machine based neural network, IJCAI 2017.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 9)}
+        >>> rk.recipes.deepfm(features, hidden_units=[16]).output_shape
+        (None, 1)
+    """
+    machine = FactorizationMachine(initial_bias=initial_bias)
+    head = DenseRatingHead(hidden_units, **kwargs)
+
+    def both(vectors: list) -> Any:
+        return tf.keras.layers.Add(name="sum")([machine(vectors), head(concatenate(vectors))])
+
+    return ranking_network(features, interaction=both, name="deepfm")
+
+
+def dcn_v2(
+    features: Mapping[str, Any],
+    *,
+    num_layers: int = 2,
+    projection_dim: int | None = None,
+    hidden_units: Sequence[int] = (256, 64),
+    **kwargs: Any,
+) -> tf.keras.Model:
+    """Builds a deep and cross network: a cross network below a tower.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of any widths.
+        num_layers: Layers of `rankkit.interactions.CrossNetwork`. Defaults to `2`.
+        projection_dim: Rank of their matrices. Defaults to `None`, full rank.
+        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
+        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    References:
+        Wang et al., DCN V2: improved deep & cross network, WWW 2021.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
+        >>> rk.recipes.dcn_v2(features, hidden_units=[16]).output_shape
+        (None, 1)
+    """
+    interaction = CrossNetwork(num_layers, projection_dim=projection_dim)
+    head = DenseRatingHead(hidden_units, **kwargs)
+    return ranking_network(features, interaction=interaction, head=head, name="dcn_v2")
+
+
+def dlrm(
+    features: Mapping[str, Any], *, hidden_units: Sequence[int] = (256, 64), **kwargs: Any
+) -> tf.keras.Model:
+    """Builds a deep learning recommendation model: products of pairs of vectors below a tower.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of equal width.
+        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
+        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    References:
+        Naumov et al., Deep learning recommendation model for personalization and recommendation
+        systems, 2019.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
+        >>> rk.recipes.dlrm(features, hidden_units=[16]).output_shape
+        (None, 1)
+    """
+    head = DenseRatingHead(hidden_units, **kwargs)
+    return ranking_network(features, interaction=DotInteraction(), head=head, name="dlrm")

@@ -1,0 +1,58 @@
+"""Networks of the field: each trains, is saved and is exported, by its name alone."""
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+recipes = pytest.mark.parametrize("recipe", rk.recipes.__all__)
+
+
+def features(width=5):
+    return {
+        name: rk.layers.IdEmbedding.from_column(column, width, embeddings_initializer="normal")
+        for name, column in ids().items()
+    }
+
+
+def ids():
+    columns, _ = rk.data.synthetic_ratings(400, num_users=12, num_items=9, seed=5)
+    return {name: columns[name] for name in ("user_id", "item_id")}
+
+
+@recipes
+def test_it_learns_and_goes_through_everything(recipe, tmp_path):
+    rows, _ = rk.data.synthetic_ratings(400, num_users=12, num_items=9, seed=5)
+    model = rk.RankingModel(getattr(rk.recipes, recipe)(features()), label="user_rating")
+    model.compile(tf.keras.optimizers.Adam(0.02))
+    batches = rk.data.batches(rows, 64, shuffle=True, seed=1)
+    history = model.fit(batches, epochs=15, verbose=0).history["root_mean_squared_error"]
+    # Better than the mean, which the first epochs are not.
+    assert history[-1] < np.std(rows["user_rating"]) < history[0]
+    model.save(tmp_path / "model.keras")
+    rk.export.save(model, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
+    for file in ("model.keras", "1", "ranker.tflite"):
+        assert rk.export.max_abs_difference(model, rk.export.load(tmp_path / file), ids()) < 1e-4
+    ranking = rk.rank(model, {"user_id": rows["user_id"][0]}, {"item_id": rows["item_id"][:3]})
+    assert len(ranking) == 3
+
+
+@pytest.mark.parametrize("recipe", ["tower", "deepfm", "dcn_v2", "dlrm"])
+def test_its_tower_takes_the_arguments_of_the_head(recipe):
+    network = getattr(rk.recipes, recipe)(features(), hidden_units=[7], dropout_rate=0.5)
+    (head,) = [each for each in network.layers if isinstance(each, rk.layers.DenseRatingHead)]
+    assert (head.hidden_units, head.dropout_rate) == ((7,), 0.5)
+
+
+def test_deepfm_is_the_sum_of_its_parts():
+    network = rk.recipes.deepfm(features(), hidden_units=[3], initial_bias=2.0)
+    raw = {name: tf.constant(column[:4]) for name, column in ids().items()}
+    kinds = {type(each): each for each in network.layers}
+    vectors = [
+        next(each for each in network.layers if each.name == layer.name)(raw[name])
+        for name, layer in zip(raw, network.layers[2:4], strict=True)
+    ]
+    machine = kinds[rk.interactions.FactorizationMachine](vectors)
+    head = kinds[rk.layers.DenseRatingHead](tf.concat(vectors, axis=1))
+    np.testing.assert_allclose(network(raw), machine + head, rtol=1e-5)
