@@ -45,7 +45,7 @@ class CrossEmbedding(EmbeddingLayer):
         >>> user, seconds = ["7", "42"], [100, 86_500]
         >>> layer = rk.layers.CrossEmbedding.from_columns(user, seconds, 4, width=86_400)
         >>> layer.encode([tf.constant(["42", "42"]), tf.constant([90_000, 0])]).numpy().tolist()
-        [1, 0]
+        [2, 0]
     """
 
     def __init__(

@@ -44,9 +44,9 @@ class NormalizedNumber(FeatureLayer):
     Example:
         >>> import rankkit as rk
         >>> import tensorflow as tf
-        >>> layer = rk.layers.NormalizedNumber.from_column([10.0, 20.0, 30.0])
-        >>> layer(tf.constant([20.0, 40.0])).numpy().round(3).tolist()
-        [[0.0], [2.449]]
+        >>> layer = rk.layers.NormalizedNumber.from_column([10.0, 30.0])
+        >>> layer(tf.constant([20.0, 35.0])).numpy().tolist()
+        [[0.0], [1.5]]
     """
 
     def __init__(
