@@ -131,10 +131,19 @@ def distinct_ids(column: Any) -> list[str] | list[int]:
     return check_vocabulary("column", sorted(distinct) if comparable else distinct)
 
 
+def ids_of(column: Any) -> list[Any]:
+    """Gives the cells of a column of ids as Python values, UTF-8 bytes as `str`."""
+    return [_decoded(value) for value in as_array(column).tolist()]
+
+
 def _distinct(values: np.ndarray) -> set[Any]:
     try:
         return set(values.tolist())
     except TypeError:  # lists have no hash
+        for value in values:
+            if not isinstance(value, list | tuple | np.ndarray):
+                fix = "A row without members has an empty list."
+                raise wrong_type("column", value, "of lists, as other cells are", fix) from None
         return set(chain.from_iterable(values))
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rankkit._columns import as_array
 from rankkit._errors import invalid, wrong_type
 from rankkit._features import as_feature
-from rankkit._vocabulary import check_vocabulary
+from rankkit._vocabulary import check_vocabulary, distinct_ids, ids_of
 from rankkit.layers._feature_layer import FeatureLayer
 from rankkit.layers._id_table import IdTable
 
@@ -98,8 +98,8 @@ class Attribute(FeatureLayer):
             layer: A layer of `rankkit.layers`, for those values.
             **kwargs: Further arguments of the layer.
         """
-        last = dict(zip(as_array(ids).tolist(), as_array(values).tolist(), strict=True))
-        known = sorted(last)
+        last = dict(zip(ids_of(ids), as_array(values).tolist(), strict=True))
+        known = distinct_ids(ids)
         return cls(known, [last[each] for each in known], layer, **kwargs)
 
     @property

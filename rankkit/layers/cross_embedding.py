@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit._columns import as_array
 from rankkit._errors import invalid
-from rankkit._vocabulary import check_vocabulary
+from rankkit._vocabulary import check_vocabulary, ids_of
 from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._id_table import IdTable
 
@@ -90,9 +90,9 @@ class CrossEmbedding(EmbeddingLayer):
             width: Width of the windows of second values. Defaults to `1`.
             **kwargs: Further arguments of the layer.
         """
-        firsts, seconds = as_array(first), as_array(second)
+        seconds = as_array(second)
         windows = seconds - seconds % width if seconds.dtype.kind in "iu" else seconds
-        pairs = list(dict.fromkeys(zip(firsts.tolist(), windows.tolist(), strict=True)))
+        pairs = list(dict.fromkeys(zip(ids_of(first), ids_of(windows), strict=True)))
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))
         return cls(first, second, embedding_dim, width=width, **kwargs)
 

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._columns import as_array
 from rankkit._errors import invalid
-from rankkit._vocabulary import check_vocabulary
+from rankkit._vocabulary import check_vocabulary, distinct_ids, ids_of
 from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._id_table import IdTable
 from rankkit.layers._pooling import check_pooling, pooled, pooled_counts
@@ -105,10 +104,11 @@ class HistoryEmbedding(EmbeddingLayer):
             embedding_dim: Width of the vectors.
             **kwargs: Further arguments of the layer.
         """
+        known = distinct_ids(ids)
         histories: dict[Any, list] = {}
-        for each, item in zip(as_array(ids).tolist(), as_array(items).tolist(), strict=True):
+        for each, item in zip(ids_of(ids), ids_of(items), strict=True):
             histories.setdefault(each, []).append(item)
-        known = sorted(histories)
+        distinct_ids(items)  # names those that are no ids
         return cls(known, [sorted(histories[each]) for each in known], embedding_dim, **kwargs)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._columns import as_array
-from rankkit._errors import invalid
+from rankkit._errors import invalid, wrong_type
 from rankkit.layers.tags_embedding import TagsEmbedding
 
 
@@ -66,7 +66,10 @@ class TextEmbedding(TagsEmbedding):
         Raises:
             ValueError: If no word is in so many texts.
         """
-        texts = sorted(set(as_array(column).tolist()))
+        texts = list(dict.fromkeys(as_array(column).tolist()))
+        for text in texts:
+            if not isinstance(text, str):
+                raise wrong_type("column", text, "of str", "Write a missing text as ''.")
         counts = Counter(
             word for found in _words(tf.constant(texts, tf.string)).to_list() for word in set(found)
         )

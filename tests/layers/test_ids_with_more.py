@@ -184,3 +184,14 @@ def test_side_features_go_through_everything(tmp_path):
     for file in ("model.keras", "1", "ranker.tflite"):
         scorer = rk.export.load(tmp_path / file)
         assert rk.export.max_abs_difference(model, scorer, raw) < 1e-5, file
+
+
+def test_ids_of_tensorflow_are_read_as_text():
+    users, items = (np.array([each.encode() for each in ids], object) for ids in (USERS, ITEMS))
+    layers = rk.layers
+    history = layers.HistoryEmbedding.from_columns(users, items, 2)
+    assert history.get_config()["histories"] == [["a", "b"], ["b", "c"], ["a"]]
+    cross = layers.CrossEmbedding.from_columns(users, items, 2)
+    assert cross.get_config()["first"] == USERS
+    attribute = layers.Attribute.from_columns(items, ITEMS, layers.IdEmbedding(["a", "b"], 2))
+    assert attribute.ids == ["a", "b", "c"]
