@@ -38,6 +38,17 @@ def test_it_learns_and_goes_through_everything(recipe, tmp_path):
     assert len(ranking) == 3
 
 
+@recipes
+def test_a_single_feature_is_loaded_again(recipe, tmp_path):
+    alone = {"user_id": features()["user_id"]}
+    model = rk.RankingModel(getattr(rk.recipes, recipe)(alone), label="user_rating")
+    model.compile("adagrad")
+    model.save(tmp_path / "model.keras")
+    loaded = rk.export.load(tmp_path / "model.keras")
+    users = {"user_id": ids()["user_id"]}
+    assert rk.export.max_abs_difference(model, loaded, users) < 1e-6
+
+
 @pytest.mark.parametrize("recipe", ["tower", "deepfm", "dcn_v2", "dlrm"])
 def test_its_tower_takes_the_arguments_of_the_head(recipe):
     network = getattr(rk.recipes, recipe)(features(), hidden_units=[7], dropout_rate=0.5)

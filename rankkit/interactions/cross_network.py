@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from rankkit._errors import invalid
+from rankkit.interactions._vectors import listed
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -56,14 +57,15 @@ class CrossNetwork(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        joined = tf.concat(inputs, axis=1) if isinstance(inputs, list | tuple) else inputs
+        joined = tf.concat(listed(inputs), axis=1)
         crossed = joined
         for layer in self._layers:
             crossed = layer(joined, crossed)
         return crossed
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape([input_shape[0][0], sum(shape[-1] for shape in input_shape)])
+        shapes = listed(input_shape)
+        return tf.TensorShape([shapes[0][0], sum(shape[-1] for shape in shapes)])
 
     def get_config(self) -> dict[str, Any]:
         mine = {"num_layers": self.num_layers, "projection_dim": self.projection_dim}

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit.interactions._vectors import equal_width
+from rankkit.interactions._vectors import equal_width, listed
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -52,5 +52,6 @@ class DotInteraction(tf.keras.layers.Layer):
         return tf.concat([*vectors, self._products(vectors)], axis=1)
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        number, width = len(input_shape), input_shape[0][-1]
-        return tf.TensorShape([input_shape[0][0], number * width + number**2])
+        shapes = listed(input_shape)
+        number, width = len(shapes), shapes[0][-1]
+        return tf.TensorShape([shapes[0][0], number * width + number**2])

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.interactions._vectors import equal_width
+from rankkit.interactions._vectors import equal_width, listed
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -61,7 +61,7 @@ class FactorizationMachine(tf.keras.layers.Layer):
         return bias + tf.reduce_sum(biases, axis=1, keepdims=True) + pairs
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape([input_shape[0][0], 1])
+        return tf.TensorShape([listed(input_shape)[0][0], 1])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "initial_bias": self.initial_bias}
