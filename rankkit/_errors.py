@@ -5,6 +5,8 @@ import reprlib
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 
@@ -59,3 +61,13 @@ def _names(names: Iterable[str]) -> str:
 def _nearest(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(str(name), names, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_integer(name: str, value: Any, least: int = 1, fix: str = "") -> None:
+    """Refuses what is no integer of at least `least`.
+
+    Raises:
+        ValueError: If the value of the argument `name` is none.
+    """
+    if not isinstance(value, int | np.integer) or value < least:
+        raise invalid(name, value, f"an integer of at least {least}", fix)

@@ -22,9 +22,7 @@ class Feature(NamedTuple):
 
     def specs(self) -> dict[str, tf.TensorSpec]:
         """Raw column to the `tf.TensorSpec` that the layer has for it."""
-        specs = self.layer.feature_spec
-        specs = specs if isinstance(specs, tuple | list) else (specs,)
-        return dict(zip(self.sources, specs, strict=True))
+        return dict(zip(self.sources, _specs(self.layer), strict=True))
 
 
 def as_features(features: Any) -> dict[str, Feature]:
@@ -79,8 +77,7 @@ def _as_feature(name: str, value: Any) -> Feature:
         sources, layer = value
         sources = (sources,) if isinstance(sources, str) else tuple(sources)
     _check_layer(name, layer)
-    specs = layer.feature_spec
-    count = len(specs) if isinstance(specs, tuple | list) else 1
+    count = len(_specs(layer))
     if len(sources) != count:
         fix = f"Such as {name!r}: (('user_id', 'timestamp'), layer)."
         expected = f"the names of the {count} columns that {type(layer).__name__} reads, in order"
@@ -88,12 +85,17 @@ def _as_feature(name: str, value: Any) -> Feature:
     return Feature(sources, layer)
 
 
+def _specs(layer: Any) -> tuple[Any, ...]:
+    """What a layer has for a `feature_spec`, one for each column that it reads."""
+    specs = getattr(layer, "feature_spec", None)
+    return tuple(specs) if isinstance(specs, tuple | list) else (specs,)
+
+
 def _check_layer(name: str, layer: Any) -> None:
     if not isinstance(layer, tf.keras.layers.Layer):
         expected = "a tf.keras layer, or (source, layer)"
         raise wrong_type(f"features[{name!r}]", layer, expected, keras_fix(layer))
-    spec = getattr(layer, "feature_spec", None)
-    specs = spec if isinstance(spec, tuple | list) else [spec]
+    specs = _specs(layer)
     if not specs or not all(isinstance(each, tf.TensorSpec) for each in specs):
         raise wrong_type(
             f"features[{name!r}]",

@@ -131,11 +131,6 @@ def distinct_ids(column: Any) -> list[str] | list[int]:
     return check_vocabulary("column", sorted(distinct) if comparable else distinct)
 
 
-def ids_of(column: Any) -> list[Any]:
-    """Gives the cells of a column of ids as Python values, UTF-8 bytes as `str`."""
-    return [_decoded(value) for value in as_array(column).tolist()]
-
-
 def _distinct(values: np.ndarray) -> set[Any]:
     try:
         return set(values.tolist())

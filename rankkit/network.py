@@ -100,6 +100,24 @@ def feature_specs(network: tf.keras.Model) -> dict[str, tf.TensorSpec]:
     }
 
 
+def readers(network: tf.keras.Model, feature: str) -> list[tuple[tf.keras.layers.Layer, int]]:
+    """Gives the layers that take a raw feature, each with the feature's place among its inputs.
+
+    Args:
+        network: A network of `ranking_network`.
+        feature: Name of one of its raw features.
+    """
+    tensor = network.input[feature]
+    return [
+        (layer, place)
+        for layer in network.layers
+        if not isinstance(layer, tf.keras.layers.InputLayer)
+        for node in layer.inbound_nodes  # those in other models take other tensors
+        for place, taken in enumerate(node.keras_inputs)
+        if taken is tensor
+    ]
+
+
 def select_features(
     columns: Mapping[str, Any], specs: Mapping[str, tf.TensorSpec]
 ) -> dict[str, tf.Tensor]:

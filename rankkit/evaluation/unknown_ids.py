@@ -9,6 +9,7 @@ import tensorflow as tf
 from rankkit._scoring import specs_of
 from rankkit.evaluation.scored_rows import ScoredRows
 from rankkit.layers import IdEmbedding
+from rankkit.network import readers
 
 
 def with_unknown_id(rows: ScoredRows, name: str) -> dict[str, np.ndarray] | None:
@@ -59,6 +60,4 @@ def id_layers(scorer: Any, name: str) -> list[IdEmbedding]:
         return []
     if name not in inputs:
         return []
-    # An input may lead to layers of other models, too.
-    takers = [node.layer for node in inputs[name].node.layer.outbound_nodes]
-    return [each for each in network.layers if each in takers and isinstance(each, IdEmbedding)]
+    return [layer for layer, _ in readers(network, name) if isinstance(layer, IdEmbedding)]

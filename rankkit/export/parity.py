@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid, wrong_type
+from rankkit.network import readers
 
 TOLERANCE = 1e-5
 
@@ -26,31 +27,20 @@ def sample_columns(network: tf.keras.Model, count: int = 32) -> dict[str, list]:
         TypeError: If a feature's layer has no `sample_values`.
     """
     rows = {}
-    for shift, (name, tensor) in enumerate(network.input.items()):
-        values = _sample_of(name, _readers(network, tensor), count)
+    for shift, name in enumerate(network.input):
+        values = _sample_of(name, network, count)
         rows[name] = values[shift % count :] + values[: shift % count]
     return rows
 
 
-def _readers(network: tf.keras.Model, tensor: Any) -> list[tuple[Any, int]]:
-    """The layers that take an input of the network, each with the input's place among its own."""
-    found = []
-    for layer in network.layers:
-        for node in range(len(layer.inbound_nodes)):
-            taken = tf.nest.flatten(layer.get_input_at(node))
-            places = [place for place, each in enumerate(taken) if each is tensor]
-            if not isinstance(layer, tf.keras.layers.InputLayer):
-                found += [(layer, place) for place in places]
-    return found
-
-
-def _sample_of(name: str, readers: list[tuple[Any, int]], count: int) -> list:
-    for layer, place in readers:
+def _sample_of(name: str, network: tf.keras.Model, count: int) -> list:
+    takers = readers(network, name)
+    for layer, place in takers:
         if hasattr(layer, "sample_values"):
             values = layer.sample_values(count)
             return values[place] if isinstance(values, tuple) else values
     fix = "Give the layer that method, or pass sample=, a few real rows."
-    layer = readers[0][0] if readers else None
+    layer = takers[0][0] if takers else None
     raise wrong_type(f"layer of feature {name!r}", layer, "one with sample_values", fix)
 
 

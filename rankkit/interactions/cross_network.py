@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit._errors import invalid
+from rankkit._errors import check_integer
 from rankkit.interactions._vectors import listed
 
 
@@ -43,11 +42,9 @@ class CrossNetwork(tf.keras.layers.Layer):
 
     def __init__(self, num_layers: int = 2, *, projection_dim: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        for name, value in (("num_layers", num_layers), ("projection_dim", projection_dim)):
-            if value is None and name == "projection_dim":
-                continue
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise invalid(name, value, "an integer of at least 1")
+        check_integer("num_layers", num_layers)
+        if projection_dim is not None:
+            check_integer("projection_dim", projection_dim)
         self.num_layers = num_layers
         self.projection_dim = projection_dim
         self._layers = [

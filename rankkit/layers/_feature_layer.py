@@ -4,10 +4,9 @@ import inspect
 import reprlib
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit._errors import check_integer
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = 4
@@ -97,8 +96,7 @@ class EmbeddingLayer(FeatureLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not isinstance(embedding_dim, (int, np.integer)) or embedding_dim < 1:
-            raise invalid("embedding_dim", embedding_dim, "an integer of at least 1")
+        check_integer("embedding_dim", embedding_dim)
         self.embedding_dim = int(embedding_dim)
         self._embedding = tf.keras.layers.Embedding(
             num_rows,

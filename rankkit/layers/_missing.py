@@ -1,7 +1,5 @@
 """What is done about missing numbers: they are an error, or have a trained row of their own."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from rankkit._errors import unknown
@@ -29,16 +27,11 @@ def check_finite(values: tf.Tensor, missing: str, layer: str) -> tf.Tensor:
     """
     if not values.dtype.is_floating:
         return values
-    checked = values if missing == "error" else tf.where(tf.math.is_nan(values), 0.0, values)
-    fix = "Drop or mend those rows"
+    words = f"Numbers of layer {layer!r} must be finite. Got: NaN or an infinite value. "
+    words += "Drop or mend those rows"
     if missing == "error":
-        fix += ", or give missing ones a row of their own: missing='learn'"
-    checked = tf.debugging.check_numerics(
-        checked, f"Numbers of layer {layer!r} must be finite. Got: NaN or an infinite value. {fix}."
-    )
-    return checked if missing == "error" else tf.where(tf.math.is_nan(values), values, checked)
-
-
-def is_missing(values: tf.Tensor) -> Any:
-    """Tells which numbers are NaN."""
-    return tf.math.is_nan(values) if values.dtype.is_floating else tf.zeros_like(values, tf.bool)
+        words += ", or give missing ones a row of their own: missing='learn'."
+        return tf.debugging.check_numerics(values, words)
+    unknown_ones = tf.math.is_nan(values)
+    known_ones = tf.debugging.check_numerics(tf.where(unknown_ones, 0.0, values), f"{words}.")
+    return tf.where(unknown_ones, values, known_ones)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._cells import as_list
 from rankkit._columns import as_array
 from rankkit._errors import invalid, wrong_type
 from rankkit._features import as_feature
-from rankkit._vocabulary import check_vocabulary, distinct_ids, ids_of
+from rankkit._vocabulary import check_vocabulary, distinct_ids
 from rankkit.layers._feature_layer import FeatureLayer
 from rankkit.layers._id_table import IdTable
 
@@ -73,7 +74,7 @@ class Attribute(FeatureLayer):
         as_feature("values", cells, spec)  # names those of the wrong kind
         raw = as_feature("values", [self._of_unknown(), *cells], spec)
         with tf.init_scope():
-            self._codes = layer.encode(raw).numpy()
+            self._codes = layer.encode(raw)
 
     def _of_unknown(self) -> Any:
         if self.default is not None:
@@ -98,7 +99,7 @@ class Attribute(FeatureLayer):
             layer: A layer of `rankkit.layers`, for those values.
             **kwargs: Further arguments of the layer.
         """
-        last = dict(zip(ids_of(ids), as_array(values).tolist(), strict=True))
+        last = dict(zip(as_list(ids), as_array(values).tolist(), strict=True))
         known = distinct_ids(ids)
         return cls(known, [last[each] for each in known], layer, **kwargs)
 
@@ -120,7 +121,7 @@ class Attribute(FeatureLayer):
     def encode(self, inputs: Any) -> tf.Tensor:
         """Gives the codes of each id's value, as those of `layer`."""
         places = self._table.find(self._table.check(inputs, self.name)) + 1
-        return tf.gather(tf.constant(self._codes), places)
+        return tf.gather(self._codes, places)
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return self.layer.embed(codes, training=training)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit._errors import check_integer, invalid
 from rankkit.layers._feature_layer import EmbeddingLayer
-from rankkit.layers._missing import check_finite, check_policy, is_missing
+from rankkit.layers._missing import check_finite, check_policy
 from rankkit.layers._numbers import finite_numbers
 
 
@@ -80,8 +80,7 @@ class BucketEmbedding(EmbeddingLayer):
         Raises:
             ValueError: If all numbers are equal.
         """
-        if not isinstance(num_buckets, (int, np.integer)) or num_buckets < 2:
-            raise invalid("num_buckets", num_buckets, "an integer of at least 2")
+        check_integer("num_buckets", num_buckets, least=2)
         values = finite_numbers("column", column, missing=True)
         inner = np.linspace(0, 1, num_buckets + 1)[1:-1]
         edges = np.unique(np.quantile(values, inner, method="higher"))
@@ -108,7 +107,7 @@ class BucketEmbedding(EmbeddingLayer):
         buckets = tf.reduce_sum(tf.cast(tf.expand_dims(values, -1) >= edges, tf.int64), axis=-1)
         if self.missing == "error":
             return buckets
-        return tf.where(is_missing(values), tf.cast(len(self._edges) + 1, tf.int64), buckets)
+        return tf.where(tf.math.is_nan(values), tf.cast(len(self._edges) + 1, tf.int64), buckets)
 
     def get_config(self) -> dict[str, Any]:
         boundaries = self._edges.tolist()

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._cells import as_list
 from rankkit._columns import as_array
-from rankkit._errors import invalid
-from rankkit._vocabulary import check_vocabulary, ids_of
+from rankkit._errors import check_integer, invalid
+from rankkit._vocabulary import check_vocabulary
 from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._id_table import IdTable
 
@@ -60,8 +61,7 @@ class CrossEmbedding(EmbeddingLayer):
         firsts, seconds = (np.array(as_array(each).tolist(), object) for each in (first, second))
         if len(firsts) != len(seconds) or not len(firsts):
             raise invalid("second", len(seconds), f"as many as first, {len(firsts)}, at least one")
-        if not isinstance(width, (int, np.integer)) or width < 1:
-            raise invalid("width", width, "an integer of at least 1")
+        check_integer("width", width)
         if width > 1 and isinstance(seconds[0], str):
             raise invalid("width", width, "1 where the second values are no numbers")
         super().__init__(len(firsts) + 1, embedding_dim, **kwargs)
@@ -92,7 +92,7 @@ class CrossEmbedding(EmbeddingLayer):
         """
         seconds = as_array(second)
         windows = seconds - seconds % width if seconds.dtype.kind in "iu" else seconds
-        pairs = list(dict.fromkeys(zip(ids_of(first), ids_of(windows), strict=True)))
+        pairs = list(dict.fromkeys(zip(as_list(first), as_list(windows), strict=True)))
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))
         return cls(first, second, embedding_dim, width=width, **kwargs)
 

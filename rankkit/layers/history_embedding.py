@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._cells import as_list
 from rankkit._errors import invalid
-from rankkit._vocabulary import check_vocabulary, distinct_ids, ids_of
+from rankkit._vocabulary import check_vocabulary, distinct_ids
 from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._id_table import IdTable
 from rankkit.layers._pooling import check_pooling, pooled, pooled_counts
@@ -82,14 +83,16 @@ class HistoryEmbedding(EmbeddingLayer):
         places = [[place[item] for item in history] for history in lists]
         # The first row, without members, is that of unknown users.
         if (len(lists) + 1) * len(items) <= _MATRIX:
-            self._rows = np.zeros((len(lists) + 1, len(items)), np.int8)  # 1 for each member
+            rows = np.zeros((len(lists) + 1, len(items)), np.int8)  # 1 for each member
             for row, history in enumerate(places, start=1):
-                self._rows[row, history] = 1
+                rows[row, history] = 1
         else:
             longest = max(map(len, lists))
-            self._rows = np.full((len(lists) + 1, longest), -1, np.int32)
+            rows = np.full((len(lists) + 1, longest), -1, np.int32)
             for row, history in enumerate(places, start=1):
-                self._rows[row, : len(history)] = history
+                rows[row, : len(history)] = history
+        with tf.init_scope():
+            self._rows = tf.constant(rows)
         self._histories = np.fromiter(lists, object, len(lists))
 
     @classmethod
@@ -106,7 +109,7 @@ class HistoryEmbedding(EmbeddingLayer):
         """
         known = distinct_ids(ids)
         histories: dict[Any, list] = {}
-        for each, item in zip(ids_of(ids), ids_of(items), strict=True):
+        for each, item in zip(as_list(ids), as_list(items), strict=True):
             histories.setdefault(each, []).append(item)
         distinct_ids(items)  # names those that are no ids
         return cls(known, [sorted(histories[each]) for each in known], embedding_dim, **kwargs)
@@ -136,7 +139,7 @@ class HistoryEmbedding(EmbeddingLayer):
         """
         ids, items = inputs
         places = self._table.find(self._table.check(ids, self.name)) + 1
-        members = tf.gather(tf.constant(self._rows), places)
+        members = tf.gather(self._rows, places)
         own = self._items.find(self._items.check(items, self.name))
         if members.dtype == tf.int8:
             is_own = tf.one_hot(own, members.shape[1], True, False, dtype=tf.bool)

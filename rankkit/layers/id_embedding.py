@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit._errors import check_integer, invalid
 from rankkit._vocabulary import check_vocabulary, distinct_ids
 from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._id_table import IdTable, unknown_id
@@ -65,13 +65,8 @@ class IdEmbedding(EmbeddingLayer):
     ):
         # An array, since Keras would wrap and track every string of a list.
         ids = np.array(check_vocabulary("vocabulary", vocabulary), dtype=object)
-        if not isinstance(num_oov_indices, (int, np.integer)) or num_oov_indices < 1:
-            raise invalid(
-                "num_oov_indices",
-                num_oov_indices,
-                "an integer of at least 1",
-                "Unknown ids need a row of their own.",
-            )
+        fix = "Unknown ids need a row of their own."
+        check_integer("num_oov_indices", num_oov_indices, fix=fix)
         if not 0.0 <= id_dropout_rate < 1.0:
             raise invalid("id_dropout_rate", id_dropout_rate, "in [0, 1)")
         super().__init__(len(ids) + int(num_oov_indices), embedding_dim, **kwargs)

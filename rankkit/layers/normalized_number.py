@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 from rankkit.layers._feature_layer import FeatureLayer
-from rankkit.layers._missing import check_finite, check_policy, is_missing
+from rankkit.layers._missing import check_finite, check_policy
 from rankkit.layers._numbers import finite_numbers
 
 
@@ -113,7 +113,7 @@ class NormalizedNumber(FeatureLayer):
         numbers = tf.cast(codes, self.compute_dtype)
         if self.missing == "learn":
             learned = tf.cast(self._missing, numbers.dtype)
-            numbers = tf.where(is_missing(numbers), learned, numbers)
+            numbers = tf.where(tf.math.is_nan(numbers), learned, numbers)
         numbers = tf.expand_dims(numbers, -1)
         return numbers if self.embedding_dim is None else numbers * self._vector
 

@@ -1,7 +1,6 @@
 """A text as the mean of the trained vectors of its words."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -45,11 +44,6 @@ class TextEmbedding(TagsEmbedding):
         >>> layer.encode(tf.constant(["Die Hard 2 (1990)"])).numpy().tolist()
         [[1, 2, 0, 0]]
     """
-
-    def __init__(
-        self, vocabulary: Sequence[str], embedding_dim: int, *, pooling: str = "mean", **kwargs: Any
-    ):
-        super().__init__(vocabulary, embedding_dim, pooling=pooling, **kwargs)
 
     @classmethod
     def from_column(
