@@ -13,12 +13,14 @@ from rankkit.model import RankingModel  # noqa: E402
 from rankkit.network import ranking_network  # noqa: E402
 from rankkit.ranking import rank  # noqa: E402
 from rankkit.resuming import completed_epochs  # noqa: E402
+from rankkit.weight_averaging import WeightAveraging  # noqa: E402
 
 if TYPE_CHECKING:
     from rankkit import tuning
 
 __all__ = [
     "RankingModel",
+    "WeightAveraging",
     "completed_epochs",
     "data",
     "evaluate_ranking",

@@ -29,8 +29,13 @@ def model():
     return made
 
 
+def averaging():
+    return [rk.WeightAveraging(0.8)]
+
+
+@pytest.mark.parametrize("first", [list, averaging])
 @pytest.mark.parametrize("stopped_in", [0, 2])
-def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path, stopped_in):
+def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path, stopped_in, first):
     generator = np.random.default_rng(0)
     rows = {
         "id": generator.integers(0, 30, 100).astype(str),
@@ -41,7 +46,7 @@ def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path, stopped_in
     def train(*callbacks, initial_epoch):
         batches = rk.data.batches(rows, 8, shuffle=True, seed=5, initial_epoch=initial_epoch)
         trained = model()
-        trained.fit(batches, epochs=4, verbose=0, callbacks=list(callbacks))
+        trained.fit(batches, epochs=4, verbose=0, callbacks=[*first(), *callbacks])
         return trained.get_weights()
 
     def keep():

@@ -13,7 +13,7 @@ from rankkit.layers import DenseRatingHead
 from rankkit.model import RankingModel
 from rankkit.network import ranking_network
 from rankkit.tuning._effects import check_effects
-from rankkit.tuning._passes import endless_batches, has_known_size, validation_batches
+from rankkit.tuning._passes import fit_batches, known_size, mean_of_an_epoch, validation_batches
 from rankkit.tuning._pattern import Pattern
 from rankkit.tuning._tracing import tracing_expected
 from rankkit.tuning.space import Space
@@ -48,6 +48,8 @@ class RankingHyperModel(kt.HyperModel):
         interaction: Layer or function for `rankkit.ranking_network`. Defaults to `None`.
         loss: A Keras loss or its name. Defaults to `None`, the mean squared error.
         metrics: A list of names of Keras metrics. Defaults to `None`, the root mean squared error.
+        average_weights: Whether a model is validated and ends with the mean of its weights over
+            about an epoch, by `rankkit.WeightAveraging`, not with a lucky one. Defaults to `True`.
         name: Name of the hypermodel. Defaults to `None`.
 
     Raises:
@@ -80,11 +82,11 @@ class RankingHyperModel(kt.HyperModel):
         interaction: Callable[[list], Any] | None = None,
         loss: Any = None,
         metrics: Sequence[str] | None = None,
+        average_weights: bool = True,
         name: str | None = None,
     ):
         super().__init__(name=name)
-        read = as_features(features)
-        # One layer under two names stays one.
+        read = as_features(features)  # one layer under two names stays one
         patterns = {id(each.layer): Pattern(key, each.layer) for key, each in read.items()}
         self._patterns = {key: patterns[id(each.layer)] for key, each in read.items()}
         self._sources = {key: each.sources for key, each in read.items()}
@@ -98,6 +100,7 @@ class RankingHyperModel(kt.HyperModel):
         self.sample_weight = sample_weight
         self.loss = loss
         self.metrics = metrics
+        self.average_weights = average_weights
 
     @property
     def columns(self) -> list[str]:
@@ -137,16 +140,14 @@ class RankingHyperModel(kt.HyperModel):
         if (l2 := value(hp, "l2")) is not None:
             regularizer = tf.keras.regularizers.L2(l2) if l2 else None
             changes["embeddings_regularizer"] = tf.keras.regularizers.serialize(regularizer)
-        patterns = dict.fromkeys(self._patterns.values())
-        layers = {pattern: pattern.make(**changes) for pattern in patterns}
+        layers = {each: each.make(**changes) for each in dict.fromkeys(self._patterns.values())}
         width = value(hp, "tower_width")
         widths = [max(1, width // 4**depth) for depth in range(value(hp, "tower_depth", 2))]
-        dropout_rate = value(hp, "dropout_rate")
-        dropout = {} if dropout_rate is None else {"dropout_rate": dropout_rate}
+        changed = {} if (rate := value(hp, "dropout_rate")) is None else {"dropout_rate": rate}
         interaction = self._interaction
         return ranking_network(
             {name: (self._sources[name], layers[each]) for name, each in self._patterns.items()},
-            head=self._head.make(hidden_units=widths, **dropout),
+            head=self._head.make(hidden_units=widths, **changed),
             interaction=interaction.make() if isinstance(interaction, Pattern) else interaction,
         )
 
@@ -181,19 +182,18 @@ class RankingHyperModel(kt.HyperModel):
         """
         if "batch_size" in kwargs:
             raise invalid("batch_size", kwargs["batch_size"], "left out", "Put it into the space.")
-        if not isinstance(x, tf.data.Dataset):
-            size = self.space.value(hp, "batch_size", BATCH_SIZE)
-            x, steps = endless_batches(x, size, self.columns, seed, initial_epoch)
-            kwargs.setdefault("steps_per_epoch", steps)
-        elif "batch_size" in self.space.domains:
+        if isinstance(x, tf.data.Dataset) and "batch_size" in self.space.domains:
             fix = "Give the rows as a dict of arrays, or leave batch_size out of the space."
             raise invalid("x", x, "rows, as the batch size is a hyperparameter", fix)
-        if not isinstance(validation_data, tf.data.Dataset | None):
-            validation_data = validation_batches(validation_data, self.columns)
+        size = self.space.value(hp, "batch_size", BATCH_SIZE)
+        x, steps = fit_batches(x, size, self.columns, seed, initial_epoch)
+        steps = kwargs.setdefault("steps_per_epoch", steps)
+        validation_data = validation_batches(validation_data, self.columns)
+        if self.average_weights:
+            kwargs["callbacks"] = [mean_of_an_epoch(steps), *(kwargs.get("callbacks") or ())]
         if "tuner/epochs" not in hp.values:  # on which Hyperband decides
             epochs = self.space.value(hp, "epochs", epochs)
+        several = size <= SMALL_BATCH and None not in (steps, known_size(validation_data))
         kwargs.update(initial_epoch=initial_epoch, epochs=epochs)
-        small = self.space.value(hp, "batch_size", BATCH_SIZE) <= SMALL_BATCH
-        several = small and has_known_size(x) and has_known_size(validation_data)
         with tracing_expected(), model.several_steps(STEPS_PER_EXECUTION if several else 1):
             return model.fit(x, validation_data=validation_data, **kwargs)

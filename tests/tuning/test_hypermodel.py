@@ -158,6 +158,34 @@ def age():
     return layer
 
 
+def test_weights_are_averaged_over_about_an_epoch(make_hypermodel, rows):
+    def trained(**kwargs):
+        hypermodel = make_hypermodel({"tower_width": 4, "batch_size": 40}, **kwargs)
+        hp = kt.HyperParameters()
+        tf.keras.utils.set_random_seed(5)
+        model = hypermodel.build(hp)
+        own = Seen()
+        hypermodel.fit(hp, model, rows, epochs=3, seed=5, callbacks=[own], verbose=0)
+        return model.get_weights(), own.ends
+
+    _, steps = trained(average_weights=False)
+    weights, _ = trained()
+    shares = (1 - 1 / 15) ** np.array([30, 15, 0])  # 15 steps an epoch, in one call of the graph
+    for ours, ends in zip(weights, zip(*steps, strict=True), strict=True):
+        np.testing.assert_allclose(ours, np.average(ends, axis=0, weights=shares), atol=1e-6)
+
+
+class Seen(tf.keras.callbacks.Callback):
+    """The weights after the last step of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.ends = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append(self.model.get_weights())
+
+
 def test_batches_of_unknown_number_can_be_trained_on(make_hypermodel, rows):
     hypermodel = make_hypermodel({"tower_width": 4})
     hp = kt.HyperParameters()

@@ -81,7 +81,13 @@ def test_the_winner_is_the_model_trained_on_all_rows_for_its_best_epochs(
         hp.Fixed(name, value)
     tf.keras.utils.set_random_seed(42)
     model = hypermodel.build(hp)
-    model.fit(rk.data.batches(rows, 256, shuffle=True, seed=42), epochs=found.epochs, verbose=0)
+    with model.several_steps(3):
+        model.fit(
+            rk.data.batches(rows, 256, shuffle=True, seed=42),
+            epochs=found.epochs,
+            callbacks=[rk.WeightAveraging(1 - 1 / 3)],
+            verbose=0,
+        )
     for ours, expected in zip(found.model.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, expected)
 
@@ -98,6 +104,7 @@ def test_the_score_is_that_of_rows_that_were_not_trained_on(run, rows):
         rk.data.batches(train, 256, shuffle=True, seed=42),
         validation_data=rk.data.batches(validation, 1000),
         epochs=3,
+        callbacks=[rk.WeightAveraging(1 / 2)],
         verbose=0,
     ).history["val_root_mean_squared_error"]
     assert found.score == pytest.approx(min(history), rel=0.02)
