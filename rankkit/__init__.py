@@ -7,7 +7,17 @@ from rankkit._keras import use_keras_2
 
 use_keras_2()
 
-from rankkit import data, evaluation, export, interactions, layers, plots, recipes  # noqa: E402
+from rankkit import (  # noqa: E402
+    data,
+    evaluation,
+    export,
+    interactions,
+    layers,
+    plots,
+    recipes,
+    sampling,
+)
+from rankkit.ensembling import ensemble, score_spread  # noqa: E402
 from rankkit.evaluation.evaluate import evaluate_ranking  # noqa: E402
 from rankkit.model import RankingModel  # noqa: E402
 from rankkit.network import ranking_network  # noqa: E402
@@ -23,6 +33,7 @@ __all__ = [
     "WeightAveraging",
     "completed_epochs",
     "data",
+    "ensemble",
     "evaluate_ranking",
     "evaluation",
     "export",
@@ -32,6 +43,8 @@ __all__ = [
     "rank",
     "ranking_network",
     "recipes",
+    "sampling",
+    "score_spread",
     "tuning",
 ]
 __version__ = "0.1.0"

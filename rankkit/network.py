@@ -104,11 +104,11 @@ def readers(network: tf.keras.Model, feature: str) -> list[tuple[tf.keras.layers
     """Gives the layers that take a raw feature, each with the feature's place among its inputs.
 
     Args:
-        network: A network of `ranking_network`.
+        network: A network of `ranking_network`, or one of several.
         feature: Name of one of its raw features.
     """
     tensor = network.input[feature]
-    return [
+    found = [
         (layer, place)
         for layer in network.layers
         if not isinstance(layer, tf.keras.layers.InputLayer)
@@ -116,6 +116,12 @@ def readers(network: tf.keras.Model, feature: str) -> list[tuple[tf.keras.layers
         for place, taken in enumerate(node.keras_inputs)
         if taken is tensor
     ]
+    within: list[tuple[tf.keras.layers.Layer, int]] = []
+    for layer, place in found:
+        is_network = isinstance(layer, tf.keras.Model) and isinstance(layer.input, Mapping)
+        # A dict's tensors come in the order of their names.
+        within += readers(layer, sorted(layer.input)[place]) if is_network else [(layer, place)]
+    return within
 
 
 def select_features(

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import those of lower lines. Beside it on its own line there is only its own folder.
 LEVELS = [
-    {"plots", "tuning", "export", "evaluation", "ranking", "resuming"},
-    {"model", "recipes", "weight_averaging", "_scoring"},
+    {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming"},
+    {"ensembling", "model", "recipes", "weight_averaging", "_scoring"},
     {"network"},
     {"interactions", "layers", "losses", "metrics"},
     {"data"},

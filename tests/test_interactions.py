@@ -9,6 +9,7 @@ import tensorflow as tf
 
 INTERACTIONS = [
     (rk.interactions.FactorizationMachine, {"initial_bias": 3.5}),
+    (rk.interactions.FactorizationMachine, {"groups": [[0, 2]]}),
     (rk.interactions.CrossNetwork, {"num_layers": 3}),
     (rk.interactions.CrossNetwork, {"projection_dim": 2}),
     (rk.interactions.DotInteraction, {}),
@@ -68,6 +69,46 @@ def test_factorization_machine_adds_biases_and_all_pairs():
         expected = expected + (one[:, 1:] * other[:, 1:]).sum(axis=1)
     layer = rk.interactions.FactorizationMachine(initial_bias=3.5)
     np.testing.assert_allclose(layer(VECTORS)[:, 0], expected, rtol=1e-5)
+
+
+def test_vectors_of_a_group_do_not_meet():
+    layer = rk.interactions.FactorizationMachine(groups=[[0, 2], [1]])
+    user, item, other = VECTORS[0] + VECTORS[2], VECTORS[1], VECTORS[3]
+    expected = user[:, 0] + item[:, 0] + other[:, 0]
+    for one, another in itertools.combinations([user, item, other], 2):
+        expected = expected + (one[:, 1:] * another[:, 1:]).sum(axis=1)
+    np.testing.assert_allclose(layer(VECTORS)[:, 0], expected, rtol=1e-5)
+
+
+def test_a_vector_of_width_one_is_a_bias_alone():
+    bias = RNG.normal(size=(5, 1)).astype(np.float32)
+    layer = rk.interactions.FactorizationMachine()
+    expected = layer(VECTORS) + bias
+    np.testing.assert_allclose(layer([VECTORS[0], bias, *VECTORS[1:]]), expected, rtol=1e-5)
+    np.testing.assert_allclose(layer([bias, 2 * bias]), 3 * bias, rtol=1e-5)
+
+
+def test_members_lie_side_by_side():
+    machine = rk.interactions.FactorizationMachine
+    one, other = VECTORS[:2], VECTORS[2:]
+    layer = machine(num_members=2, groups=[[0], [1]])
+    both = layer([np.concatenate(pair, axis=1) for pair in zip(one, other, strict=True)])
+    np.testing.assert_allclose(both[:, :1], machine()(one), rtol=1e-5)
+    np.testing.assert_allclose(both[:, 1:], machine()(other), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "widths", "words"),
+    [
+        ({"groups": [[0, 0]]}, [3, 3], "groups must be places of 2 vectors, each once"),
+        ({"groups": [[0], [2]]}, [3, 3], "groups must be places of 2 vectors, each once"),
+        ({"num_members": 2}, [3, 3], "multiples of num_members=2"),
+        ({"num_members": 0}, [3, 3], "num_members must be"),
+    ],
+)
+def test_groups_and_members_that_do_not_fit_are_named(arguments, widths, words):
+    with pytest.raises(ValueError, match=words):
+        rk.interactions.FactorizationMachine(**arguments)([tf.zeros((1, w)) for w in widths])
 
 
 def test_factorization_machine_is_a_whole_network():

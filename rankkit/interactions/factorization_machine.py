@@ -1,35 +1,47 @@
-"""Biases and the products of all pairs of vectors."""
+"""Biases and the products of pairs of vectors."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit.interactions._vectors import equal_width, listed
+from rankkit._errors import check_integer, invalid, wrong_type
+from rankkit.interactions._vectors import listed
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class FactorizationMachine(tf.keras.layers.Layer):
-    """Adds up the biases of features and the dot products of each pair of their vectors.
+    """Adds up the biases of features and the dot products of pairs of their vectors.
 
     The score is `b + sum_i v_i[0] + sum_{i<j} dot(v_i[1:], v_j[1:])`: the first number of each
     vector is the feature's own bias, and `b` is trained. The sum over pairs takes no longer than
-    one over features, as `(|sum v|^2 - sum |v|^2) / 2`.
+    one over features, as `(|sum v|^2 - sum |v|^2) / 2`. A vector of width 1 is a bias alone.
 
     As `interaction` of `rankkit.ranking_network` without a head it is the whole model, strong on
     ratings with a penalty on the vectors: give the layers `activity_regularizer`.
 
     Args:
         initial_bias: What `b` begins with, such as the mean label. Defaults to `0.0`.
+        groups: Lists of places in the list of vectors. The vectors of a group are added up before
+            they meet the others, and do not meet each other: all that is known of the user in one
+            group, all of the item in another. Defaults to `()`, every pair meets.
+        num_members: How many machines lie side by side in the vectors, each with a bias and a
+            vector of its own: an ensemble, for `rankkit.layers.MeanOfMembers` as head.
+            Defaults to `1`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        A list of vectors of `(batch, 1 + dim)`, one a feature, of equal width.
+        A list of vectors of `(batch, num_members * (1 + dim))`, one a feature, of equal width; or
+        `(batch, num_members)` for biases alone.
 
     Output shape:
-        `(batch, 1)`.
+        `(batch, num_members)`.
 
     Raises:
         TypeError: If the widths differ.
+        ValueError: If a width is no multiple of `num_members`, or a place comes in two groups or
+            is that of no vector.
 
     References:
         Rendle, Factorization machines, ICDM 2010.
@@ -42,26 +54,63 @@ class FactorizationMachine(tf.keras.layers.Layer):
         array([[7.]], dtype=float32)
     """
 
-    def __init__(self, *, initial_bias: float = 0.0, **kwargs: Any):
+    def __init__(
+        self,
+        *,
+        initial_bias: float = 0.0,
+        groups: Sequence[Sequence[int]] = (),
+        num_members: int = 1,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
+        check_integer("num_members", num_members)
         self.initial_bias = float(initial_bias)
+        self.groups = [[int(place) for place in group] for group in groups]
+        self.num_members = int(num_members)
         initializer = tf.keras.initializers.Constant(self.initial_bias)
-        self._bias = self.add_weight("bias", (), initializer=initializer)
+        self._bias = self.add_weight("bias", (self.num_members,), initializer=initializer)
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        stacked = tf.stack(equal_width(inputs, "factorization machine"), axis=1)
+        members = self.num_members
+        self._check([each.shape[-1] for each in listed(inputs)])
         # Scores are told apart in full precision.
-        stacked = tf.cast(stacked, self.variable_dtype)  # (batch, features, 1 + dim)
-        biases, vectors = stacked[:, :, 0], stacked[:, :, 1:]
-        together = tf.square(tf.reduce_sum(vectors, axis=1))  # (batch, dim)
-        alone = tf.reduce_sum(tf.square(vectors), axis=1)
-        pairs = tf.reduce_sum(together - alone, axis=1, keepdims=True) / 2
-        bias = tf.cast(self._bias, self.variable_dtype)
-        return bias + tf.reduce_sum(biases, axis=1, keepdims=True) + pairs
+        split = [  # (batch, members, 1 + dim)
+            tf.reshape(tf.cast(each, self.variable_dtype), (-1, members, each.shape[-1] // members))
+            for each in listed(inputs)
+        ]
+        score = tf.cast(self._bias, self.variable_dtype) + sum(each[:, :, 0] for each in split)
+        grouped = set(itertools.chain(*self.groups))
+        alone = [[place] for place in range(len(split)) if place not in grouped]
+        vectors = [
+            [split[place][:, :, 1:] for place in group if split[place].shape[-1] > 1]
+            for group in (*self.groups, *alone)
+        ]
+        added = [tf.add_n(group) for group in vectors if group]  # (batch, members, dim)
+        if len(added) < 2:
+            return score
+        together = tf.square(tf.add_n(added)) - tf.add_n([tf.square(each) for each in added])
+        return score + tf.reduce_sum(together, axis=-1) / 2
+
+    def _check(self, widths: list[int]) -> None:
+        if len({width for width in widths if width != self.num_members}) > 1:
+            fix = "A factorization machine multiplies them: give all layers one embedding_dim."
+            raise wrong_type("widths of the vectors", widths, "equal", fix)
+        if any(width % self.num_members for width in widths):
+            expected = f"multiples of num_members={self.num_members}"
+            raise invalid("widths of the vectors", widths, expected)
+        places = list(itertools.chain(*self.groups))
+        if len(set(places)) < len(places) or not set(places) <= set(range(len(widths))):
+            expected = f"places of {len(widths)} vectors, each once"
+            raise invalid("groups", self.groups, expected)
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape([listed(input_shape)[0][0], 1])
+        return tf.TensorShape([listed(input_shape)[0][0], self.num_members])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "initial_bias": self.initial_bias}
+        return {
+            **super().get_config(),
+            "initial_bias": self.initial_bias,
+            "groups": self.groups,
+            "num_members": self.num_members,
+        }

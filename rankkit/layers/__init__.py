@@ -1,4 +1,4 @@
-"""One layer a file: a raw feature value in, a vector out; and the head."""
+"""One layer a file: a raw feature value in, a vector out; and the heads."""
 
 from rankkit.layers.attribute import Attribute
 from rankkit.layers.bucket_embedding import BucketEmbedding
@@ -7,6 +7,7 @@ from rankkit.layers.cross_embedding import CrossEmbedding
 from rankkit.layers.dense_rating_head import DenseRatingHead
 from rankkit.layers.history_embedding import HistoryEmbedding
 from rankkit.layers.id_embedding import IdEmbedding
+from rankkit.layers.mean_of_members import MeanOfMembers
 from rankkit.layers.normalized_number import NormalizedNumber
 from rankkit.layers.one_hot import OneHot
 from rankkit.layers.tags_embedding import TagsEmbedding
@@ -20,6 +21,7 @@ __all__ = [
     "DenseRatingHead",
     "HistoryEmbedding",
     "IdEmbedding",
+    "MeanOfMembers",
     "NormalizedNumber",
     "OneHot",
     "TagsEmbedding",

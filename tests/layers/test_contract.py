@@ -6,6 +6,7 @@ import rankkit as rk
 import tensorflow as tf
 
 WORDS = ["ant", "bee", "cat", "dog", "eel"]
+HEADS = (rk.layers.DenseRatingHead, rk.layers.MeanOfMembers)
 # For each layer, the arguments to try it with and a batch of its raw input.
 CASES = {
     "DenseRatingHead": [
@@ -22,6 +23,9 @@ CASES = {
             {"hidden_units": [8], "activation": "tanh", "dropout_rate": 0.5},
             np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3),
         ),
+    ],
+    "MeanOfMembers": [
+        ({"independent": True}, np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)),
     ],
     "Attribute": [
         (
@@ -261,12 +265,12 @@ def test_works_in_mixed_precision(layer_class, arguments, values):
     layer = layer_class(**arguments, dtype="mixed_float16")
     # Vectors are of half precision; scores, which are to be told apart, of full. An attribute's
     # layer has its own.
-    full = layer_class in (rk.layers.DenseRatingHead, rk.layers.Attribute)
+    full = layer_class in (*HEADS, rk.layers.Attribute)
     assert layer(as_input(values)).dtype == (tf.float32 if full else tf.float16)
     assert all(weight.dtype == tf.float32 for weight in layer.weights)
 
 
-FEATURES = [case for case in ALL if case.values[0] is not rk.layers.DenseRatingHead]
+FEATURES = [case for case in ALL if case.values[0] not in HEADS]
 feature_layers = pytest.mark.parametrize(("layer_class", "arguments", "values"), FEATURES)
 
 

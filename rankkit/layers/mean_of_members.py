@@ -1,0 +1,54 @@
+"""The scores of an ensemble's members as one score."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable(package="rankkit")
+class MeanOfMembers(tf.keras.layers.Layer):
+    """Averages the scores of the members of an ensemble; the last layer of a network.
+
+    `rankkit.score_spread` gives what the mean hides: how far the members are apart.
+
+    Args:
+        independent: Whether each member is trained on its own error, by the squared error, as if
+            it were alone. The error of the mean is that of the members, on average, less their
+            variance; so their variance is added to the loss, and shown as part of
+            `regularization_loss`. Otherwise the members make up for each other's errors.
+            Defaults to `False`.
+        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
+
+    Input shape:
+        `(batch, members)`.
+
+    Output shape:
+        `(batch, 1)`.
+
+    References:
+        Krogh and Vedelsby, Neural network ensembles, cross validation, and active learning,
+        NIPS 1994.
+
+    Example:
+        >>> import rankkit as rk
+        >>> import tensorflow as tf
+        >>> rk.layers.MeanOfMembers()(tf.constant([[3.0, 4.0], [1.0, 2.0]])).numpy().tolist()
+        [[3.5], [1.5]]
+    """
+
+    def __init__(self, *, independent: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.independent = bool(independent)
+
+    @tf.autograph.experimental.do_not_convert
+    def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
+        scores = tf.cast(inputs, self.variable_dtype)
+        if self.independent and training:
+            self.add_loss(tf.reduce_mean(tf.math.reduce_variance(scores, axis=1)))
+        return tf.reduce_mean(scores, axis=1, keepdims=True)
+
+    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
+        return tf.TensorShape(input_shape)[:1].concatenate(1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "independent": self.independent}

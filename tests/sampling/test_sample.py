@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+from rankkit.sampling._chain import Chain
+from rankkit.sampling._reading import design_of, read
+
+WIDTH = 5
+
+
+@pytest.fixture(scope="module")
+def rows():
+    columns, _ = rk.data.synthetic_ratings(1500, num_users=40, num_items=25, seed=3)
+    rng = np.random.default_rng(1)
+    columns["day"] = rng.integers(0, 4, 1500) * 86_400
+    return columns
+
+
+def make_features(rows, width=WIDTH):
+    users, items = (rk.data.vocabulary(rows[name]) for name in ("user_id", "item_id"))
+    tags = rk.layers.TagsEmbedding(["even", "odd", "all"], width, pooling="sqrtn")
+    values = [["all", "odd" if place % 2 else "even"] for place in range(len(items))]
+    cross = rk.layers.CrossEmbedding.from_columns
+    return {
+        "user_id": rk.layers.IdEmbedding(users, width),
+        "item_id": rk.layers.IdEmbedding(items, width),
+        "tags": ("item_id", rk.layers.Attribute(items, values, tags)),
+        "user_day": (
+            ("user_id", "day"),
+            cross(rows["user_id"], rows["day"], width, width=86_400),
+        ),
+        "item_day": (("item_id", "day"), cross(rows["item_id"], rows["day"], 1, width=86_400)),
+    }
+
+
+GROUPS = [["user_id", "user_day"], ["item_id", "tags"]]
+SETTINGS = {"label": "user_rating", "groups": GROUPS, "num_samples": 6, "burn_in": 3, "verbose": 0}
+
+
+def scores(model, columns):
+    raw = {name: tf.constant(columns[name]) for name in model.feature_specs}
+    return model.network(raw).numpy()[:, 0]
+
+
+def test_the_network_scores_as_the_draws_do_on_average(rows):
+    features = make_features(rows)
+    model = rk.sampling.sample(features, rows, **SETTINGS)
+    assert sorted(model.feature_specs) == ["day", "item_id", "user_id"]
+    reading = read(features, GROUPS)
+    design = design_of(reading, rows, "user_rating", None)
+    [seed] = np.random.SeedSequence(42).spawn(1)
+    chain = Chain(design, WIDTH - 1, noise_freedom=20.0, seed=seed)
+    each = []
+    for sweep in range(9):
+        chain.sweep()
+        if sweep >= 3:
+            each.append(design.labels - chain.state.residual)
+    np.testing.assert_allclose(scores(model, rows), np.mean(each, axis=0), atol=2e-4)
+    np.testing.assert_allclose(rk.score_spread(model, rows), np.std(each, axis=0), atol=2e-4)
+
+
+def test_compressed_to_full_width_nothing_is_lost(rows):
+    features = make_features(rows)
+    whole = rk.sampling.sample(features, rows, **SETTINGS)
+    same = rk.sampling.sample(features, rows, dim=6 * (WIDTH - 1), **SETTINGS)
+    np.testing.assert_allclose(scores(same, rows), scores(whole, rows), atol=1e-3)
+    small = rk.sampling.sample(features, rows, dim=4, **SETTINGS)
+    difference = scores(small, rows) - scores(whole, rows)
+    assert 1e-4 < np.sqrt(np.mean(difference**2)) < 0.5 * scores(whole, rows).std()
+    assert small.network.get_layer("user_id_vectors").embedding_dim == 5
+    with pytest.raises(TypeError, match="ensemble"):
+        rk.score_spread(small, rows)
+
+
+def test_it_learns_planted_tastes():
+    rows, best = rk.data.synthetic_ratings(12_000, num_users=150, num_items=80, seed=5)
+    train, test = rk.data.random_split(rows, test_fraction=0.2, seed=1)
+    features = {
+        name: rk.layers.IdEmbedding(rk.data.vocabulary(train[name]), 9)
+        for name in ("user_id", "item_id")
+    }
+    model = rk.sampling.sample(
+        features, train, label="user_rating", num_samples=40, burn_in=20, verbose=0
+    )
+    rmse = np.sqrt(np.mean((scores(model, test) - test["user_rating"]) ** 2))
+    assert rmse < 1.08 * best
+    baseline = rk.evaluate_ranking(model, test, train=train, item="item_id").lines[1]["rmse"]
+    assert rmse < 0.97 * baseline
+
+
+def test_same_seed_same_model_and_chains_differ(rows):
+    features = make_features(rows)
+    one, again = (rk.sampling.sample(features, rows, **SETTINGS) for _ in range(2))
+    np.testing.assert_array_equal(scores(one, rows), scores(again, rows))
+    other = rk.sampling.sample(features, rows, **SETTINGS, seed=7)
+    assert np.abs(scores(other, rows) - scores(one, rows)).max() > 1e-3
+    two, again = (rk.sampling.sample(features, rows, **SETTINGS, num_chains=2) for _ in range(2))
+    np.testing.assert_array_equal(scores(two, rows), scores(again, rows))
+    bias = two.network.get_layer(index=-2).get_weights()[0]
+    assert bias.shape == (12,)
+    assert len(set(bias)) == 12
+
+
+def test_unknown_ids_get_the_mean_vector_and_unseen_pairs_none(rows):
+    model = rk.sampling.sample(make_features(rows), rows, **SETTINGS)
+    table = model.network.get_layer("user_id_vectors").get_weights()[0]
+    np.testing.assert_allclose(table[0], table[1:].mean(axis=0), atol=1e-6)
+    strange = {"user_id": ["nobody"], "item_id": ["nothing"], "day": [10**9]}
+    assert np.isfinite(scores(model, strange)).all()
+
+
+def test_it_is_saved_ranked_and_exported_as_any_network(rows, tmp_path):
+    model = rk.sampling.sample(make_features(rows), rows, **SETTINGS)
+    raw = {name: rows[name][:200] for name in model.feature_specs}
+    model.save(tmp_path / "model.keras")
+    rk.export.save(model, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
+    for file in ("model.keras", "1", "ranker.tflite"):
+        loaded = rk.export.load(tmp_path / file)
+        assert rk.export.max_abs_difference(model, loaded, raw) < 1e-4
+    items = rk.data.vocabulary(rows["item_id"])
+    ranked = rk.rank(model, {"user_id": rows["user_id"][0], "day": 0}, {"item_id": items}, k=3)
+    assert len(ranked) == 3
+
+
+def test_progress_is_told_in_lines(rows, capsys):
+    rk.sampling.sample(make_features(rows), rows, **{**SETTINGS, "verbose": 1})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("sampling: 9 of 9 sweeps, noise ")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"groups": [["user"]]}, ValueError, "user_id"),
+        ({"groups": [["user_id"], ["user_id"]]}, ValueError, "each feature in one group at most"),
+        ({"groups": [["user_id"]], "dim": 4}, ValueError, "dim must be None with"),
+        ({"num_samples": 0}, ValueError, "num_samples"),
+        ({"burn_in": -1}, ValueError, "burn_in"),
+        ({"num_chains": 0}, ValueError, "num_chains"),
+        ({"noise_freedom": 0}, ValueError, "noise_freedom"),
+        ({"label": "stars"}, ValueError, "stars"),
+        ({"noise_by": "mood"}, ValueError, "mood"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(change, error, words, rows):
+    with pytest.raises(error, match=words):
+        rk.sampling.sample(make_features(rows), rows, **{**SETTINGS, **change})
+
+
+def test_layers_that_cannot_be_drawn_are_named(rows):
+    features = make_features(rows)
+    lists = rk.layers.TagsEmbedding(["even", "odd"], WIDTH)
+    number = rk.layers.NormalizedNumber(0.0, 1.0)
+    wide = rk.layers.IdEmbedding(["a"], WIDTH + 1)
+    few = {**SETTINGS, "groups": ()}
+    columns = {**rows, "lists": [["even"]] * 1500}
+    with pytest.raises(TypeError, match="one of its vectors"):
+        rk.sampling.sample({**features, "lists": lists}, columns, **few)
+    with pytest.raises(TypeError, match="a table of vectors"):
+        rk.sampling.sample({**features, "number": number}, rows, **few)
+    with pytest.raises(ValueError, match="embedding_dim of the features"):
+        rk.sampling.sample({**features, "wide": wide}, rows, **few)
+
+
+def test_labels_must_be_finite(rows):
+    bad = {**rows, "user_rating": np.full(1500, np.nan, np.float32)}
+    with pytest.raises(ValueError, match="finite"):
+        rk.sampling.sample(make_features(rows), bad, **SETTINGS)
