@@ -103,6 +103,27 @@ class Attribute(FeatureLayer):
         known = distinct_ids(ids)
         return cls(known, [last[each] for each in known], layer, **kwargs)
 
+    @classmethod
+    def from_members(
+        cls, ids: Any, members: Any, layer: FeatureLayer, **kwargs: Any
+    ) -> "Attribute":
+        """Makes the layer of what each id has been with in training rows, such as a user's titles.
+
+        A training row is then among the members of its own id. Where that would give it away, as
+        it does in networks trained by gradients, take `rankkit.layers.HistoryEmbedding`.
+
+        Args:
+            ids: The id of each row.
+            members: What it was with, such as the title. Each counts once.
+            layer: A layer of `rankkit.layers` that reads lists, such as `TagsEmbedding`.
+            **kwargs: Further arguments of the layer.
+        """
+        lists: dict[Any, dict] = {}
+        for each, member in zip(as_list(ids), as_list(members), strict=True):
+            lists.setdefault(each, {})[member] = None
+        known = distinct_ids(ids)
+        return cls(known, [list(lists[each]) for each in known], layer, **kwargs)
+
     @property
     def ids(self) -> list:
         """The known ids."""

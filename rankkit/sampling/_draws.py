@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from rankkit.sampling._chain import Chain
+from rankkit.sampling._compression import product_maps
 from rankkit.sampling._design import Design
 
 
@@ -54,10 +55,14 @@ class Keeper:
         self.constants[member] = chain.state.constant
         unseen = iter(self._unseen)
         for kept, block in zip(self.owners, chain.owners, strict=True):
-            kept[:, member] = block.vectors()
-            # Of the unknown one nothing is drawn but the prior: the mean stands for it.
-            if next(unseen)[0]:
-                kept[0, member] = kept[1:, member].mean(axis=0)
+            vectors, without = block.vectors(), next(unseen)
+            # Of an own vector without rows nothing is drawn but the prior: its mean stands for it,
+            # and for all of an unknown owner the mean of the known ones.
+            for table in block.own:
+                vectors[without] += table.mean - table.values[without]
+            if without[0]:
+                vectors[0] = vectors[1:].mean(axis=0)
+            kept[:, member] = vectors
         for kept, block in zip(self.slots, chain.slots, strict=True):
             kept[:, member] = block.table.values
             kept[next(unseen), member] = 0
@@ -72,41 +77,37 @@ class Keeper:
     def compressed(self, design: Design, dim: int) -> Draws:
         """Gives one machine whose scores are nearly the mean of the draws'.
 
-        The mean over draws of the products of two groups is a product of vectors as wide as all
-        draws together. Of the vectors of the second group, as the first one weights them, the
-        largest `dim` principal directions are kept.
+        The mean over the draws of the products of two groups' vectors is the product of vectors as
+        wide as all draws together. They are narrowed so that the products of the rows' vectors
+        change least.
 
         Args:
-            design: What the chains have learned from.
+            design: What the chains have learned from, of two groups.
             dim: Width of the vectors.
         """
         parts = (*design.owners, *design.slots)
         kept = [*self.owners, *self.slots]
-        flat = {
+        wide = {
             place: (part.group, each[:, :, 1:].reshape(len(each), -1))
             for place, (part, each) in enumerate(zip(parts, kept, strict=True))
             if part.group is not None
         }
-        roots = []
-        for group in (0, 1):
-            gram = np.float64(0)
-            for place, (own, vectors) in flat.items():
-                if own == group:
-                    rows = np.bincount(parts[place].codes, minlength=len(vectors))
-                    gram = gram + (vectors * rows[:, None].astype(np.float32)).T @ vectors
-            values, axes = np.linalg.eigh(gram / len(design.labels))
-            roots.append(axes * np.sqrt(np.maximum(values, 0)))  # gram = root root'
-        left, values, right = np.linalg.svd(roots[0].T @ roots[1])
-        scale = 1 / np.sqrt(np.maximum(values[:dim], 1e-12) * len(self.constants))
-        # What each group's vectors are multiplied with.
-        maps = roots[1] @ right[:dim].T * scale, roots[0] @ left[:, :dim] * scale
+        weighted: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for place, (group, vectors) in wide.items():
+            rows = np.bincount(parts[place].codes, minlength=len(vectors))
+            there = rows > 0
+            root = np.sqrt(rows[there] / len(design.labels), dtype=np.float32)
+            weighted[group].append(vectors[there] * root[:, None])
+        first, second = (np.concatenate(each) for each in weighted)
+        maps = product_maps(first, second, dim, np.random.default_rng(0))
+        members = len(self.constants)
         tables = []
         for place, each in enumerate(kept):
             table = [each[:, :, 0].mean(axis=1, dtype=np.float64)[:, None]]
-            if place in flat:
-                group, vectors = flat[place]
-                table.append(vectors @ maps[group])
+            if place in wide:
+                group, vectors = wide[place]
+                table.append(vectors @ maps[group] / np.sqrt(members))
             tables.append(np.concatenate(table, axis=1).astype(np.float32))
-        count = len(self.owners)
         constant = self.constants.mean(dtype=np.float64, keepdims=True).astype(np.float32)
+        count = len(self.owners)
         return Draws(constant, tables[:count], tables[count:])

@@ -25,6 +25,13 @@ def test_attribute_of_rows_takes_the_last_value_of_an_id():
     assert layer.encode(tf.constant(["u1", "u2", "new"])).numpy().tolist() == [1, 1, 2]
 
 
+def test_attribute_of_members_lists_what_an_id_has_been_with():
+    tags = rk.layers.TagsEmbedding(["a", "b", "c"], 2)
+    layer = rk.layers.Attribute.from_members([*USERS, "u1"], [*ITEMS, "a"], tags)
+    assert layer.ids == ["u1", "u2", "u3"]
+    assert layer.get_config()["values"] == [["a", "b"], ["b", "c"], ["a"]]
+
+
 def test_attribute_trains_its_layer_and_counts_its_penalty():
     inner = rk.layers.IdEmbedding(["x", "y"], 2, activity_regularizer=tf.keras.regularizers.L2(1.0))
     layer = rk.layers.Attribute(["a", "b"], ["x", "y"], inner)

@@ -1,0 +1,78 @@
+"""What the examples know of MovieLens: features of users, of movies and of moments."""
+
+import re
+from typing import Any
+
+SIDES = ("movie_genres", "timestamp")
+DAY, MINUTE = 86_400, 60
+
+
+def movie_columns(titles: Any) -> dict[str, list[str]]:
+    """Gives the year and the decade that stand at the end of each title."""
+    years = [(re.findall(r"\((\d{4})\)", title) or ["unknown"])[-1] for title in titles]
+    return {"year": years, "decade": [year[:3] for year in years]}
+
+
+def id_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
+    """User and movie, each with a vector of its own.
+
+    Args:
+        train: The training rows.
+        width: Of each vector: one number for the bias, the rest to meet the others.
+
+    Returns:
+        The features, and the names of those of the user and of those of the movie.
+    """
+    import rankkit as rk
+
+    names = ("user_id", "movie_title")
+    features = {
+        name: rk.layers.IdEmbedding(rk.data.vocabulary(train[name]), width) for name in names
+    }
+    return features, [["user_id"], ["movie_title"]]
+
+
+def history_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
+    """Beside the ids, who rated what: the user's movies, and the movie's users."""
+    import rankkit as rk
+
+    features, (user, movie) = id_features(train, width)
+    for name, of, by in (("seen", "user_id", "movie_title"), ("raters", "movie_title", "user_id")):
+        tags = rk.layers.TagsEmbedding(rk.data.vocabulary(train[by]), width, pooling="sqrtn")
+        features[name] = (of, rk.layers.Attribute.from_members(train[of], train[by], tags))
+    return features, [[*user, "seen"], [*movie, "raters"]]
+
+
+def movie_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
+    """Beside who rated what, the movie's genres, year and decade."""
+    import rankkit as rk
+
+    features, (user, movie) = history_features(train, width)
+    titles = train["movie_title"]
+    genres = rk.layers.TagsEmbedding.from_column(train["movie_genres"], width, pooling="sqrtn")
+    attribute = rk.layers.Attribute.from_columns
+    features["genres"] = ("movie_title", attribute(titles, train["movie_genres"], genres))
+    for name, values in movie_columns(titles).items():
+        layer = rk.layers.IdEmbedding(rk.data.vocabulary(values), width)
+        features[name] = ("movie_title", attribute(titles, values, layer, default="unknown"))
+    return features, [user, [*movie, "genres", "year", "decade"]]
+
+
+def moment_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
+    """Beside the movie's sides, when: the user on a day, in a minute and in five seconds.
+
+    The ratings of MovieLens come in sessions, and a random split puts rows of one session on both
+    sides; a ranker that serves has the past alone.
+    """
+    import rankkit as rk
+
+    features, (user, movie) = movie_features(train, width)
+    moments = {f"user_{seconds}s": (seconds, width) for seconds in (DAY, MINUTE, 5)}
+    moments |= {f"mood_{seconds}s": (seconds, 1) for seconds in (1800, 300, 20, 1)}
+    for name, (seconds, wide) in moments.items():
+        layer = rk.layers.CrossEmbedding.from_columns(
+            train["user_id"], train["timestamp"], wide, width=seconds
+        )
+        features[name] = (("user_id", "timestamp"), layer)
+    with_vectors = [name for name, (_, wide) in moments.items() if wide > 1]
+    return features, [[*user, *with_vectors], movie]

@@ -1,0 +1,116 @@
+"""Rankers of MovieLens, each trained by one call; settings chosen on part of the training rows."""
+
+from typing import Any
+
+import movielens_features
+
+
+def user_and_item_means(train: dict, seed: int) -> Any:
+    """No network: the mean, and how far users and movies are from it."""
+    import rankkit as rk
+
+    return rk.evaluation.BiasBaseline(train, ["user_id", "movie_title"], label="user_rating")
+
+
+def tutorial_tower(train: dict, seed: int) -> Any:
+    """The network and the settings of TensorFlow Recommenders' tutorial."""
+    import tensorflow as tf
+
+    optimizer = tf.keras.optimizers.Adagrad(0.1)
+    return _tower(train, seed, optimizer, epochs=3, batch_size=8192)
+
+
+def tuned_tower(train: dict, seed: int) -> Any:
+    """The same network with a penalty, more epochs of smaller steps, and averaged weights."""
+    import rankkit as rk
+    import tensorflow as tf
+
+    return _tower(
+        train,
+        seed,
+        tf.keras.optimizers.Adam(0.002),
+        epochs=30,
+        batch_size=1024,
+        embeddings_regularizer=tf.keras.regularizers.L2(0.003),
+        callbacks=[rk.WeightAveraging()],
+    )
+
+
+def _tower(
+    train: dict,
+    seed: int,
+    optimizer: Any,
+    *,
+    epochs: int,
+    batch_size: int,
+    embeddings_regularizer: Any = None,
+    callbacks: Any = (),
+) -> Any:
+    import rankkit as rk
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(seed)
+    features = {
+        name: rk.layers.IdEmbedding(
+            rk.data.vocabulary(train[name]), 32, embeddings_regularizer=embeddings_regularizer
+        )
+        for name in ("user_id", "movie_title")
+    }
+    model = rk.RankingModel(rk.recipes.tower(features), label="user_rating")
+    model.compile(optimizer)
+    batches = rk.data.batches(train, batch_size, shuffle=True, seed=seed)
+    model.fit(batches, epochs=epochs, callbacks=list(callbacks), verbose=0)
+    return model
+
+
+def sampled_ids(train: dict, seed: int) -> Any:
+    """A sampled factorization machine of user and movie."""
+    return _sampled(train, seed, movielens_features.id_features, dim=16)
+
+
+def sampled_history(train: dict, seed: int) -> Any:
+    """The same with who rated what."""
+    return _sampled(train, seed, movielens_features.history_features, dim=24)
+
+
+def sampled_movies(train: dict, seed: int) -> Any:
+    """The same with the movies' genres and years."""
+    return _sampled(train, seed, movielens_features.movie_features, dim=24)
+
+
+def sampled_moments(train: dict, seed: int) -> Any:
+    """The same with the moments of the ratings."""
+    return _sampled(
+        train, seed, movielens_features.moment_features, dim=16, burn_in=40, num_samples=100
+    )
+
+
+def _sampled(
+    train: dict, seed: int, make: Any, dim: int, burn_in: int = 30, num_samples: int = 70
+) -> Any:
+    import rankkit as rk
+
+    features, groups = make(train, 1 + dim)
+    return rk.sampling.sample(
+        features,
+        train,
+        label="user_rating",
+        groups=groups,
+        burn_in=burn_in,
+        num_samples=num_samples,
+        num_chains=2,
+        dim=64,
+        noise_by="user_id",
+        seed=seed,
+    )
+
+
+RANKERS = {  # name to inputs and how it is trained
+    "user_and_item_means": ("ids", user_and_item_means),
+    "tutorial_tower": ("ids", tutorial_tower),
+    "tuned_tower": ("ids", tuned_tower),
+    "sampled_ids": ("ids", sampled_ids),
+    "sampled_history": ("ids", sampled_history),
+    "sampled_movies": ("all but timestamps", sampled_movies),
+    "sampled_moments": ("all", sampled_moments),
+}
