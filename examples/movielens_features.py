@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-SIDES = ("movie_genres", "timestamp")
 DAY, MINUTE = 86_400, 60
 
 
@@ -76,3 +75,35 @@ def moment_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[
         features[name] = (("user_id", "timestamp"), layer)
     with_vectors = [name for name, (_, wide) in moments.items() if wide > 1]
     return features, [[*user, *with_vectors], movie]
+
+
+def network_features(train: dict, width: int, penalty: Any) -> dict[str, Any]:
+    """Features for networks that are trained by gradients, a line each.
+
+    Args:
+        train: The training rows.
+        width: Of each vector.
+        penalty: Keras regularizer of the vectors of a batch, or `None`.
+    """
+    import rankkit as rk
+
+    layers, kwargs = rk.layers, {"activity_regularizer": penalty}
+    # Now and then an id is taken for an unknown one, so that these have a trained vector too.
+    ids = {"id_dropout_rate": 0.02, **kwargs}
+    users, titles, when = train["user_id"], train["movie_title"], train["timestamp"]
+    genres = layers.TagsEmbedding.from_column(train["movie_genres"], width, **kwargs)
+    years = movie_columns(titles)["year"]
+    year = layers.IdEmbedding.from_column(years, width, **kwargs)
+    history, attribute = layers.HistoryEmbedding.from_columns, layers.Attribute.from_columns
+    return {
+        "user_id": layers.IdEmbedding.from_column(users, width, **ids),
+        "seen": (("user_id", "movie_title"), history(users, titles, width, **kwargs)),
+        "genres": ("movie_title", attribute(titles, train["movie_genres"], genres)),
+        "year": ("movie_title", attribute(titles, years, year, default="unknown")),
+        "day": (
+            ("user_id", "timestamp"),
+            layers.CrossEmbedding.from_columns(users, when, width, width=DAY, **kwargs),
+        ),
+        "hour": ("timestamp", layers.CalendarEmbedding("hour_of_day", width, **kwargs)),
+        "movie_title": layers.IdEmbedding.from_column(titles, width, **ids),
+    }

@@ -5,16 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.interactions import (
-    CrossNetwork,
-    DotInteraction,
-    FactorizationMachine,
-    concatenate,
-)
+from rankkit._errors import unknown
+from rankkit.interactions import CrossNetwork, DotInteraction, FactorizationMachine, concatenate
 from rankkit.layers import DenseRatingHead
 from rankkit.network import ranking_network
 
-__all__ = ["dcn_v2", "deepfm", "dlrm", "factorization_machine", "tower"]
+__all__ = ["dcn_v2", "deepfm", "dlrm", "factorization_machine", "svd_plus_plus", "tower"]
 
 
 def tower(
@@ -66,6 +62,44 @@ def factorization_machine(
     """
     interaction = FactorizationMachine(initial_bias=initial_bias)
     return ranking_network(features, interaction=interaction, name="factorization_machine")
+
+
+def svd_plus_plus(
+    features: Mapping[str, Any], *, item: str | None = None, initial_bias: float = 0.0
+) -> tf.keras.Model:
+    """Builds an SVD++: the item's vector meets the sum of all vectors that are known of the user.
+
+    These are the user's own one and, by `rankkit.layers.HistoryEmbedding`, that of what he has
+    rated. Unlike in a factorization machine they do not meet each other.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of equal width, the first
+            number of each its bias.
+        item: Name of the feature that the others meet. Defaults to `None`, the last one.
+        initial_bias: What the score begins with, such as the mean label. Defaults to `0.0`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    Raises:
+        ValueError: If no feature has that name.
+
+    References:
+        Koren, Factorization meets the neighborhood, KDD 2008.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 9)}
+        >>> rk.recipes.svd_plus_plus(features, initial_bias=3.5).output_shape
+        (None, 1)
+    """
+    names = list(features)
+    if item is not None and item not in features:
+        raise unknown("feature", item, names)
+    place = names.index(names[-1] if item is None else item)
+    user = [other for other in range(len(names)) if other != place]
+    machine = FactorizationMachine(initial_bias=initial_bias, groups=[user, [place]])
+    return ranking_network(features, interaction=machine, name="svd_plus_plus")
 
 
 def deepfm(

@@ -156,3 +156,57 @@ def test_a_search_that_cannot_be_is_refused_and_leaves_its_folder_free(tmp_path)
     assert code == 0, errors
     assert metrics(tmp_path)["trials"] == 1
     assert not (tmp_path / "parallel_coordinates.png").exists()  # one line tells nothing
+
+
+SIDE = str(EXAMPLES / "03_side_features.py")
+TABLE = str(EXAMPLES / "04_results_table.py")
+
+
+def test_side_features_are_trained_diagnosed_and_exported(tmp_path):
+    folder = tmp_path / "run"
+    code, output, errors = run(
+        SIDE, "--quick", "--epochs", 8, "--width", 17, "--output-dir", folder
+    )
+    assert code == 0, errors
+    found = metrics(folder)
+    assert found["test"]["rmse"] < 1.06  # user and item means alone have 1.01 on so few rows
+    assert found["max_abs_difference"] < 1e-5
+    assert "NormalizedNumber" not in output
+    assert "HistoryEmbedding" in output
+    pictures = ("learning_curve", "predicted_against_true", "calibration", "error_by_count")
+    for name in pictures:
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "ranker.tflite").exists()
+
+
+def test_the_results_table_is_written_row_by_row_and_goes_on(tmp_path):
+    folder = tmp_path / "run"
+    rows = ["user_and_item_means", "sampled_ids"]
+    command = (TABLE, "--quick", "--rows", *rows, "--output-dir", folder, "--seeds", 1, 2)
+    code, output, errors = run(*command)
+    assert code == 0, errors
+    results = json.loads((folder / "results.json").read_text())
+    assert [(row["name"], row["seed"]) for row in results] == [(n, s) for n in rows for s in (1, 2)]
+    keys = ["name", "inputs", "seed", "rmse", "mae", "ndcg_at_10", "auc", "seconds"]
+    assert list(results[0]) == keys
+    assert results[2]["rmse"] < results[0]["rmse"]
+    assert results[2]["rmse"] != results[3]["rmse"]
+    (folder / "results.json").write_text(json.dumps(results[:3]))
+    code, output, errors = run(*command, "--resume")
+    assert code == 0, errors
+    assert "sampled_ids, seed 2" in output
+    assert "sampled_ids, seed 1" not in output
+    again = json.loads((folder / "results.json").read_text())
+    assert [row["rmse"] for row in again] == [row["rmse"] for row in results]
+
+
+def test_the_results_table_takes_a_number_of_ratings(tmp_path):
+    folder = tmp_path / "run"
+    code, output, errors = run(
+        TABLE, "--rows", 2000, "user_and_item_means", "--seeds", 1, "--output-dir", folder
+    )
+    assert code == 0, errors
+    assert "1,600 ratings to train on" in output
+    code, _, errors = run(TABLE, "--rows", "magic", "--output-dir", tmp_path / "other")
+    assert code == 2
+    assert "magic" in errors

@@ -10,6 +10,11 @@ import tensorflow as tf
 INTERACTIONS = [
     (rk.interactions.FactorizationMachine, {"initial_bias": 3.5}),
     (rk.interactions.FactorizationMachine, {"groups": [[0, 2]]}),
+    (rk.interactions.FieldDropout, {"rate": 0.25}),
+    (
+        rk.interactions.FieldDropout,
+        {"rate": 0.25, "interaction": rk.interactions.FactorizationMachine()},
+    ),
     (rk.interactions.CrossNetwork, {"num_layers": 3}),
     (rk.interactions.CrossNetwork, {"projection_dim": 2}),
     (rk.interactions.DotInteraction, {}),
@@ -148,3 +153,27 @@ def test_bad_numbers_are_named(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
         rk.interactions.CrossNetwork(**arguments)
+
+
+def test_field_dropout_leaves_whole_vectors_out_while_training():
+    vectors = [np.ones((4000, 2), np.float32), np.full((4000, 3), 2, np.float32)]
+    layer = rk.interactions.FieldDropout(0.25)
+    np.testing.assert_array_equal(layer(vectors, training=False), np.concatenate(vectors, axis=1))
+    left = layer(vectors, training=True).numpy()
+    for part in (left[:, :2], left[:, 2:]):
+        assert (part == part[:, :1]).all()
+        assert (part[:, 0] == 0).mean() == pytest.approx(0.25, abs=0.03)
+        assert part.mean() == pytest.approx(part.max() * 0.75, rel=0.05)
+    together = (left[:, 0] == 0) & (left[:, 2] == 0)
+    assert together.mean() == pytest.approx(0.25**2, abs=0.02)  # each by itself
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_field_dropout_refuses_rates_that_are_none(rate):
+    with pytest.raises(ValueError, match="rate must be"):
+        rk.interactions.FieldDropout(rate)
+
+
+def test_field_dropout_takes_layers_alone():
+    with pytest.raises(TypeError, match="interaction must be"):
+        rk.interactions.FieldDropout(0.1, rk.interactions.concatenate)

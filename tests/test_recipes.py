@@ -67,3 +67,22 @@ def test_deepfm_is_the_sum_of_its_parts():
     machine = kinds[rk.interactions.FactorizationMachine](vectors)
     head = kinds[rk.layers.DenseRatingHead](tf.concat(vectors, axis=1))
     np.testing.assert_allclose(network(raw), machine + head, rtol=1e-5)
+
+
+def test_svd_plus_plus_is_the_items_vector_times_the_sum_of_the_users():
+    columns = ids()
+    users, items = columns["user_id"], columns["item_id"]
+    history = rk.layers.HistoryEmbedding.from_columns(
+        users, items, 5, embeddings_initializer="normal"
+    )
+    layers = features()
+    layers["rated"] = (("user_id", "item_id"), history)
+    network = rk.recipes.svd_plus_plus(layers, item="item_id", initial_bias=3.5)
+    raw = [tf.constant(columns[name][:50]) for name in ("user_id", "item_id")]
+    user = layers["user_id"](raw[0]) + history(raw)
+    item = layers["item_id"](raw[1])
+    expected = 3.5 + user[:, 0] + item[:, 0] + tf.reduce_sum(user[:, 1:] * item[:, 1:], axis=1)
+    found = network(dict(zip(("user_id", "item_id"), raw, strict=True)))
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="item_id"):
+        rk.recipes.svd_plus_plus(layers, item="item")

@@ -1,5 +1,6 @@
 """One layer a file: a raw feature value in, a vector out; and the heads."""
 
+from rankkit.layers.age_embedding import AgeEmbedding
 from rankkit.layers.attribute import Attribute
 from rankkit.layers.bucket_embedding import BucketEmbedding
 from rankkit.layers.calendar_embedding import CalendarEmbedding
@@ -14,6 +15,7 @@ from rankkit.layers.tags_embedding import TagsEmbedding
 from rankkit.layers.text_embedding import TextEmbedding
 
 __all__ = [
+    "AgeEmbedding",
     "Attribute",
     "BucketEmbedding",
     "CalendarEmbedding",

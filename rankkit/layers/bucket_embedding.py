@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import check_integer, invalid
 from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._missing import check_finite, check_policy
-from rankkit.layers._numbers import finite_numbers
+from rankkit.layers._numbers import bucket_edges, buckets_of, check_edges, finite_numbers
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -55,9 +54,7 @@ class BucketEmbedding(EmbeddingLayer):
         **kwargs: Any,
     ):
         check_policy(missing)
-        edges = finite_numbers("boundaries", boundaries)
-        if (np.diff(edges) <= 0).any():
-            raise invalid("boundaries", boundaries, "ascending numbers", "Sort them; once each.")
+        edges = check_edges("boundaries", boundaries)
         super().__init__(len(edges) + 1 + (missing == "learn"), embedding_dim, **kwargs)
         self.missing = missing
         self._edges = edges
@@ -80,14 +77,8 @@ class BucketEmbedding(EmbeddingLayer):
         Raises:
             ValueError: If all numbers are equal.
         """
-        check_integer("num_buckets", num_buckets, least=2)
         values = finite_numbers("column", column, missing=True)
-        inner = np.linspace(0, 1, num_buckets + 1)[1:-1]
-        edges = np.unique(np.quantile(values, inner, method="higher"))
-        edges = edges[edges > values.min()]  # no value is below the least
-        if not len(edges):
-            fix = "A constant column tells nothing: leave the feature out."
-            raise invalid("column", values[0].item(), "of more than one value", fix)
+        edges = bucket_edges("column", values, num_buckets)
         return cls(edges.tolist(), embedding_dim, **kwargs)
 
     @property
@@ -103,8 +94,7 @@ class BucketEmbedding(EmbeddingLayer):
     def encode(self, inputs: Any) -> tf.Tensor:
         """Gives the bucket of each number, the one after the last for missing ones, `tf.int64`."""
         values = check_finite(tf.cast(inputs, self._kind), self.missing, self.name)
-        edges = tf.constant(self._edges, self._kind)
-        buckets = tf.reduce_sum(tf.cast(tf.expand_dims(values, -1) >= edges, tf.int64), axis=-1)
+        buckets = buckets_of(values, self._edges)
         if self.missing == "error":
             return buckets
         return tf.where(tf.math.is_nan(values), tf.cast(len(self._edges) + 1, tf.int64), buckets)

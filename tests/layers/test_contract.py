@@ -27,6 +27,21 @@ CASES = {
     "MeanOfMembers": [
         ({"independent": True}, np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)),
     ],
+    "AgeEmbedding": [
+        (
+            {
+                "ids": WORDS[:3],
+                "references": [0, 100, 1000],
+                "boundaries": [10, 20],
+                "embedding_dim": 3,
+            },
+            (np.array([*WORDS[:3], "unknown"], object), np.array([9, 115, 1020, 5])),
+        ),
+        (
+            {"ids": [4, 7], "references": [5, -5], "boundaries": [0, 2**40], "embedding_dim": 2},
+            (np.array([4, 4, 4, 8]), np.array([4, 5, 2**40 + 5, 5])),
+        ),
+    ],
     "Attribute": [
         (
             {

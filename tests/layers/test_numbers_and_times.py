@@ -127,3 +127,33 @@ def test_calendar_is_that_of_python(utc_offset):
     for part, values in expected.items():
         layer = rk.layers.CalendarEmbedding(part, 2, utc_offset=utc_offset)
         assert layer.encode(tf.constant(seconds)).numpy().tolist() == values, part
+
+
+def test_age_counts_from_the_first_moment_of_each_id():
+    ids, moments = ["a", "b", "a", "b"], [100, 1000, 160, 1005]
+    layer = rk.layers.AgeEmbedding.from_columns(ids, moments, 2, num_buckets=4)
+    config = layer.get_config()
+    assert (config["ids"], config["references"]) == (["a", "b"], [100, 1000])
+    assert config["boundaries"] == [5, 60]
+    raw = [tf.constant(["a", "a", "b", "b", "new"]), tf.constant([90, 104, 1005, 1060, 90])]
+    assert layer.encode(raw).numpy().tolist() == [1, 1, 2, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ((["a"], [1, 2], [5], 2), ValueError, "references must be one for each of 1 ids"),
+        ((["a"], [1], [5, 5], 2), ValueError, "boundaries must be ascending"),
+        ((["a"], [1.5], [5], 2), TypeError, "references must be a list of whole numbers"),
+        ((["a"], [1], [5.5], 2), TypeError, "boundaries must be a list of whole numbers"),
+        ((["a", "a"], [1, 1], [5], 2), ValueError, "ids"),
+    ],
+)
+def test_ages_that_cannot_be_told_are_refused(arguments, error, words):
+    with pytest.raises(error, match=words):
+        rk.layers.AgeEmbedding(*arguments)
+
+
+def test_ages_that_are_all_equal_tell_nothing():
+    with pytest.raises(ValueError, match="ages must be of more than one value"):
+        rk.layers.AgeEmbedding.from_columns(["a", "b"], [1, 2], 2)
