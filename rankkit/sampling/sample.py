@@ -1,5 +1,6 @@
 """A factorization machine by sampling: no learning rate, no penalty, no epochs to choose."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,13 @@ import numpy as np
 from rankkit._errors import check_integer, invalid
 from rankkit.model import RankingModel
 from rankkit.sampling._chain import Chain
+from rankkit.sampling._design import Design
 from rankkit.sampling._draws import Keeper
 from rankkit.sampling._network import network_of
 from rankkit.sampling._reading import design_of, read
 
 _LINES = 10  # of progress
+_COPIES = 3  # of the draws, while they are made a network
 
 
 def sample(
@@ -35,9 +38,8 @@ def sample(
     """Learns a factorization machine from ratings by drawing many from its posterior.
 
     Where a penalty would have to be searched for each feature, all of them are drawn along with
-    the vectors, and the mean score of many draws does not overfit as one trained machine does. On
-    a few million ratings and less it is hard to beat. The label is taken as a number with Gaussian
-    noise: stars, minutes, not clicks.
+    the vectors, and the mean score of many draws does not overfit as one trained machine does. The
+    label is taken as a number with Gaussian noise: stars, minutes, not clicks.
 
     What comes back is a network like any other. All that depends on one id alone, its attributes
     included, is added up into one vector of that id: the network asks for no more than the ids, and
@@ -71,7 +73,7 @@ def sample(
 
     Raises:
         ValueError: If a number is out of its range, a column missing, a feature in two groups or
-            unknown, or `dim` given without two groups.
+            unknown, `dim` given without two groups, or the draws too many for the machine's memory.
         TypeError: If a layer has no table of vectors, or reads lists of a row.
 
     References:
@@ -111,6 +113,7 @@ def sample(
             fix = "Put every feature with a vector into one of two groups."
             raise invalid("dim", dim, f"None with {reading.num_groups} groups", fix)
     design = design_of(reading, columns, label, noise_by)
+    _check_memory(design, num_chains * num_samples, reading.width)
     keeper = Keeper(design, num_chains * num_samples, reading.width)
     progress = _Progress(num_chains * (burn_in + num_samples), verbose)
     seeds = np.random.SeedSequence(seed).spawn(num_chains)
@@ -129,6 +132,17 @@ def sample(
     model = RankingModel(network_of(reading, draws, as_members=dim is None), label=label)
     model.compile()
     return model
+
+
+def _check_memory(design: Design, members: int, width: int) -> None:
+    slots = sum(each.size * (1 if each.group is None else width) for each in design.slots)
+    numbers = members * (slots + width * sum(each.size for each in design.owners))
+    needed = _COPIES * 4 * numbers / 2**30
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    if needed > there:
+        expected = f"fewer: they take {needed:,.0f} GiB, and the machine has {there:,.0f} GiB"
+        fix = "Draw fewer, make embedding_dim smaller, or leave rare ids out of the vocabularies."
+        raise invalid("number of draws", members, expected, fix)
 
 
 class _Progress:

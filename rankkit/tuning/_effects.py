@@ -27,7 +27,7 @@ def check_effects(space: Space, features: list[Pattern], head: Pattern) -> None:
     for arguments, patterns in ((_OF_FEATURES, features), (_OF_HEAD, [head])):
         for name in space.searched:
             argument = arguments.get(name)
-            if argument and not any(argument in pattern.config for pattern in patterns):
+            if argument and not any(argument in pattern.arguments for pattern in patterns):
                 kinds = ", ".join(sorted({pattern.kind for pattern in patterns}))
                 expected = f"left out, or one value: no {kinds} here has an argument {argument!r}"
                 fix = "Override build_network to give it an effect of its own."

@@ -60,14 +60,19 @@ class Pattern:
         states = [[state.variables, state.assets] for state in self._states]
         return [self._class, config, repr(self._feature_spec), states]
 
+    @property
+    def arguments(self) -> set[str]:
+        """Names of what can be replaced: in the layer's config and in that of a layer it holds."""
+        inner = _held(self.config)
+        return {*self.config, *(inner["config"] if inner else ())}
+
     def make(self, **changes: Any) -> Any:
         """Makes a layer.
 
         Args:
-            **changes: Parts of the config to replace; those that it does not have are left out.
+            **changes: Arguments to replace; those that it does not have are left out.
         """
-        known = {name: value for name, value in changes.items() if name in self.config}
-        layer = self._class.from_config({**self.config, **known})
+        layer = self._class.from_config(_changed(self.config, changes))
         if self._feature_spec is not None:
             layer.feature_spec = self._feature_spec
         if self._states:
@@ -75,6 +80,19 @@ class Pattern:
         for state, part in zip(self._states, _parts(layer), strict=False):
             state.give_to(part)
         return layer
+
+
+def _held(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The layer that a layer of ours gives values to, such as that of an `Attribute`."""
+    inner = config.get("layer")
+    return inner if isinstance(inner, dict) and "config" in inner else None
+
+
+def _changed(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in changes.items() if name in config}
+    if inner := _held(config):
+        known["layer"] = {**inner, "config": _changed(inner["config"], changes)}
+    return {**config, **known}
 
 
 def _parts(layer: Any) -> list[Any]:

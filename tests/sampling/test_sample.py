@@ -141,6 +141,7 @@ def test_progress_is_told_in_lines(rows, capsys):
         ({"num_chains": 0}, ValueError, "num_chains"),
         ({"noise_freedom": 0}, ValueError, "noise_freedom"),
         ({"label": "stars"}, ValueError, "stars"),
+        ({"num_samples": 10**7}, ValueError, "number of draws must be fewer: they take"),
         ({"noise_by": "mood"}, ValueError, "mood"),
     ],
 )

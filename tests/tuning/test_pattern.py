@@ -62,3 +62,14 @@ def test_learned_state_that_would_be_lost_is_refused():
     given = adapted(layers.StringLookup(output_mode="tf_idf"), [["x", "y", "x"]])
     with pytest.raises(TypeError, match="words must be a layer whose state Keras can restore"):
         Pattern("words", given)
+
+
+def test_changes_reach_the_layer_that_an_attribute_holds():
+    tags = rk.layers.TagsEmbedding(["x", "y"], 3)
+    pattern = Pattern("genres", rk.layers.Attribute(["a", "b"], [["x"], ["y", "x"]], tags))
+    assert {"embedding_dim", "embeddings_regularizer", "ids"} <= pattern.arguments
+    regularizer = tf.keras.regularizers.serialize(tf.keras.regularizers.L2(0.5))
+    made = pattern.make(embedding_dim=5, embeddings_regularizer=regularizer)
+    assert made(tf.constant(["a", "new"])).shape == (2, 5)
+    assert float(made.losses[0]) > 0
+    assert pattern.make()(tf.constant(["a"])).shape == (1, 3)
