@@ -40,9 +40,12 @@ def main() -> None:
         for name, feature in features.items():
             print(f"{name:12} {feature}")
         mean = {"initial_bias": float(fit["user_rating"].mean())}
-        recipe = getattr(rk.recipes, args.recipe)
-        takes_mean = args.recipe in ("factorization_machine", "svd_plus_plus", "deepfm")
-        network = recipe(features, **(mean if takes_mean else {}))
+        known = {
+            "svd_plus_plus": {"item": ["movie_title", "genres", "year"], **mean},
+            "factorization_machine": mean,
+            "deepfm": mean,
+        }
+        network = getattr(rk.recipes, args.recipe)(features, **known.get(args.recipe, {}))
         model = rk.RankingModel(network, label="user_rating")
         model.compile(optimizer=tf.keras.optimizers.Adam(args.learning_rate))
 

@@ -71,6 +71,7 @@ def main() -> None:
                 measured = {measure: report.metrics[measure] for measure in MEASURES}
                 row = {"name": name, "inputs": inputs, "seed": seed, **measured}
                 results.append({**row, "seconds": seconds})
+                done.add((name, seed))
                 file.write_text(json.dumps(results, indent=2) + "\n")
 
     print(

@@ -44,6 +44,7 @@ def ensemble(
         >>> rk.ensemble([member(), member()]).output_shape
         (None, 1)
     """
+    networks = list(networks)
     check_integer("number of networks", len(networks), 2)
     if len({id(network) for network in networks}) < len(networks):
         raise invalid("networks", "one of them twice", "each made anew")
@@ -60,9 +61,9 @@ def ensemble(
     }
     members = []
     for place, network in enumerate(networks):
-        # Parts of one model must not share a name.
-        network._name = f"member_{place}"
-        members.append(network({feature: inputs[feature] for feature in feature_specs(network)}))
+        # Under a name of its own, since parts of one model must not share a name.
+        member = tf.keras.Model(network.input, network.output, name=f"member_{place}")
+        members.append(member({feature: inputs[feature] for feature in feature_specs(network)}))
     scores = tf.keras.layers.Concatenate(name="members")(members)
     return tf.keras.Model(inputs, MeanOfMembers(independent=independent)(scores), name=name)
 
@@ -96,6 +97,8 @@ def score_spread(model: Any, columns: Mapping[str, Any]) -> np.ndarray:
         raise wrong_type("model", model, expected, "Make one by rankkit.ensemble.")
     members = tf.keras.Model(network.input, layers[-1].input)
     rows = select_features(columns, feature_specs(network))
+    if not len(next(iter(rows.values()))):
+        return np.zeros(0, np.float32)
     spread = [
         tf.math.reduce_std(members(batch, training=False), axis=1).numpy()
         for batch in tf.data.Dataset.from_tensor_slices(rows).batch(_BATCH)

@@ -65,7 +65,7 @@ def factorization_machine(
 
 
 def svd_plus_plus(
-    features: Mapping[str, Any], *, item: str | None = None, initial_bias: float = 0.0
+    features: Mapping[str, Any], *, item: str | Sequence[str] | None = None, initial_bias: float = 0
 ) -> tf.keras.Model:
     """Builds an SVD++: the item's vector meets the sum of all vectors that are known of the user.
 
@@ -75,14 +75,12 @@ def svd_plus_plus(
     Args:
         features: Features as for `rankkit.ranking_network`; vectors of equal width, the first
             number of each its bias.
-        item: Name of the feature that the others meet. Defaults to `None`, the last one.
-        initial_bias: What the score begins with, such as the mean label. Defaults to `0.0`.
+        item: Name of the item's feature, or names, to be added up; the others are the user's.
+            Defaults to `None`, the last one.
+        initial_bias: What the score begins with, such as the mean label. Defaults to `0`.
 
     Returns:
         A network, as `rankkit.ranking_network` gives it.
-
-    Raises:
-        ValueError: If no feature has that name.
 
     References:
         Koren, Factorization meets the neighborhood, KDD 2008.
@@ -93,12 +91,14 @@ def svd_plus_plus(
         >>> rk.recipes.svd_plus_plus(features, initial_bias=3.5).output_shape
         (None, 1)
     """
-    names = list(features)
-    if item is not None and item not in features:
-        raise unknown("feature", item, names)
-    place = names.index(names[-1] if item is None else item)
-    user = [other for other in range(len(names)) if other != place]
-    machine = FactorizationMachine(initial_bias=initial_bias, groups=[user, [place]])
+    items = list(features)[-1:] if item is None else [item] if isinstance(item, str) else item
+    for name in items:
+        if name not in features:
+            raise unknown("feature", name, features)
+    groups = ([], [])
+    for place, name in enumerate(features):
+        groups[name in items].append(place)
+    machine = FactorizationMachine(initial_bias=initial_bias, groups=groups)
     return ranking_network(features, interaction=machine, name="svd_plus_plus")
 
 

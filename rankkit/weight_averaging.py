@@ -1,5 +1,6 @@
 """The mean of the weights over the last steps, in place of those of the last step."""
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -15,8 +16,9 @@ class WeightAveraging(tf.keras.callbacks.Callback):
     that jumps becomes smooth, and its best epoch means something. Averaged are the trainable
     weights. Put it first in the list of callbacks, so that the others see the mean.
 
-    With `tf.keras.callbacks.BackupAndRestore` both are kept, and training goes on as without an
-    interruption.
+    All weights are read after each call of the graph: with large tables, let it run several steps
+    (`steps_per_execution` of `compile`). With `tf.keras.callbacks.BackupAndRestore` both are kept,
+    and training goes on as without an interruption.
 
     Args:
         momentum: Of the exponential mean, in each step: it reaches back about
@@ -95,9 +97,12 @@ class WeightAveraging(tf.keras.callbacks.Callback):
             self._exchange()
 
     def _update_mean(self, steps: tf.Tensor) -> None:
-        keep = 1.0 if self.momentum is None else self.momentum**steps
-        new = steps if self.momentum is None else 1.0 - keep
-        self._weight.assign(keep * self._weight + new)
+        if self.momentum is None:
+            new = steps
+            self._weight.assign_add(new)
+        else:
+            new = -tf.math.expm1(steps * math.log(self.momentum))  # 1 - momentum**steps
+            self._weight.assign((1.0 - new) * self._weight + new)
         for mean, now in zip(self._others, self.model.trainable_variables, strict=True):
             share = tf.cast(new / self._weight, now.dtype)
             mean.assign_add(share * (now - mean))

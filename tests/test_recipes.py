@@ -84,5 +84,12 @@ def test_svd_plus_plus_is_the_items_vector_times_the_sum_of_the_users():
     expected = 3.5 + user[:, 0] + item[:, 0] + tf.reduce_sum(user[:, 1:] * item[:, 1:], axis=1)
     found = network(dict(zip(("user_id", "item_id"), raw, strict=True)))
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-4)
+    several = rk.recipes.svd_plus_plus(layers, item=["rated", "item_id"])
+    user, item = layers["user_id"](raw[0]), history(raw) + item
+    expected = user[:, 0] + item[:, 0] + tf.reduce_sum(user[:, 1:] * item[:, 1:], axis=1)
+    found = several(dict(zip(("user_id", "item_id"), raw, strict=True)))
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-4)
     with pytest.raises(ValueError, match="item_id"):
         rk.recipes.svd_plus_plus(layers, item="item")
+    with pytest.raises(ValueError, match="features must be"):
+        rk.recipes.svd_plus_plus({})

@@ -119,6 +119,12 @@ def test_early_stopping_restores_the_mean_of_the_best_epoch():
     np.testing.assert_allclose(best, min(history["val_loss"]), rtol=1e-5)
 
 
+def test_a_momentum_near_one_is_nearly_the_plain_mean():
+    near, _ = fit(rk.WeightAveraging(1 - 1e-9))
+    plain, _ = fit(rk.WeightAveraging(None))
+    assert_close(near.get_weights(), plain.get_weights())
+
+
 def test_one_callback_can_train_two_models_one_after_the_other():
     averaging = rk.WeightAveraging(0.8)
     first, _ = fit(averaging)

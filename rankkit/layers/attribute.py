@@ -118,6 +118,8 @@ class Attribute(FeatureLayer):
             layer: A layer of `rankkit.layers` that reads lists, such as `TagsEmbedding`.
             **kwargs: Further arguments of the layer.
         """
+        if len(getattr(getattr(layer, "feature_spec", None), "shape", ())) != 2:
+            raise wrong_type("layer", layer, "a layer that reads lists, such as TagsEmbedding")
         lists: dict[Any, dict] = {}
         for each, member in zip(as_list(ids), as_list(members), strict=True):
             lists.setdefault(each, {})[member] = None

@@ -14,8 +14,8 @@ class MeanOfMembers(tf.keras.layers.Layer):
     Args:
         independent: Whether each member is trained on its own error, by the squared error, as if
             it were alone. The error of the mean is that of the members, on average, less their
-            variance; so their variance is added to the loss, and shown as part of
-            `regularization_loss`. Otherwise the members make up for each other's errors.
+            variance; so their variance is added to the loss, without sample weights, and shown as
+            part of `regularization_loss`. Otherwise the members make up for each other's errors.
             Defaults to `False`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
@@ -43,9 +43,14 @@ class MeanOfMembers(tf.keras.layers.Layer):
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
         scores = tf.cast(inputs, self.variable_dtype)
-        if self.independent and training:
-            self.add_loss(tf.reduce_mean(tf.math.reduce_variance(scores, axis=1)))
-        return tf.reduce_mean(scores, axis=1, keepdims=True)
+        mean = tf.reduce_mean(scores, axis=1, keepdims=True)
+        if not (self.independent and training):
+            return mean
+        variance = tf.reduce_mean(tf.math.reduce_variance(scores, axis=1))
+        # Of a mean, each member gets its share of the gradient; alone it would get all of it.
+        share = float(scores.shape[1] - 1)
+        self.add_loss(variance + share * (variance - tf.stop_gradient(variance)))
+        return mean + share * (mean - tf.stop_gradient(mean))
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         return tf.TensorShape(input_shape)[:1].concatenate(1)

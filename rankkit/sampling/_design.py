@@ -45,7 +45,7 @@ class Design:
     """The rows that a chain learns from.
 
     Attributes:
-        labels: `(rows,)`.
+        labels: `(rows,)`, of mean 0 and deviation 1, for which the priors are made.
         num_groups: How many groups there are.
         owners: The fields of owners.
         slots: All other fields.

@@ -23,6 +23,24 @@ class Draws:
     owners: list[np.ndarray]
     slots: list[np.ndarray]
 
+    def rescaled(self, mean: float, deviation: float) -> "Draws":
+        """Gives machines for labels that have been brought to mean 0 and deviation 1.
+
+        Args:
+            mean: Of the labels as they were.
+            deviation: Of the labels as they were.
+        """
+        members = len(self.constants)
+
+        def scaled(table: np.ndarray) -> np.ndarray:
+            split = table.reshape(len(table), members, -1)
+            split = split * np.float32(np.sqrt(deviation))  # a product has two of them
+            split[:, :, 0] *= np.float32(np.sqrt(deviation))
+            return split.reshape(table.shape)
+
+        constants = (mean + deviation * self.constants.astype(np.float64)).astype(np.float32)
+        return Draws(constants, list(map(scaled, self.owners)), list(map(scaled, self.slots)))
+
 
 class Keeper:
     """Keeps the draws of chains.
@@ -31,9 +49,11 @@ class Keeper:
         design: What the chains learn from.
         members: How many draws there will be.
         width: `1 + dim`.
+        means: Whether what no row tells of has its prior's mean, in place of draws from it.
     """
 
-    def __init__(self, design: Design, members: int, width: int):
+    def __init__(self, design: Design, members: int, width: int, *, means: bool):
+        self.means = means
         self.constants = np.zeros(members, np.float32)
         self.owners = [np.zeros((each.size, members, width), np.float32) for each in design.owners]
         self.slots = [
@@ -56,16 +76,18 @@ class Keeper:
         unseen = iter(self._unseen)
         for kept, block in zip(self.owners, chain.owners, strict=True):
             vectors, without = block.vectors(), next(unseen)
-            # Of an own vector without rows nothing is drawn but the prior: its mean stands for it,
-            # and for all of an unknown owner the mean of the known ones.
-            for table in block.own:
-                vectors[without] += table.mean - table.values[without]
-            if without[0]:
+            if without[0]:  # the unknown owner: around the mean of all that the known ones have
                 vectors[0] = vectors[1:].mean(axis=0)
+                for table in block.own:
+                    vectors[0] += table.values[0] - table.mean
+            for table in block.own if self.means else ():
+                vectors[without] += table.mean - table.values[without]
             kept[:, member] = vectors
         for kept, block in zip(self.slots, chain.slots, strict=True):
             kept[:, member] = block.table.values
-            kept[next(unseen), member] = 0
+            without = next(unseen)
+            if self.means:
+                kept[without, member] = 0
 
     def side_by_side(self) -> Draws:
         """Gives each draw as a member of an ensemble."""

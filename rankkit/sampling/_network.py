@@ -37,6 +37,7 @@ def network_of(reading: Reading, draws: Draws, *, as_members: bool) -> tf.keras.
         add(name, owned.source, layer, owned.group)
     for (name, (part, group)), table in zip(reading.slots.items(), draws.slots, strict=True):
         config = {**part.layer.get_config(), "embedding_dim": table.shape[1]}
+        config["name"] = f"{name}_vectors"
         add(name, part.sources, type(part.layer).from_config(config), group)
     machine = FactorizationMachine(
         groups=list(groups.values()), num_members=len(draws.constants) if as_members else 1

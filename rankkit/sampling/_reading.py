@@ -8,9 +8,10 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from rankkit._columns import as_array
-from rankkit._errors import invalid, missing, unknown, wrong_type
-from rankkit._features import Feature, as_feature, as_features
+from rankkit._cells import as_list, to_tensor
+from rankkit._errors import invalid, unknown, wrong_type
+from rankkit._features import Feature, as_features
+from rankkit.data.columns import as_columns
 from rankkit.layers import Attribute, IdEmbedding
 from rankkit.sampling._design import Design, Owner, Slot
 
@@ -22,8 +23,7 @@ class OwnedFeatures:
     """Features of one group that depend on one column alone.
 
     Attributes:
-        source: The column.
-        group: Number of the group.
+        source, group: The column, and the number of the group.
         ids: The known owners; of the design's owners, the first is that of unknown ids.
         layers: The layer of each feature.
     """
@@ -50,6 +50,12 @@ class Reading:
     num_groups: int
     width: int
 
+    @property
+    def sources(self) -> list[str]:
+        """The columns that the features read."""
+        slots = (source for part, _ in self.slots.values() for source in part.sources)
+        return [*(owned.source for owned in self.owned), *slots]
+
 
 def read(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) -> Reading:
     """Sorts features by what they depend on.
@@ -63,6 +69,11 @@ def read(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) -> Readin
         TypeError: If a layer has no table of vectors, or reads lists of a row.
     """
     parts = as_features(features)
+    seen: dict[int, str] = {}
+    for name, part in parts.items():
+        if (first := seen.setdefault(id(part.layer), name)) != name:
+            fix = "Sampling learns a table for each feature: make two layers."
+            raise invalid(f"features[{name!r}]", part.layer, f"another layer than {first!r}", fix)
     group_of: dict[str, int] = {}
     for number, group in enumerate(groups):
         for name in group:
@@ -76,10 +87,16 @@ def read(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) -> Readin
     if len(wide) != 1:
         fix = "Give all layers one embedding_dim, 1 + dim, or 1 for a bias alone."
         raise invalid("embedding_dim of the features", widths, "equal, and above 1", fix)
-    count = len(groups)
+    # A group counts if it has a vector.
+    used = sorted({group for name, group in group_of.items() if widths[name] > 1})
+    group_of = {name: used.index(group) for name, group in group_of.items() if group in used}
+    count = len(used)
     owned: dict[tuple[int, str], OwnedFeatures] = {}
     slots: dict[str, tuple[Feature, int | None]] = {}
     for name, part in parts.items():
+        if widths[name] == 1 and isinstance(part.layer, Attribute):
+            fix = "Give it the others' width; its bias is the first number."
+            raise invalid(f"embedding_dim of Attribute {name!r}", 1, "above 1", fix)
         if widths[name] == 1:
             slots[name] = (part, None)
             continue
@@ -126,7 +143,12 @@ def design_of(
         ValueError: If a column is missing, or a label is not finite.
         TypeError: If a column is of the wrong kind, or a layer reads lists of a row.
     """
-    labels = as_array(_column(columns, label)).astype(np.float32)
+    read_columns = [*reading.sources, label, *([noise_by] if noise_by else [])]
+    columns = as_columns(columns, list(dict.fromkeys(read_columns)))
+    labels = columns[label]
+    if labels.ndim != 1 or labels.dtype.kind not in "biuf":
+        shown = f"{labels.dtype.name} of shape {labels.shape}"
+        raise wrong_type(f"label {label!r}", shown, "a number a row")
     if not len(labels) or not np.isfinite(labels).all():
         raise invalid(f"label {label!r}", labels[~np.isfinite(labels)][:1], "finite, of some rows")
     owners, slots = [], []
@@ -148,21 +170,17 @@ def design_of(
         slots.append(Slot(group, codes, part.layer._embedding.input_dim))
     sources = None
     if noise_by is not None:
-        _, sources = np.unique(as_array(_column(columns, noise_by)), return_inverse=True)
-    return Design(labels, reading.num_groups, tuple(owners), tuple(slots), sources)
-
-
-def _column(columns: Mapping[str, Any], name: str) -> Any:
-    if name not in columns:
-        raise missing("column", name, [name], columns)
-    return columns[name]
+        _, sources = np.unique(columns[noise_by], return_inverse=True)
+    return Design(
+        labels.astype(np.float64), reading.num_groups, tuple(owners), tuple(slots), sources
+    )
 
 
 def _encode(layer: Any, sources: Sequence[str], columns: Mapping[str, Any]) -> np.ndarray:
     specs = layer.feature_spec
     specs = specs if isinstance(specs, tuple) else (specs,)
     raw = [
-        as_feature(source, _column(columns, source), spec)
+        to_tensor(source, as_list(columns[source]), spec)
         for source, spec in zip(sources, specs, strict=True)
     ]
     return layer.encode(raw[0] if len(raw) == 1 else raw).numpy()

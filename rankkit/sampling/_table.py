@@ -66,14 +66,16 @@ class Table:
         """
         weighted = met * precision[:, None]
         spreads = np.einsum("rk,rk->k", met, weighted)
+        free = int(self.has_mean)  # the mean's own prior has that precision too
         factors = np.ones_like(self.mean)
         for place in np.flatnonzero(spreads > 0):
             mean = 1 + float(weighted[:, place] @ residual) / float(spreads[place])
             factor = mean + self.rng.standard_normal() / np.sqrt(float(spreads[place]))
             if factor <= 0:
                 continue
-            rate = RATE * float(self.precision[place]) / 2
-            log_ratio = -(SHAPE + 1) * np.log(factor) - rate * (factor**-2 - 1)
+            squares = RATE + free * MEAN_WEIGHT * float(self.mean[place]) ** 2
+            rate = squares * float(self.precision[place]) / 2
+            log_ratio = -(SHAPE + 1 + free) * np.log(factor) - rate * (factor**-2 - 1)
             if np.log(self.rng.random()) < log_ratio:
                 residual -= np.float32(factor - 1) * met[:, place]
                 factors[place] = factor

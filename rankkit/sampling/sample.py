@@ -1,9 +1,12 @@
 """A factorization machine by sampling: no learning rate, no penalty, no epochs to choose."""
 
+import dataclasses
+import math
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import numpy as np
@@ -43,7 +46,8 @@ def sample(
 
     What comes back is a network like any other. All that depends on one id alone, its attributes
     included, is added up into one vector of that id: the network asks for no more than the ids, and
-    for what the other features read. Ids that are not in the vocabulary get the mean vector.
+    for what the other features read. Ids that are not in the vocabulary get the mean vector; in an
+    ensemble, as much apart as the known ones are.
 
     Args:
         features: Features as for `rankkit.ranking_network`, of layers with a table of vectors: of
@@ -104,8 +108,8 @@ def sample(
         ("seed", seed, 0),
     ):  # fmt: skip
         check_integer(name, value, least)
-    if not noise_freedom > 0:
-        raise invalid("noise_freedom", noise_freedom, "above 0")
+    if not 0 < noise_freedom < math.inf:
+        raise invalid("noise_freedom", noise_freedom, "a number above 0")
     reading = read(features, groups)
     if dim is not None:
         check_integer("dim", dim)
@@ -114,21 +118,34 @@ def sample(
             raise invalid("dim", dim, f"None with {reading.num_groups} groups", fix)
     design = design_of(reading, columns, label, noise_by)
     _check_memory(design, num_chains * num_samples, reading.width)
-    keeper = Keeper(design, num_chains * num_samples, reading.width)
-    progress = _Progress(num_chains * (burn_in + num_samples), verbose)
+    mean, deviation = float(design.labels.mean()), float(design.labels.std()) or 1.0
+    labels = ((design.labels - mean) / deviation).astype(np.float32)
+    design = dataclasses.replace(design, labels=labels)
+    means = dim is not None
+    keeper = Keeper(design, num_chains * num_samples, reading.width, means=means)
+    progress = _Progress(num_chains * (burn_in + num_samples), deviation, verbose)
+    stop = threading.Event()
     seeds = np.random.SeedSequence(seed).spawn(num_chains)
 
     def run(number: int) -> None:
         chain = Chain(design, reading.width - 1, noise_freedom=noise_freedom, seed=seeds[number])
         for sweep in range(burn_in + num_samples):
+            if stop.is_set():
+                return
             chain.sweep()
             if sweep >= burn_in:
                 keeper.keep(number * num_samples + sweep - burn_in, chain)
             progress.step(chain)
 
     with ThreadPoolExecutor() as pool:
-        list(pool.map(run, range(num_chains)))
+        chains = [pool.submit(run, number) for number in range(num_chains)]
+        try:
+            for chain in as_completed(chains):
+                chain.result()
+        finally:  # after an error of one, or Ctrl-C, the others end too
+            stop.set()
     draws = keeper.side_by_side() if dim is None else keeper.compressed(design, dim)
+    draws = draws.rescaled(mean, deviation)
     model = RankingModel(network_of(reading, draws, as_members=dim is None), label=label)
     model.compile()
     return model
@@ -150,11 +167,14 @@ class _Progress:
 
     Args:
         sweeps: Of all chains.
+        deviation: Of the labels, whose unit the noise is told in.
         verbose: Whether to say it.
     """
 
-    def __init__(self, sweeps: int, verbose: int):
+    def __init__(self, sweeps: int, deviation: float, verbose: int):
         self.sweeps = sweeps
+        self.deviation = deviation
+        self._lock = threading.Lock()
         self.verbose = verbose
         self.done = 0
         self.begun = time.monotonic()
@@ -165,13 +185,15 @@ class _Progress:
         Args:
             chain: That has made it.
         """
-        self.done += 1
-        if self.verbose and self.done % max(1, self.sweeps // _LINES) == 0:
+        with self._lock:
+            self.done += 1
+            done = self.done
+        if self.verbose and done % max(1, self.sweeps // _LINES) == 0:
             elapsed = time.monotonic() - self.begun
-            left = elapsed * (self.sweeps - self.done) / self.done
-            noise = chain.state.precision**-0.5
+            left = elapsed * (self.sweeps - done) / done
+            noise = self.deviation * chain.state.precision**-0.5
             print(
-                f"sampling: {self.done:,} of {self.sweeps:,} sweeps, noise {noise:.3f}, "
+                f"sampling: {done:,} of {self.sweeps:,} sweeps, noise {noise:.3f}, "
                 f"{elapsed:.0f} s, {left:.0f} s left",
                 flush=True,
             )

@@ -10,7 +10,7 @@ from rankkit.sampling._design import Design, Owner, Slot
 from rankkit.sampling._owner_draws import OwnerDraws
 from rankkit.sampling._slot_draws import BiasDraws, SlotDraws
 from rankkit.sampling._state import State
-from rankkit.sampling._table import RATE, SHAPE, Table
+from rankkit.sampling._table import MEAN_WEIGHT, RATE, SHAPE, Table
 
 DIM, ROWS, OWNERS, VALUES = 2, 150, 6, 4
 DRAWS = 3000
@@ -127,29 +127,33 @@ def test_biases_are_drawn_from_their_posterior():
     assert_draws_are_of(mean, covariance, np.array(draws))
 
 
-def test_prior_and_scale_agree_on_one_posterior():
+@pytest.mark.parametrize("has_mean", [False, True])
+def test_prior_and_scale_agree_on_one_posterior(has_mean):
     """With all else fixed, two ways to move the precision must leave the same distribution.
 
-    One value, one dimension: the precision's posterior is an integral that a grid can do.
+    Three values, one dimension: the precision's posterior is an integral that a grid can do.
     """
     size, noise = 3, 4.0
     target = np.array([0.6, -0.4, 0.9], np.float32)
-    spreads = np.geomspace(1e-3, 1e4, 20_001)  # of the precision
-    density = spreads ** (SHAPE / 2 - 1) * np.exp(-RATE * spreads / 2)
-    variance = 1 / spreads[:, None] + 1 / noise
-    density *= np.prod(np.exp(-(target**2) / (2 * variance)) / np.sqrt(variance), axis=1)
-    steps = np.gradient(spreads)
-    logs = np.log(spreads)
-    expected = (logs * density * steps).sum() / (density * steps).sum()
+    grid = np.geomspace(1e-3, 1e4, 20_001)  # of the precision
+    density = grid ** (SHAPE / 2 - 1) * np.exp(-RATE * grid / 2)
+    logs = []
+    for precision in grid:
+        # The mean has variance 1 / precision, and is shared by the values.
+        shared = (1 / precision) / MEAN_WEIGHT if has_mean else 0.0
+        covariance = np.eye(size) * (1 / precision + 1 / noise) + shared
+        solved = np.linalg.solve(covariance, target)
+        logs.append(-(target @ solved) / 2 - np.linalg.slogdet(covariance)[1] / 2)
+    density = density * np.exp(np.array(logs)) * np.gradient(grid)
+    expected = (np.log(grid) * density).sum() / density.sum()
 
     def mean_log(moves):
-        rng = np.random.default_rng(5)
-        table = Table(size, 1, False, rng)
+        table = Table(size, 1, has_mean, np.random.default_rng(5))
         found = []
         for _ in range(40_000):
             precision = noise + table.precision[0]
-            mean = noise * target / precision
-            values = mean + rng.standard_normal(size) / np.sqrt(precision)
+            mean = (noise * target + table.precision[0] * table.mean[0]) / precision
+            values = mean + table.rng.standard_normal(size) / np.sqrt(precision)
             table.values = values.astype(np.float32)[:, None]
             for move in moves:
                 if move == "prior":
@@ -157,11 +161,11 @@ def test_prior_and_scale_agree_on_one_posterior():
                 else:
                     residual = target - table.values[:, 0]
                     weights = np.full(size, noise, np.float32)
-                    table.draw_scale(residual, table.values.copy(), weights)
+                    table.draw_scale(residual, table.values - table.mean, weights)
             found.append(np.log(table.precision[0]))
         return np.mean(found)
 
-    assert mean_log(["prior"]) == pytest.approx(expected, abs=0.08)
+    assert mean_log(["prior"]) == pytest.approx(expected, abs=0.06)
     assert mean_log(["prior", "scale"]) == pytest.approx(expected, abs=0.05)
     assert mean_log(["scale", "prior"]) == pytest.approx(expected, abs=0.05)
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import rankkit as rk
@@ -49,13 +51,16 @@ def test_the_network_scores_as_the_draws_do_on_average(rows):
     assert sorted(model.feature_specs) == ["day", "item_id", "user_id"]
     reading = read(features, GROUPS)
     design = design_of(reading, rows, "user_rating", None)
+    mean, deviation = design.labels.mean(), design.labels.std()
+    labels = ((design.labels - mean) / deviation).astype(np.float32)
+    design = dataclasses.replace(design, labels=labels)
     [seed] = np.random.SeedSequence(42).spawn(1)
     chain = Chain(design, WIDTH - 1, noise_freedom=20.0, seed=seed)
     each = []
     for sweep in range(9):
         chain.sweep()
         if sweep >= 3:
-            each.append(design.labels - chain.state.residual)
+            each.append(mean + deviation * (design.labels - chain.state.residual))
     np.testing.assert_allclose(scores(model, rows), np.mean(each, axis=0), atol=2e-4)
     np.testing.assert_allclose(rk.score_spread(model, rows), np.std(each, axis=0), atol=2e-4)
 
@@ -103,11 +108,32 @@ def test_same_seed_same_model_and_chains_differ(rows):
 
 
 def test_unknown_ids_get_the_mean_vector_and_unseen_pairs_none(rows):
-    model = rk.sampling.sample(make_features(rows), rows, **SETTINGS)
+    model = rk.sampling.sample(make_features(rows), rows, dim=4, **SETTINGS)
     table = model.network.get_layer("user_id_vectors").get_weights()[0]
-    np.testing.assert_allclose(table[0], table[1:].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(table[0], table[1:].mean(axis=0), atol=1e-5)
+    pairs = model.network.get_layer("user_day_vectors").get_weights()[0]
+    np.testing.assert_array_equal(pairs[0], np.zeros_like(pairs[0]))
     strange = {"user_id": ["nobody"], "item_id": ["nothing"], "day": [10**9]}
     assert np.isfinite(scores(model, strange)).all()
+
+
+def test_scores_of_unknown_ids_are_less_sure(rows):
+    settings = {**SETTINGS, "num_samples": 40, "burn_in": 20}
+    model = rk.sampling.sample(make_features(rows), rows, **settings)
+    known = {name: rows[name][:200] for name in model.feature_specs}
+    strange = {**known, "user_id": ["nobody"] * 200}
+    assert rk.score_spread(model, strange).mean() > 1.5 * rk.score_spread(model, known).mean()
+
+
+@pytest.mark.parametrize("factor", [0.001, 60.0])
+def test_labels_of_any_unit_are_learned_alike(factor, rows):
+    features = make_features(rows)
+    for change in ({}, {"dim": 4}):
+        stars = rk.sampling.sample(features, rows, **SETTINGS, **change)
+        other = {**rows, "user_rating": factor * rows["user_rating"].astype(np.float64) - 7}
+        moved = rk.sampling.sample(features, other, **SETTINGS, **change)
+        expected = factor * scores(stars, rows) - 7
+        np.testing.assert_allclose(scores(moved, rows), expected, atol=2e-2 * factor)
 
 
 def test_it_is_saved_ranked_and_exported_as_any_network(rows, tmp_path):
@@ -140,6 +166,7 @@ def test_progress_is_told_in_lines(rows, capsys):
         ({"burn_in": -1}, ValueError, "burn_in"),
         ({"num_chains": 0}, ValueError, "num_chains"),
         ({"noise_freedom": 0}, ValueError, "noise_freedom"),
+        ({"noise_freedom": float("inf")}, ValueError, "noise_freedom"),
         ({"label": "stars"}, ValueError, "stars"),
         ({"num_samples": 10**7}, ValueError, "number of draws must be fewer: they take"),
         ({"noise_by": "mood"}, ValueError, "mood"),
@@ -163,6 +190,43 @@ def test_layers_that_cannot_be_drawn_are_named(rows):
         rk.sampling.sample({**features, "number": number}, rows, **few)
     with pytest.raises(ValueError, match="embedding_dim of the features"):
         rk.sampling.sample({**features, "wide": wide}, rows, **few)
+    narrow = rk.layers.Attribute(["a"], ["b"], rk.layers.IdEmbedding(["b"], 1))
+    with pytest.raises(ValueError, match="embedding_dim of Attribute 'year' must be above 1"):
+        rk.sampling.sample({**features, "year": ("item_id", narrow)}, rows, **few)
+    twice = {**features, "again": ("user_id", features["user_id"])}
+    with pytest.raises(ValueError, match=r"features\['again'\] must be another layer"):
+        rk.sampling.sample(twice, rows, **few)
+
+
+def test_groups_without_vectors_do_not_count(rows):
+    groups = [*GROUPS, ["item_day"], []]
+    settings = {**SETTINGS, "groups": groups, "dim": 4}
+    model = rk.sampling.sample(make_features(rows), rows, **settings)
+    assert model.network.output_shape == (None, 1)
+
+
+def test_columns_must_be_of_one_length_and_labels_numbers(rows):
+    features = make_features(rows)
+    with pytest.raises(ValueError, match="item_id"):
+        rk.sampling.sample(features, {**rows, "item_id": rows["item_id"][:500]}, **SETTINGS)
+    for wrong in (rows["user_rating"][:, None], rows["user_rating"].astype(str)):
+        with pytest.raises(TypeError, match="label 'user_rating' must be a number a row"):
+            rk.sampling.sample(features, {**rows, "user_rating": wrong}, **SETTINGS)
+
+
+def test_an_error_of_one_chain_ends_all(rows, monkeypatch):
+    swept = []
+
+    def sweep(self):
+        swept.append(self)
+        if len(swept) == 5:
+            raise ArithmeticError("enough")
+
+    monkeypatch.setattr(Chain, "sweep", sweep)
+    settings = {**SETTINGS, "num_samples": 10**4, "num_chains": 3}
+    with pytest.raises(ArithmeticError, match="enough"):
+        rk.sampling.sample(make_features(rows), rows, **settings)
+    assert len(swept) < 1000
 
 
 def test_labels_must_be_finite(rows):
