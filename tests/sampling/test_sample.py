@@ -128,10 +128,10 @@ def test_scores_of_unknown_ids_are_less_sure(rows):
 @pytest.mark.parametrize("factor", [0.001, 60.0])
 def test_labels_of_any_unit_are_learned_alike(factor, rows):
     features = make_features(rows)
-    for change in ({}, {"dim": 4}):
-        stars = rk.sampling.sample(features, rows, **SETTINGS, **change)
+    for dim in (None, 4):
+        stars = rk.sampling.sample(features, rows, **SETTINGS, dim=dim)
         other = {**rows, "user_rating": factor * rows["user_rating"].astype(np.float64) - 7}
-        moved = rk.sampling.sample(features, other, **SETTINGS, **change)
+        moved = rk.sampling.sample(features, other, **SETTINGS, dim=dim)
         expected = factor * scores(stars, rows) - 7
         np.testing.assert_allclose(scores(moved, rows), expected, atol=2e-2 * factor)
 
