@@ -23,7 +23,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     args = parse(__doc__ or "", options)
-    run = RunFolder(args, redone=["backup", "history.csv", "export", "ranker.tflite"])
+    run = RunFolder(args, redone=["history.csv", "export", "ranker.tflite"])
 
     with run.step("import"):
         import rankkit as rk

@@ -108,8 +108,8 @@ def read(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) -> Readin
             continue
         source = part.sources[0]
         held = owned.setdefault((group, source), OwnedFeatures(source, group, [], []))
-        ids = _ids(part.layer)
-        held.ids.extend(sorted(set(ids) - set(held.ids), key=ids.index) if held.ids else ids)
+        known = set(held.ids)
+        held.ids.extend(each for each in _ids(part.layer) if each not in known)
         held.layers.append(part.layer)
     return Reading(list(owned.values()), slots, count, wide.pop())
 

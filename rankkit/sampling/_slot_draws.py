@@ -4,7 +4,7 @@ import numpy as np
 
 from rankkit.sampling._design import Slot
 from rankkit.sampling._regressions import by_numbers, by_rows
-from rankkit.sampling._state import State
+from rankkit.sampling._state import State, along
 from rankkit.sampling._table import Table
 
 
@@ -60,7 +60,7 @@ class SlotDraws:
         table.values = new
         table.draw_prior()
         now = new[self.codes]
-        residual = state.residual[self.order] - np.einsum("rk,rk->r", x, now - old)
+        residual = state.residual[self.order] - along(x, now - old)
         table.draw_scale(residual, x * now, precision)
         state.change(self.group, self.order, table.values[self.codes] - old, x)
 
