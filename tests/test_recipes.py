@@ -93,3 +93,13 @@ def test_svd_plus_plus_is_the_items_vector_times_the_sum_of_the_users():
         rk.recipes.svd_plus_plus(layers, item="item")
     with pytest.raises(ValueError, match="features must be"):
         rk.recipes.svd_plus_plus({})
+
+
+@pytest.mark.parametrize("recipe", ["deepfm", "factorization_machine", "svd_plus_plus"])
+@pytest.mark.parametrize("of_an_id", [True, False])
+def test_a_number_without_a_vector_is_refused(recipe, of_an_id):
+    age = rk.layers.NormalizedNumber(30.0, 10.0)
+    if of_an_id:
+        age = rk.layers.Attribute(["7", "42"], [24.0, 50.0], age, default=30.0)
+    with pytest.raises(ValueError, match="embedding_dim of feature 'age'.*width of the other"):
+        getattr(rk.recipes, recipe)({"age": age, **features()})

@@ -1,38 +1,15 @@
-"""Networks of the field, each a function of the features: change the name, and it is another."""
+"""Networks of biases and products of pairs of vectors, with a tower beside them or without."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import unknown
-from rankkit.interactions import CrossNetwork, DotInteraction, FactorizationMachine, concatenate
+from rankkit._errors import invalid, unknown
+from rankkit._features import as_features
+from rankkit.interactions import FactorizationMachine, concatenate
 from rankkit.layers import DenseRatingHead
 from rankkit.network import ranking_network
-
-__all__ = ["dcn_v2", "deepfm", "dlrm", "factorization_machine", "svd_plus_plus", "tower"]
-
-
-def tower(
-    features: Mapping[str, Any], *, hidden_units: Sequence[int] = (256, 64), **kwargs: Any
-) -> tf.keras.Model:
-    """Builds a tower of dense layers over the joined vectors, as TFRS's ranking tutorial does.
-
-    Args:
-        features: Features as for `rankkit.ranking_network`; vectors of any widths.
-        hidden_units: Widths of the hidden layers. Defaults to `(256, 64)`.
-        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
-
-    Returns:
-        A network, as `rankkit.ranking_network` gives it.
-
-    Example:
-        >>> import rankkit as rk
-        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
-        >>> rk.recipes.tower(features, hidden_units=[16]).output_shape
-        (None, 1)
-    """
-    return ranking_network(features, head=DenseRatingHead(hidden_units, **kwargs), name="tower")
 
 
 def factorization_machine(
@@ -48,6 +25,9 @@ def factorization_machine(
     Returns:
         A network, as `rankkit.ranking_network` gives it.
 
+    Raises:
+        ValueError: If a feature is a number without a vector.
+
     References:
         Rendle, Factorization machines, ICDM 2010.
 
@@ -60,6 +40,7 @@ def factorization_machine(
         >>> rk.recipes.factorization_machine(features, initial_bias=3.5).count_params()
         55
     """
+    _check_vectors(features)
     interaction = FactorizationMachine(initial_bias=initial_bias)
     return ranking_network(features, interaction=interaction, name="factorization_machine")
 
@@ -82,6 +63,9 @@ def svd_plus_plus(
     Returns:
         A network, as `rankkit.ranking_network` gives it.
 
+    Raises:
+        ValueError: If a feature is a number without a vector, or the item's is unknown.
+
     References:
         Koren, Factorization meets the neighborhood, KDD 2008.
 
@@ -91,6 +75,7 @@ def svd_plus_plus(
         >>> rk.recipes.svd_plus_plus(features, initial_bias=3.5).output_shape
         (None, 1)
     """
+    _check_vectors(features)
     items = list(features)[-1:] if item is None else [item] if isinstance(item, str) else item
     for name in items:
         if name not in features:
@@ -121,6 +106,9 @@ def deepfm(
     Returns:
         A network, as `rankkit.ranking_network` gives it.
 
+    Raises:
+        ValueError: If a feature is a number without a vector.
+
     References:
         Guo et al., DeepFM: a factorization-machine based neural network, IJCAI 2017.
 
@@ -130,6 +118,7 @@ def deepfm(
         >>> rk.recipes.deepfm(features, hidden_units=[16]).output_shape
         (None, 1)
     """
+    _check_vectors(features)
     machine = FactorizationMachine(initial_bias=initial_bias)
     head = DenseRatingHead(hidden_units, **kwargs)
 
@@ -139,62 +128,10 @@ def deepfm(
     return ranking_network(features, interaction=both, name="deepfm")
 
 
-def dcn_v2(
-    features: Mapping[str, Any],
-    *,
-    num_layers: int = 2,
-    projection_dim: int | None = None,
-    hidden_units: Sequence[int] = (256, 64),
-    **kwargs: Any,
-) -> tf.keras.Model:
-    """Builds a deep and cross network: a cross network below a tower.
-
-    Args:
-        features: Features as for `rankkit.ranking_network`; vectors of any widths.
-        num_layers: Layers of `rankkit.interactions.CrossNetwork`. Defaults to `2`.
-        projection_dim: Rank of their matrices. Defaults to `None`, full rank.
-        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
-        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
-
-    Returns:
-        A network, as `rankkit.ranking_network` gives it.
-
-    References:
-        Wang et al., DCN V2: improved deep & cross network, WWW 2021.
-
-    Example:
-        >>> import rankkit as rk
-        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
-        >>> rk.recipes.dcn_v2(features, hidden_units=[16]).output_shape
-        (None, 1)
-    """
-    interaction = CrossNetwork(num_layers, projection_dim=projection_dim)
-    head = DenseRatingHead(hidden_units, **kwargs)
-    return ranking_network(features, interaction=interaction, head=head, name="dcn_v2")
-
-
-def dlrm(
-    features: Mapping[str, Any], *, hidden_units: Sequence[int] = (256, 64), **kwargs: Any
-) -> tf.keras.Model:
-    """Builds a deep learning recommendation model: products of pairs of vectors below a tower.
-
-    Args:
-        features: Features as for `rankkit.ranking_network`; vectors of equal width.
-        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
-        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
-
-    Returns:
-        A network, as `rankkit.ranking_network` gives it.
-
-    References:
-        Naumov et al., Deep learning recommendation model for personalization and recommendation
-        systems, 2019.
-
-    Example:
-        >>> import rankkit as rk
-        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
-        >>> rk.recipes.dlrm(features, hidden_units=[16]).output_shape
-        (None, 1)
-    """
-    head = DenseRatingHead(hidden_units, **kwargs)
-    return ranking_network(features, interaction=DotInteraction(), head=head, name="dlrm")
+def _check_vectors(features: Mapping[str, Any]) -> None:
+    """Refuses features without a vector: they would be biases that nothing trains."""
+    for name, feature in as_features(features).items():
+        layer = getattr(feature.layer, "layer", feature.layer)  # what an `Attribute` gives
+        if getattr(layer, "embedding_dim", 1) is None:
+            fix = "Give it the width of the other vectors, to be multiplied by a trained one."
+            raise invalid(f"embedding_dim of feature {name!r}", None, "a number", fix)
