@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
 
 from movielens_rankers import RANKERS
@@ -33,8 +34,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     args = parse(__doc__ or "", options)
-    run = RunFolder(args, redone=[])
     numbers = [row for row in args.rows if isinstance(row, int)]
+    if len(numbers) + args.quick > 1:
+        sys.exit("error: give one number of ratings in --rows, and none with --quick")
+    run = RunFolder(args, redone=[])
     names = [row for row in args.rows if isinstance(row, str)] or list(RANKERS)
 
     with run.step("import"):
@@ -72,7 +75,7 @@ def main() -> None:
                 row = {"name": name, "inputs": inputs, "seed": seed, **measured}
                 results.append({**row, "seconds": seconds})
                 done.add((name, seed))
-                file.write_text(json.dumps(results, indent=2) + "\n")
+                run.write_json("results.json", results)
 
     print(
         f"{'name':20} {'inputs':20} {'seeds':>5} {'rmse':>7} {'mae':>7} {'ndcg@10':>7} {'auc':>7}"

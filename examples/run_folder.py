@@ -89,10 +89,15 @@ class RunFolder:
         names = [name for name in next(iter(epochs.values())) if name != "epoch"]
         return {name: [float(row[name]) for row in epochs.values()] for name in names}
 
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a file in one go: a run that is killed leaves the old one or the new."""
+        unfinished = self.path / f"{name}.tmp"
+        unfinished.write_text(json.dumps(value, indent=2) + "\n")
+        unfinished.replace(self.path / name)
+
     def write_metrics(self, **metrics: Any) -> None:
         """Writes `metrics.json`, with the seconds of each step."""
-        text = json.dumps({**metrics, "seconds": self.seconds}, indent=2)
-        (self.path / "metrics.json").write_text(text + "\n")
+        self.write_json("metrics.json", {**metrics, "seconds": self.seconds})
         print(f"Everything is in {self.path}")
 
 

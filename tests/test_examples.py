@@ -210,3 +210,8 @@ def test_the_results_table_takes_a_number_of_ratings(tmp_path):
     code, _, errors = run(TABLE, "--rows", "magic", "--output-dir", tmp_path / "other")
     assert code == 2
     assert "magic" in errors
+    for twice in (["--rows", 2000, 4000], ["--rows", 2000, "--quick"]):
+        code, _, errors = run(TABLE, *twice, "--output-dir", tmp_path / "other")
+        assert code == 1
+        assert "one number of ratings" in errors
+    assert not (tmp_path / "other").exists()
