@@ -15,7 +15,7 @@ from rankkit._queries import (
     kept_rows,
     query_columns,
 )
-from rankkit._scoring import CHUNK, scores_of, specs_of
+from rankkit._scoring import chunk_rows, scores_of, specs_of
 
 
 def rank(
@@ -77,9 +77,8 @@ def rank(
     ]
     columns = _rows(specs, queries, pools, kept)
     counts = [len(rows) for rows in kept]
-    scores = np.split(
-        scores_of(scorer, _chunks(columns, sum(counts)), sum(counts)), np.cumsum(counts)[:-1]
-    )
+    chunks = _chunks(columns, sum(counts), chunk_rows(scorer))
+    scores = np.split(scores_of(scorer, chunks, sum(counts)), np.cumsum(counts)[:-1])
     rankings = [
         _ordered(pool, rows, row_scores, k)
         for pool, rows, row_scores in zip(pools, kept, scores, strict=True)
@@ -129,9 +128,11 @@ def _rows(
     return columns
 
 
-def _chunks(columns: Mapping[str, tf.Tensor], num_rows: int) -> Iterator[dict[str, tf.Tensor]]:
-    for start in range(0, num_rows, CHUNK):
-        yield {name: column[start : start + CHUNK] for name, column in columns.items()}
+def _chunks(
+    columns: Mapping[str, tf.Tensor], num_rows: int, size: int
+) -> Iterator[dict[str, tf.Tensor]]:
+    for start in range(0, num_rows, size):
+        yield {name: column[start : start + size] for name, column in columns.items()}
 
 
 def _ordered(pool: Columns, rows: list[int], scores: np.ndarray, k: int | None) -> list:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid, wrong_type
-from rankkit._scoring import CHUNK, scores_of, specs_of
+from rankkit._scoring import chunk_rows, scores_of, specs_of
 from rankkit.data import batches
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.baselines import BiasBaseline
@@ -65,7 +65,7 @@ def feature_batches(scorer: Any, columns: Mapping[str, np.ndarray], label: str) 
     """Gives the columns that a scorer takes, or all but the label if it does not say, in chunks."""
     specs = specs_of(scorer)
     names = [name for name in columns if name != label] if specs is None else list(specs)
-    return batches(columns, CHUNK, columns=names)
+    return batches(columns, chunk_rows(scorer), columns=names)
 
 
 def label_of(scorer: Any, label: str | None) -> str:
