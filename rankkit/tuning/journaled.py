@@ -14,7 +14,6 @@ from typing import Any
 import keras_tuner as kt
 
 from rankkit._errors import invalid
-from rankkit.tuning.hyperparameters import without_tuners_own
 from rankkit.tuning.journal import Journal
 from rankkit.tuning.space import Space
 
@@ -173,23 +172,3 @@ class Journaled(kt.Oracle):
         place[trial.trial_id] = {**event, **more}
         assert self.journal is not None
         self.journal.append(place[trial.trial_id])
-
-    def table(self) -> list[dict[str, Any]]:
-        """Gives one row for each trial that has ended or is running, in the order of their ids."""
-        return [self._row(self.trials[trial_id]) for trial_id in sorted(self.trials)]
-
-    def _row(self, trial: Any) -> dict[str, Any]:
-        begun = self.begun.get(trial.trial_id, {})
-        ended = self.ended.get(trial.trial_id, {})
-        epochs = ended.get("metrics", {}).get("epochs")
-        seconds = ended["time"] - begun["time"] if ended and begun else None
-        return {
-            "trial": trial.trial_id,
-            "status": trial.status,
-            "score": float(trial.score) if trial.status == "COMPLETED" else None,
-            "best_epoch": None if epochs is None else round(epochs),
-            "seconds": None if seconds is None else round(seconds, 3),
-            "worker": begun.get("tuner"),
-            "message": trial.message.splitlines()[0] if trial.message else None,
-            **without_tuners_own(trial.hyperparameters.values),
-        }

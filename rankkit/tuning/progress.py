@@ -6,6 +6,8 @@ from typing import Any, TextIO
 
 import tensorflow as tf
 
+from rankkit.tuning.table import trial_table
+
 CLEAR = "\r\x1b[K"  # back to the start of the line, and clear it
 
 
@@ -68,7 +70,7 @@ class Progress:
 
     def end(self, oracle: Any, trial: Any) -> None:
         """Prints how a trial has ended."""
-        rows = oracle.table()
+        rows = trial_table(oracle)
         [row] = (row for row in rows if row["trial"] == trial.trial_id)
         place = f"{rows.index(row) + 1}/{self.total}"
         best = min((trial.score for trial in oracle.get_best_trials(1)), default=None)

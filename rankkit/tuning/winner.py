@@ -9,6 +9,7 @@ from rankkit.model import RankingModel
 from rankkit.tuning.hyperparameters import without_tuners_own
 from rankkit.tuning.journaled import Journaled
 from rankkit.tuning.plan import Plan
+from rankkit.tuning.table import trial_table
 from rankkit.tuning.trial_runs import StopOnNaN, fresh_model
 
 
@@ -49,7 +50,7 @@ def train_winner(plan: Plan, oracle: Journaled) -> SearchResult:
             "reason, the same search goes on with the last of them. It failed by\n"
             f"{oracle.stopped_by}"
         )
-    trials = oracle.table()
+    trials = trial_table(oracle)
     [best] = oracle.get_best_trials(1) or [None]
     if best is None or best.status != "COMPLETED":
         reasons = {row["message"] for row in trials}

@@ -6,6 +6,7 @@ import pytest
 from rankkit.tuning.journal import Journal, read_journal
 from rankkit.tuning.progress import Progress
 from rankkit.tuning.space import Space
+from rankkit.tuning.table import trial_table
 from rankkit.tuning.tuners import make_oracle
 
 OBJECTIVE = kt.Objective("val_loss", "min")
@@ -45,11 +46,11 @@ def test_a_worker_that_outlives_its_chief_ends_its_trial_once(begin):
     again = second.create_trial("worker0")
     assert again.trial_id == "0002"  # the trial that ended meanwhile is not run again
     end(second, running, 3.0)  # and the first end counts
-    scores = [row["score"] for row in second.table()[:2]]
+    scores = [row["score"] for row in trial_table(second)[:2]]
     assert scores == [1.0, 2.0]
-    assert [row["best_epoch"] for row in second.table()[:2]] == [1, 1]
+    assert [row["best_epoch"] for row in trial_table(second)[:2]] == [1, 1]
     third = begin()
-    assert [row["score"] for row in third.table()[:2]] == scores
+    assert [row["score"] for row in trial_table(third)[:2]] == scores
     assert third.create_trial("worker0").trial_id == "0002"
 
 
