@@ -15,6 +15,7 @@ import keras_tuner as kt
 
 from rankkit._errors import invalid
 from rankkit.tuning.journal import Journal
+from rankkit.tuning.pruning import Pruning
 from rankkit.tuning.space import Space
 
 FAILURE = "failure.txt"  # in a trial's folder: the reason in one line, then the stack
@@ -39,6 +40,7 @@ class Journaled(kt.Oracle):
         self.expected_trials = 0  # at most
         self.stopped_by: str | None = None  # the reason of the last of too many failures
         self.is_complete = False
+        self.pruning = Pruning(self.objective)
         self._reported: dict[str, dict[str, Any]] = {}
 
     def replay(self, events: list[dict[str, Any]]) -> None:
@@ -74,6 +76,7 @@ class Journaled(kt.Oracle):
                 if event["metrics"]:
                     self.update_trial(trial.trial_id, event["metrics"])
                 trial.status, trial.message = event["status"], event["message"]
+                self.pruning.reached[trial.trial_id] = dict(event["reached"])
                 self.end_trial(trial)
                 self.ended[trial.trial_id] = event
 
@@ -103,6 +106,8 @@ class Journaled(kt.Oracle):
         trial = super().create_trial(tuner_id)
         if trial.status != "RUNNING":
             self._seed_state = drawn  # such an answer is not in the journal
+        if trial.status == "RUNNING" and not again:
+            self.pruning.begin(trial.trial_id)
         if self.journal and trial.status == "RUNNING" and not again:
             self._write(self.begun, "begin", trial, tuner=tuner_id)
             self.progress.begin(self, trial)
@@ -125,6 +130,10 @@ class Journaled(kt.Oracle):
     def update_trial(self, trial_id: str, metrics: dict[str, Any], step: int = 0) -> Any:
         if trial_id in self.ended:
             return self.trials[trial_id]
+        if step:  # a rung; the results themselves come without
+            value, running = metrics[self.objective.name], self.trials.keys() - self.ended
+            status = self.pruning.judge(trial_id, int(step), float(value), running)
+            return kt.engine.trial.Trial(self.get_space(), trial_id, status)
         self._reported[trial_id] = {name: float(value) for name, value in metrics.items()}
         return super().update_trial(trial_id, metrics, step)
 
@@ -143,11 +152,14 @@ class Journaled(kt.Oracle):
             failure.unlink(missing_ok=True)  # of a run before this one
         elif failure.exists():
             trial.message = failure.read_text()
+        if status == "COMPLETED":
+            trial.message = trial.message or self.pruning.reasons.get(trial_id)
         message, metrics = trial.message, self._reported.pop(trial_id, {})
         stopped_by = self.stopped_by
         super().end_trial(trial)
         if self.journal and self.stopped_by == stopped_by:
-            told = {"status": status, "metrics": metrics, "message": message}
+            reached = list(self.pruning.reached[trial_id].items())
+            told = {"status": status, "metrics": metrics, "message": message, "reached": reached}
             self._write(self.ended, "end", self.trials[trial_id], **told)
             self.progress.end(self, self.trials[trial_id])
 

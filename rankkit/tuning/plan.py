@@ -16,6 +16,7 @@ from rankkit.tuning.identity import describe_search
 from rankkit.tuning.journal import Journal, read_journal
 from rankkit.tuning.journaled import Journaled
 from rankkit.tuning.progress import Progress
+from rankkit.tuning.pruning import rungs_of
 from rankkit.tuning.tensorboard import TENSORBOARD, log_experiment
 from rankkit.tuning.trial_runs import PROJECT, TrialRuns
 from rankkit.tuning.tuners import make_oracle
@@ -37,6 +38,7 @@ class Plan:
         max_trials: How many trials there may be.
         epochs: The most that a trial is trained for.
         patience: Epochs without improvement that end a trial.
+        prune: Whether trials end early that are behind the ones before them.
         validation_fraction: Share of the training rows that the trials are judged by.
         executions_per_trial: How often each trial is run.
         max_consecutive_failed_trials: Failures in a row that end the search.
@@ -54,6 +56,7 @@ class Plan:
     max_trials: int
     epochs: int
     patience: int
+    prune: bool
     validation_fraction: float
     executions_per_trial: int
     max_consecutive_failed_trials: int
@@ -85,6 +88,7 @@ class Plan:
             objective=[self.objective.name, self.objective.direction],
             epochs=self.epochs,
             patience=self.patience,
+            prune=self.prune,
             validation_fraction=self.validation_fraction,
             executions_per_trial=self.executions_per_trial,
             seed=self.seed,
@@ -188,6 +192,7 @@ class Plan:
             patience=self.patience,
             seed=self.seed,
             executions_per_trial=self.executions_per_trial,
+            rungs=rungs_of(self.epochs) if self.prune else (),
             progress=dataclasses.replace(self, verbose=verbose).progress(oracle),
         )
 

@@ -25,6 +25,7 @@ def search(
     max_trials: int = 20,
     epochs: int = 40,
     patience: int = 5,
+    prune: bool = True,
     validation_fraction: float = 0.1,
     objective: str | kt.Objective = "val_root_mean_squared_error",
     executions_per_trial: int = 1,
@@ -61,6 +62,10 @@ def search(
             long. Defaults to `20`.
         epochs: The most epochs of a trial. Defaults to `40`.
         patience: Epochs without an improvement after which a trial ends. Defaults to `5`.
+        prune: Whether a trial ends after an eighth, a quarter or half of the epochs when it is
+            behind the median of those that began before it, once three have come so far. Its best
+            until then is its score, and its row of the table says so. Hyperband has its own rule.
+            Defaults to `True`.
         validation_fraction: Share of the rows to validate on. Defaults to `0.1`.
         objective: What the model reports and the search minimizes, or a `keras_tuner.Objective`.
             Defaults to `"val_root_mean_squared_error"`.
@@ -134,6 +139,7 @@ def search(
         directory=Path(directory),
         objective=checked_objective(objective, hypermodel, columns),
         tuner=tuner,
+        prune=bool(prune) and tuner != "hyperband",  # which has rungs of its own
         validation_fraction=float(validation_fraction),
         seed=int(seed),
         chief_timeout=chief_timeout,

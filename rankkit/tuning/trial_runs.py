@@ -4,6 +4,7 @@ import gc
 import math
 import time
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from rankkit.tuning.journaled import FAILURE
 from rankkit.tuning.progress import Progress
+from rankkit.tuning.pruning import EndBehind
 from rankkit.tuning.tensorboard import TENSORBOARD, TrialLog
 
 PROJECT = "search"  # the folder of keras-tuner's own files
@@ -32,6 +34,7 @@ class TrialRuns(kt.Tuner):
         patience: How many epochs without an improvement end a trial.
         seed: Of weights, dropout and the order of rows.
         executions_per_trial: How often each is run, with another seed; its score is the mean.
+        rungs: Epochs of the first of them after which it ends if it is behind.
         progress: Shows how it goes.
     """
 
@@ -45,11 +48,13 @@ class TrialRuns(kt.Tuner):
         patience: int,
         seed: int,
         executions_per_trial: int,
+        rungs: Collection[int],
         progress: Progress,
     ):
         self.epochs = epochs
         self.patience = patience
         self.seed = seed
+        self.rungs = rungs
         self.progress = progress
         self._idle = False
         self.hypermodel: Any  # keras-tuner's own is optional
@@ -85,12 +90,21 @@ class TrialRuns(kt.Tuner):
         """
         objective = self.oracle.objective
         results: list[dict[str, float]] = []
+
+        def ask(rung: int, value: float) -> str:
+            reached = {objective.name: value}
+            return self.oracle.update_trial(trial.trial_id, reached, step=rung).status
+
+        behind = EndBehind(self.rungs, objective, ask)
         for execution in range(self.executions_per_trial):
-            model, result = self._train(trial, execution, rows, validation_rows)
+            callbacks = [] if execution else [behind]
+            model, result = self._train(trial, execution, rows, validation_rows, callbacks)
             score = result[objective.name]
             if all(objective.better_than(score, other[objective.name]) for other in results):
                 model.save_weights(self._get_checkpoint_fname(trial.trial_id))
             results.append(result)
+            if behind.ended:
+                break
         return results
 
     def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
@@ -110,7 +124,7 @@ class TrialRuns(kt.Tuner):
             (Path(self.get_trial_dir(trial.trial_id)) / FAILURE).write_text(trial.message)
 
     def _train(
-        self, trial: Any, execution: int, rows: Any, validation_rows: Any
+        self, trial: Any, execution: int, rows: Any, validation_rows: Any, callbacks: list
     ) -> tuple[tf.keras.Model, dict[str, float]]:
         hp, objective = trial.hyperparameters, self.oracle.objective
         seed = self.seed + execution
@@ -133,7 +147,7 @@ class TrialRuns(kt.Tuner):
                 epochs=hp.values.get("tuner/epochs", self.epochs),
                 initial_epoch=begun,
                 seed=seed,
-                callbacks=[best, StopOnNaN(), log, *self.progress.callbacks()],
+                callbacks=[best, StopOnNaN(), log, *callbacks, *self.progress.callbacks()],
                 verbose=0,
             )
             if not math.isfinite(best.best):

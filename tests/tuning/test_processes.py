@@ -15,6 +15,7 @@ import pytest
 from rankkit.tuning import cluster
 from rankkit.tuning.directory import claimed
 
+TRIALS = 6
 SCRIPT = """
 import json, sys
 import rankkit as rk
@@ -88,8 +89,10 @@ def script(tmp_path_factory):
 def straight(script, tmp_path_factory):
     """What a search in one process finds, uninterrupted."""
     folder = tmp_path_factory.mktemp("straight") / "search"
-    code, found, output = Search(script, directory=str(folder), max_trials=4).end()
+    code, found, output = Search(script, directory=str(folder), max_trials=TRIALS).end()
     assert code == 0, output
+    assert found is not None
+    assert any(row["message"] for row in found[0])  # was behind those before it
     return found
 
 
@@ -124,7 +127,7 @@ def gone(pids):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_search_goes_on_and_finds_the_same(workers, script, straight, tmp_path):
     folder = tmp_path / "search"
-    settings = {"directory": str(folder), "max_trials": 4, "workers": workers}
+    settings = {"directory": str(folder), "max_trials": TRIALS, "workers": workers}
     search = Search(script, **settings)
     # In the middle of the second trial, or of the second and third.
     wait_for(lambda: len(journal(folder, "begin")) > workers, search.process)
@@ -134,7 +137,7 @@ def test_a_killed_search_goes_on_and_finds_the_same(workers, script, straight, t
     search.end()
     wait_for(lambda: gone(family), seconds=20)
     done = [json.loads(line)["trial"] for line in journal(folder, "end")]
-    assert 1 <= len(done) < 4
+    assert 1 <= len(done) < TRIALS
     code, found, output = Search(script, **settings).end()
     assert code == 0, output
     assert f"going on after {len(done)} trials" in output
@@ -147,7 +150,7 @@ def test_a_killed_search_goes_on_and_finds_the_same(workers, script, straight, t
 
 def test_two_workers_find_what_one_finds(script, straight, tmp_path):
     folder = tmp_path / "search"
-    settings = {"directory": str(folder), "max_trials": 4, "workers": 2}
+    settings = {"directory": str(folder), "max_trials": TRIALS, "workers": 2}
     code, found, output = Search(script, **settings).end()
     assert code == 0, output
     assert found == straight
@@ -163,7 +166,7 @@ def test_two_workers_find_what_one_finds(script, straight, tmp_path):
 
 def test_when_a_worker_dies_all_end_and_the_search_can_go_on(script, straight, tmp_path):
     folder = tmp_path / "search"
-    settings = {"directory": str(folder), "max_trials": 4, "workers": 2}
+    settings = {"directory": str(folder), "max_trials": TRIALS, "workers": 2}
     search = Search(script, **settings)
     wait_for(lambda: len(journal(folder, "begin")) >= 2, search.process)
     family = children(search.process.pid)
@@ -179,7 +182,7 @@ def test_when_a_worker_dies_all_end_and_the_search_can_go_on(script, straight, t
 
 def test_chief_and_workers_by_keras_tuners_environment(script, straight, tmp_path):
     folder = tmp_path / "search"
-    settings = {"directory": str(folder), "max_trials": 4}
+    settings = {"directory": str(folder), "max_trials": TRIALS}
     address = {cluster.IP: "127.0.0.1", cluster.PORT: str(cluster.free_port())}
     searches = {
         name: Search(script, {**address, cluster.TUNER_ID: name}, **settings)
