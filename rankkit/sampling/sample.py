@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -14,13 +13,12 @@ import numpy as np
 from rankkit._errors import check_integer, invalid
 from rankkit.model import RankingModel
 from rankkit.sampling._chain import Chain
-from rankkit.sampling._design import Design
 from rankkit.sampling._draws import Keeper
+from rankkit.sampling._memory import check_memory
 from rankkit.sampling._network import network_of
 from rankkit.sampling._reading import design_of, read
 
 _LINES = 10  # of progress
-_COPIES = 3  # of the draws, while they are made a network
 
 
 def sample(
@@ -117,7 +115,7 @@ def sample(
             fix = "Put every feature with a vector into one of two groups."
             raise invalid("dim", dim, f"None with {reading.num_groups} groups", fix)
     design = design_of(reading, columns, label, noise_by)
-    _check_memory(design, num_chains * num_samples, reading.width)
+    check_memory(design, num_chains, num_samples, reading.width)
     mean, deviation = float(design.labels.mean()), float(design.labels.std()) or 1.0
     labels = ((design.labels - mean) / deviation).astype(np.float32)
     design = dataclasses.replace(design, labels=labels)
@@ -149,17 +147,6 @@ def sample(
     model = RankingModel(network_of(reading, draws, as_members=dim is None), label=label)
     model.compile()
     return model
-
-
-def _check_memory(design: Design, members: int, width: int) -> None:
-    slots = sum(each.size * (1 if each.group is None else width) for each in design.slots)
-    numbers = members * (slots + width * sum(each.size for each in design.owners))
-    needed = _COPIES * 4 * numbers / 2**30
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    if needed > there:
-        expected = f"fewer: they take {needed:,.0f} GiB, and the machine has {there:,.0f} GiB"
-        fix = "Draw fewer, make embedding_dim smaller, or leave rare ids out of the vocabularies."
-        raise invalid("number of draws", members, expected, fix)
 
 
 class _Progress:

@@ -1,4 +1,6 @@
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import rankkit as rk
 import tensorflow as tf
 
 from rankkit.sampling._chain import Chain
+from rankkit.sampling._memory import check_memory
 from rankkit.sampling._reading import design_of, read
 
 WIDTH = 5
@@ -168,13 +171,24 @@ def test_progress_is_told_in_lines(rows, capsys):
         ({"noise_freedom": 0}, ValueError, "noise_freedom"),
         ({"noise_freedom": float("inf")}, ValueError, "noise_freedom"),
         ({"label": "stars"}, ValueError, "stars"),
-        ({"num_samples": 10**7}, ValueError, "number of draws must be fewer: they take"),
+        (
+            {"num_samples": 10**7},
+            ValueError,
+            r"10000000 draws of width .* must be at most \d+, which the mach",
+        ),
         ({"noise_by": "mood"}, ValueError, "mood"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(change, error, words, rows):
     with pytest.raises(error, match=words):
         rk.sampling.sample(make_features(rows), rows, **{**SETTINGS, **change})
+
+
+def test_the_matrices_of_wide_vectors_count_as_memory():
+    design: Any = SimpleNamespace(owners=[SimpleNamespace(size=10**8)], slots=[])
+    with pytest.raises(ValueError, match=r"GiB for 1 chains of 1 draws of width 101 must be at"):
+        check_memory(design, num_chains=1, num_samples=1, width=101)
+    check_memory(design, num_chains=1, num_samples=1, width=1)
 
 
 def test_layers_that_cannot_be_drawn_are_named(rows):
