@@ -131,8 +131,9 @@ class Journaled(kt.Oracle):
         if trial_id in self.ended:
             return self.trials[trial_id]
         if step:  # a rung; the results themselves come without
-            value, running = metrics[self.objective.name], self.trials.keys() - self.ended
-            status = self.pruning.judge(trial_id, int(step), float(value), running)
+            name = self.objective.name
+            ended = {each: event["metrics"].get(name) for each, event in self.ended.items()}
+            status = self.pruning.judge(trial_id, int(step), float(metrics[name]), ended)
             return kt.engine.trial.Trial(self.get_space(), trial_id, status)
         self._reported[trial_id] = {name: float(value) for name, value in metrics.items()}
         return super().update_trial(trial_id, metrics, step)

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import keras_tuner as kt
@@ -15,25 +15,27 @@ LONGEST_WAIT = 600.0  # seconds for trials before it, whose worker may be lost
 
 
 def rungs_of(epochs: int) -> list[int]:
-    """Gives the epochs after which trials are judged: an eighth, a quarter and half of the most.
+    """Gives the epochs after which trials are judged: a fifth and two fifths of the most.
 
     Args:
         epochs: The most that a trial is trained for.
     """
-    rungs = {math.ceil(epochs / share) for share in (8, 4, 2)}
-    return sorted(rung for rung in rungs if EARLIEST <= rung < epochs)
+    rungs = {math.ceil(epochs / 5), math.ceil(2 * epochs / 5)}
+    return sorted(rung for rung in rungs if rung >= EARLIEST)
 
 
 class Pruning:
     """What the trials had reached at the rungs, and which of them are to end there.
 
-    A trial ends where it is worse than the median of what those that began before it had reached
-    after as many epochs. The ones that have ended by then do not count, so that the bar rises, as
-    in asynchronous successive halving. A trial waits for those that are still running: what ends
-    does not depend on how many run at a time.
+    A trial ends where its best is worse than the median of the bests that those which began before
+    it had by the same epoch: the median stopping rule. It waits for those that are still running,
+    so that what ends does not depend on how many run at a time.
 
     Args:
         objective: What is best.
+
+    References:
+        Golovin et al., Google Vizier: a service for black-box optimization, KDD 2017.
     """
 
     def __init__(self, objective: kt.Objective):
@@ -50,23 +52,26 @@ class Pruning:
         self.reached[trial_id] = {}
         self.reasons.pop(trial_id, None)
 
-    def judge(self, trial_id: str, rung: int, value: float, running: Collection[str]) -> str:
+    def judge(
+        self, trial_id: str, rung: int, value: float, ended: Mapping[str, float | None]
+    ) -> str:
         """Notes what a trial has reached, and tells how it is to go on.
 
         Args:
             trial_id: The trial.
             rung: After how many epochs.
             value: Its best until then.
-            running: The trials that have not ended.
+            ended: The trials that have ended, each with its best if it has one.
 
         Returns:
             A status of keras-tuner: RUNNING to go on, STOPPED to end, IDLE to ask again.
         """
         self.reached[trial_id][rung] = value
         before = {each: there for each, there in self.reached.items() if each < trial_id}
-        if any(rung not in there for each, there in before.items() if each in running):
+        if any(rung not in there for each, there in before.items() if each not in ended):
             return "IDLE"
-        others = [there[rung] for there in before.values() if rung in there]
+        bests = [there.get(rung, ended.get(each)) for each, there in before.items()]
+        others = [best for best in bests if best is not None]
         if len(others) < JUDGES:
             return "RUNNING"
         median = statistics.median(others)

@@ -62,10 +62,9 @@ def search(
             long. Defaults to `20`.
         epochs: The most epochs of a trial. Defaults to `40`.
         patience: Epochs without an improvement after which a trial ends. Defaults to `5`.
-        prune: Whether a trial ends after an eighth, a quarter or half of the epochs when it is
-            behind the median of those that began before it, once three have come so far. Its best
-            until then is its score, and its row of the table says so. Hyperband has its own rule.
-            Defaults to `True`.
+        prune: Whether a trial ends after a fifth or two fifths of the epochs when its best until
+            then is behind the median of those of the trials that began before it, three or more.
+            Its row of the table says so. Hyperband has its own rule. Defaults to `True`.
         validation_fraction: Share of the rows to validate on. Defaults to `0.1`.
         objective: What the model reports and the search minimizes, or a `keras_tuner.Objective`.
             Defaults to `"val_root_mean_squared_error"`.

@@ -14,13 +14,13 @@ OBJECTIVE = kt.Objective("val_loss", "min")
 
 @pytest.mark.parametrize(
     ("epochs", "rungs"),
-    [(40, [5, 10, 20]), (30, [4, 8, 15]), (10, [5]), (8, [4]), (7, [4]), (6, []), (1, [])],
+    [(40, [8, 16]), (30, [6, 12]), (16, [4, 7]), (10, [4]), (8, [4]), (7, []), (1, [])],
 )
-def test_trials_are_judged_after_an_eighth_a_quarter_and_half(epochs, rungs):
+def test_trials_are_judged_after_a_fifth_and_two_fifths(epochs, rungs):
     assert rungs_of(epochs) == rungs
 
 
-def judged(reached, rung=4, running=(), objective=OBJECTIVE):
+def judged(reached, rung=4, ended=None, objective=OBJECTIVE):
     """The status of the last trial, and what is said of it."""
     pruning = Pruning(objective)
     for number, values in enumerate(reached):
@@ -28,7 +28,9 @@ def judged(reached, rung=4, running=(), objective=OBJECTIVE):
         pruning.reached[str(number)] = dict(values)
     last = str(len(reached) - 1)
     value = pruning.reached[last].pop(rung)
-    return pruning.judge(last, rung, value, set(running)), pruning.reasons.get(last)
+    if ended is None:
+        ended = {str(number): None for number in range(len(reached) - 1)}
+    return pruning.judge(last, rung, value, ended), pruning.reasons.get(last)
 
 
 @pytest.mark.parametrize(("value", "status"), [(2.0, "RUNNING"), (2.1, "STOPPED")])
@@ -47,11 +49,18 @@ def test_more_may_be_better():
     assert judged([{4: 1.0}, {4: 2.0}, {4: 3.0}, {4: 1.9}], objective=more)[0] == "STOPPED"
 
 
-def test_only_trials_that_came_so_far_count():
+def test_two_trials_are_no_median_to_go_by():
+    assert judged([{4: 1.0}, {4: 1.1}, {4: 3.0}])[0] == "RUNNING"
+
+
+def test_a_trial_that_ended_before_counts_with_its_best():
     reached = [{4: 1.0, 8: 0.5}, {4: 1.1, 8: 0.6}, {4: 3.0}, {4: 1.0, 8: 0.9}]
-    assert judged(reached, 8)[0] == "RUNNING"  # two are no median to go by
-    reached.insert(0, {4: 1.0, 8: 0.7})
-    assert judged(reached, 8)[0] == "STOPPED"
+    assert judged(reached, 8)[0] == "RUNNING"  # the third failed
+    for best, status in ((2.0, "STOPPED"), (0.55, "STOPPED")):
+        assert judged(reached, 8, {"0": 0.4, "1": 0.5, "2": best})[0] == status
+    reached.insert(0, {4: 2.5})
+    bests = {"0": 2.4, "1": 0.4, "2": 0.5, "3": 2.9}
+    assert judged(reached, 8, bests)[0] == "RUNNING"  # median of 0.5, 0.6, 2.4 and 2.9
 
 
 def test_trials_after_it_do_not_count():
@@ -60,22 +69,24 @@ def test_trials_after_it_do_not_count():
         pruning.begin(trial)
         pruning.reached[trial] = {4: value}
     pruning.begin("1")
-    assert pruning.judge("1", 4, 2.0, {"1"}) == "RUNNING"
+    ended: dict[str, float | None] = dict.fromkeys(["0", "2", "3", "4"])
+    assert pruning.judge("1", 4, 2.0, ended) == "RUNNING"
 
 
 def test_a_trial_waits_for_those_before_it_and_for_no_others():
     reached = [{4: 1.0}, {4: 2.0}, {}, {4: 5.0}, {4: 3.0}]
-    assert judged(reached, running=("2", "4"))[0] == "IDLE"
-    assert judged(reached, running=("3", "4"))[0] == "STOPPED"  # trial 2 ended before the rung
+    assert judged(reached, ended={"0": 1.0, "1": 2.0, "3": 5.0})[0] == "IDLE"
+    # Trial 2 ended before the rung; trial 3 is at a later one.
+    assert judged(reached, ended={"0": 1.0, "1": 2.0, "2": None})[0] == "STOPPED"
 
 
 def test_a_trial_that_is_run_again_begins_anew():
     pruning = Pruning(OBJECTIVE)
     pruning.begin("0")
-    pruning.judge("0", 4, 1.0, {"0"})
+    pruning.judge("0", 4, 1.0, {})
     pruning.begin("0")
     pruning.begin("1")
-    assert pruning.judge("1", 4, 1.0, {"0", "1"}) == "IDLE"
+    assert pruning.judge("1", 4, 1.0, {}) == "IDLE"
 
 
 SPACE = {"tower_width": 4, "learning_rate": (1e-4, 0.5), "batch_size": 64}
@@ -117,7 +128,7 @@ def test_a_search_ends_trials_that_are_behind(search, straight):
             assert row["best_epoch"] <= rungs[-1]
         else:
             assert row["score"] == other["score"]
-            assert rungs == [4, 8]
+            assert rungs == [4, 7]
 
 
 def test_it_ends_the_same_trials_after_an_interruption(search, straight, monkeypatch):
