@@ -1,22 +1,40 @@
 """Takes a batch apart: features, labels and weights, each checked and in its right shape."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from rankkit._errors import missing, wrong_type
+from rankkit._lists import MASK
 
 
 class Batch(NamedTuple):
-    """A batch whose labels are `(batch, 1)` and whose weights, if any, are `(batch,)`."""
+    """A batch of rows, or of lists of rows.
 
-    features: Mapping[str, tf.Tensor]
+    Attributes:
+        features: Columns, one value a row: of lists, those rows alone that there are.
+        labels: `(batch, 1)`, or `(lists, items)` with NaN where there is no item.
+        sample_weight: `(batch,)`, `(lists,)` or `(lists, items)`, or `None`.
+        places: The list and the place in it of each row, `(rows, 2)`; `None` for rows.
+    """
+
+    features: Mapping[str, Any]
     labels: tf.Tensor
     sample_weight: tf.Tensor | None
+    places: tf.Tensor | None = None
 
 
-def take_apart(data: Any, label: str, sample_weight: str | None) -> Batch:
+def take_apart(
+    data: Any,
+    label: str,
+    sample_weight: str | None,
+    features: Iterable[str],
+    *,
+    lists: bool,
+    partly: bool = False,
+) -> Batch:
     """Splits what Keras hands to a step.
 
     Args:
@@ -24,6 +42,9 @@ def take_apart(data: Any, label: str, sample_weight: str | None) -> Batch:
             `(features, label, sample_weight)`.
         label: Name of the label column.
         sample_weight: Name of the weight column, or `None`.
+        features: Names of the features.
+        lists: Whether the batch is to be of lists, not of rows.
+        partly: Whether labels may be missing, as NaN. Defaults to `False`.
 
     Returns:
         The batch. `data` itself is left as it is.
@@ -32,22 +53,50 @@ def take_apart(data: Any, label: str, sample_weight: str | None) -> Batch:
         ValueError: If the label or the weight column is missing.
         TypeError: If the batch, the label or the weight is of the wrong kind.
     """
-    features, labels, weights = _parts(data)
-    if not isinstance(features, Mapping):
+    columns, labels, weights = _parts(data)
+    if not isinstance(columns, Mapping):
         raise wrong_type(
             "batch",
-            features,
+            columns,
             "a dict of columns, or (features, label[, sample_weight]) with a dict of features",
             "Name each column: {'user_id': ..., 'movie_title': ...}.",
         )
+    if isinstance(labels, Mapping):  # one for each of several heads
+        labels = _column("label", label, labels)
     if labels is None:
-        labels = _column("label", label, features)
+        labels = _column("label", label, columns)
     if weights is None and sample_weight is not None:
-        weights = _column("sample_weight", sample_weight, features)
-    labels = tf.reshape(_numbers("label", label, labels), (-1, 1))
+        weights = _column("sample_weight", sample_weight, columns)
+    mask = columns.get(MASK)
+    _check_kind(labels, mask, lists=lists)
+    labels = _numbers("label", label, labels, lists=lists, partly=partly)
     if weights is not None:
-        weights = tf.reshape(_numbers("sample_weight", sample_weight, weights), (-1,))
-    return Batch(features, labels, weights)
+        weights = _numbers("sample_weight", sample_weight, weights, lists=lists)
+    if lists:
+        places = tf.where(mask)
+        rows = {name: _at(columns[name], mask, places) for name in features if name in columns}
+        return Batch(rows, tf.where(mask, labels, math.nan), weights, places)
+    labels = tf.reshape(labels, (-1, 1))
+    return Batch(columns, labels, None if weights is None else tf.reshape(weights, (-1,)))
+
+
+def _check_kind(labels: Any, mask: Any, *, lists: bool) -> None:
+    """Refuses rows for a loss over lists, and lists for one over rows."""
+    has_lists = len(getattr(mask, "shape", ())) == 2 and len(getattr(labels, "shape", ())) == 2
+    if lists and not has_lists:
+        fix = "Make it with rankkit.data.lists, or take another loss."
+        raise wrong_type("batch", "rows", f"of lists with a {MASK!r}, as the loss ranks them", fix)
+    if has_lists and not lists:
+        fix = "Make it with rankkit.data.batches, or take a loss of rankkit.losses over lists."
+        raise wrong_type("batch", "lists", "of single rows, as the loss is of each", fix)
+
+
+def _at(column: Any, mask: Any, places: tf.Tensor) -> Any:
+    """Gives the values of the items of lists that there are, one a row."""
+    if not isinstance(column, tf.RaggedTensor):
+        return tf.gather_nd(column, places)
+    width = tf.shape(mask, tf.int64)[1]
+    return tf.gather(column.merge_dims(0, 1), places[:, 0] * width + places[:, 1])
 
 
 def _parts(data: Any) -> tuple[Any, Any, Any]:
@@ -63,30 +112,60 @@ def _column(role: str, name: str, columns: Mapping[str, Any]) -> Any:
     return columns[name]
 
 
-def _numbers(role: str, name: str | None, values: Any) -> tf.Tensor:
-    """Checks that there is one finite number a row."""
+def _numbers(
+    role: str, name: str | None, values: Any, *, lists: bool, partly: bool = False
+) -> tf.Tensor:
+    """Checks that there is one finite number a row, or an item of a list; or NaN, if it may be."""
     shown = f"{role} {name!r}" if name else role
     values = tf.convert_to_tensor(values)
     if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
         raise wrong_type(shown, values.dtype.name, "numbers", "Convert the column first.")
-    if values.shape.rank not in (None, 1) and values.shape[1:].num_elements() != 1:
+    single = values.shape.rank in (None, 1) or values.shape[1:].num_elements() == 1
+    if not single and not (lists and values.shape.rank == 2):
         raise wrong_type(shown, values.shape, "one number a row, of shape (batch,) or (batch, 1)")
-    return tf.debugging.check_numerics(
-        tf.cast(values, tf.float32),
-        f"{shown} must be finite. Got: NaN or an infinite value. Drop or mend those rows.",
-    )
+    numbers = tf.cast(values, tf.float32)
+    checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
+    message = f"{shown} must be finite. Got: NaN or an infinite value. Drop or mend those rows."
+    with tf.control_dependencies([tf.debugging.check_numerics(checked, message)]):
+        return tf.identity(numbers)
 
 
-def check_sizes(labels: tf.Tensor, predictions: tf.Tensor, sample_weight: tf.Tensor | None) -> None:
+def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
+    """Takes the rows that have a label, for a head whose loss is of lists or of rows.
+
+    Args:
+        batch: A batch of rows or of lists.
+        lists: Whether lists are to stay lists.
+
+    Returns:
+        The batch without features, and which of its rows are left, `(rows,)`.
+    """
+    labels, weights, places = batch.labels, batch.sample_weight, batch.places
+    of_rows = labels[:, 0] if places is None else tf.gather_nd(labels, places)
+    rows = tf.where(~tf.math.is_nan(of_rows))[:, 0]
+    if lists:
+        assert places is not None
+        return Batch({}, labels, weights, tf.gather(places, rows)), rows
+    if weights is not None:
+        if places is not None:
+            weights = tf.gather_nd(weights, places[:, : weights.shape.rank])
+        weights = tf.gather(weights, rows)
+    return Batch({}, tf.gather(of_rows, rows)[:, tf.newaxis], weights), rows
+
+
+def check_sizes(batch: Batch, predictions: tf.Tensor) -> None:
     """Refuses labels or weights that are not one a row, which would be broadcast otherwise."""
-    tf.debugging.assert_equal(
-        tf.shape(labels),
-        tf.shape(predictions),
-        "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
-    )
-    if sample_weight is not None:
+    weights = batch.sample_weight
+    if batch.places is None:
         tf.debugging.assert_equal(
-            tf.size(sample_weight),
-            tf.size(predictions),
+            tf.shape(batch.labels),
+            tf.shape(predictions),
+            "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
+        )
+    if weights is not None:
+        one_a_list = batch.places is not None and weights.shape.rank == 1
+        tf.debugging.assert_equal(
+            tf.size(weights),
+            tf.size(batch.labels[:, 0] if one_a_list else batch.labels),
             "sample weights must be one a row. Got: fewer or more than the batch has rows.",
         )

@@ -1,4 +1,4 @@
-"""What is around a training step: loops traced once, plain errors, a file written whole."""
+"""What is around a training step: loops traced once, plain errors, files written whole."""
 
 import contextlib
 import os
@@ -17,6 +17,8 @@ from rankkit._files import written_whole
 _CHECKS = re.compile(
     r"(label|sample_weight).* must be finite\.[^\n]*rows\."
     r"|(labels|sample weights) must be one a row[^\n\]]*\."
+    r"|Labels must be [^\n\]]*\."
+    r"|A \w+ must have at most list_size=[^\n\]]*"
     r"|Numbers of layer [^\n]* must be finite\.[^\n]*?(?= : Tensor had)"
 )
 
@@ -51,6 +53,18 @@ class Fitting(tfrs.models.Model):
         """Makes the optimizer's variables ahead of the first step, where it can."""
         if hasattr(self.optimizer, "build"):  # legacy optimizers have none
             self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            # Each replica adds its share, so that the sum over replicas counts it once.
+            loss += tf.nn.scale_regularization_loss(self.losses)
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        self.compute_loss(inputs, training=False)
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
@@ -109,7 +123,16 @@ class Fitting(tfrs.models.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
         with value_errors():
-            return super().fit(*args, **kwargs)
+            history = super().fit(*args, **kwargs)
+        self.tell()
+        return history
+
+    def reset_metrics(self) -> None:
+        self.tell()  # Keras resets them before each epoch and each evaluation
+        super().reset_metrics()
+
+    def tell(self) -> None:
+        """Says what an epoch has shown of the data, if anything."""
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         with value_errors():
@@ -122,6 +145,17 @@ class Fitting(tfrs.models.Model):
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         with value_errors():
             return super().train_on_batch(*args, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not hasattr(self, "_compile_arguments"):
+            return None
+        return tf.keras.saving.serialize_keras_object(
+            {"optimizer": self.optimizer, **vars(self._compile_arguments)}
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**tf.keras.saving.deserialize_keras_object(config))
+        self.build_optimizer()
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves the model to a `.keras` file, whole or not at all.

@@ -1,85 +1,111 @@
-"""What a model is trained and measured by: a TFRS task and the means that `fit` reports."""
+"""What a head is trained and measured by: a TFRS task, and metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit._errors import invalid
+from rankkit._batch import Batch
+from rankkit._errors import invalid, unknown
+from rankkit._heads import SCORE
+from rankkit._lists import has_order
 from rankkit._task import as_metrics, per_example
-
-_REPORTED = ("loss", "regularization_loss", "total_loss")
-
-
-def _no_state(store: Any) -> None:
-    pass
+from rankkit.losses import ListLoss
+from rankkit.metrics import NDCG, ListMetric
 
 
 class Objective:
-    """A `tfrs.tasks.Ranking` with its metrics.
+    """A `tfrs.tasks.Ranking` of one head, with its metrics.
 
     Args:
         loss: A Keras loss, its name, or a function; `None` for the mean squared error.
-        metrics: Metrics that are never weighted; `None` for the root mean squared error.
+        metrics: Metrics that are never weighted; `None` for the root mean squared error, or the
+            NDCG where the loss ranks lists.
         weighted_metrics: Metrics that are weighted, or `None`.
+        outputs: What the head gives: name to shape, the score by `score`.
+        head: Its name, which its metrics begin with; `None` for the only one.
 
     Raises:
-        ValueError: If two metrics have the same name, or one that `fit` reports anyway.
+        ValueError: If a metric is of lists and the loss of rows, or the loss reads what the head
+            does not give.
         TypeError: If something is of the wrong kind.
     """
 
     def __init__(
-        self, loss: Any, metrics: Sequence[Any] | None, weighted_metrics: Sequence[Any] | None
-    ):
-        if metrics is None:
-            metrics = [tf.keras.metrics.RootMeanSquaredError()]
-        unweighted = as_metrics("metrics", metrics)
-        self._weighted = as_metrics("weighted_metrics", weighted_metrics or [])
-        self._means = [tf.keras.metrics.Mean(name) for name in _REPORTED]
-        self.task = tfrs.tasks.Ranking(
-            loss=per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss),
-            metrics=unweighted,
-        )
-        self.metrics = [*self._means, *unweighted, *self._weighted]
-        for metric in self.metrics:
-            # What an epoch has come to is no part of a file, nor could a strategy load it.
-            for method in ("save_own_variables", "load_own_variables"):
-                setattr(metric, method, _no_state)
-        names = [metric.name for metric in self.metrics]
-        for name in names:
-            if names.count(name) > 1:
-                fix = "Name one of them otherwise, such as RootMeanSquaredError(name='weighted')."
-                raise invalid("name of a metric", name, "unlike that of any other", fix)
-
-    def update(
         self,
-        labels: tf.Tensor,
-        predictions: tf.Tensor,
-        weights: tf.Tensor | None,
-        regularization: Any,
-    ) -> tf.Tensor:
-        """Updates the metrics, and gives the loss of each example.
+        loss: Any,
+        metrics: Sequence[Any] | None,
+        weighted_metrics: Sequence[Any] | None,
+        *,
+        outputs: Mapping[str, Any],
+        head: str | None = None,
+    ):
+        loss = per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss)
+        self.reads = getattr(loss, "reads", SCORE)
+        if self.reads not in outputs:
+            raise unknown(f"output of the network that {loss.name} reads", self.reads, outputs)
+        self.ranks_lists = isinstance(loss, ListLoss)
+        if metrics is None:
+            usual = NDCG if self.ranks_lists else tf.keras.metrics.RootMeanSquaredError
+            metrics = [usual()]
+        unweighted = as_metrics("metrics", metrics)
+        weighted = as_metrics("weighted_metrics", weighted_metrics or [])
+        self.mean_loss = tf.keras.metrics.Mean("loss")
+        self.idle_lists = tf.keras.metrics.Sum("idle_lists") if self.ranks_lists else None
+        _check_kind([*unweighted, *weighted], ranks_lists=self.ranks_lists)
+        # The task has those that take what the loss takes.
+        of_task = [metric for metric in unweighted if self._takes_as_loss(metric)]
+        self._others = [metric for metric in unweighted if metric not in of_task]
+        self._weighted = weighted
+        self.task = tfrs.tasks.Ranking(loss=loss, metrics=of_task)
+        self.metrics = [*unweighted, *weighted]
+        for metric in (self.mean_loss, *self.metrics):
+            if head is not None:  # as Keras names the metrics of several outputs
+                metric._name = f"{head}_{metric.name}"
+
+    def _takes_as_loss(self, metric: tf.keras.metrics.Metric) -> bool:
+        return self.reads == SCORE and isinstance(metric, ListMetric) == self.ranks_lists
+
+    def update(self, batch: Batch, outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Updates the metrics, and gives the loss of each example, a row or a list.
 
         Args:
-            labels: `(batch, 1)`.
-            predictions: `(batch, 1)`.
-            weights: `(batch,)`, or `None`.
-            regularization: Scalar.
+            batch: Its labels and weights.
+            outputs: What the head gives for each row, `(rows, ...)`.
 
         Returns:
-            The weighted losses, `(batch,)`.
+            The weighted losses, `(batch,)` or `(lists,)`.
         """
-        if weights is None:
-            losses = self.task(labels=labels, predictions=predictions)
-        else:
-            # Twice, since the task would weight its metrics too; the unused loss is pruned.
-            self.task(labels=labels, predictions=predictions)
-            losses = self.task(labels, predictions, sample_weight=weights, compute_metrics=False)
+        labels, weights, places = batch.labels, batch.sample_weight, batch.places
+        # As rows, and as the loss takes them.
+        of_rows = (labels, outputs[SCORE], weights)
+        of_loss = (labels, outputs[self.reads], weights)
+        if places is not None:
+            assert self.idle_lists is not None
+            self.idle_lists.update_state(tf.cast(~has_order(labels), tf.float32))
+            scores = tf.scatter_nd(places, outputs[SCORE][:, 0], tf.shape(labels, tf.int64))
+            of_loss = (labels, scores, weights)
+            if weights is not None:
+                weights = tf.gather_nd(weights, places[:, : weights.shape.rank])
+            of_rows = (tf.gather_nd(labels, places)[:, tf.newaxis], outputs[SCORE], weights)
+        for metric in self._others:
+            metric.update_state(*of_rows[:2])
         for metric in self._weighted:
-            metric.update_state(labels, predictions, sample_weight=weights)
-        regularization = tf.zeros_like(losses) + regularization
-        reported = (losses, regularization, losses + regularization)
-        for mean, values in zip(self._means, reported, strict=True):
-            mean.update_state(values)
+            labels, scores, weights = of_loss if self._takes_as_loss(metric) else of_rows
+            metric.update_state(labels, scores, sample_weight=weights)
+        labels, predictions, weights = of_loss
+        losses = self.task(labels=labels, predictions=predictions)
+        if weights is not None:
+            # Again, since the task would weight its metrics too; the first loss is pruned.
+            losses = self.task(labels, predictions, sample_weight=weights, compute_metrics=False)
+        self.mean_loss.update_state(losses)
         return losses
+
+
+def _check_kind(metrics: Sequence[tf.keras.metrics.Metric], *, ranks_lists: bool) -> None:
+    """Refuses metrics of lists where the loss is of rows."""
+    for metric in metrics:
+        if isinstance(metric, ListMetric) and not ranks_lists:
+            fix = "It goes with a loss of rankkit.losses over lists, and rankkit.data.lists."
+            raise invalid("metrics", metric.name, "metrics of rows, as the loss is of each", fix)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 from rankkit._fitting import value_errors
+from rankkit._heads import score_of
 from rankkit.network import feature_specs
 
 # Rows scored in one call: enough to keep the matrix products busy, few enough for the memory.
@@ -44,7 +45,7 @@ def scores_of(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -
     """Scores rows.
 
     Args:
-        scorer: What maps a dict of columns to a score a row.
+        scorer: What maps a dict of columns to a score a row, or to a dict with `score` in it.
         chunks: The rows, as dicts of columns.
         num_rows: How many they are, all in all.
 
@@ -55,7 +56,7 @@ def scores_of(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -
         ValueError: If it gives other than one finite score a row.
     """
     with value_errors():
-        parts = [np.asarray(scorer(chunk)).reshape(-1) for chunk in chunks]
+        parts = [np.asarray(score_of(scorer(chunk))).reshape(-1) for chunk in chunks]
     scores = np.concatenate(parts) if parts else np.zeros(0)
     if len(scores) != num_rows:
         raise invalid("scores", len(scores), f"one for each of {num_rows} rows")

@@ -5,32 +5,35 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
-from rankkit._batch import check_sizes, take_apart
 from rankkit._errors import invalid
-from rankkit._fitting import Fitting
-from rankkit._objective import Objective
-from rankkit._task import check_xla, over_replicas
+from rankkit._headed import Headed
+from rankkit._heads import SCORE, check_columns, outputs_by_name
+from rankkit._objectives import Objectives
+from rankkit._task import check_xla
 from rankkit.network import feature_specs, select_features
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class RankingModel(Fitting):
+class RankingModel(Headed):
     """Trains a ranking network through `tfrs.tasks.Ranking`.
 
     Works as any `tf.keras.Model` does. A batch is one dict of columns with the label among them,
-    or `(features, label[, sample_weight])`; columns that have no part are ignored.
+    or `(features, label[, sample_weight])`; columns that have no part are ignored. With a loss of
+    `rankkit.losses` over lists, it is one of `rankkit.data.lists`.
 
-    `fit` and `evaluate` report the means over the epoch's examples of `loss`,
+    `fit` and `evaluate` report the means over the epoch's examples, rows or lists, of `loss`,
     `regularization_loss` and their sum `total_loss`, and the metrics: all the same, as the
     weights are, on one replica and on many.
 
     Args:
         network: What scores a row, as `rankkit.ranking_network` gives it.
-        label: Name of the column that holds the label.
+        label: Name of the column that holds the label; of a network with several heads, name of
+            the head to that of its column, in which NaN stands for no label.
         sample_weight: Name of the column that holds the weight of each example in the loss.
             Defaults to `None`, every example counts 1.
+        training_bias: A network of other features, such as the position of what was clicked,
+            whose score is added while training alone. Defaults to `None`.
         name: Name of the model. Defaults to `"ranking_model"`.
         **kwargs: Further keyword arguments of `tf.keras.Model`.
 
@@ -38,12 +41,12 @@ class RankingModel(Fitting):
         A dict of the network's features, each `(batch, ...)`.
 
     Output shape:
-        `(batch, 1)`.
+        `(batch, 1)`, or the dict that the network gives.
 
     Raises:
         TypeError: If the network is not a Functional model with one dict as its input.
         ValueError: If it gives other than one score a row; if the label or the weight is also a
-            feature of it.
+            feature of it; if a head is unknown.
 
     Example:
         >>> import rankkit as rk
@@ -63,41 +66,29 @@ class RankingModel(Fitting):
         self,
         network: tf.keras.Model,
         *,
-        label: str,
+        label: str | Mapping[str, str],
         sample_weight: str | None = None,
+        training_bias: tf.keras.Model | None = None,
         name: str = "ranking_model",
         **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         specs = feature_specs(network)
-        if network.output_shape != (None, 1):
-            raise invalid(
-                "network.output_shape", network.output_shape, "(None, 1), one score a row"
-            )
-        for role, column in (("label", label), ("sample_weight", sample_weight)):
-            if column in specs:
-                raise invalid(role, column, "a column that is no feature of the network")
-        if label == sample_weight:
-            raise invalid("sample_weight", sample_weight, "another column than the label")
+        labels = dict(label) if isinstance(label, Mapping) else {None: label}
+        self._heads = types.SimpleNamespace(  # which Keras does not track
+            labels=labels, outputs=outputs_by_name(network, labels)
+        )
+        check_columns(specs, labels.values(), sample_weight)
+        if training_bias is not None:
+            single = None in labels and getattr(training_bias, "output_shape", None) == (None, 1)
+            if not single:
+                expected = "a network of one score, beside one with a single head"
+                raise invalid("training_bias", training_bias, expected)
         self.network = network
         self.label = label
         self.sample_weight = sample_weight
+        self.training_bias = training_bias
         self.built = True  # The network came built.
-
-    @property
-    def feature_specs(self) -> dict[str, tf.TensorSpec]:
-        """Feature name to the `tf.TensorSpec` of its raw values."""
-        return feature_specs(self.network)
-
-    @property
-    def task(self) -> tfrs.tasks.Ranking:
-        """The task, once the model is compiled."""
-        return self._objective.task
-
-    @property
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The metrics that `fit` and `evaluate` report."""
-        return self._objective.metrics if hasattr(self, "_objective") else []
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Mapping[str, Any], training: Any = None) -> tf.Tensor:
@@ -109,33 +100,50 @@ class RankingModel(Fitting):
         loss: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        loss_weights: Any = None,
         **kwargs: Any,
     ) -> None:
         """Sets the optimizer and the task, as in `tf.keras.Model.compile`.
 
+        With several heads, `loss`, `metrics` and `weighted_metrics` are dicts by head.
+
         Args:
             optimizer: A Keras optimizer or its name. Defaults to `"rmsprop"`.
-            loss: A Keras loss, its name, or a function of `(y_true, y_pred)`. It is taken per
-                example and averaged over the global batch, whatever its own reduction says.
-                Defaults to `None`, the mean squared error.
-            metrics: A list of Keras metrics or their names, never weighted. Defaults to `None`,
-                the root mean squared error.
+            loss: A Keras loss, its name, or a function of `(y_true, y_pred)`; or one of
+                `rankkit.losses`. It is taken per example and averaged over the global batch,
+                whatever its own reduction says. Defaults to `None`, the mean squared error.
+            metrics: A list of Keras metrics or their names, never weighted; over lists, those of
+                `rankkit.metrics` too. Defaults to `None`, the root mean squared error, or over
+                lists `rankkit.metrics.NDCG()`.
             weighted_metrics: A list of metrics that the sample weights do weight.
                 Defaults to `None`.
+            loss_weights: Of several heads, name of the head to the weight of its loss, 1
+                otherwise; or `"uncertainty"`, to learn them: the loss is then the sum of
+                `exp(-s) * loss + s`, of a trained `s` for each head. Defaults to `None`.
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
                 `steps_per_execution` and `jit_compile`.
         """
-        if kwargs.get("loss_weights") is not None:
-            raise invalid("loss_weights", kwargs["loss_weights"], "None: there is a single loss")
         check_xla(kwargs.get("jit_compile"), self.feature_specs)
         super().compile(optimizer=optimizer, **kwargs)
+        settings = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         self._compile_arguments = types.SimpleNamespace(  # which Keras does not track
-            loss=loss, metrics=metrics, weighted_metrics=weighted_metrics, **kwargs
+            **settings, loss_weights=loss_weights, **kwargs
         )
         with self.distribute_strategy.scope():
-            self._objective = Objective(loss, metrics, weighted_metrics)
+            self._objectives = Objectives(
+                self._heads,
+                settings,
+                sample_weight=self.sample_weight,
+                loss_weights=loss_weights,
+                make_log_variances=self._make_log_variances,
+            )
         # Each replica reads the metrics of all of them. Keras would add the readings up.
         self.distribute_reduction_method = "first"
+
+    def _make_log_variances(self, count: int) -> tf.Variable:
+        if not hasattr(self, "log_variances"):
+            self.log_variances = self.add_weight("log_variances", (count,), initializer="zeros")
+        return self.log_variances
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Scores a batch, updates the metrics, and gives this replica's part of the loss.
@@ -145,52 +153,40 @@ class RankingModel(Fitting):
             training: Whether the network is run in training mode. Defaults to `False`.
 
         Returns:
-            The sum of the weighted losses of this replica's examples over the number of
-            examples of the global batch, a scalar. Added up over the replicas, it is the mean.
+            The sum of the weighted losses of this replica's examples, rows or lists, over the
+            number of examples of the global batch, a scalar. Added up over the replicas, it is
+            the mean.
         """
-        features, labels, weights = take_apart(inputs, self.label, self.sample_weight)
-        predictions = self(select_features(features, self.feature_specs), training=training)
-        predictions = tf.cast(predictions, labels.dtype)  # of half precision, where that is set
-        check_sizes(labels, predictions, weights)
-        losses = self._objective.update(labels, predictions, weights, sum(self.losses))
-        return tf.reduce_sum(losses) / over_replicas(tf.cast(tf.size(losses), losses.dtype))
+        specs = self.feature_specs
+        bias = self.training_bias if training else None
+        bias_specs = {} if bias is None else feature_specs(bias)
+        batches = self._objectives.take_apart(inputs, {**specs, **bias_specs})
+        features = next(iter(batches.values())).features
+        outputs = self(select_features(features, specs), training=training)
+        outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
+        if bias is not None:
+            outputs[SCORE] += bias(select_features(features, bias_specs), training=True)
+        return self._objectives.update(batches, outputs, sum(self.losses))
 
-    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            # Each replica adds its share, so that the sum over replicas counts it once.
-            loss += tf.nn.scale_regularization_loss(self.losses)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        self.compute_loss(inputs, training=False)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    def predict_step(self, data: Any) -> tf.Tensor:
+    def predict_step(self, data: Any) -> Any:
         features, _, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
         return self(select_features(features, self.feature_specs), training=False)
 
     def get_config(self) -> dict[str, Any]:
+        bias = self.training_bias
         return {
             "network": tf.keras.saving.serialize_keras_object(self.network),
-            "label": self.label,
+            "label": self.label if isinstance(self.label, str) else dict(self.label),
             "sample_weight": self.sample_weight,
+            "training_bias": bias and tf.keras.saving.serialize_keras_object(bias),
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RankingModel":
-        network = tf.keras.saving.deserialize_keras_object(config["network"], custom_objects)
-        return cls(**{**config, "network": network})
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        if not hasattr(self, "_compile_arguments"):
-            return None
-        return tf.keras.saving.serialize_keras_object(
-            {"optimizer": self.optimizer, **vars(self._compile_arguments)}
-        )
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**tf.keras.saving.deserialize_keras_object(config))
-        self.build_optimizer()
+        networks = {
+            name: tf.keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("network", "training_bias")
+            if config.get(name)
+        }
+        return cls(**{**config, **networks})

@@ -7,14 +7,16 @@ import tensorflow as tf
 
 from rankkit._errors import invalid, missing, wrong_type
 from rankkit._features import Feature, as_feature, as_features, keras_fix, of_keras_3, raw_specs
+from rankkit._heads import check_heads, outputs_of
 from rankkit.interactions import concatenate
 
 
 def ranking_network(
     features: Mapping[str, Any],
     *,
-    head: Callable[[Any], Any] | None = None,
+    head: Callable[[Any], Any] | Mapping[str, Callable[[Any], Any]] | None = None,
     interaction: Callable[[list], Any] | None = None,
+    score: Mapping[str, float] | Callable[[dict], Any] | None = None,
     name: str = "ranking_network",
 ) -> tf.keras.Model:
     """Builds the network that scores a row: a plain Functional `tf.keras.Model`.
@@ -29,20 +31,27 @@ def ranking_network(
             `tf.TensorSpec` of that raw value with the batch axis first. Layers of Keras itself
             become feature layers when that attribute is set on them.
         head: Layer or model from the joined vector `(batch, width)` to the score `(batch, 1)`,
-            such as `rankkit.layers.DenseRatingHead`. Defaults to `None`: the interaction gives
+            such as `rankkit.layers.DenseRatingHead`, or to a dict with `score` in it; or a dict of
+            such heads by name, one for each objective. Defaults to `None`: the interaction gives
             the score itself.
         interaction: Layer of `rankkit.interactions`, or a layer or function of your own, from the
-            list of vectors, in the order of `features`, to one vector. Defaults to `None`, which
-            puts them side by side.
+            list of vectors, in the order of `features`, to one vector, or to a dict with one for
+            each head. Defaults to `None`, which puts them side by side.
+        score: What candidates are ranked by, if there are several heads: name of the head to
+            weight, or a layer or function of the dict of their scores. Defaults to `None`, for a
+            single head.
         name: Name of the model. Defaults to `"ranking_network"`.
 
     Returns:
         A model whose only input is a dict of raw features, each of shape `(batch, ...)`, and
-        whose output has shape `(batch, 1)`.
+        whose output has shape `(batch, 1)`. With several heads, or one that gives a dict, it is a
+        dict: `score`, the score of each head by its name, and whatever else the head `name` gives
+        as `name_...`.
 
     Raises:
         ValueError: If there are no features, a name cannot stand in a TensorFlow graph, or two
-            layers read one column as of different kinds.
+            layers read one column as of different kinds; if there are several heads and no score,
+            or a score of unknown heads.
         TypeError: If a value of `features` is no feature layer.
 
     Example:
@@ -58,7 +67,8 @@ def ranking_network(
     read = as_features(features)
     if head is None and interaction is None:
         raise invalid("head", None, "given, where there is no interaction that scores")
-    for role, part in (("head", head), ("interaction", interaction)):
+    heads = check_heads(head, score, read) if isinstance(head, Mapping) else {"head": head}
+    for role, part in {**heads, "interaction": interaction}.items():
         if part is not None and (not callable(part) or of_keras_3(part)):
             raise wrong_type(role, part, "a tf.keras layer or a function", keras_fix(part))
     inputs = {
@@ -67,7 +77,11 @@ def ranking_network(
     }
     vectors = [_vector(feature, inputs) for feature in read.values()]
     joined = (interaction or concatenate)(vectors)
-    return tf.keras.Model(inputs, joined if head is None else head(joined), name=name)
+    if isinstance(head, Mapping):
+        outputs = outputs_of(heads, joined, score)
+    else:
+        outputs = joined if head is None else head(joined)
+    return tf.keras.Model(inputs, outputs, name=name)
 
 
 def _vector(feature: Feature, inputs: Mapping[str, Any]) -> Any:

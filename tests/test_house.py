@@ -26,18 +26,20 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming"},
     {"ensembling", "model", "recipes", "weight_averaging", "_scoring"},
-    {"network"},
+    {"_headed"},
+    {"_objectives"},
+    {"network", "_objective"},
+    {"_heads"},
     {"interactions", "layers", "losses", "metrics"},
     {"data"},
-    {"_objective"},
     {"_batch", "_fitting", "_queries", "_task"},
     {"_cells"},
-    {"_features", "_vocabulary"},
-    {"_columns", "_keras", "_errors", "_files"},
+    {"_features", "_loss_weights", "_vocabulary"},
+    {"_columns", "_keras", "_errors", "_files", "_lists"},
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.
 MAY_IMPORT_DATA = LEVELS[0]
-DATA_MAY_IMPORT = {"_columns", "_keras", "_errors", "_vocabulary"}
+DATA_MAY_IMPORT = {"_columns", "_keras", "_errors", "_lists", "_vocabulary"}
 
 
 # --- Imports point one way ---

@@ -1,19 +1,23 @@
 """Where rows come from, and how they are split and batched."""
 
 from rankkit.data.batches import batches
+from rankkit.data.lists import lists
 from rankkit.data.movielens import movielens
 from rankkit.data.splits import k_fold, leave_last_out, random_split, time_split, unseen_split
 from rankkit.data.synthetic import synthetic_ratings
 from rankkit.data.vocabulary import vocabulary
+from rankkit.data.with_negatives import with_negatives
 
 __all__ = [
     "batches",
     "k_fold",
     "leave_last_out",
+    "lists",
     "movielens",
     "random_split",
     "synthetic_ratings",
     "time_split",
     "unseen_split",
     "vocabulary",
+    "with_negatives",
 ]

@@ -33,7 +33,7 @@ def array_batches(
     if seeds is None and num_rows <= _READY_ROWS:
         ready = {name: take(tf.range(num_rows, dtype=tf.int64)) for name, take in takes.items()}
         if all(isinstance(values, tf.Tensor) for values in ready.values()):  # no ragged ones
-            return _shared_out(_ready_batches(ready, num_full, batch_size, any_rest))
+            return shared_out(_ready_batches(ready, num_full, batch_size, any_rest))
 
     def row_numbers(seed: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(num_rows, dtype=tf.int64)
@@ -52,7 +52,7 @@ def array_batches(
         deterministic=True,
     )
     batched = batched.apply(tf.data.experimental.assert_cardinality(num_full + any_rest))
-    return _shared_out(batched)
+    return shared_out(batched)
 
 
 def _ready_batches(
@@ -70,7 +70,12 @@ def _ready_batches(
     return batched.concatenate(tf.data.Dataset.from_tensors(last))
 
 
-def _shared_out(batched: tf.data.Dataset) -> tf.data.Dataset:
+def shared_out(batched: tf.data.Dataset) -> tf.data.Dataset:
+    """Has batches made ahead, and shared out by rows where several workers train.
+
+    Args:
+        batched: Batches of rows in memory.
+    """
     options = tf.data.Options()
     # There are no files to share out: each of several workers takes its part of the rows.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA

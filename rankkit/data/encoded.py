@@ -50,7 +50,7 @@ def _numbers(name: str, column: np.ndarray) -> Take:
 
 def _text(name: str, column: np.ndarray) -> Take:
     try:
-        codes, distinct = _numbered(column)
+        codes, distinct = numbered(column)
     except TypeError:  # a list or a dict among the cells has no hash
         raise _first_not_text(name, column.tolist()) from None
     if not all(isinstance(value, str | bytes) for value in distinct):
@@ -63,7 +63,7 @@ def _text(name: str, column: np.ndarray) -> Take:
 
 
 def _lists(name: str, column: np.ndarray) -> Take:
-    codes, distinct = _numbered(_members(name, row, cell) for row, cell in enumerate(column))
+    codes, distinct = numbered(_members(name, row, cell) for row, cell in enumerate(column))
     members = list(chain.from_iterable(distinct))
     where = f"a cell of rows[{name!r}]"
     if all(isinstance(member, NUMBER) for member in members) and members:
@@ -100,7 +100,15 @@ class _Numbering(dict[Any, int]):
         return number
 
 
-def _numbered(cells: Iterable[Any]) -> tuple[np.ndarray, list[Any]]:
+def numbered(cells: Iterable[Any]) -> tuple[np.ndarray, list[Any]]:
+    """Numbers cells by the order in which each distinct one first comes.
+
+    Args:
+        cells: Values with a hash.
+
+    Returns:
+        The number of each cell, `int32`, and the distinct cells.
+    """
     numbering = _Numbering()
     codes = np.fromiter(map(numbering.__getitem__, cells), np.int32)
     return codes, list(numbering)

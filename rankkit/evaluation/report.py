@@ -55,14 +55,41 @@ def report_line(
     labels: np.ndarray,
     scores: np.ndarray,
     *,
+    confidence: float,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Computes all metrics of some rows.
+
+    Args:
+        queries: The query of each row, `(rows,)`.
+        labels: Its label, `(rows,)`.
+        scores: Its score, `(rows,)`.
+        confidence: Share of the draws within an interval.
+        **settings: Further arguments of `drawn_metrics`.
+
+    Returns:
+        The part of a `Report`'s line that depends on the rows.
+    """
+    metrics = drawn_metrics(queries, labels, scores, **settings)
+    return {
+        "num_rows": len(labels),
+        "num_queries": len(np.unique(queries)),
+        **with_intervals(metrics, confidence),
+    }
+
+
+def drawn_metrics(
+    queries: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    *,
     k: int,
     relevant: float,
     rating_range: tuple[float, float] | None,
     num_bootstrap: int,
-    confidence: float,
     seed: int,
-) -> dict[str, Any]:
-    """Computes all metrics of some rows.
+) -> dict[str, tuple[float, np.ndarray]]:
+    """Computes all metrics of some rows, and of draws of their queries.
 
     Args:
         queries: The query of each row, `(rows,)`.
@@ -72,11 +99,10 @@ def report_line(
         relevant: Labels from this on are relevant.
         rating_range: Ends that scores are clipped to for errors, or None.
         num_bootstrap: How often queries are drawn.
-        confidence: Share of the draws within an interval.
-        seed: Chooses them.
+        seed: Chooses them: the same for other scores.
 
     Returns:
-        The part of a `Report`'s line that depends on the rows.
+        Metric to its value and to that of each draw, `(num_bootstrap,)`; NaN where there is none.
     """
     _, numbers = np.unique(queries, return_inverse=True)
     sizes = np.bincount(numbers)
@@ -88,12 +114,25 @@ def report_line(
     counts = np.column_stack([sizes, sizes, np.isfinite(values)]).astype(float)
     means = _rooted(means_of(sums.sum(0), counts.sum(0)))
     samples = _rooted(bootstrap_means(sums, counts, num_samples=num_bootstrap, seed=seed))
-    line: dict[str, Any] = {"num_rows": len(labels), "num_queries": len(sizes)}
+    names = ["rmse", "mae", *per_query]
+    return {name: (means[place], samples[:, place]) for place, name in enumerate(names)}
+
+
+def with_intervals(
+    metrics: dict[str, tuple[float, np.ndarray]], confidence: float
+) -> dict[str, float | None]:
+    """Gives metrics with the ends of their intervals, `None` where there is none.
+
+    Args:
+        metrics: As `drawn_metrics` gives them.
+        confidence: Share of the draws within an interval.
+    """
+    line: dict[str, float | None] = {}
     tail = (1 - confidence) / 2
-    for place, name in enumerate(["rmse", "mae", *per_query]):
-        drawn = samples[:, place][np.isfinite(samples[:, place])]
+    for name, (value, samples) in metrics.items():
+        drawn = samples[np.isfinite(samples)]
         low, high = np.quantile(drawn, [tail, 1 - tail]) if len(drawn) else (math.nan, math.nan)
-        ends = {name: means[place], f"{name}_low": low, f"{name}_high": high}
+        ends = {name: value, f"{name}_low": low, f"{name}_high": high}
         line |= {key: float(end) if math.isfinite(end) else None for key, end in ends.items()}
     return line
 

@@ -59,8 +59,13 @@ def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> f
 
 
 def _scores(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]:
+    """What scorers give: of several heads, what all of them give."""
     tensors = {name: tf.convert_to_tensor(values) for name, values in columns.items()}
-    return [np.asarray(scorer(tensors), float).reshape(-1) for scorer in scorers]
+    found = [getattr(scorer, "outputs_of", scorer)(tensors) for scorer in scorers]
+    return [
+        np.concatenate([np.asarray(each, float).reshape(-1) for each in tf.nest.flatten(outputs)])
+        for outputs in found
+    ]
 
 
 def check_parity(what: str, scorer: Any, source: Any, columns: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from rankkit._errors import invalid
 from rankkit._features import check_names
 from rankkit._files import written_whole
+from rankkit._heads import named_outputs, score_name
 from rankkit.export.parity import check_parity, sample_columns
 from rankkit.network import feature_specs, select_features
 
@@ -22,10 +23,11 @@ def save(
     """Writes a model as a SavedModel, and checks that it scores as the model does.
 
     The folder has two signatures. `serving_default` takes one value a row for each feature and
-    gives `rating`, `(batch, 1)`. `rank` takes the same columns, where those of length 1 (the
-    query) are repeated for the others (the candidates), and `k`, a scalar `tf.int32`; it gives the
-    best `min(k, candidates)` rows in order: `rating`, `index` (the row's place in the input) and
-    each feature. `tf.saved_model.load` gives an object that is called with a dict of columns.
+    gives `rating`, `(batch, 1)`; of a network that gives a dict, its `score` and all else by name.
+    `rank` takes the same columns, where those of length 1 (the query) are repeated for the others
+    (the candidates), and `k`, a scalar `tf.int32`; it gives the best `min(k, candidates)` rows in
+    order: `rating`, or `score` and all else, `index` (the row's place in the input) and each
+    feature. `tf.saved_model.load` gives an object that is called with a dict of columns.
 
     Args:
         model: A `RankingModel`, or a network.
@@ -89,18 +91,21 @@ class _Servable(tf.Module):
         }
 
     def _rate(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"rating": self.__call__(columns)}
+        return named_outputs(self.__call__(columns))
 
     def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
         tf.debugging.assert_positive(k, "k must be an integer of at least 1.")
         lengths = tf.stack([tf.shape(column)[0] for column in columns.values()])
         rows = tf.reduce_max(lengths) * tf.reduce_min(tf.minimum(lengths, 1))
         columns = {name: _repeated(column, rows) for name, column in columns.items()}
-        scores = tf.squeeze(self.__call__(columns), axis=1)  # (rows,)
+        outputs = named_outputs(self.__call__(columns))
+        name = score_name(outputs)
+        scores = tf.squeeze(outputs.pop(name), axis=1)  # (rows,)
         # Of equal scores, top_k puts the one that came first ahead.
-        rating, index = tf.math.top_k(scores, tf.minimum(k, rows))
+        scores, index = tf.math.top_k(scores, tf.minimum(k, rows))
+        columns |= outputs
         best = {name: tf.gather(column, index) for name, column in columns.items()}
-        return {"rating": rating, "index": index, **best}
+        return {name: scores, "index": index, **best}
 
 
 def _repeated(column: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -129,7 +134,7 @@ class SavedModelScorer:
     Raises:
         FileNotFoundError: If there is no such folder.
         ValueError: If it is no SavedModel, a broken one, or one without a `serving_default` of
-            named columns and one `rating`.
+            named columns and one `rating` or `score`.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -138,7 +143,7 @@ class SavedModelScorer:
         try:
             self.loaded = tf.saved_model.load(str(path))
             self._serve = self.loaded.signatures["serving_default"]
-            self._serve.structured_outputs["rating"]
+            self._score = score_name(self._serve.structured_outputs)
         except (tf.errors.OpError, OSError, LookupError, ValueError, TypeError) as error:
             raise ValueError(
                 f"{str(path)!r} cannot be read as a SavedModel of rankkit.export.save: {error} "
@@ -159,5 +164,16 @@ class SavedModelScorer:
         Returns:
             Scores of shape `(rows, 1)`, `float32`.
         """
-        features = select_features(columns, self.feature_specs)
-        return self._serve(**features)["rating"].numpy()
+        return self.outputs_of(columns)[self._score]
+
+    def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gives all that the SavedModel gives, such as the scores of several heads.
+
+        Args:
+            columns: Feature name to values, one a row.
+
+        Returns:
+            Name to values of shape `(rows, ...)`.
+        """
+        outputs = self._serve(**select_features(columns, self.feature_specs))
+        return {name: output.numpy() for name, output in outputs.items()}

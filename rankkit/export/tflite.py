@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._files import written_whole
+from rankkit._heads import score_name
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.network import select_features
@@ -72,7 +73,7 @@ class TFLiteScorer:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no TensorFlow Lite file, a broken one, or one without a
-            `serving_default` of named columns and one `rating`.
+            `serving_default` of named columns and one `rating` or `score`.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -85,8 +86,8 @@ class TFLiteScorer:
             # Kept, since the runner below only points into it.
             self._interpreter = Interpreter(model_path=str(path))
             self._run = self._interpreter.get_signature_runner(_SIGNATURE)
-            self._run.get_output_details()["rating"]
-        except (ValueError, RuntimeError, KeyError) as error:
+            self._score = score_name(self._run.get_output_details())
+        except (ValueError, RuntimeError, LookupError) as error:
             raise ValueError(
                 f"{str(path)!r} cannot be read as a file of rankkit.export.to_tflite: {error}. "
                 "Write it again."
@@ -109,10 +110,21 @@ class TFLiteScorer:
         Returns:
             Scores of shape `(rows, 1)`, `float32`.
         """
+        return self.outputs_of(columns)[self._score]
+
+    def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gives all that the file gives, such as the scores of several heads.
+
+        Args:
+            columns: Feature name to values, one a row.
+
+        Returns:
+            Name to values of shape `(rows, ...)`.
+        """
         features = select_features(columns, self.feature_specs)
         inputs = {name: tensor.numpy() for name, tensor in features.items()}
         try:
-            return self._run(**inputs)["rating"]
+            return self._run(**inputs)
         except RuntimeError as error:
             raise ValueError(f"{self._path!r} cannot be run: {error}. Write it again.") from None
 

@@ -9,10 +9,14 @@ from rankkit.layers.dense_rating_head import DenseRatingHead
 from rankkit.layers.history_embedding import HistoryEmbedding
 from rankkit.layers.id_embedding import IdEmbedding
 from rankkit.layers.mean_of_members import MeanOfMembers
+from rankkit.layers.mixture_of_experts import MixtureOfExperts
 from rankkit.layers.normalized_number import NormalizedNumber
 from rankkit.layers.one_hot import OneHot
+from rankkit.layers.ordinal_head import OrdinalHead
+from rankkit.layers.progressive_extraction import ProgressiveExtraction
 from rankkit.layers.tags_embedding import TagsEmbedding
 from rankkit.layers.text_embedding import TextEmbedding
+from rankkit.layers.weighted_score import WeightedScore
 
 __all__ = [
     "AgeEmbedding",
@@ -24,8 +28,12 @@ __all__ = [
     "HistoryEmbedding",
     "IdEmbedding",
     "MeanOfMembers",
+    "MixtureOfExperts",
     "NormalizedNumber",
     "OneHot",
+    "OrdinalHead",
+    "ProgressiveExtraction",
     "TagsEmbedding",
     "TextEmbedding",
+    "WeightedScore",
 ]

@@ -1,0 +1,101 @@
+"""Lists of items, filled up to one length: what fills up has a label of NaN."""
+
+import tensorflow as tf
+
+MASK = "mask"  # the column that says which items of a list there are
+_LARGEST_LABEL = 30.0  # beyond it, sums of gains in float32 lose those of other labels
+
+
+def mask_of(labels: tf.Tensor) -> tf.Tensor:
+    """Tells which items of lists there are.
+
+    Args:
+        labels: `(lists, items)`.
+
+    Returns:
+        `(lists, items)`.
+    """
+    return tf.logical_not(tf.math.is_nan(labels))
+
+
+def has_order(labels: tf.Tensor) -> tf.Tensor:
+    """Tells which lists have two items of different labels.
+
+    Args:
+        labels: `(lists, items)`, NaN where there is no item.
+
+    Returns:
+        `(lists,)`.
+    """
+    mask = mask_of(labels)
+    highest = tf.reduce_max(tf.where(mask, labels, labels.dtype.min), axis=1)
+    return highest > tf.reduce_min(tf.where(mask, labels, labels.dtype.max), axis=1)
+
+
+def places(scores: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Counts, for each item of a list, those that score higher and those that score the same.
+
+    Args:
+        scores: `(lists, items)`.
+        mask: Which items there are, `(lists, items)`.
+
+    Returns:
+        How many score higher, and how many the same, itself included, each `(lists, items)`;
+        0 and 1 where there is no item.
+    """
+    there = mask[:, tf.newaxis, :]
+    other, own = scores[:, tf.newaxis, :], scores[:, :, tf.newaxis]
+
+    def count(pairs: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(tf.cast(pairs & there, tf.int32), axis=2)
+
+    return tf.where(mask, count(other > own), 0), tf.where(mask, count(other == own), 1)
+
+
+def discounts_until(num_items: int | tf.Tensor, k: int | None) -> tf.Tensor:
+    """Adds up the discounts `1 / log2(1 + place)` of the first places, 0 beyond the first `k`.
+
+    Args:
+        num_items: How many places there are.
+        k: How many places count; `None` counts all.
+
+    Returns:
+        The sum over the first `i` places at `i`, `(num_items + 1,)`.
+    """
+    place = tf.range(num_items)
+    discounts = tf.math.log(2.0) / tf.math.log(tf.cast(place, tf.float32) + 2.0)
+    if k is not None:
+        discounts = tf.where(place < k, discounts, 0.0)
+    return tf.concat([[0.0], tf.cumsum(discounts)], axis=0)
+
+
+def best_gain(gains: tf.Tensor, until: tf.Tensor) -> tf.Tensor:
+    """Gives the discounted gain of the best order.
+
+    Args:
+        gains: `(lists, items)`, 0 where masked.
+        until: From `discounts_until`.
+
+    Returns:
+        `(lists,)`.
+    """
+    best = tf.sort(gains, axis=1, direction="DESCENDING")
+    return tf.reduce_sum(best * (until[1:] - until[:-1]), axis=1)
+
+
+def gains_of(labels: tf.Tensor) -> tf.Tensor:
+    """Gives `2**label - 1`.
+
+    Args:
+        labels: `(lists, items)`, 0 where masked.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If a label is negative or so large that the others vanish.
+    """
+    fits = tf.reduce_all((labels >= 0.0) & (labels <= _LARGEST_LABEL))
+    message = (
+        f"Labels must be from 0 to {_LARGEST_LABEL:.0f} where gains of 2**label - 1 count. "
+        "Got: others. Shift or scale them."
+    )
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
+        return tf.pow(2.0, labels) - 1.0

@@ -1,0 +1,174 @@
+"""The objectives of all heads of a model, weighed against each other, and what `fit` reports."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit._batch import Batch, check_sizes, labelled, take_apart
+from rankkit._errors import invalid
+from rankkit._heads import SCORE
+from rankkit._loss_weights import UNCERTAINTY, checked_weights, of_head
+from rankkit._objective import Objective
+from rankkit._task import over_replicas
+
+
+class Objectives:
+    """One `Objective` a head, and the loss that they come to.
+
+    Args:
+        heads: `labels`, name of the head to its column of labels, and `outputs`, name of the head
+            to that of each of its outputs; the only head is `None`.
+        settings: `loss`, `metrics` and `weighted_metrics`, as of `RankingModel.compile`.
+        sample_weight: The column of weights, or `None`.
+        loss_weights: Name of the head to weight of its loss; `"uncertainty"` for weights that are
+            learned; `None` for 1 each.
+        make_log_variances: Makes the variable of learned weights, `(heads,)`.
+
+    Raises:
+        ValueError: If two metrics have the same name, a head is unknown, or a weight negative or
+            all of them 0.
+        TypeError: If something is of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        heads: Any,
+        settings: Mapping[str, Any],
+        *,
+        sample_weight: str | None,
+        loss_weights: Any,
+        make_log_variances: Callable[[int], tf.Variable],
+    ):
+        self._labels, self._outputs = heads.labels, heads.outputs
+        self._sample_weight = sample_weight
+        self.heads = {
+            head: Objective(
+                *(of_head(name, value, head, heads.labels) for name, value in settings.items()),
+                outputs=outputs,
+                head=head,
+            )
+            for head, outputs in heads.outputs.items()
+        }
+        learned = loss_weights == UNCERTAINTY
+        self._log_variances = make_log_variances(len(self.heads)) if learned else None
+        self._weights = checked_weights(loss_weights, self.heads)
+        self._has_told = False
+        alone = None in self.heads
+        means = [objective.mean_loss for objective in self.heads.values()]
+        self._regularization = tf.keras.metrics.Mean("regularization_loss")
+        total = _Sum("total_loss", lambda: self._sum_of(means) + self._regularization.result())
+        reported = means if alone else [_Sum("loss", lambda: self._sum_of(means))]
+        self.metrics = [*reported, self._regularization, total]
+        for objective in self.heads.values():
+            self.metrics += ([] if alone else [objective.mean_loss]) + objective.metrics
+        if self._log_variances is not None:
+            self.metrics += [
+                _Sum(f"{head}_weight", lambda place=place: self._weight(place))
+                for place, head in enumerate(self.heads)
+            ]
+        for metric in self.metrics:
+            # What an epoch has come to is no part of a file, nor could a strategy load it.
+            for method in ("save_own_variables", "load_own_variables"):
+                setattr(metric, method, _no_state)
+        names = [metric.name for metric in self.metrics]
+        for name in names:
+            if names.count(name) > 1:
+                fix = "Name one of them otherwise, such as RootMeanSquaredError(name='weighted')."
+                raise invalid("name of a metric", name, "unlike that of any other", fix)
+
+    def take_apart(self, inputs: Any, features: Iterable[str]) -> dict[Any, Batch]:
+        """Splits what Keras hands to a step.
+
+        Args:
+            inputs: What `RankingModel` is trained on.
+            features: Names of the features.
+
+        Returns:
+            Head to a batch with its labels, all with the same features.
+        """
+        lists = any(objective.ranks_lists for objective in self.heads.values())
+        return {
+            head: take_apart(
+                inputs, label, self._sample_weight, features, lists=lists, partly=head is not None
+            )
+            for head, label in self._labels.items()
+        }
+
+    def update(
+        self, batches: Mapping[Any, Batch], outputs: Mapping[str, tf.Tensor], regularization: Any
+    ) -> tf.Tensor:
+        """Updates the metrics, and gives this replica's part of the loss.
+
+        Args:
+            batches: From `take_apart`.
+            outputs: Of the network, by name.
+            regularization: Scalar.
+
+        Returns:
+            Scalar: the mean of each head's losses over the examples of all replicas, weighted.
+        """
+        # Of half precision, where that is set.
+        outputs = {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
+        parts = []
+        for head, objective in self.heads.items():
+            batch = batches[head]
+            given = {name: outputs[key] for name, key in self._outputs[head].items()}
+            check_sizes(batch, given[SCORE])
+            if head is not None:
+                batch, rows = labelled(batch, lists=objective.ranks_lists)
+                given = {name: tf.gather(output, rows) for name, output in given.items()}
+            losses = objective.update(batch, given)
+            count = over_replicas(tf.cast(tf.size(losses), losses.dtype))
+            parts.append(tf.math.divide_no_nan(tf.reduce_sum(losses), count))
+        examples = tf.shape(outputs[SCORE])[0]
+        self._regularization.update_state(tf.fill([examples], tf.cast(regularization, tf.float32)))
+        if self._log_variances is None:
+            return tf.add_n([w * part for w, part in zip(self._weights, parts, strict=True)])
+        # Each replica adds its share of what does not depend on its rows.
+        replicas = over_replicas(tf.ones(()))
+        loss = tf.add_n([self._weight(place) * part for place, part in enumerate(parts)])
+        return loss + tf.reduce_sum(self._log_variances) / replicas
+
+    def _weight(self, place: int) -> tf.Tensor:
+        assert self._log_variances is not None
+        return tf.exp(-self._log_variances[place])
+
+    def _sum_of(self, means: list[tf.keras.metrics.Metric]) -> tf.Tensor:
+        results = [mean.result() for mean in means]
+        if self._log_variances is None:
+            return tf.add_n([w * each for w, each in zip(self._weights, results, strict=True)])
+        weighted = [self._weight(place) * each for place, each in enumerate(results)]
+        return tf.add_n(weighted) + tf.reduce_sum(self._log_variances)
+
+    def tell_idle_lists(self) -> None:
+        """Says once how many lists of an epoch have taught nothing, if any."""
+        sums = [each.idle_lists for each in self.heads.values() if each.idle_lists is not None]
+        count = int(max((each.result() for each in sums), default=0))
+        if self._has_told or not count:
+            return
+        self._has_told = True
+        warnings.warn(
+            "Lists of one item, or of equal labels alone, teach this loss nothing. The first epoch "
+            f"had {count:,} of them.",
+            stacklevel=2,
+        )
+
+
+class _Sum(tf.keras.metrics.Metric):
+    """Reports what other metrics come to together."""
+
+    def __init__(self, name: str, compute: Callable[[], tf.Tensor]):
+        super().__init__(name=name)
+        self._compute = compute
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def result(self) -> tf.Tensor:
+        return self._compute()
+
+
+def _no_state(store: Any) -> None:
+    pass

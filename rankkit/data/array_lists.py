@@ -1,0 +1,62 @@
+"""Lists of rows that are in memory."""
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit._errors import invalid
+from rankkit._lists import MASK
+from rankkit.data.array_batches import shared_out
+from rankkit.data.encoded import encoded, numbered
+from rankkit.data.list_table import filled, list_table, trimmed
+
+
+def array_lists(
+    columns: dict[str, np.ndarray],
+    batch_size: int,
+    list_size: int | None,
+    *,
+    query: str,
+    longer: str,
+    seeds: tf.data.Dataset | None,
+) -> tf.data.Dataset:
+    """Groups columns of arrays into lists, in another order at each pass if there are seeds.
+
+    Args:
+        columns: Arrays of one length.
+        batch_size: Lists a batch.
+        list_size: The most rows of a list; `None` for as many as a query has.
+        query: The column to group by.
+        longer: What becomes of queries with more rows.
+        seeds: A data set that yields one pair of seeds a pass; `None` keeps the rows in order.
+
+    Raises:
+        ValueError: If a query has more rows, and that is refused.
+    """
+    numbers, distinct = numbered(columns[query].tolist())
+    counts = np.bincount(numbers)
+    most = int(counts.max())
+    size = max(2, most) if list_size is None else list_size
+    if longer == "error" and most > size:
+        name = f"rows of {query} {distinct[counts.argmax()]!r}"
+        fix = "Make longer 'sample' or 'split' for some of its rows, or several lists."
+        raise invalid(name, most, f"at most list_size={size}", fix)
+    split = longer == "split"
+    num_lists = int((-(-counts // size)).sum()) if split else len(counts)
+    takes = {name: encoded(name, column) for name, column in columns.items()}
+    queries = tf.constant(numbers)
+
+    def tables(seed: tf.Tensor) -> tf.data.Dataset:
+        table = list_table(queries, size, split=split, seed=None if seeds is None else seed)
+        return tf.data.Dataset.from_tensor_slices(table).batch(batch_size)
+
+    def batch(table: tf.Tensor) -> dict[str, tf.Tensor]:
+        table = trimmed(table)
+        rows, mask = filled(table)
+        return {**{name: take(rows) for name, take in takes.items()}, MASK: mask}
+
+    passes = tf.data.Dataset.from_tensors([0, 0]) if seeds is None else seeds
+    batched = passes.flat_map(tables).map(
+        batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    number = -(-num_lists // batch_size)
+    return shared_out(batched.apply(tf.data.experimental.assert_cardinality(number)))

@@ -1,0 +1,71 @@
+"""How far down lists the first relevant item is."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.metrics.list_metric import ListMetric, named
+
+
+@tf.keras.utils.register_keras_serializable(package="rankkit")
+class MeanReciprocalRank(ListMetric):
+    """One divided by the place of the first relevant item, the mean over lists.
+
+    It is 0 for a list whose first relevant item is beyond the first `k` places. Lists without a
+    relevant item do not count.
+
+    Args:
+        k: How many places count; `None` counts all. Defaults to `None`.
+        relevant: Labels from this on are relevant. Defaults to `1.0`.
+        name: Name of the metric. Defaults to `None`, such as `"mrr"` or `"mrr_at_10"`.
+        **kwargs: Keyword arguments of `tf.keras.metrics.Metric`, such as `dtype`.
+
+    Raises:
+        ValueError: If `k` is below 1.
+
+    Example:
+        >>> import rankkit as rk
+        >>> metric = rk.metrics.MeanReciprocalRank()
+        >>> metric.update_state([[1.0, 0.0, 0.0]], [[0.2, 0.7, 0.1]])
+        >>> float(metric.result())
+        0.5
+    """
+
+    def __init__(
+        self,
+        k: int | None = None,
+        *,
+        relevant: float = 1.0,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(k, relevant=relevant, name=name or named("mrr", k), **kwargs)
+
+    def of_lists(
+        self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        hits = self.hits_of(labels, mask) > 0.0
+        items = tf.shape(labels)[1]
+        # The first tied items with a relevant one among them.
+        before = tf.reduce_min(tf.where(hits, higher, items), axis=1, keepdims=True)
+        first = mask & (higher == before)
+        count = tf.reduce_sum(tf.cast(first, tf.float32), axis=1, keepdims=True)
+        relevant = tf.reduce_sum(tf.cast(first & hits, tf.float32), axis=1, keepdims=True)
+        # That the first relevant one comes at the p-th of their places, from 0: of the orders of
+        # what is relevant and what is not, the share that begins so.
+        p = tf.cast(tf.range(items), tf.float32)[tf.newaxis, :]
+        rest = count - p - 1.0  # places after it
+        possible = rest >= relevant - 1.0
+        logs = _log_choose(tf.where(possible, rest, relevant), relevant - 1.0)
+        chances = tf.where(possible, tf.exp(logs - _log_choose(count, relevant)), 0.0)
+        place = tf.cast(before, tf.float32) + p + 1.0
+        if self.k is not None:
+            chances = tf.where(place <= self.k, chances, 0.0)
+        found = tf.reduce_any(hits, axis=1)
+        return tf.where(found, tf.reduce_sum(chances / place, axis=1), 0.0), found
+
+
+def _log_choose(n: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+    k = tf.maximum(k, 0.0)
+    n = tf.maximum(n, k)
+    return tf.math.lgamma(n + 1.0) - tf.math.lgamma(k + 1.0) - tf.math.lgamma(n - k + 1.0)

@@ -1,0 +1,67 @@
+"""A training step with a loss over lists against one of single rows, over as many rows.
+
+Both train the same network on the tutorial's training rows of MovieLens 100K; the lists are those
+of users, at most 100 ratings each, whose network reads those ratings alone that there are. A batch
+of lists has about as many rows as one of rows. Goal: at most twice the time a row.
+"""
+
+import argparse
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import rankkit as rk
+
+LIST_SIZE, LISTS = 100, 32
+LOSSES = {
+    "pairwise logistic": rk.losses.PairwiseLogisticLoss(),
+    "pairwise hinge": rk.losses.PairwiseHingeLoss(),
+    "lambda rank": rk.losses.LambdaRankLoss(),
+    "softmax": rk.losses.SoftmaxLoss(),
+    "list mle": rk.losses.ListMLELoss(),
+    "approx ndcg": rk.losses.ApproxNDCGLoss(),
+}
+
+
+def make_model(rows, loss):
+    names = ("user_id", "movie_title")
+    features = {name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 32) for name in names}
+    model = rk.RankingModel(rk.recipes.tower(features), label="user_rating")
+    model.compile("adagrad", loss=loss, metrics=[])
+    return model
+
+
+def seconds_of(model, batches):
+    started = time.perf_counter()
+    model.fit(batches, epochs=1, verbose=0)
+    return time.perf_counter() - started
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=7)
+    args = parser.parse_args()
+    ratings = rk.data.movielens("100k", columns=["user_id", "movie_title", "user_rating"])
+    train, _ = rk.data.random_split(ratings, test_fraction=0.2, seed=42)
+    settings = {"list_size": LIST_SIZE, "longer": "split", "shuffle": True, "seed": 1}
+    lists = rk.data.lists(train, LISTS, **settings)
+    rows = rk.data.batches(train, len(train["user_id"]) // len(lists), shuffle=True, seed=1)
+    models = {"rows": make_model(train, None)}
+    models |= {name: make_model(train, loss) for name, loss in LOSSES.items()}
+    found = {name: [] for name in models}
+    for run in range(1 + args.runs):
+        for name, model in models.items():
+            took = seconds_of(model, rows if name == "rows" else lists)
+            if run:  # the first is traced
+                found[name].append(took)
+    print(f"an epoch of {len(lists)} batches of lists against {len(rows)} of rows:")
+    for name in LOSSES:
+        ratios = [a / b for a, b in zip(found[name], found["rows"], strict=True)]
+        spread = f"from {min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"  {name} / rows = {statistics.median(ratios):.2f} ({spread}, {args.runs} runs)")
+
+
+if __name__ == "__main__":
+    main()

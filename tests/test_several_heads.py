@@ -1,0 +1,276 @@
+"""Models with several objectives."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rankkit as rk
+
+CROSS_ENTROPY = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+LOSSES = {"rating": "mean_squared_error", "click": CROSS_ENTROPY}
+LABELS = {"rating": "user_rating", "click": "click"}
+SCORE = {"rating": 1.0, "click": 0.5}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    columns, _ = rk.data.synthetic_ratings(800, num_users=25, num_items=20, seed=3)
+    columns["click"] = (columns["user_rating"] > 3.5).astype(np.float32)
+    return columns
+
+
+def make_features(rows):
+    return {
+        name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4)
+        for name in ("user_id", "item_id")
+    }
+
+
+def make_heads():
+    return {name: rk.layers.DenseRatingHead([8], name=name) for name in LABELS}
+
+
+def make_model(rows, network=None, label=None, loss=None, **kwargs):
+    tf.keras.utils.set_random_seed(1)
+    network = network or rk.ranking_network(make_features(rows), head=make_heads(), score=SCORE)
+    sample_weight = kwargs.pop("sample_weight", None)
+    model = rk.RankingModel(network, label=label or LABELS, sample_weight=sample_weight)
+    model.compile(tf.keras.optimizers.Adam(0.02), loss=LOSSES if loss is None else loss, **kwargs)
+    return model
+
+
+def shared_bottom(rows):
+    return rk.ranking_network(make_features(rows), head=make_heads(), score=SCORE)
+
+
+def experts(layer):
+    def make(rows):
+        def interaction(vectors):
+            return layer(list(LABELS), units=[8])(rk.interactions.concatenate(vectors))
+
+        return rk.ranking_network(
+            make_features(rows), interaction=interaction, head=make_heads(), score=SCORE
+        )
+
+    return make
+
+
+NETWORKS = {
+    "shared_bottom": shared_bottom,
+    "mmoe": experts(rk.layers.MixtureOfExperts),
+    "ple": experts(rk.layers.ProgressiveExtraction),
+}
+
+
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=list(NETWORKS))
+def test_both_heads_learn_and_go_through_everything(make, rows, tmp_path):
+    auc = tf.keras.metrics.AUC(from_logits=True, name="auc")
+    model = make_model(rows, make(rows), metrics={"click": [auc]})
+    batches = rk.data.batches(rows, 64, shuffle=True, seed=1)
+    history = model.fit(batches, epochs=15, verbose=0).history
+    assert list(history) == [
+        "loss", "regularization_loss", "total_loss",
+        "rating_loss", "rating_root_mean_squared_error", "click_loss", "click_auc",
+    ]  # fmt: skip
+    assert history["rating_root_mean_squared_error"][-1] < np.std(rows["user_rating"])
+    assert history["click_auc"][-1] > 0.75
+    for name, loss in history.items():
+        if name.endswith("_loss") and name != "regularization_loss":
+            assert loss[-1] < loss[0]
+    sample = {name: rows[name][:40] for name in ("user_id", "item_id")}
+    outputs = model(sample)
+    combined = outputs["rating"] + 0.5 * outputs["click"]
+    np.testing.assert_allclose(outputs["score"], combined, rtol=1e-5)
+    # All that is saved gives all heads.
+    rk.export.save(model, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
+    model.save(tmp_path / "model.keras")
+    for file in ("1", "ranker.tflite"):
+        scorer = rk.export.load(tmp_path / file)
+        found = scorer.outputs_of(sample)
+        assert set(found) == {"score", "rating", "click"}
+        for name, output in outputs.items():
+            np.testing.assert_allclose(found[name], output, atol=1e-5)
+        np.testing.assert_array_equal(scorer(sample), found["score"])
+    loaded = rk.export.load(tmp_path / "model.keras")
+    assert loaded.evaluate(batches, verbose=0) == pytest.approx(
+        model.evaluate(batches, verbose=0), rel=1e-5
+    )
+    # And ranks by the score.
+    query, items = {"user_id": rows["user_id"][0]}, {"item_id": rk.data.vocabulary(rows["item_id"])}
+    ranked = rk.rank(model, query, items)
+    assert [score for _, score in ranked] == sorted((s for _, s in ranked), reverse=True)
+    served = rk.export.load(tmp_path / "1").loaded.signatures["rank"](
+        user_id=tf.constant([query["user_id"]]), item_id=tf.constant(items["item_id"]),
+        k=tf.constant(3),
+    )  # fmt: skip
+    assert [item.decode() for item in served["item_id"].numpy()] == [i for i, _ in ranked[:3]]
+    np.testing.assert_allclose(
+        served["score"], served["rating"][:, 0] + 0.5 * served["click"][:, 0], rtol=1e-5
+    )
+
+
+def test_each_head_has_a_task_and_a_scorer(rows):
+    model = make_model(rows)
+    assert set(model.tasks) == {"rating", "click"}
+    scorer = model.head("click")
+    sample = {name: rows[name][:10] for name in ("user_id", "item_id")}
+    np.testing.assert_array_equal(scorer(sample), model(sample)["click"])
+    report = rk.evaluate_ranking(scorer, rows, train=rows, item="item_id", relevant=1.0)
+    assert report.metrics["auc"] == pytest.approx(0.5, abs=0.2)
+    with pytest.raises(ValueError, match="Unknown head 'clicks'.*Did you mean 'click'"):
+        model.head("clicks")
+
+
+def test_weights_weigh_the_losses(rows):
+    batches = rk.data.batches(rows, 64)
+    weights = {"rating": 2.0, "click": 0.25}
+    found = make_model(rows, loss_weights=weights).evaluate(batches, verbose=0, return_dict=True)
+    wanted = 2.0 * found["rating_loss"] + 0.25 * found["click_loss"]
+    assert found["loss"] == pytest.approx(wanted, rel=1e-6)
+    assert found["total_loss"] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_weight_of_nothing_trains_as_if_the_head_were_not_there(rows):
+    batches = rk.data.batches(rows, 64)
+    both = make_model(rows, loss_weights={"click": 0.0})
+    both.fit(batches, epochs=2, verbose=0)
+    alone = make_model(rows, label={"rating": "user_rating"}, loss={"rating": LOSSES["rating"]})
+    alone.fit(batches, epochs=2, verbose=0)
+    sample = {name: rows[name][:10] for name in ("user_id", "item_id")}
+    np.testing.assert_allclose(both(sample)["rating"], alone(sample)["rating"], rtol=1e-4)
+
+
+def test_learned_weights_go_to_one_over_the_loss(rows, tmp_path):
+    model = make_model(rows, loss_weights="uncertainty")
+    batches = rk.data.batches(rows, 64, shuffle=True, seed=1)
+    history = model.fit(batches, epochs=40, verbose=0).history
+    assert history["rating_weight"][0] != history["click_weight"][0]
+    for head in LABELS:
+        last = history[f"{head}_loss"][-1]
+        assert history[f"{head}_weight"][-1] == pytest.approx(1 / last, rel=0.25)
+    logs = -np.log([history[f"{head}_weight"][-1] for head in LABELS])
+    losses = np.array([history[f"{head}_loss"][-1] for head in LABELS])
+    wanted = np.sum(np.exp(-logs) * losses + logs)
+    assert history["loss"][-1] == pytest.approx(wanted, abs=0.01)
+    # They are part of the model, and go on from where they were.
+    model.save(tmp_path / "model.keras")
+    loaded = rk.export.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.log_variances, model.log_variances)
+    assert any(each is loaded.log_variances for each in loaded.trainable_variables)
+    first = loaded.fit(batches, epochs=1, verbose=0).history
+    assert first["rating_weight"][0] == pytest.approx(history["rating_weight"][-1], rel=0.1)
+
+
+def test_rows_without_a_label_do_not_count_for_its_head(rows):
+    partly = {**rows, "click": rows["click"].copy(), "user_rating": rows["user_rating"].copy()}
+    partly["click"][::3] = np.nan
+    partly["user_rating"][1::3] = np.nan
+    model = make_model(rows, metrics={"click": ["mean_absolute_error"]})
+    found = model.evaluate(rk.data.batches(partly, 64), verbose=0, return_dict=True)
+    scores = model.predict(rk.data.batches(rows, 64), verbose=0)
+    for head, label in LABELS.items():
+        there = ~np.isnan(partly[label])
+        rest = {name: column[there] for name, column in partly.items()}
+        loss = tf.keras.losses.get(LOSSES[head])(rest[label][:, None], scores[head][there])
+        assert found[f"{head}_loss"] == pytest.approx(float(np.mean(loss)), rel=1e-5)
+        if head == "rating":
+            rmse = np.sqrt(np.mean((rest[label] - scores[head][there, 0]) ** 2))
+            assert found["rating_root_mean_squared_error"] == pytest.approx(rmse, rel=1e-5)
+    wanted = np.nanmean(np.abs(partly["click"] - scores["click"][:, 0]))
+    assert found["click_mean_absolute_error"] == pytest.approx(wanted, rel=1e-5)
+    model.fit(rk.data.batches(partly, 64), epochs=1, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_a_batch_without_any_label_of_a_head_changes_nothing_of_it(rows):
+    none = {**rows, "click": np.full_like(rows["click"], np.nan)}
+    model = make_model(rows)
+    [head] = [layer for layer in model.network.layers if layer.name == "click"]
+    before = head.get_weights()
+    history = model.fit(rk.data.batches(none, 64), epochs=1, verbose=0).history
+    assert history["click_loss"] == [0.0]
+    for one, two in zip(before, head.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_head_may_rank_lists_beside_one_of_rows(rows):
+    loss = {"rating": "mean_squared_error", "click": rk.losses.SoftmaxLoss()}
+    metrics = {"click": [rk.metrics.NDCG(5)]}
+    model = make_model(rows, loss=loss, metrics=metrics, sample_weight="weight")
+    weighted = {**rows, "weight": np.ones(800, np.float32)}
+    weighted["user_rating"] = rows["user_rating"].copy()
+    weighted["user_rating"][::4] = np.nan
+    lists = rk.data.lists(weighted, 8, shuffle=True, seed=1)
+    history = model.fit(lists, epochs=10, verbose=0).history
+    assert history["click_ndcg_at_5"][-1] > history["click_ndcg_at_5"][0]
+    assert history["rating_root_mean_squared_error"][-1] < np.std(rows["user_rating"])
+    found = model.evaluate(rk.data.lists(weighted, 25), verbose=0, return_dict=True)
+    scores = model.predict(rk.data.batches(rows, 800), verbose=0)["rating"][:, 0]
+    squares = (weighted["user_rating"] - scores) ** 2
+    assert found["rating_loss"] == pytest.approx(np.nanmean(squares), rel=1e-4)
+
+
+def test_labels_may_come_apart(rows):
+    model, other = make_model(rows), make_model(rows)
+    batches = rk.data.batches(rows, 64)
+    labels = ("user_rating", "click")
+    apart = batches.map(lambda batch: (batch, {name: batch[name] for name in labels}))
+    model.fit(batches, epochs=1, verbose=0)
+    other.fit(apart, epochs=1, verbose=0)
+    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"loss": {"clicks": "mse"}}, ValueError, "Unknown head in loss 'clicks'"),
+        ({"loss": "mse"}, TypeError, "loss must be a dict by head"),
+        ({"metrics": ["mse"]}, TypeError, "metrics must be a dict by head"),
+        ({"loss_weights": {"rating": -1.0}}, ValueError, "loss_weights must be at least 0 each"),
+        ({"loss_weights": {"rating": 0, "click": 0}}, ValueError, "not all 0"),
+        ({"loss_weights": {"like": 1.0}}, ValueError, "Unknown head in loss_weights 'like'"),
+        ({"loss_weights": [1.0, 2.0]}, TypeError, "loss_weights must be a dict by head"),
+        ({"label": {"rating": "user_rating", "like": "click"}}, ValueError, "Unknown head 'like'"),
+        ({"label": {"rating": "item_id"}}, ValueError, "label must be a column that is no feature"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, error, words, rows):
+    with pytest.raises(error, match=words):
+        make_model(rows, **change)
+
+
+def test_a_missing_label_column_is_named(rows):
+    model = make_model(rows)
+    without = {name: column for name, column in rows.items() if name != "click"}
+    with pytest.raises(ValueError, match="Missing label 'click'"):
+        model.fit(rk.data.batches(without, 64), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"score": None}, ValueError, "score must be what candidates are ranked by"),
+        ({"score": {"like": 1.0}}, ValueError, "Unknown head in score 'like'"),
+        ({"score": {}}, ValueError, "weights must be a finite number for each"),
+        ({"score": 3}, TypeError, "score must be a dict of weights"),
+        ({"head": {}}, ValueError, "head must be a dict with at least one head"),
+        ({"head": {"item_id": None}}, ValueError, "name of a head must be"),
+        ({"interaction": lambda vectors: {"rating": vectors[0]}}, ValueError, "one for each of"),
+    ],
+)
+def test_heads_that_make_no_network_are_named(change, error, words, rows):
+    settings = {"head": make_heads(), "score": SCORE, **change}
+    with pytest.raises(error, match=words):
+        rk.ranking_network(make_features(rows), **settings)
+
+
+def test_the_score_may_be_any_function(rows):
+    def chance_and_rating(scores):
+        return tf.sigmoid(scores["click"]) * scores["rating"]
+
+    network = rk.ranking_network(make_features(rows), head=make_heads(), score=chance_and_rating)
+    outputs = network({name: tf.constant(rows[name][:5]) for name in ("user_id", "item_id")})
+    wanted = tf.sigmoid(outputs["click"]) * outputs["rating"]
+    np.testing.assert_allclose(outputs["score"], wanted, rtol=1e-5)
