@@ -1,0 +1,91 @@
+"""Rank what users like best: losses over lists of ratings against the error of each rating."""
+
+import argparse
+import os
+
+from movielens_rows import movielens_rows
+from run_folder import RunFolder, natural, parse, positive, run_example
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+LOSSES = {
+    "pairwise_logistic": "PairwiseLogisticLoss",
+    "pairwise_hinge": "PairwiseHingeLoss",
+    "lambda_rank": "LambdaRankLoss",
+    "softmax": "SoftmaxLoss",
+    "list_mle": "ListMLELoss",
+    "approx_ndcg": "ApproxNDCGLoss",
+}
+POINTWISE = "mean_squared_error"
+METRIC = "val_ndcg_at_10"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--losses", nargs="+", choices=LOSSES, default=list(LOSSES), help="to compare with it"
+    )
+    parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
+    parser.add_argument("--list-size", type=positive, default=50, help="the most ratings of a list")
+    parser.add_argument("--width", type=positive, default=33, help="of each id's vector")
+    parser.add_argument("--penalty", type=float, default=3e-4, help="on the vectors")
+    parser.add_argument("--learning-rate", type=float, default=0.003, help="of Adam")
+    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+
+
+def main() -> None:
+    args = parse(__doc__ or "", options)
+    run = RunFolder(args, redone=["metrics.json"])
+
+    with run.step("import"):
+        import rankkit as rk
+        import tensorflow as tf
+
+    with run.step("data"):
+        _, train, test = movielens_rows(args.quick)
+        fit, validation = rk.data.random_split(train, test_fraction=0.1, seed=args.seed)
+        size = {"list_size": args.list_size, "longer": "split"}
+        lists = rk.data.lists(fit, 32, **size, shuffle=True, seed=args.seed)
+        rows = rk.data.batches(fit, 1024, shuffle=True, seed=args.seed)
+        print(f"{len(lists)} batches of lists, {len(rows)} of ratings")
+
+    models = {}
+    for name in (POINTWISE, *args.losses):
+        with run.step(name):
+            tf.keras.utils.set_random_seed(args.seed)
+            penalty = tf.keras.regularizers.L2(args.penalty)
+            features = {
+                column: rk.layers.IdEmbedding.from_column(
+                    fit[column], args.width, embeddings_regularizer=penalty
+                )
+                for column in ("user_id", "movie_title")
+            }
+            network = rk.recipes.factorization_machine(features, initial_bias=3.5)
+            model = rk.RankingModel(network, label="user_rating")
+            loss = name if name == POINTWISE else getattr(rk.losses, LOSSES[name])()
+            model.compile(tf.keras.optimizers.Adam(args.learning_rate), loss=loss)
+            stop = tf.keras.callbacks.EarlyStopping(
+                METRIC, mode="max", patience=5, restore_best_weights=True
+            )
+            averaging = rk.WeightAveraging()
+            best = rk.evaluation.RankingMetrics(validation)
+            history = model.fit(
+                rows if name == POINTWISE else lists,
+                epochs=args.epochs,
+                callbacks=[averaging, best, stop],
+                verbose=0,
+            ).history
+            print(f"{len(history['loss'])} epochs, validation NDCG@10 {max(history[METRIC]):.4f}")
+            models[name] = model
+
+    with run.step("evaluate"):
+        for name, model in models.items():
+            report = rk.evaluate_ranking(model, test, train=train, item="movie_title")
+            values = report.metrics
+            print(f"{name:20} NDCG@10 {values['ndcg_at_10']:.4f}  AUC {values['auc']:.4f}")
+        compared = rk.evaluation.compare_rankings(models, test)
+        print(compared)
+
+    run.write_metrics(differences=compared.lines)
+
+
+if __name__ == "__main__":
+    run_example(main)
