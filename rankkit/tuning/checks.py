@@ -6,8 +6,8 @@ import keras_tuner as kt
 import numpy as np
 
 from rankkit._errors import invalid, unknown, wrong_type
-from rankkit.data import batches
 from rankkit.data.batches import check_number
+from rankkit.tuning._passes import made_batches
 from rankkit.tuning.hypermodel import RankingHyperModel
 
 
@@ -58,7 +58,7 @@ def checked_objective(
     """
     model = hypermodel.build(kt.HyperParameters())
     first = {name: column[:1] for name, column in columns.items()}
-    for batch in batches(first, 1):
+    for batch in made_batches(first, 1, hypermodel.columns, hypermodel.lists):
         model.compute_loss(batch)
     known = [f"val_{metric.name}" for metric in model.metrics]
     name = objective.name if isinstance(objective, kt.Objective) else objective

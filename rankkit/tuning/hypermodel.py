@@ -12,16 +12,11 @@ from rankkit._features import as_features
 from rankkit.layers import DenseRatingHead
 from rankkit.model import RankingModel
 from rankkit.network import ranking_network
+from rankkit.tuning import _passes
 from rankkit.tuning._effects import check_effects
-from rankkit.tuning._passes import fit_batches, known_size, mean_of_an_epoch, validation_batches
 from rankkit.tuning._pattern import Pattern
 from rankkit.tuning._tracing import tracing_expected
 from rankkit.tuning.space import Space
-
-BATCH_SIZE = 1024
-SMALL_BATCH = 2048
-# Where a step is small, one call of the graph runs this many: its own cost would be most of it.
-STEPS_PER_EXECUTION = 16
 
 
 class RankingHyperModel(kt.HyperModel):
@@ -31,8 +26,8 @@ class RankingHyperModel(kt.HyperModel):
     quarter as wide), and the `learning_rate`. Of the others the space takes those that it names:
     `tower_depth`, the number of hidden layers (2 otherwise); `embedding_dim` of the features that
     have one; `dropout_rate` in the tower; `l2`, the strength of the squared norm of the embedding
-    tables in the loss; the `optimizer` by name (Adagrad otherwise); `batch_size` (1024
-    otherwise); `epochs`, the most that `fit` trains for.
+    tables in the loss; the `optimizer` by name (Adagrad otherwise); `batch_size` (1024 rows
+    otherwise, or 32 lists); `epochs`, the most that `fit` trains for.
 
     Args:
         features: Feature name to layer, as for `rankkit.ranking_network`. The layers are patterns:
@@ -46,8 +41,10 @@ class RankingHyperModel(kt.HyperModel):
         head: The pattern of the head, whose tower the hyperparameters replace.
             Defaults to `None`, a `rankkit.layers.DenseRatingHead()`.
         interaction: Layer or function for `rankkit.ranking_network`. Defaults to `None`.
-        loss: A Keras loss or its name. Defaults to `None`, the mean squared error.
-        metrics: A list of names of Keras metrics. Defaults to `None`, the root mean squared error.
+        loss: As for `RankingModel.compile`. Defaults to `None`, the mean squared error.
+        metrics: A list of names of Keras metrics. Defaults to `None`, as in `RankingModel.compile`.
+        lists: For a loss over lists, arguments of `rankkit.data.lists` by which rows are grouped,
+            such as `{"query": "user_id", "list_size": 50}`. Defaults to `None`, single rows.
         average_weights: Whether a model is validated and ends with the mean of its weights over
             about an epoch, by `rankkit.WeightAveraging`, not with a lucky one. Defaults to `True`.
         name: Name of the hypermodel. Defaults to `None`.
@@ -82,6 +79,7 @@ class RankingHyperModel(kt.HyperModel):
         interaction: Callable[[list], Any] | None = None,
         loss: Any = None,
         metrics: Sequence[str] | None = None,
+        lists: Mapping[str, Any] | None = None,
         average_weights: bool = True,
         name: str | None = None,
     ):
@@ -100,14 +98,15 @@ class RankingHyperModel(kt.HyperModel):
         self.sample_weight = sample_weight
         self.loss = loss
         self.metrics = metrics
+        self.lists = None if lists is None else {"query": "user_id", **lists}
         self.average_weights = average_weights
 
     @property
     def columns(self) -> list[str]:
         """The columns of the rows that a model of this space reads."""
-        weight = [self.sample_weight] if self.sample_weight else []
-        read = dict.fromkeys(chain.from_iterable(self._sources.values()))
-        return [*read, self.label, *weight]
+        more = [self.label, self.sample_weight, (self.lists or {}).get("query")]
+        read = chain.from_iterable(self._sources.values())
+        return [name for name in dict.fromkeys([*read, *more]) if name is not None]
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
         self.space.declare(hp)
@@ -169,8 +168,8 @@ class RankingHyperModel(kt.HyperModel):
             hp: keras-tuner's hyperparameters.
             model: A model that `build` made from them.
             x: Training rows as a dict of arrays or a DataFrame, or batches as a
-                `tf.data.Dataset`. Rows come in batches of the hyperparameter `batch_size`, or of
-                1024, in another order at each epoch.
+                `tf.data.Dataset`. Rows, or lists of them, come in batches of the hyperparameter
+                `batch_size`, in another order at each epoch.
             validation_data: The same of the rows to validate on. Defaults to `None`.
             epochs: The last epoch, unless `epochs` is a hyperparameter. Defaults to `1`.
             initial_epoch: The epochs that the model was trained for before. Defaults to `0`.
@@ -185,15 +184,17 @@ class RankingHyperModel(kt.HyperModel):
         if isinstance(x, tf.data.Dataset) and "batch_size" in self.space.domains:
             fix = "Give the rows as a dict of arrays, or leave batch_size out of the space."
             raise invalid("x", x, "rows, as the batch size is a hyperparameter", fix)
-        size = self.space.value(hp, "batch_size", BATCH_SIZE)
-        x, steps = fit_batches(x, size, self.columns, seed, initial_epoch)
+        usual = _passes.BATCH_SIZE if self.lists is None else _passes.LISTS_A_BATCH
+        size = self.space.value(hp, "batch_size", usual)
+        x, steps = _passes.fit_batches(x, size, self.columns, self.lists, seed, initial_epoch)
         steps = kwargs.setdefault("steps_per_epoch", steps)
-        validation_data = validation_batches(validation_data, self.columns)
+        validation_data = _passes.validation_batches(validation_data, self.columns, self.lists)
         if self.average_weights:
-            kwargs["callbacks"] = [mean_of_an_epoch(steps), *(kwargs.get("callbacks") or ())]
+            averaging = _passes.mean_of_an_epoch(steps)
+            kwargs["callbacks"] = [averaging, *(kwargs.get("callbacks") or ())]
         if "tuner/epochs" not in hp.values:  # on which Hyperband decides
             epochs = self.space.value(hp, "epochs", epochs)
-        several = size <= SMALL_BATCH and None not in (steps, known_size(validation_data))
         kwargs.update(initial_epoch=initial_epoch, epochs=epochs)
-        with tracing_expected(), model.several_steps(STEPS_PER_EXECUTION if several else 1):
+        steps = _passes.steps_of_a_call(size, steps, validation_data)
+        with tracing_expected(), model.several_steps(steps):
             return model.fit(x, validation_data=validation_data, **kwargs)

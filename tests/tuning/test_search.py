@@ -342,3 +342,23 @@ def test_the_folder_of_other_rows_code_or_version_is_refused(run, rows, tmp_path
 def test_learning_rates_are_of_optimizers_that_there_are():
     for name in LEARNING_RATES:
         tf.keras.optimizers.get(name)
+
+
+@pytest.mark.filterwarnings("ignore:Lists of one item")
+def test_a_loss_over_lists_is_searched_too(run, make_hypermodel, rows):
+    stars = np.clip(rows["user_rating"].round(), 0, 5)
+    hypermodel = make_hypermodel(
+        space={"tower_width": [4, 8], "learning_rate": (0.01, 0.5)},
+        loss=rk.losses.SoftmaxLoss(),
+        lists={"list_size": 10, "longer": "split"},
+    )
+    objective = kt.Objective("val_ndcg_at_10", "max")
+    settings = {
+        "hypermodel": hypermodel,
+        "objective": objective,
+        "rows": {**rows, "user_rating": stars},
+    }
+    found = run("lists", epochs=3, **settings)
+    assert found.score == max(row["score"] for row in found.trials)
+    assert 0 < found.score <= 1
+    assert run("again", epochs=3, **settings).trials[0]["score"] == found.trials[0]["score"]
