@@ -83,19 +83,42 @@ def best_gain(gains: tf.Tensor, until: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(best * (until[1:] - until[:-1]), axis=1)
 
 
-def gains_of(labels: tf.Tensor) -> tf.Tensor:
-    """Gives `2**label - 1`.
+def make_gains(labels: tf.Tensor) -> tf.Tensor:
+    """Tells which lists have labels of which gains can be made, neither negative nor huge.
 
     Args:
         labels: `(lists, items)`, 0 where masked.
 
-    Raises:
-        tf.errors.InvalidArgumentError: If a label is negative or so large that the others vanish.
+    Returns:
+        `(lists,)`.
     """
-    fits = tf.reduce_all((labels >= 0.0) & (labels <= _LARGEST_LABEL))
+    return tf.reduce_all((labels >= 0.0) & (labels <= _LARGEST_LABEL), axis=1)
+
+
+def gains_of(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Gives `2**label - 1`.
+
+    Args:
+        labels: `(lists, items)`, 0 where masked.
+        mask: Which items there are, `(lists, items)`.
+
+    Returns:
+        `(lists, items)`, 0 where masked; finite for labels of which no gains can be made too.
+    """
+    gains = tf.pow(2.0, tf.clip_by_value(labels, 0.0, _LARGEST_LABEL)) - 1.0
+    return tf.where(mask, gains, 0.0)
+
+
+def checked_gains(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Gives `2**label - 1`, as `gains_of`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If there is a label of which no gain can be made.
+    """
     message = (
         f"Labels must be from 0 to {_LARGEST_LABEL:.0f} where gains of 2**label - 1 count. "
         "Got: others. Shift or scale them."
     )
-    with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
-        return tf.pow(2.0, labels) - 1.0
+    fits = tf.debugging.Assert(tf.reduce_all(make_gains(labels)), [message])
+    with tf.control_dependencies([fits]):
+        return gains_of(labels, mask)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import invalid
-from rankkit._lists import best_gain, discounts_until, gains_of
+from rankkit._lists import best_gain, checked_gains, discounts_until
 from rankkit.losses.list_loss import ListLoss
 from rankkit.losses.pairwise import differences_of
 
@@ -49,7 +49,7 @@ class ApproxNDCGLoss(ListLoss):
         behind = tf.sigmoid(-differences_of(scores) / self.temperature)
         behind = tf.where(mask[:, tf.newaxis, :], behind, 0.0)
         place = 0.5 + tf.reduce_sum(behind, axis=2)  # an item is half behind itself
-        gains = tf.where(mask, gains_of(labels), 0.0)
+        gains = checked_gains(labels, mask)
         gained = tf.reduce_sum(gains * tf.math.log(2.0) / tf.math.log1p(place), axis=1)
         best = best_gain(gains, discounts_until(tf.shape(labels)[1], None))
         weight = tf.math.divide_no_nan(

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import check_integer
-from rankkit._lists import best_gain, discounts_until, gains_of, places
+from rankkit._lists import best_gain, checked_gains, discounts_until, places
 from rankkit.losses.list_loss import ListLoss
 from rankkit.losses.pairwise import differences_of, pairs_in_order
 
@@ -44,7 +44,7 @@ class LambdaRankLoss(ListLoss):
     def of_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        gains = tf.where(mask, gains_of(labels), 0.0)
+        gains = checked_gains(labels, mask)
         until = discounts_until(tf.shape(labels)[1], self.k)
         higher, tied = places(scores, mask)
         # Where scores are the same, each has the mean of their places' discounts.

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._lists import best_gain, discounts_until, gains_of
+from rankkit._lists import best_gain, discounts_until, gains_of, make_gains
 from rankkit.metrics.list_metric import ListMetric, named
 
 
@@ -13,7 +13,8 @@ class NDCG(ListMetric):
     """Normalized discounted cumulative gain of the first `k` places, the mean over lists.
 
     The gain of the item at place `i`, `2**label - 1`, is divided by `log2(1 + i)`; the sum is
-    divided by that of the best order. Lists of one item, or without any gain, do not count.
+    divided by that of the best order. Lists of one item, without any gain, or with a label below 0
+    do not count.
 
     Args:
         k: How many places count; `None` counts all. Defaults to `10`.
@@ -22,7 +23,6 @@ class NDCG(ListMetric):
 
     Raises:
         ValueError: If `k` is below 1.
-        tf.errors.InvalidArgumentError: If a label is negative.
 
     References:
         Järvelin and Kekäläinen, Cumulated gain-based evaluation of IR techniques, TOIS 20, 2002.
@@ -41,13 +41,14 @@ class NDCG(ListMetric):
     def of_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        gains = tf.where(mask, gains_of(labels), 0.0)
+        gains = gains_of(labels, mask)
         until = discounts_until(tf.shape(labels)[1], self.k)
         discounts = tf.gather(until, higher + tied) - tf.gather(until, higher)
         gained = tf.reduce_sum(gains * discounts / tf.cast(tied, tf.float32), axis=1)
         best = best_gain(gains, until)
         several = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1) > 1
-        return tf.math.divide_no_nan(gained, best), several & (best > 0.0)
+        valid = several & (best > 0.0) & make_gains(labels)
+        return tf.math.divide_no_nan(gained, best), valid
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

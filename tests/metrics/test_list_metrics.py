@@ -165,3 +165,8 @@ def test_its_config_makes_it_again(metric):
 def test_no_place_is_refused(kind):
     with pytest.raises(ValueError, match="k must be"):
         kind(k=0)
+
+
+def test_ndcg_has_no_value_for_labels_below_0():
+    assert np.isnan(value(rk.metrics.NDCG(), [[-1.0, 1.0]], [[0.0, 1.0]]))
+    assert value(rk.metrics.NDCG(), [[-1.0, 1.0], [0.0, 1.0]], [[0.0, 1.0]] * 2) == 1.0
