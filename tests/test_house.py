@@ -269,8 +269,9 @@ def documented_arguments(doc: str) -> dict[str, str]:
 
 
 def signature_arguments(function: Callable) -> dict[str, inspect.Parameter]:
-    own_init = inspect.isclass(function) and "__init__" in vars(function)
-    parameters = inspect.signature(function.__init__ if own_init else function).parameters
+    # Of a class Python 3.11.2 would take `__new__`, which Keras's layers have.
+    takes_init = inspect.isclass(function) and function.__init__ is not object.__init__
+    parameters = inspect.signature(function.__init__ if takes_init else function).parameters
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     return {
         stars.get(parameter.kind, "") + name: parameter

@@ -56,7 +56,7 @@ class FeatureLayer(tf.keras.layers.Layer):
     def __repr__(self) -> str:
         config = self.get_config()
         told = {}
-        for name, parameter in inspect.signature(type(self)).parameters.items():
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
             if name in config and config[name] != parameter.default:
                 told[name] = config[name]
         return f"{type(self).__name__}({', '.join(f'{k}={_shown(v)}' for k, v in told.items())})"
