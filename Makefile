@@ -1,5 +1,6 @@
 # Everything from a fresh clone: `make demo`, `make test`, and `make check` for all that CI runs.
 # PYTHON chooses the interpreter of a new .venv; ARGS goes to pytest: make test ARGS="-k layers".
+# Two tests run at a time; ARGS="-n 0" runs one after the other, in this process.
 
 PYTHON ?= python3
 ARGS ?=
@@ -40,7 +41,7 @@ demo: $(INSTALLED)
 	$(BIN)/python examples/01_movielens_ranking.py --output-dir output/demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m coverage run -m pytest $(ARGS)
