@@ -16,7 +16,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", choices=RECIPES, default="svd_plus_plus", help="the network")
     parser.add_argument("--epochs", type=positive, default=40, help="the most epochs")
     parser.add_argument("--width", type=positive, default=65, help="of each feature's vector")
-    parser.add_argument("--penalty", type=float, default=0.2, help="on the vectors of a batch")
+    parser.add_argument("--penalty", type=float, default=0.05, help="on the vectors of a batch")
     parser.add_argument("--learning-rate", type=float, default=0.003, help="of Adam")
     parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
 
