@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rankkit as rk
 import tensorflow as tf
 
@@ -57,6 +58,43 @@ def assert_equal(one, other):
 def test_two_replicas_equal_one(mirrored_strategy):
     assert mirrored_strategy.num_replicas_in_sync == 2
     assert_equal(train(mirrored_strategy), train())
+
+
+def train_more(strategy=None, *, lists):
+    """Trains a head of lists or of rows beside another, whose labels are partly missing."""
+    generator = np.random.default_rng(0)
+    rows = {
+        "user_id": generator.choice([f"u{user}" for user in range(9)], 203),
+        "item_id": generator.choice(["i1", "i2"], 203),
+        "rating": generator.integers(0, 5, 203).astype(np.float32),
+        "click": generator.choice([0.0, 1.0, np.nan], 203).astype(np.float32),
+    }
+    with (strategy or tf.distribute.get_strategy()).scope():
+        tf.keras.utils.set_random_seed(1)
+        features = {
+            name: rk.layers.IdEmbedding.from_column(rows[name], 4)
+            for name in ("user_id", "item_id")
+        }
+        heads = {name: rk.layers.DenseRatingHead([8]) for name in ("rating", "click")}
+        network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
+        model = rk.RankingModel(network, label={"rating": "rating", "click": "click"})
+        logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+        rating = rk.losses.LambdaRankLoss() if lists else "mean_squared_error"
+        model.compile(
+            tf.keras.optimizers.Adagrad(0.1),
+            loss={"rating": rating, "click": logits},
+            loss_weights="uncertainty",
+        )
+    batches = rk.data.lists(rows, 5) if lists else rk.data.batches(rows, 40)
+    history = model.fit(batches, epochs=2, verbose=0).history
+    logs = model.evaluate(batches, return_dict=True, verbose=0)
+    weights = [variable.numpy().tolist() for variable in model.trainable_variables]
+    return {"history": history, "logs": logs, "weights": weights}
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_lists_and_several_heads_are_the_same_on_two_replicas(lists, mirrored_strategy):
+    assert_equal(train_more(mirrored_strategy, lists=lists), train_more(lists=lists))
 
 
 def test_an_l2_step_is_the_same_on_two_replicas(mirrored_strategy):
