@@ -1,5 +1,6 @@
 """Several heads over one network, and the score that they make together."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -126,6 +127,19 @@ def outputs_by_name(network: tf.keras.Model, heads: Iterable[Any]) -> dict[Any, 
         more = {name.removeprefix(begin): name for name in shapes if name.startswith(begin)}
         found[head] = {**more, SCORE: head}
     return found
+
+
+def gives_any_number(network: tf.keras.Model, output: str) -> bool:
+    """Whether an output comes from a layer of rankkit that does not keep it between 0 and 1.
+
+    Args:
+        network: A network of `rankkit.ranking_network`.
+        output: Name of one of its outputs.
+    """
+    tensors = network.output
+    layer = (tensors[output] if isinstance(tensors, Mapping) else tensors).node.layer
+    low, high = getattr(layer, "rating_range", None) or (-math.inf, math.inf)
+    return type(layer).__module__.startswith("rankkit.") and (low < 0 or high > 1)
 
 
 def named_outputs(outputs: Any) -> dict[str, tf.Tensor]:

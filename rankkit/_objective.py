@@ -1,6 +1,6 @@
 """What a head is trained and measured by: a TFRS task, and metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ from rankkit._batch import Batch
 from rankkit._errors import invalid, unknown
 from rankkit._heads import SCORE
 from rankkit._lists import has_order
-from rankkit._task import as_metrics, per_example
+from rankkit._task import as_metrics, per_example, takes_chances
 from rankkit.losses import ListLoss
 from rankkit.metrics import NDCG, ListMetric
 
@@ -23,7 +23,8 @@ class Objective:
         metrics: Metrics that are never weighted; `None` for the root mean squared error, or the
             NDCG where the loss ranks lists.
         weighted_metrics: Metrics that are weighted, or `None`.
-        outputs: What the head gives: name to shape, the score by `score`.
+        outputs: Names of what the head gives, the score by `score`.
+        logits: Whether the score is any number, not a probability.
         head: Its name, which its metrics begin with; `None` for the only one.
 
     Raises:
@@ -38,10 +39,14 @@ class Objective:
         metrics: Sequence[Any] | None,
         weighted_metrics: Sequence[Any] | None,
         *,
-        outputs: Mapping[str, Any],
+        outputs: Iterable[str],
+        logits: bool,
         head: str | None = None,
     ):
         loss = per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss)
+        if logits and takes_chances(loss):
+            fix = "Write BinaryCrossentropy(from_logits=True), or bound the head from 0 to 1."
+            raise invalid("loss", loss.name, "one of logits, as the head gives any number", fix)
         self.reads = getattr(loss, "reads", SCORE)
         if self.reads not in outputs:
             raise unknown(f"output of the network that {loss.name} reads", self.reads, outputs)

@@ -18,8 +18,8 @@ class Objectives:
     """One `Objective` a head, and the loss that they come to.
 
     Args:
-        heads: `labels`, name of the head to its column of labels, and `outputs`, name of the head
-            to that of each of its outputs; the only head is `None`.
+        heads: `labels`, name of the head to its column of labels; `outputs`, to that of each of
+            its outputs; `logits`, to whether it gives any number; the only head is `None`.
         settings: `loss`, `metrics` and `weighted_metrics`, as of `RankingModel.compile`.
         sample_weight: The column of weights, or `None`.
         loss_weights: Name of the head to weight of its loss; `"uncertainty"` for weights that are
@@ -47,6 +47,7 @@ class Objectives:
             head: Objective(
                 *(of_head(name, value, head, heads.labels) for name, value in settings.items()),
                 outputs=outputs,
+                logits=heads.logits[head],
                 head=head,
             )
             for head, outputs in heads.outputs.items()

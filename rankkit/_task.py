@@ -46,6 +46,17 @@ def per_example(loss: Any) -> tf.keras.losses.Loss:
     return loss
 
 
+def takes_chances(loss: tf.keras.losses.Loss) -> bool:
+    """Whether a loss is the cross entropy of probabilities, not of logits.
+
+    Args:
+        loss: From `per_example`.
+    """
+    if isinstance(loss, _FunctionLoss):
+        return loss._function is tf.keras.losses.binary_crossentropy
+    return isinstance(loss, tf.keras.losses.BinaryCrossentropy) and not loss.from_logits
+
+
 def as_metrics(name: str, metrics: Sequence[Any]) -> list[tf.keras.metrics.Metric]:
     """Gives Keras metrics for metrics, names and functions.
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 from rankkit._headed import Headed
-from rankkit._heads import SCORE, check_columns, outputs_by_name
+from rankkit._heads import SCORE, check_columns, gives_any_number, outputs_by_name
 from rankkit._objectives import Objectives
 from rankkit._task import check_xla
 from rankkit.network import feature_specs, select_features
@@ -75,9 +75,10 @@ class RankingModel(Headed):
         super().__init__(name=name, **kwargs)
         specs = feature_specs(network)
         labels = dict(label) if isinstance(label, Mapping) else {None: label}
-        self._heads = types.SimpleNamespace(  # which Keras does not track
-            labels=labels, outputs=outputs_by_name(network, labels)
-        )
+        outputs = outputs_by_name(network, labels)
+        logits = {head: gives_any_number(network, keys[SCORE]) for head, keys in outputs.items()}
+        # In what Keras does not track.
+        self._heads = types.SimpleNamespace(labels=labels, outputs=outputs, logits=logits)
         check_columns(specs, labels.values(), sample_weight)
         if training_bias is not None:
             single = None in labels and getattr(training_bias, "output_shape", None) == (None, 1)

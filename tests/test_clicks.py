@@ -120,3 +120,20 @@ def test_a_bias_beside_several_heads_or_of_another_shape_is_refused(clicks):
     several = rk.ranking_network(features, head=heads, score={"a": 1.0})
     with pytest.raises(ValueError, match="training_bias must be"):
         rk.RankingModel(several, label={"a": "click"}, training_bias=position_bias())
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", tf.keras.losses.BinaryCrossentropy()])
+def test_a_cross_entropy_of_chances_is_refused_for_logits(loss):
+    features = {"user_id": rk.layers.IdEmbedding(["u1"], 4)}
+    model = rk.RankingModel(rk.recipes.tower(features), label="click")
+    with pytest.raises(ValueError, match=r"loss must be one of logits.*from_logits=True"):
+        model.compile("adam", loss=loss)
+    # A head that gives chances may take it, and so may whoever brings a layer of his own.
+    bounded = rk.recipes.tower(features, rating_range=(0, 1))
+    sigmoid = rk.ranking_network(features, head=tf.keras.layers.Dense(1, "sigmoid"))
+    for network in (bounded, sigmoid):
+        rk.RankingModel(network, label="click").compile("adam", loss=loss)
+    heads = {"click": rk.layers.DenseRatingHead([4])}
+    several = rk.ranking_network(features, head=heads, score={"click": 1.0})
+    with pytest.raises(ValueError, match="loss must be one of logits"):
+        rk.RankingModel(several, label={"click": "click"}).compile("adam", loss={"click": loss})
