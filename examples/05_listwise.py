@@ -7,15 +7,15 @@ from movielens_rows import movielens_rows
 from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-LOSSES = {
-    "pairwise_logistic": "PairwiseLogisticLoss",
-    "pairwise_hinge": "PairwiseHingeLoss",
-    "lambda_rank": "LambdaRankLoss",
-    "softmax": "SoftmaxLoss",
-    "list_mle": "ListMLELoss",
-    "approx_ndcg": "ApproxNDCGLoss",
+LOSSES = {  # with a penalty on the vectors
+    "pairwise_logistic": ("PairwiseLogisticLoss", 1e-5),
+    "pairwise_hinge": ("PairwiseHingeLoss", 1e-5),
+    "lambda_rank": ("LambdaRankLoss", 1e-4),
+    "softmax": ("SoftmaxLoss", 1e-4),
+    "list_mle": ("ListMLELoss", 1e-5),
+    "approx_ndcg": ("ApproxNDCGLoss", 1e-5),
 }
-POINTWISE = "mean_squared_error"
+POINTWISE, POINTWISE_PENALTY = "mean_squared_error", 1.5e-4
 METRIC = "val_ndcg_at_10"
 
 
@@ -26,7 +26,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
     parser.add_argument("--list-size", type=positive, default=50, help="the most ratings of a list")
     parser.add_argument("--width", type=positive, default=33, help="of each id's vector")
-    parser.add_argument("--penalty", type=float, default=3e-4, help="on the vectors")
     parser.add_argument("--learning-rate", type=float, default=0.003, help="of Adam")
     parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
 
@@ -51,7 +50,8 @@ def main() -> None:
     for name in (POINTWISE, *args.losses):
         with run.step(name):
             tf.keras.utils.set_random_seed(args.seed)
-            penalty = tf.keras.regularizers.L2(args.penalty)
+            kind, strength = LOSSES.get(name, (None, POINTWISE_PENALTY))
+            penalty = tf.keras.regularizers.L2(strength)
             features = {
                 column: rk.layers.IdEmbedding.from_column(
                     fit[column], args.width, embeddings_regularizer=penalty
@@ -60,7 +60,7 @@ def main() -> None:
             }
             network = rk.recipes.factorization_machine(features, initial_bias=3.5)
             model = rk.RankingModel(network, label="user_rating")
-            loss = name if name == POINTWISE else getattr(rk.losses, LOSSES[name])()
+            loss = getattr(rk.losses, kind)() if kind else name
             model.compile(tf.keras.optimizers.Adam(args.learning_rate), loss=loss)
             stop = tf.keras.callbacks.EarlyStopping(
                 METRIC, mode="max", patience=5, restore_best_weights=True

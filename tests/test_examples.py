@@ -215,3 +215,18 @@ def test_the_results_table_takes_a_number_of_ratings(tmp_path):
         assert code == 1
         assert "one number of ratings" in errors
     assert not (tmp_path / "other").exists()
+
+
+LISTS = str(EXAMPLES / "05_listwise.py")
+
+
+def test_losses_over_lists_are_compared(tmp_path):
+    folder = tmp_path / "run"
+    code, output, errors = run(
+        LISTS, "--quick", "--losses", "softmax", "--epochs", 4, "--output-dir", folder
+    )
+    assert code == 0, errors
+    [line] = metrics(folder)["differences"]
+    assert line["scorer"] == "softmax - mean_squared_error"
+    assert line["ndcg_at_10_low"] < line["ndcg_at_10"] < line["ndcg_at_10_high"]
+    assert "softmax              NDCG@10 0." in output
