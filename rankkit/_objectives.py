@@ -87,15 +87,16 @@ class Objectives:
             features: Names of the features.
 
         Returns:
-            Head to a batch with its labels, all with the same features.
+            Head to a batch with its labels; the features are in the first of them.
         """
         lists = any(objective.ranks_lists for objective in self.heads.values())
-        return {
-            head: take_apart(
-                inputs, label, self._sample_weight, features, lists=lists, partly=head is not None
+        batches = {}
+        for head, label in self._labels.items():
+            of_batch = () if batches else features  # of lists, they have to be gathered
+            batches[head] = take_apart(
+                inputs, label, self._sample_weight, of_batch, lists=lists, partly=head is not None
             )
-            for head, label in self._labels.items()
-        }
+        return batches
 
     def update(
         self, batches: Mapping[Any, Batch], outputs: Mapping[str, tf.Tensor], regularization: Any

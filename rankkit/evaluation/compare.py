@@ -7,11 +7,9 @@ import numpy as np
 
 from rankkit._errors import invalid
 from rankkit._scoring import scores_of
-from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
-from rankkit.evaluation.report import Report, drawn_metrics, with_intervals
+from rankkit.evaluation.report import Report, check_settings, drawn_metrics, with_intervals
 from rankkit.evaluation.scored_rows import (
-    check_rating_range,
     feature_batches,
     label_numbers,
     label_of,
@@ -72,11 +70,7 @@ def compare_rankings(
     """
     if len(scorers) < 2:
         raise invalid("scorers", list(scorers), "two or more")
-    for name, number in (("k", k), ("num_bootstrap", num_bootstrap)):
-        check_number(name, number, 1)
-    if not 0 < confidence < 1:
-        raise invalid("confidence", confidence, "between 0 and 1", "Such as 0.95.")
-    check_rating_range(rating_range)
+    check_settings(k, rating_range, num_bootstrap, confidence)
     label = label_of(next(iter(scorers.values())), label)
     rows = as_columns(columns)
     queries = as_columns(rows, [query])[query]

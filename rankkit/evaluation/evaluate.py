@@ -4,10 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from rankkit._errors import invalid
-from rankkit.data.batches import check_number
-from rankkit.evaluation.report import Report, report_line
-from rankkit.evaluation.scored_rows import ScoredRows, check_rating_range
+from rankkit.evaluation.report import Report, check_settings, report_line
+from rankkit.evaluation.scored_rows import ScoredRows
 
 
 def evaluate_ranking(
@@ -79,8 +77,7 @@ def evaluate_ranking(
         >>> report.metrics["auc"], report.metrics["ndcg_at_10"], report.metrics["mae"]
         (1.0, 1.0, 1.5)
     """
-    _check(k=k, num_bootstrap=num_bootstrap, confidence=confidence)
-    check_rating_range(rating_range)
+    check_settings(k, rating_range, num_bootstrap, confidence)
     rows = ScoredRows(scorer, columns, train=train, query=query, item=item, label=label)
     scorers: dict[str, np.ndarray] = {
         "model": rows.scores,
@@ -108,10 +105,3 @@ def evaluate_ranking(
         for name, scores in scorers.items()
     ]
     return Report(lines)
-
-
-def _check(**settings: Any) -> None:
-    for name in ("k", "num_bootstrap"):
-        check_number(name, settings[name], 1)
-    if not 0 < settings["confidence"] < 1:
-        raise invalid("confidence", settings["confidence"], "between 0 and 1", "Such as 0.95.")

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rankkit._errors import invalid
+from rankkit.data.batches import check_number
 from rankkit.evaluation.bootstrap import bootstrap_means, means_of
 from rankkit.evaluation.query_metrics import metrics_by_query
-from rankkit.evaluation.scored_rows import clipped
+from rankkit.evaluation.scored_rows import check_rating_range, clipped
 from rankkit.evaluation.text_table import text_table
 
 
@@ -48,6 +50,21 @@ def _cell(line: dict[str, Any], name: str) -> str:
         return "-"
     low, high = line[f"{name}_low"], line[f"{name}_high"]
     return f"{line[name]:.4f} ±{(high - low) / 2:.3f}"
+
+
+def check_settings(
+    k: int, rating_range: tuple[float, float] | None, num_bootstrap: int, confidence: float
+) -> None:
+    """Refuses settings of which no metrics or intervals can be made.
+
+    Raises:
+        ValueError: If a number is out of its range, or the range does not ascend.
+    """
+    for name, number in (("k", k), ("num_bootstrap", num_bootstrap)):
+        check_number(name, number, 1)
+    if not 0 < confidence < 1:
+        raise invalid("confidence", confidence, "between 0 and 1", "Such as 0.95.")
+    check_rating_range(rating_range)
 
 
 def report_line(

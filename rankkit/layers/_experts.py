@@ -1,9 +1,11 @@
-"""Small towers side by side, and the gates that mix them."""
+"""Small towers side by side, the gates that mix them, and what their layers have in common."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from rankkit._errors import check_integer, invalid
 
 
 class Experts(tf.keras.layers.Layer):
@@ -61,3 +63,37 @@ class Gate(tf.keras.layers.Layer):
         vector, experts = inputs
         shares = tf.transpose(self._shares(vector))[:, :, tf.newaxis]  # (experts, batch, 1)
         return tf.reduce_sum(shares * experts, axis=0)
+
+
+class VectorOfEachHead(tf.keras.layers.Layer):
+    """A layer from one vector to a dict with one for each head.
+
+    Args:
+        heads: Names of the heads.
+        units: Widths of the layers of an expert, the last that of the vectors.
+        activation: Of each layer.
+        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
+
+    Raises:
+        ValueError: If there is no head, one comes twice, or a width is below 1.
+    """
+
+    def __init__(self, heads: Sequence[str], units: Sequence[int], activation: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        if isinstance(heads, str) or not heads or len(set(heads)) < len(heads):
+            raise invalid("heads", heads, "a list of names, each once")
+        if not units:
+            raise invalid("units", units, "at least one width")
+        for each in units:
+            check_integer("units", each)
+        self.heads = list(heads)
+        self.units = tuple(int(each) for each in units)
+        self.activation = activation
+
+    def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
+        shape = tf.TensorShape(input_shape)[:-1].concatenate(self.units[-1])
+        return dict.fromkeys(self.heads, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        more = {"heads": list(self.heads), "units": self.units, "activation": self.activation}
+        return {**super().get_config(), **more}

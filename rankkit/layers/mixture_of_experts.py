@@ -5,12 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import check_integer, invalid
-from rankkit.layers._experts import Experts, Gate
+from rankkit._errors import check_integer
+from rankkit.layers._experts import Experts, Gate, VectorOfEachHead
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class MixtureOfExperts(tf.keras.layers.Layer):
+class MixtureOfExperts(VectorOfEachHead):
     """Gives each head its own mixture of experts that all heads share: MMoE.
 
     Experts are small towers over the joined vector; the shares of a head's mixture are a softmax
@@ -53,13 +53,9 @@ class MixtureOfExperts(tf.keras.layers.Layer):
         activation: Any = "relu",
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        check_units(heads, units)
+        super().__init__(heads, units, activation, **kwargs)
         check_integer("num_experts", num_experts)
-        self.heads = list(heads)
         self.num_experts = int(num_experts)
-        self.units = tuple(int(each) for each in units)
-        self.activation = activation
         self._experts = Experts(self.num_experts, self.units, activation, name="experts")
         self._gates = {name: Gate(self.num_experts, name=f"{name}_gate") for name in self.heads}
 
@@ -67,29 +63,5 @@ class MixtureOfExperts(tf.keras.layers.Layer):
         experts = self._experts(inputs)
         return {name: gate((inputs, experts)) for name, gate in self._gates.items()}
 
-    def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
-        shape = tf.TensorShape(input_shape)[:-1].concatenate(self.units[-1])
-        return dict.fromkeys(self.heads, shape)
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "heads": list(self.heads),
-            "num_experts": self.num_experts,
-            "units": self.units,
-            "activation": self.activation,
-        }
-
-
-def check_units(heads: Sequence[str], units: Sequence[int]) -> None:
-    """Refuses heads without a name, and layers without a width.
-
-    Raises:
-        ValueError: If there is no head, one comes twice, or a width is below 1.
-    """
-    if isinstance(heads, str) or not heads or len(set(heads)) < len(heads):
-        raise invalid("heads", heads, "a list of names, each once")
-    if not units:
-        raise invalid("units", units, "at least one width")
-    for each in units:
-        check_integer("units", each)
+        return {**super().get_config(), "num_experts": self.num_experts}

@@ -6,14 +6,13 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import check_integer
-from rankkit.layers._experts import Experts, Gate
-from rankkit.layers.mixture_of_experts import check_units
+from rankkit.layers._experts import Experts, Gate, VectorOfEachHead
 
 _SHARED = "_shared"  # no head's name
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class ProgressiveExtraction(tf.keras.layers.Layer):
+class ProgressiveExtraction(VectorOfEachHead):
     """Gives each head a mixture of experts of its own and of shared ones, level by level: PLE.
 
     The shared experts of a level but the last are mixed, with those of all heads, for the shared
@@ -60,15 +59,11 @@ class ProgressiveExtraction(tf.keras.layers.Layer):
         activation: Any = "relu",
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        check_units(heads, units)
+        super().__init__(heads, units, activation, **kwargs)
         numbers = {"num_levels": num_levels, "num_own": num_own, "num_shared": num_shared}
         for name, number in numbers.items():
             check_integer(name, number)
-        self.heads = list(heads)
         self.numbers = {name: int(number) for name, number in numbers.items()}
-        self.units = tuple(int(each) for each in units)
-        self.activation = activation
         counts = {**dict.fromkeys(self.heads, num_own), _SHARED: num_shared}
         mixed = {**dict.fromkeys(self.heads, num_own + num_shared), _SHARED: sum(counts.values())}
         self._experts = {
@@ -99,18 +94,8 @@ class ProgressiveExtraction(tf.keras.layers.Layer):
             }
         return {name: vectors[name] for name in self.heads}
 
-    def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
-        shape = tf.TensorShape(input_shape)[:-1].concatenate(self.units[-1])
-        return dict.fromkeys(self.heads, shape)
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "heads": list(self.heads),
-            **dict(self.numbers),
-            "units": self.units,
-            "activation": self.activation,
-        }
+        return {**super().get_config(), **dict(self.numbers)}
 
 
 def _met_by(name: str, made: dict[str, tf.Tensor]) -> list[tf.Tensor]:

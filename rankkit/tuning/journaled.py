@@ -108,9 +108,9 @@ class Journaled(kt.Oracle):
             self._seed_state = drawn  # such an answer is not in the journal
         if trial.status == "RUNNING" and not again:
             self.pruning.begin(trial.trial_id)
-        if self.journal and trial.status == "RUNNING" and not again:
-            self._write(self.begun, "begin", trial, tuner=tuner_id)
-            self.progress.begin(self, trial)
+            if self.journal:
+                self._write(self.begun, "begin", trial, tuner=tuner_id)
+                self.progress.begin(self, trial)
         complete = trial.status == "STOPPED" and not self.ongoing_trials and not self.stopped_by
         if self.journal and complete and not self.is_complete:
             self.is_complete = True
