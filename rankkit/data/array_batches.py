@@ -1,5 +1,8 @@
 """Batches of rows that are in memory."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -33,7 +36,7 @@ def array_batches(
     if seeds is None and num_rows <= _READY_ROWS:
         ready = {name: take(tf.range(num_rows, dtype=tf.int64)) for name, take in takes.items()}
         if all(isinstance(values, tf.Tensor) for values in ready.values()):  # no ragged ones
-            return shared_out(_ready_batches(ready, num_full, batch_size, any_rest))
+            return _shared_out(_ready_batches(ready, num_full, batch_size, any_rest))
 
     def row_numbers(seed: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(num_rows, dtype=tf.int64)
@@ -45,14 +48,33 @@ def array_batches(
         last = tf.data.Dataset.from_tensors(order[in_full:])
         return numbers.concatenate(last) if any_rest else numbers
 
-    passes = tf.data.Dataset.from_tensors([0, 0]) if seeds is None else seeds
-    batched = passes.flat_map(row_numbers).map(
+    return made_of_numbers(
+        seeds,
+        row_numbers,
         lambda rows: {name: take(rows) for name, take in takes.items()},
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+        num_full + any_rest,
     )
-    batched = batched.apply(tf.data.experimental.assert_cardinality(num_full + any_rest))
-    return shared_out(batched)
+
+
+def made_of_numbers(
+    seeds: tf.data.Dataset | None,
+    numbers_of_pass: Callable[[tf.Tensor], tf.data.Dataset],
+    batch_of: Callable[..., dict[str, Any]],
+    count: int,
+) -> tf.data.Dataset:
+    """Makes the batches of each pass from the numbers of their rows.
+
+    Args:
+        seeds: A data set that yields one pair of seeds a pass; `None` for passes without.
+        numbers_of_pass: The pair of a pass to what stands for each of its batches.
+        batch_of: That to the batch.
+        count: How many batches a pass has.
+    """
+    passes = tf.data.Dataset.from_tensors([0, 0]) if seeds is None else seeds
+    batched = passes.flat_map(numbers_of_pass).map(
+        batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    return _shared_out(batched.apply(tf.data.experimental.assert_cardinality(count)))
 
 
 def _ready_batches(
@@ -70,12 +92,7 @@ def _ready_batches(
     return batched.concatenate(tf.data.Dataset.from_tensors(last))
 
 
-def shared_out(batched: tf.data.Dataset) -> tf.data.Dataset:
-    """Has batches made ahead, and shared out by rows where several workers train.
-
-    Args:
-        batched: Batches of rows in memory.
-    """
+def _shared_out(batched: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     # There are no files to share out: each of several workers takes its part of the rows.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 from rankkit._lists import MASK
-from rankkit.data.array_batches import shared_out
+from rankkit.data.array_batches import made_of_numbers
 from rankkit.data.encoded import encoded, numbered
 from rankkit.data.list_table import filled, list_table, trimmed
 
@@ -54,9 +54,4 @@ def array_lists(
         rows, mask = filled(table)
         return {**{name: take(rows) for name, take in takes.items()}, MASK: mask}
 
-    passes = tf.data.Dataset.from_tensors([0, 0]) if seeds is None else seeds
-    batched = passes.flat_map(tables).map(
-        batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    number = -(-num_lists // batch_size)
-    return shared_out(batched.apply(tf.data.experimental.assert_cardinality(number)))
+    return made_of_numbers(seeds, tables, batch, -(-num_lists // batch_size))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid, unknown, wrong_type
 from rankkit._lists import MASK
-from rankkit.data.array_batches import shared_out
+from rankkit.data.array_batches import made_of_numbers
 from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
 from rankkit.data.encoded import encoded
@@ -119,12 +119,8 @@ def with_negatives(
             return {**made, MASK: tf.ones_like(repeated, tf.bool)}
         return {name: _as_rows(column) for name, column in made.items()}
 
-    passes = seeds_by_epoch(first, initial_epoch=initial_epoch)
-    batched = passes.flat_map(numbered).map(
-        batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    number = -(-num_rows // batch_size)
-    return shared_out(batched.apply(tf.data.experimental.assert_cardinality(number)))
+    seeds = seeds_by_epoch(first, initial_epoch=initial_epoch)
+    return made_of_numbers(seeds, numbered, batch, -(-num_rows // batch_size))
 
 
 def _as_rows(column: Any) -> Any:
