@@ -39,33 +39,22 @@ def make_model(rows, network=None, label=None, loss=None, **kwargs):
     return model
 
 
-def shared_bottom(rows):
-    return rk.ranking_network(make_features(rows), head=make_heads(), score=SCORE)
-
-
-def experts(layer):
-    def make(rows):
-        def interaction(vectors):
-            return layer(list(LABELS), units=[8])(rk.interactions.concatenate(vectors))
-
-        return rk.ranking_network(
-            make_features(rows), interaction=interaction, head=make_heads(), score=SCORE
-        )
-
-    return make
-
-
-NETWORKS = {
-    "shared_bottom": shared_bottom,
-    "mmoe": experts(rk.layers.MixtureOfExperts),
-    "ple": experts(rk.layers.ProgressiveExtraction),
+RECIPES = {
+    "shared_bottom": {"hidden_units": [8]},
+    "mmoe": {"num_experts": 3, "units": [8]},
+    "ple": {"num_levels": 2, "units": [8]},
 }
 
 
-@pytest.mark.parametrize("make", NETWORKS.values(), ids=list(NETWORKS))
-def test_both_heads_learn_and_go_through_everything(make, rows, tmp_path):
+def make_network(rows, recipe):
+    build = getattr(rk.recipes, recipe)
+    return build(make_features(rows), make_heads(), score=SCORE, **RECIPES[recipe])
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_both_heads_learn_and_go_through_everything(recipe, rows, tmp_path):
     auc = tf.keras.metrics.AUC(from_logits=True, name="auc")
-    model = make_model(rows, make(rows), metrics={"click": [auc]})
+    model = make_model(rows, make_network(rows, recipe), metrics={"click": [auc]})
     batches = rk.data.batches(rows, 64, shuffle=True, seed=1)
     history = model.fit(batches, epochs=15, verbose=0).history
     assert list(history) == [

@@ -6,6 +6,7 @@ from rankkit.data.movielens import movielens
 from rankkit.data.splits import k_fold, leave_last_out, random_split, time_split, unseen_split
 from rankkit.data.synthetic import synthetic_ratings
 from rankkit.data.vocabulary import vocabulary
+from rankkit.data.with_candidates import with_candidates
 from rankkit.data.with_negatives import with_negatives
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "time_split",
     "unseen_split",
     "vocabulary",
+    "with_candidates",
     "with_negatives",
 ]

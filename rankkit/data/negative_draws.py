@@ -18,7 +18,7 @@ class NegativeDraws:
         popularity: Power of the number of choices that candidates are drawn in proportion to.
 
     Raises:
-        ValueError: If a candidate comes twice, or a query has chosen all that can be drawn.
+        ValueError: If a query has chosen all that can be drawn.
     """
 
     def __init__(
@@ -32,8 +32,6 @@ class NegativeDraws:
         codes, distinct = numbered(queries.tolist())
         of_candidate = {each: code for code, each in enumerate(candidates.tolist())}
         self._size = len(candidates)
-        if len(of_candidate) < self._size:
-            raise invalid("candidates", self._size, f"{len(of_candidate)} different items")
         chosen = np.array([of_candidate.get(each, -1) for each in items.tolist()])
         counts = np.bincount(chosen[chosen >= 0], minlength=self._size)
         chances = counts.astype(float) ** popularity  # 0**0 is 1

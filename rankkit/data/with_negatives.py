@@ -6,10 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import invalid, unknown, wrong_type
+from rankkit._errors import invalid
 from rankkit._lists import MASK
 from rankkit.data.array_batches import made_of_numbers
 from rankkit.data.batches import check_number
+from rankkit.data.candidate_pool import candidate_pool, check_clicks
 from rankkit.data.columns import as_columns
 from rankkit.data.encoded import encoded
 from rankkit.data.negative_draws import NegativeDraws
@@ -84,17 +85,8 @@ def with_negatives(
     if isinstance(popularity, bool) or not isinstance(popularity, int | float) or popularity < 0:
         raise invalid("popularity", popularity, "a power of at least 0")
     clicks = as_columns(rows, columns)
-    for kind, name in (("query", query), ("item", item)):
-        if name not in clicks:
-            raise unknown(kind, name, clicks)
-    for name in (label, MASK):
-        if name in clicks:
-            raise invalid("columns", list(clicks), f"none named {name!r}", "Rename that column.")
-    pool = {item: list(dict.fromkeys(clicks[item].tolist()))} if candidates is None else candidates
-    pool = as_columns(pool)
-    if item not in pool or query in pool:
-        expected = f"columns of candidates, {item!r} among them and not {query!r}"
-        raise wrong_type("candidates", list(pool), expected)
+    check_clicks(clicks, query, item, [label, MASK])
+    pool = candidate_pool(candidates, [clicks[item]], query, item)
     draws = NegativeDraws(clicks[query], clicks[item], pool[item], query, popularity)
     taken = {name: encoded(name, column) for name, column in clicks.items()}
     drawn = {name: encoded(name, pool[name]) for name in pool if name in clicks}

@@ -4,8 +4,6 @@ import numpy as np
 
 from rankkit.evaluation.bootstrap import means_of
 
-_PAIRS_AT_ONCE = 1 << 24
-
 
 def metrics_by_query(
     queries: np.ndarray, labels: np.ndarray, scores: np.ndarray, *, k: int, relevant: float
@@ -153,13 +151,15 @@ class QueryRows:
 
 
 def _ordered_pairs(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
-    """Counts the pairs of different label that are in order, ties by half, and all such pairs."""
+    """Counts the pairs of different label that are in order, ties by half, and all such pairs.
+
+    Scores come highest first.
+    """
+    labels, scores = labels[::-1], scores[::-1]
     right, pairs = 0.0, 0.0
-    step = max(1, _PAIRS_AT_ONCE // max(1, len(labels)))
-    for start in range(0, len(labels), step):
-        rows = slice(start, start + step)
-        higher = labels[rows, None] > labels
-        differences = (scores[rows, None] - scores)[higher]
-        right += np.count_nonzero(differences > 0) + np.count_nonzero(differences == 0) / 2
-        pairs += len(differences)
+    for label in np.unique(labels)[1:]:
+        lower, own = scores[labels < label], scores[labels == label]
+        below = np.searchsorted(lower, own, "left"), np.searchsorted(lower, own, "right")
+        right += sum(map(np.sum, below)) / 2
+        pairs += len(lower) * len(own)
     return right, pairs

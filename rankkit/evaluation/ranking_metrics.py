@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid
+from rankkit._heads import score_of
 from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.query_metrics import metrics_by_query
@@ -26,13 +27,16 @@ class RankingMetrics(tf.keras.callbacks.Callback):
     Args:
         rows: The validation rows, as a dict of arrays or lists, or a pandas DataFrame.
         query: Name of the column by which rows belong together. Defaults to `"user_id"`.
-        label: Name of the column of labels. Defaults to `None`, that of the `RankingModel`.
+        label: Name of the column of labels. Defaults to `None`, that of the `RankingModel` or head.
+        head: Of a model with several heads, the one whose scores count. Defaults to `None`, the
+            score by which candidates are ranked.
         k: How many places count. Defaults to `10`.
         relevant: Labels from this on are relevant. Defaults to `4.0`, of ratings up to 5.
 
     Raises:
         ValueError: If a column is missing, the rows are empty, a label is not finite, `k` is below
-            1, or no query has two rows of different label; of the label, when training starts.
+            1, or no query has two rows of different label; of the label or an unknown head, when
+            training starts.
         TypeError: If the labels are no numbers.
 
     Example:
@@ -56,6 +60,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         *,
         query: str = "user_id",
         label: str | None = None,
+        head: str | None = None,
         k: int = 10,
         relevant: float = 4.0,
     ):
@@ -63,6 +68,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         check_number("k", k, 1)
         self.query = query
         self.label = label
+        self.head = head
         self.k = k
         self.relevant = relevant
         self._columns = as_columns(rows)
@@ -73,10 +79,11 @@ class RankingMetrics(tf.keras.callbacks.Callback):
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
-        label = label_of(model, self.label)
+        self._scorer = model if self.head is None else model.head(self.head)
+        label = label_of(self._scorer, self.label)
         self._labels = self._check_labels(label)
         # Converted once, not in every epoch.
-        self._chunks = feature_batches(model, self._columns, label)
+        self._chunks = feature_batches(self._scorer, self._columns, label)
 
     def _check_labels(self, label: str) -> np.ndarray:
         labels = label_numbers(self._columns, label)
@@ -91,7 +98,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         if logs is None:
             return
         scores = np.concatenate(
-            [np.asarray(self.model(chunk, training=False)).reshape(-1) for chunk in self._chunks]
+            [np.asarray(score_of(self._scorer(chunk))).reshape(-1) for chunk in self._chunks]
         )
         found = metrics_by_query(
             self._queries, self._labels, scores, k=self.k, relevant=self.relevant

@@ -45,6 +45,32 @@ def test_each_epoch_has_what_evaluate_ranking_finds():
     assert len(set(history["val_ndcg_at_10"])) > 1  # it is the epoch's, not the first one's
 
 
+def test_of_several_heads_it_is_the_scores_or_that_of_one_of_them():
+    rows = {**ROWS, "click": (ROWS["rating"] > 3) * 1.0}
+    features = {"user_id": rk.layers.IdEmbedding.from_column(rows["user_id"], 4)}
+    features["item_id"] = rk.layers.IdEmbedding.from_column(rows["item_id"], 4)
+    heads = {name: rk.layers.DenseRatingHead([4]) for name in ("rate", "click")}
+    network = rk.ranking_network(features, head=heads, score={"rate": 1.0, "click": -1.0})
+    model = rk.RankingModel(network, label={"rate": "rating", "click": "click"})
+    model.compile("adam")
+
+    def logged(**kwargs):
+        metrics = RankingMetrics(rows, **kwargs)
+        metrics.set_model(model)
+        logs = {}
+        metrics.on_epoch_end(0, logs)
+        return logs["val_auc"]
+
+    for scorer, kwargs in ((model, {}), (model.head("click"), {"head": "click"})):
+        report = rk.evaluate_ranking(scorer, rows, train=rows, label="click", num_bootstrap=1)
+        assert logged(label="click", **kwargs) == pytest.approx(report.metrics["auc"])
+    assert logged(head="click") == logged(head="click", label="click")
+    with pytest.raises(TypeError, match="label must be the name of a column"):
+        logged()
+    with pytest.raises(ValueError, match="Unknown head 'clicks'"):
+        logged(head="clicks")
+
+
 def test_places_and_relevance_can_be_chosen():
     history = fit(compiled(), RankingMetrics(ROWS, k=1, relevant=5), epochs=1).history
     assert list(history)[-4:] == ["val_ndcg_at_1", "val_mrr", "val_hit_rate_at_1", "val_auc"]

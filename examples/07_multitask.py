@@ -1,0 +1,89 @@
+"""Ratings and clicks from one network, against a network for each, and ranking by both."""
+
+import argparse
+import os
+
+from movielens_rows import movielens_rows, with_clicks
+from run_folder import RunFolder, natural, parse, positive, run_example
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+LABELS = {"rating": "user_rating", "click": "click"}
+SCORE = {"rating": 1.0, "click": 0.5}  # what candidates are ranked by
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sharing", choices=("shared_bottom", "mmoe", "ple"), default="shared_bottom"
+    )
+    parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
+    parser.add_argument("--width", type=positive, default=32, help="of each id's vector")
+    parser.add_argument("--penalty", type=float, default=3e-4, help="on the vectors")
+    parser.add_argument("--learning-rate", type=float, default=0.002, help="of Adam")
+    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+
+
+def main() -> None:
+    args = parse(__doc__ or "", options)
+    run = RunFolder(args, redone=["export", "ranker.tflite"])
+
+    with run.step("import"):
+        import rankkit as rk
+        import tensorflow as tf
+
+    with run.step("data"):
+        _, train, test = map(with_clicks, movielens_rows(args.quick))
+        fit, validation = rk.data.random_split(train, test_fraction=0.1, seed=args.seed)
+        batches = rk.data.batches(fit, 1024, shuffle=True, seed=args.seed)
+        checked, tests = (rk.data.batches(rows, 4096) for rows in (validation, test))
+
+    losses = {
+        "rating": "mean_squared_error",
+        "click": tf.keras.losses.BinaryCrossentropy(from_logits=True),
+    }
+    models, found = {}, {}
+    for names in (["rating"], ["click"], ["rating", "click"]):
+        name = " and ".join(names)
+        with run.step(name):
+            tf.keras.utils.set_random_seed(args.seed)
+            penalty = tf.keras.regularizers.L2(args.penalty)
+            features = {
+                column: rk.layers.IdEmbedding.from_column(
+                    fit[column], args.width, embeddings_regularizer=penalty
+                )
+                for column in ("user_id", "movie_title")
+            }
+            heads = {each: rk.layers.DenseRatingHead([64]) for each in names}
+            score = {each: SCORE[each] for each in names}
+            network = getattr(rk.recipes, args.sharing)(features, heads, score=score)
+            model = rk.RankingModel(network, label={each: LABELS[each] for each in names})
+            auc = tf.keras.metrics.AUC(from_logits=True, name="auc")
+            model.compile(
+                tf.keras.optimizers.Adam(args.learning_rate),
+                loss={each: losses[each] for each in names},
+                metrics={"click": [auc]} if "click" in names else None,
+                loss_weights="uncertainty" if len(names) > 1 else None,
+            )
+            stop = tf.keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
+            model.fit(
+                batches,
+                epochs=args.epochs,
+                validation_data=checked,
+                callbacks=[rk.WeightAveraging(), stop],
+                verbose=0,
+            )
+            found[name] = model.evaluate(tests, return_dict=True, verbose=0)
+            models[name] = model
+            print(f"{network.count_params():,} weights,", found[name])
+
+    with run.step("rank and export"):
+        titles = rk.data.vocabulary(train["movie_title"])
+        ranking = rk.rank(model, {"user_id": "42"}, {"movie_title": titles})[:10]
+        print("for user 42, by both:", *(title for title, _ in ranking), sep="\n   ")
+        folder, lite = run.path / "export" / "1", run.path / "ranker.tflite"
+        rk.export.save(model, folder)
+        rk.export.to_tflite(folder, lite)
+    run.write_metrics(test=found)
+
+
+if __name__ == "__main__":
+    run_example(main)

@@ -1,0 +1,122 @@
+"""Networks of several heads, by how much of the network the heads share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.interactions import concatenate
+from rankkit.layers import MixtureOfExperts, ProgressiveExtraction
+from rankkit.network import ranking_network
+
+
+def shared_bottom(
+    features: Mapping[str, Any],
+    heads: Mapping[str, Any],
+    *,
+    score: Any,
+    hidden_units: Sequence[int] = (256,),
+    activation: Any = "relu",
+) -> tf.keras.Model:
+    """Builds a tower of dense layers that all heads share.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of any widths.
+        heads: Name of each objective to its head, such as a `rankkit.layers.DenseRatingHead`.
+        score: What candidates are ranked by: name of the head to weight, or a function.
+        hidden_units: Widths of the shared layers. Defaults to `(256,)`.
+        activation: Of the shared layers. Defaults to `"relu"`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    Raises:
+        ValueError: If the score is of unknown heads.
+
+    References:
+        Caruana, Multitask learning, Machine Learning 28, 1997.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
+        >>> heads = {name: rk.layers.DenseRatingHead([16]) for name in ("rating", "click")}
+        >>> network = rk.recipes.shared_bottom(features, heads, score={"click": 1.0})
+        >>> sorted(network.output_shape)
+        ['click', 'rating', 'score']
+    """
+    shared = [tf.keras.layers.Dense(units, activation) for units in hidden_units]
+    bottom = tf.keras.Sequential(shared, name="shared_bottom")
+    return _of_heads(features, heads, score, bottom)
+
+
+def mmoe(
+    features: Mapping[str, Any], heads: Mapping[str, Any], *, score: Any, **kwargs: Any
+) -> tf.keras.Model:
+    """Builds a mixture of shared experts for each head: MMoE.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of any widths.
+        heads: Name of each objective to its head, such as a `rankkit.layers.DenseRatingHead`.
+        score: What candidates are ranked by: name of the head to weight, or a function.
+        **kwargs: Further arguments of `rankkit.layers.MixtureOfExperts`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    Raises:
+        ValueError: If the score is of unknown heads, or a number below 1.
+
+    References:
+        Ma et al., Modeling task relationships in multi-task learning with multi-gate
+        mixture-of-experts, KDD 2018.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
+        >>> heads = {name: rk.layers.DenseRatingHead([16]) for name in ("rating", "click")}
+        >>> network = rk.recipes.mmoe(features, heads, score={"click": 1.0}, num_experts=3)
+        >>> sorted(network.output_shape)
+        ['click', 'rating', 'score']
+    """
+    return _of_heads(features, heads, score, MixtureOfExperts(list(heads), **kwargs))
+
+
+def ple(
+    features: Mapping[str, Any], heads: Mapping[str, Any], *, score: Any, **kwargs: Any
+) -> tf.keras.Model:
+    """Builds experts of each head's own beside shared ones, level by level: PLE.
+
+    Args:
+        features: Features as for `rankkit.ranking_network`; vectors of any widths.
+        heads: Name of each objective to its head, such as a `rankkit.layers.DenseRatingHead`.
+        score: What candidates are ranked by: name of the head to weight, or a function.
+        **kwargs: Further arguments of `rankkit.layers.ProgressiveExtraction`.
+
+    Returns:
+        A network, as `rankkit.ranking_network` gives it.
+
+    Raises:
+        ValueError: If the score is of unknown heads, or a number below 1.
+
+    References:
+        Tang et al., Progressive layered extraction: a novel multi-task learning model for
+        personalized recommendations, RecSys 2020.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
+        >>> heads = {name: rk.layers.DenseRatingHead([16]) for name in ("rating", "click")}
+        >>> network = rk.recipes.ple(features, heads, score={"click": 1.0}, num_levels=2)
+        >>> sorted(network.output_shape)
+        ['click', 'rating', 'score']
+    """
+    return _of_heads(features, heads, score, ProgressiveExtraction(list(heads), **kwargs))
+
+
+def _of_heads(
+    features: Mapping[str, Any], heads: Mapping[str, Any], score: Any, shared: Callable[[Any], Any]
+) -> tf.keras.Model:
+    def interaction(vectors: list) -> Any:
+        return shared(concatenate(vectors))
+
+    return ranking_network(features, interaction=interaction, head=heads, score=score)
