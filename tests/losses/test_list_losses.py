@@ -29,8 +29,12 @@ def hinge(labels, scores, weights):
     return sum(terms) / len(terms)
 
 
-def list_net(labels, scores, weights):
-    wanted = np.exp(labels) / np.exp(labels).sum()
+def list_net(labels, scores, weights, temperature=2.0):
+    return softmax(np.exp(np.array(labels) / temperature), scores, weights)
+
+
+def softmax(labels, scores, weights):
+    wanted = np.array(labels) / np.sum(labels)
     found = np.exp(scores) / np.exp(scores).sum()
     return -sum(w * p * math.log(q) for w, p, q in zip(weights, wanted, found, strict=True))
 
@@ -83,7 +87,8 @@ def lambda_rank(labels, scores, weights, k=None):
 LOSSES = {
     "logistic": (rk.losses.PairwiseLogisticLoss(), logistic),
     "hinge": (rk.losses.PairwiseHingeLoss(), hinge),
-    "softmax": (rk.losses.SoftmaxLoss(), list_net),
+    "softmax": (rk.losses.SoftmaxLoss(), softmax),
+    "list_net": (rk.losses.SoftmaxLoss(temperature=2.0), list_net),
     "list_mle": (rk.losses.ListMLELoss(), list_mle),
     "approx_ndcg": (rk.losses.ApproxNDCGLoss(), approx_ndcg),
     "lambda_rank": (rk.losses.LambdaRankLoss(), lambda_rank),
@@ -213,6 +218,22 @@ def test_two_items_are_scikit_learns_log_loss():
     np.testing.assert_allclose(rk.losses.PairwiseLogisticLoss()(labels, scores), wanted, rtol=1e-5)
 
 
+def test_softmax_of_a_click_is_scikit_learns_log_loss():
+    scores = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    for loss in (rk.losses.SoftmaxLoss(), rk.losses.SoftmaxLoss(temperature=0.01)):
+        values = loss(np.eye(4, dtype=np.float32)[[2, 0, 3]], scores)
+        wanted = log_loss([2, 0, 3], chances, labels=range(4))
+        assert np.mean(values) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_shares_of_labels_below_0_are_refused():
+    labels = [[-1.0, 1.0]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least 0 for shares of them"):
+        rk.losses.SoftmaxLoss()(labels, [[0.0, 1.0]])
+    assert rk.losses.SoftmaxLoss(1.0)(labels, [[0.0, 1.0]]) > 0
+
+
 def test_approx_ndcg_of_scores_far_apart_is_scikit_learns():
     labels, scores, _ = lists()
     scores = np.argsort(scores, axis=1).astype(np.float32)
@@ -237,6 +258,7 @@ def test_labels_that_make_no_gains_are_refused(name, label):
     [
         (lambda: rk.losses.PairwiseHingeLoss(margin=0.0), "margin must be above 0"),
         (lambda: rk.losses.ApproxNDCGLoss(temperature=-1.0), "temperature must be above 0"),
+        (lambda: rk.losses.SoftmaxLoss(temperature=0), "temperature must be above 0, or None"),
         (lambda: rk.losses.LambdaRankLoss(k=0), "k must be"),
     ],
 )
