@@ -13,18 +13,18 @@ _OF_HEAD = {
 }
 
 
-def check_effects(space: Space, features: list[Pattern], head: Pattern) -> None:
+def check_effects(space: Space, features: list[Pattern], heads: list[Pattern]) -> None:
     """Refuses to search what would change nothing.
 
     Args:
         space: What is searched.
         features: The patterns of the features' layers.
-        head: The pattern of the head.
+        heads: The patterns of the heads.
 
     Raises:
         ValueError: If no layer has the argument of a hyperparameter that is searched.
     """
-    for arguments, patterns in ((_OF_FEATURES, features), (_OF_HEAD, [head])):
+    for arguments, patterns in ((_OF_FEATURES, features), (_OF_HEAD, heads)):
         for name in space.searched:
             argument = arguments.get(name)
             if argument and not any(argument in pattern.arguments for pattern in patterns):

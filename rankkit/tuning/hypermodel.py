@@ -1,21 +1,16 @@
 """What keras-tuner builds: a compiled `RankingModel` from hyperparameters."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras_tuner as kt
 import tensorflow as tf
 
 from rankkit._errors import invalid
-from rankkit._features import as_features
-from rankkit.layers import DenseRatingHead
 from rankkit.model import RankingModel
-from rankkit.network import ranking_network
 from rankkit.tuning import _passes
-from rankkit.tuning._effects import check_effects
-from rankkit.tuning._pattern import Pattern
 from rankkit.tuning._tracing import tracing_expected
+from rankkit.tuning.network_pattern import NetworkPattern
 from rankkit.tuning.space import Space
 
 
@@ -32,17 +27,21 @@ class RankingHyperModel(kt.HyperModel):
     Args:
         features: Feature name to layer, as for `rankkit.ranking_network`. The layers are patterns:
             each model gets layers of its own, made from their configs.
-        label: Name of the column that holds the label.
+        label: Name of the column that holds the label, or one for each head, as for
+            `rankkit.RankingModel`.
         space: What is searched: hyperparameter to `(low, high)`, both included, a list of values,
             one fixed value, or `None` for the usual range; or a list of names.
             Defaults to `None`, the usual ranges of the tower's width and the learning rate.
         sample_weight: Name of the column of weights, as for `rankkit.RankingModel`.
             Defaults to `None`.
-        head: The pattern of the head, whose tower the hyperparameters replace.
-            Defaults to `None`, a `rankkit.layers.DenseRatingHead()`.
+        head: The pattern of the head, whose tower the hyperparameters replace, or a dict of such
+            by name. Defaults to `None`, a `rankkit.layers.DenseRatingHead()`.
         interaction: Layer or function for `rankkit.ranking_network`. Defaults to `None`.
+        score: For `rankkit.ranking_network`, with several heads. Defaults to `None`.
         loss: As for `RankingModel.compile`. Defaults to `None`, the mean squared error.
-        metrics: A list of names of Keras metrics. Defaults to `None`, as in `RankingModel.compile`.
+        metrics: A list of metrics, or a dict of lists by head: names of Keras metrics, or metrics
+            as patterns. Defaults to `None`, as in `RankingModel.compile`.
+        loss_weights: As for `RankingModel.compile`, with several heads. Defaults to `None`.
         lists: For a loss over lists, arguments of `rankkit.data.lists` by which rows are grouped,
             such as `{"query": "user_id", "list_size": 50}`. Defaults to `None`, single rows.
         average_weights: Whether a model is validated and ends with the mean of its weights over
@@ -72,41 +71,39 @@ class RankingHyperModel(kt.HyperModel):
         self,
         features: Mapping[str, Any],
         *,
-        label: str,
+        label: str | Mapping[str, str],
         space: Mapping[str, Any] | Iterable[str] | None = None,
         sample_weight: str | None = None,
-        head: tf.keras.layers.Layer | None = None,
+        head: Any = None,
         interaction: Callable[[list], Any] | None = None,
+        score: Any = None,
         loss: Any = None,
-        metrics: Sequence[str] | None = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
         lists: Mapping[str, Any] | None = None,
         average_weights: bool = True,
         name: str | None = None,
     ):
         super().__init__(name=name)
-        read = as_features(features)  # one layer under two names stays one
-        patterns = {id(each.layer): Pattern(key, each.layer) for key, each in read.items()}
-        self._patterns = {key: patterns[id(each.layer)] for key, each in read.items()}
-        self._sources = {key: each.sources for key, each in read.items()}
-        self._head = Pattern("head", DenseRatingHead() if head is None else head)
-        is_layer = isinstance(interaction, tf.keras.layers.Layer)
-        self._interaction = Pattern("interaction", interaction) if is_layer else interaction
+        self._network = NetworkPattern(features, head, interaction, score)
         self.space = Space(space)
         if type(self).build_network is RankingHyperModel.build_network:
-            check_effects(self.space, list(self._patterns.values()), self._head)
+            self._network.check(self.space)
         self.label = label
         self.sample_weight = sample_weight
         self.loss = loss
         self.metrics = metrics
+        self.loss_weights = loss_weights
         self.lists = None if lists is None else {"query": "user_id", **lists}
         self.average_weights = average_weights
 
     @property
     def columns(self) -> list[str]:
         """The columns of the rows that a model of this space reads."""
-        more = [self.label, self.sample_weight, (self.lists or {}).get("query")]
-        read = chain.from_iterable(self._sources.values())
-        return [name for name in dict.fromkeys([*read, *more]) if name is not None]
+        labels = self.label.values() if isinstance(self.label, Mapping) else [self.label]
+        more = [*labels, self.sample_weight, (self.lists or {}).get("query")]
+        read = dict.fromkeys([*self._network.columns, *more])
+        return [name for name in read if name is not None]
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
         self.space.declare(hp)
@@ -123,8 +120,10 @@ class RankingHyperModel(kt.HyperModel):
         # By name: from a config, Keras would make one of its legacy optimizers.
         optimizer = tf.keras.optimizers.get(self.space.value(hp, "optimizer", "adagrad"))
         optimizer.learning_rate = self.space.value(hp, "learning_rate")
-        metrics = None if self.metrics is None else list(self.metrics)
-        model.compile(optimizer=optimizer, loss=self.loss, metrics=metrics)
+        metrics = tf.nest.map_structure(_own_metric, self.metrics)
+        model.compile(
+            optimizer=optimizer, loss=self.loss, metrics=metrics, loss_weights=self.loss_weights
+        )
         return model
 
     def build_network(self, hp: kt.HyperParameters) -> tf.keras.Model:
@@ -133,22 +132,7 @@ class RankingHyperModel(kt.HyperModel):
         Args:
             hp: keras-tuner's hyperparameters.
         """
-        value = self.space.value
-        embedding_dim = value(hp, "embedding_dim")
-        changes = {} if embedding_dim is None else {"embedding_dim": embedding_dim}
-        if (l2 := value(hp, "l2")) is not None:
-            regularizer = tf.keras.regularizers.L2(l2) if l2 else None
-            changes["embeddings_regularizer"] = tf.keras.regularizers.serialize(regularizer)
-        layers = {each: each.make(**changes) for each in dict.fromkeys(self._patterns.values())}
-        width = value(hp, "tower_width")
-        widths = [max(1, width // 4**depth) for depth in range(value(hp, "tower_depth", 2))]
-        changed = {} if (rate := value(hp, "dropout_rate")) is None else {"dropout_rate": rate}
-        interaction = self._interaction
-        return ranking_network(
-            {name: (self._sources[name], layers[each]) for name, each in self._patterns.items()},
-            head=self._head.make(hidden_units=widths, **changed),
-            interaction=interaction.make() if isinstance(interaction, Pattern) else interaction,
-        )
+        return self._network.make(self.space, hp)
 
     def fit(
         self,
@@ -198,3 +182,9 @@ class RankingHyperModel(kt.HyperModel):
         steps = _passes.steps_of_a_call(size, steps, validation_data)
         with tracing_expected(), model.several_steps(steps):
             return model.fit(x, validation_data=validation_data, **kwargs)
+
+
+def _own_metric(metric: Any) -> Any:
+    """A metric of each model's own: what it adds up is no other's."""
+    is_metric = isinstance(metric, tf.keras.metrics.Metric)
+    return type(metric).from_config(metric.get_config()) if is_metric else metric

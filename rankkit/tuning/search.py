@@ -131,7 +131,7 @@ def search(
         raise wrong_type("directory", directory, "the path of a folder")
     check_seed(seed)
     columns = as_columns(rows, hypermodel.columns)
-    check_fraction(validation_fraction, len(columns[hypermodel.label]))
+    check_fraction(validation_fraction, len(columns[hypermodel.columns[0]]))
     plan = Plan(
         hypermodel=hypermodel,
         columns=columns,

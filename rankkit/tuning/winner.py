@@ -59,7 +59,7 @@ def train_winner(plan: Plan, oracle: Journaled) -> SearchResult:
     hp = best.hyperparameters.copy()
     if "epochs" in hp.values:
         hp.values["epochs"] = epochs
-    count = len(plan.columns[plan.hypermodel.label])
+    count = len(plan.columns[plan.hypermodel.columns[0]])
     plan.progress(oracle).say(
         f"trial {best.trial_id} is the best, {best.score:.4f}: training it on all {count:,} rows "
         f"for {epochs} epochs"

@@ -362,3 +362,45 @@ def test_a_loss_over_lists_is_searched_too(run, make_hypermodel, rows):
     assert found.score == max(row["score"] for row in found.trials)
     assert 0 < found.score <= 1
     assert run("again", epochs=3, **settings).trials[0]["score"] == found.trials[0]["score"]
+
+
+def test_several_heads_are_searched_and_the_winner_has_them_all(run, rows):
+    rows = {**rows, "click": (rows["user_rating"] > 3.5) * 1.0}
+    rows["click"][:40] = np.nan  # not known of these
+    names = ("user_id", "item_id")
+    features = {name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4) for name in names}
+    settings = {
+        "hypermodel": rk.tuning.RankingHyperModel(
+            features,
+            label={"rating": "user_rating", "click": "click"},
+            space={"tower_width": [4, 8], "learning_rate": (0.1, 0.5), "batch_size": 32},
+            head={"rating": None, "click": rk.layers.DenseRatingHead()},
+            score={"rating": 1.0, "click": 0.5},
+            loss={"click": tf.keras.losses.BinaryCrossentropy(from_logits=True)},
+            metrics={"click": [tf.keras.metrics.AUC(from_logits=True, name="auc")]},
+            loss_weights="uncertainty",
+        ),
+        "objective": kt.Objective("val_click_auc", "max"),
+        "rows": rows,
+    }
+    found = run("heads", epochs=3, **settings)
+    assert found.score == max(row["score"] for row in found.trials) > 0.5
+    assert [row["status"] for row in found.trials] == ["COMPLETED"] * len(found.trials)
+    width = found.hyperparameters["tower_width"]
+    heads = [each for each in found.model.network.layers if hasattr(each, "hidden_units")]
+    assert [head.hidden_units[0] for head in heads] == [width, width]
+    outputs = found.model({name: rows[name][:5] for name in names})
+    combined = outputs["rating"] + 0.5 * outputs["click"]
+    np.testing.assert_allclose(outputs["score"], combined, rtol=1e-5)
+    assert run("again", epochs=3, **settings).trials[0]["score"] == found.trials[0]["score"]
+
+
+def test_heads_that_make_no_score_are_refused(rows):
+    features = {"user_id": rk.layers.IdEmbedding(["7"], 4)}
+    label = {"rating": "user_rating"}
+    with pytest.raises(ValueError, match="score must be what candidates are ranked by"):
+        rk.tuning.RankingHyperModel(features, label=label, head={"rating": None})
+    with pytest.raises(TypeError, match="rating must be a tf.keras layer"):
+        rk.tuning.RankingHyperModel(
+            features, label=label, head={"rating": "tower"}, score={"rating": 1.0}
+        )
