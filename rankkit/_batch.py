@@ -126,7 +126,11 @@ def _numbers(
     numbers = tf.cast(values, tf.float32)
     checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
     message = f"{shown} must be finite. Got: NaN or an infinite value. Drop or mend those rows."
-    with tf.control_dependencies([tf.debugging.check_numerics(checked, message)]):
+    checks = [tf.debugging.check_numerics(checked, message)]
+    if role == "sample_weight":
+        message = f"{shown} must be at least 0. Got: a negative value. Drop or mend those rows."
+        checks.append(tf.debugging.assert_non_negative(numbers, message))
+    with tf.control_dependencies([each for each in checks if each is not None]):
         return tf.identity(numbers)
 
 

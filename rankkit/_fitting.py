@@ -15,7 +15,7 @@ from rankkit._files import written_whole
 
 # What the checks of batches and layers say, which come back from a graph in TensorFlow's message.
 _CHECKS = re.compile(
-    r"(label|sample_weight).* must be finite\.[^\n]*rows\."
+    r"(label|sample_weight)[^\n\]]* must be (finite|at least 0)\.[^\n]*rows\."
     r"|(labels|sample weights) must be one a row[^\n\]]*\."
     r"|Labels must be [^\n\]]*\."
     r"|A \w+ must have at most list_size=[^\n\]]*"
@@ -32,7 +32,7 @@ def value_errors() -> Iterator[None]:
         found = _CHECKS.search(error.message)
         if not found:
             raise
-        raise ValueError(found.group()) from None
+        raise ValueError(found.group().replace("\\'", "'")) from None
     except (ValueError, TypeError) as error:
         traced = getattr(error, "ag_error_metadata", None)
         if traced is None or not _raised_here(error):

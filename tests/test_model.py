@@ -310,9 +310,12 @@ def test_labels_that_cannot_be_learned_are_named(labels, error, words):
             run(data, verbose=0)
 
 
-def test_weights_that_are_not_finite_are_named():
-    data = dataset({"user_id": ["u1"], "rating": [1.0], "weight": [np.nan]})
-    with pytest.raises(ValueError, match="sample_weight 'weight' must be finite"):
+@pytest.mark.parametrize(
+    ("weight", "words"), [(np.nan, "must be finite"), (-1.0, "must be at least 0. Got: a negative")]
+)
+def test_weights_that_cannot_be_are_named(weight, words):
+    data = dataset({"user_id": ["u1"], "rating": [1.0], "weight": [weight]})
+    with pytest.raises(ValueError, match=f"^sample_weight 'weight' {words}"):
         compiled(constant_network(), sample_weight="weight").fit(data, verbose=0)
 
 

@@ -12,7 +12,7 @@ from rankkit.data.array_lists import array_lists
 from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
 from rankkit.data.order import seeds_by_epoch, shuffled
-from rankkit.data.stream_batches import select_rows, window
+from rankkit.data.stream_batches import WINDOW, select_rows, window
 from rankkit.data.stream_lists import stream_lists
 
 LONGER = ("sample", "split", "error")
@@ -88,7 +88,7 @@ def lists(
             raise invalid("list_size", None, "a number where the rows are a data set", fix)
         single = select_rows(rows, columns, cache=False)
         check_columns(list(single.element_spec), query)
-        size = window(single, shuffle or True)
+        size = window(single, WINDOW if isinstance(shuffle, bool) else shuffle)
         if shuffle:
             single = shuffled(single, size, seed=drawn, initial_epoch=initial_epoch)
         return stream_lists(single, batch_size, list_size, size, **settings)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from rankkit._errors import invalid, wrong_type
 from rankkit.data.columns import selected
 
-_WINDOW = 100_000
+WINDOW = 100_000
 
 
 def select_rows(
@@ -44,7 +44,7 @@ def window(rows: tf.data.Dataset, shuffle: bool | int) -> int:
             raise invalid("shuffle", shuffle, expected, "Give True if unsure.")
         return shuffle
     known = int(rows.cardinality())
-    return known if known > 0 else _WINDOW
+    return known if known > 0 else WINDOW
 
 
 def batch_rows(rows: tf.data.Dataset, batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:

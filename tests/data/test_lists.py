@@ -1,6 +1,7 @@
 """Rows grouped by query into lists."""
 
 import collections
+import importlib
 
 import numpy as np
 import pytest
@@ -123,6 +124,15 @@ def test_a_stream_is_grouped_in_windows():
     found = items(rk.data.lists(stream(), 2, list_size=12, shuffle=10, seed=1))
     assert sorted(row for _, rows in found for row in rows) == list(range(len(USERS)))
     assert len(found) > 4  # queries are in several windows
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_stream_of_known_length_is_grouped_in_windows_too(monkeypatch, shuffle):
+    monkeypatch.setattr(importlib.import_module("rankkit.data.lists"), "WINDOW", 10)
+    assert len(stream()) == len(USERS)
+    found = items(rk.data.lists(stream(), 2, list_size=12, shuffle=shuffle, seed=1))
+    assert sorted(row for _, rows in found for row in rows) == list(range(len(USERS)))
+    assert len(found) > 4
 
 
 def test_queries_may_be_numbers_and_columns_chosen():
