@@ -188,3 +188,21 @@ def test_a_run_that_is_resumed_ends_the_same(rows, tmp_path):
     fit(resumed, 4, initial_epoch=done)
     for one, two in zip(straight.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+def test_xla_trains_on_lists_as_well():
+    columns, _ = rk.data.synthetic_ratings(300, num_users=12, num_items=9, seed=5)
+    numbers = np.unique(columns["user_id"], return_inverse=True)[1]  # XLA takes no text
+    stars = np.clip(columns["user_rating"], 0, 5)
+    rows = {"user": numbers, "age": numbers / 12, "user_rating": stars}
+    history = []
+    for jit_compile in (False, True):
+        tf.keras.utils.set_random_seed(1)
+        age = rk.layers.NormalizedNumber(0.5, 0.25)
+        network = rk.ranking_network({"age": age}, head=rk.layers.DenseRatingHead([8]))
+        model = rk.RankingModel(network, label="user_rating")
+        model.compile("adam", loss=LambdaRankLoss(), jit_compile=jit_compile)
+        lists = rk.data.lists(rows, 5, query="user", list_size=8)
+        history.append(model.fit(lists, epochs=2, verbose=0).history)
+    for name, values in history[0].items():
+        assert history[1][name] == pytest.approx(values, rel=1e-4)
