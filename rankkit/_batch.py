@@ -63,6 +63,13 @@ def take_apart(
         )
     if isinstance(labels, Mapping):  # one for each of several heads
         labels = _column("label", label, labels)
+    elif labels is not None and partly:
+        fix = f"Name each: {{{label!r}: ...}}."
+        raise wrong_type("labels", labels, "a dict by column, as there are several heads", fix)
+    if isinstance(weights, Mapping):
+        weights = (
+            None if sample_weight is None else _column("sample_weight", sample_weight, weights)
+        )
     if labels is None:
         labels = _column("label", label, columns)
     if weights is None and sample_weight is not None:
@@ -142,14 +149,21 @@ def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
         lists: Whether lists are to stay lists.
 
     Returns:
-        The batch without features, and which of its rows are left, `(rows,)`.
+        The batch without features, of the rows, or the lists, that have a label; and which of its
+        rows are left, `(rows,)`.
     """
     labels, weights, places = batch.labels, batch.sample_weight, batch.places
     of_rows = labels[:, 0] if places is None else tf.gather_nd(labels, places)
     rows = tf.where(~tf.math.is_nan(of_rows))[:, 0]
     if lists:
         assert places is not None
-        return Batch({}, labels, weights, tf.gather(places, rows)), rows
+        there = tf.reduce_any(~tf.math.is_nan(labels), axis=1)
+        kept = tf.where(there)[:, 0]
+        number = tf.cumsum(tf.cast(there, tf.int64), exclusive=True)  # among those that are kept
+        places = tf.gather(places, rows)
+        places = tf.stack([tf.gather(number, places[:, 0]), places[:, 1]], axis=1)
+        weights = None if weights is None else tf.gather(weights, kept)
+        return Batch({}, tf.gather(labels, kept), weights, places), rows
     if weights is not None:
         if places is not None:
             weights = tf.gather_nd(weights, places[:, : weights.shape.rank])

@@ -6,8 +6,9 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit._errors import unknown
+from rankkit._errors import invalid, unknown
 from rankkit._fitting import Fitting
+from rankkit._head_settings import HeadSettings
 from rankkit._objectives import Objectives
 from rankkit.network import feature_specs, select_features
 
@@ -18,12 +19,18 @@ class HeadScorer:
     Args:
         network: A network with several heads.
         name: The head.
+        label: The column of its labels, in which NaN stands for none.
+
+    Attributes:
+        network: That of this head alone, with the layers of the whole.
         label: The column of its labels.
+        is_partly_labelled: That rows without a label do not count for it.
     """
 
+    is_partly_labelled = True
+
     def __init__(self, network: tf.keras.Model, name: str, label: str):
-        self.network = network
-        self.name = name
+        self.network = tf.keras.Model(network.input, network.output[name], name=name)
         self.label = label
 
     @property
@@ -41,14 +48,14 @@ class HeadScorer:
             `(rows, 1)`.
         """
         features = select_features(columns, self.feature_specs)
-        return self.network(features, training=False)[self.name]
+        return self.network(features, training=False)
 
 
 class Headed(Fitting):
     """A model of one head or several."""
 
     network: tf.keras.Model
-    _heads: Any  # `labels`, head to the column of its labels; the only head is `None`
+    _heads: HeadSettings
     _objectives: Objectives
 
     @property
@@ -58,13 +65,14 @@ class Headed(Fitting):
 
     @property
     def tasks(self) -> dict[Any, tfrs.tasks.Ranking]:
-        """The task of each head, once the model is compiled."""
-        return {head: each.task for head, each in self._objectives.heads.items()}
+        """The task of each head, none before the model is compiled."""
+        heads = self._objectives.heads if hasattr(self, "_objectives") else {}
+        return {head: each.task for head, each in heads.items()}
 
     @property
-    def task(self) -> tfrs.tasks.Ranking:
-        """The task of the only head, once the model is compiled."""
-        return self.tasks[None]
+    def task(self) -> tfrs.tasks.Ranking | None:
+        """The task of the only head; `None` before the model is compiled, or of several heads."""
+        return self.tasks.get(None)
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -72,7 +80,7 @@ class Headed(Fitting):
         return self._objectives.metrics if hasattr(self, "_objectives") else []
 
     def head(self, name: str) -> HeadScorer:
-        """Gives the score of one head alone, for `rankkit.rank` and `evaluate_ranking`.
+        """Gives one head as a scorer, for `rankkit.rank`, `evaluate_ranking` and exports.
 
         Args:
             name: The head.
@@ -81,10 +89,12 @@ class Headed(Fitting):
             ValueError: If there is no such head.
         """
         labels = self._heads.labels
+        if None in labels:
+            raise invalid("head", name, "left out, as there is a single head", "Take the model.")
         if name not in labels:
-            raise unknown("head", name, [each for each in labels if each is not None])
+            raise unknown("head", name, labels)
         return HeadScorer(self.network, name, labels[name])
 
     def tell(self) -> None:
         if hasattr(self, "_objectives"):
-            self._objectives.tell_idle_lists()
+            self._objectives.tell()

@@ -1,6 +1,5 @@
 """Several heads over one network, and the score that they make together."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from rankkit._features import check_names
 from rankkit.layers import WeightedScore
 
 SCORE = "score"  # of a network's outputs, that by which candidates are ranked
+_LOGGED = ("total", "regularization")  # whose `_loss` is not that of a head
 
 
 def check_heads(
@@ -30,9 +30,10 @@ def check_heads(
     if not heads:
         raise invalid("head", heads, "a dict with at least one head")
     check_names(name for name in heads if name != "rating")  # which features must not be called
+    taken = [SCORE, *_LOGGED, *features]
     for name in heads:
-        if name == SCORE or name in features:
-            raise invalid("name of a head", name, f"neither {SCORE!r} nor a feature's name")
+        if name in taken:
+            raise invalid("name of a head", name, f"none of {taken}", "Rename the head.")
     if score is None:
         fix = f"Name their weights, such as score={{{next(iter(heads))!r}: 1.0}}."
         raise invalid("score", None, "what candidates are ranked by, with several heads", fix)
@@ -63,6 +64,9 @@ def outputs_of(heads: Mapping[str, Any], joined: Any, score: Any) -> dict[str, A
         made = head(joined[name] if isinstance(joined, Mapping) else joined)
         if isinstance(made, Mapping):
             others |= {f"{name}_{key}": value for key, value in made.items() if key != SCORE}
+            if taken := set(others) & {*heads, SCORE}:
+                fix = f"Head {name!r} gives an output of that name: rename one of them."
+                raise invalid("name of a head", min(taken), "no other head's output", fix)
             made = made[SCORE]
         scores[name] = made
     combine = WeightedScore(score, name=SCORE) if isinstance(score, Mapping) else score
@@ -76,70 +80,6 @@ def score_of(outputs: Any) -> Any:
         outputs: A score a row, or a dict with it.
     """
     return outputs[SCORE] if isinstance(outputs, Mapping) else outputs
-
-
-def check_columns(
-    features: Iterable[str], labels: Iterable[str], sample_weight: str | None
-) -> None:
-    """Refuses labels and weights that are something else too.
-
-    Args:
-        features: Names of the features.
-        labels: Columns of the labels.
-        sample_weight: Column of the weights, or `None`.
-
-    Raises:
-        ValueError: If a label or the weight is a feature, or the weight a label.
-    """
-    labels, features = list(labels), list(features)
-    for role, column in (*(("label", each) for each in labels), ("sample_weight", sample_weight)):
-        if column in features:
-            raise invalid(role, column, "a column that is no feature of the network")
-    if sample_weight in labels:
-        raise invalid("sample_weight", sample_weight, "another column than the label")
-
-
-def outputs_by_name(network: tf.keras.Model, heads: Iterable[Any]) -> dict[Any, dict[str, str]]:
-    """Tells which outputs of a network are those of each head.
-
-    Args:
-        network: A network of `rankkit.ranking_network`.
-        heads: Names of its heads, or `None` for the only one.
-
-    Returns:
-        Head to what it gives, its score by `score`, to the name of that output.
-
-    Raises:
-        ValueError: If there is no score, or no such head.
-    """
-    shapes = network.output_shape
-    shapes = dict(shapes) if isinstance(shapes, Mapping) else {SCORE: shapes}
-    if shapes.get(SCORE) != (None, 1):
-        raise invalid("network.output_shape", network.output_shape, "(None, 1), one score a row")
-    found: dict[Any, dict[str, str]] = {}
-    for head in heads:
-        if head is None:
-            found[head] = {name: name for name in shapes}
-            continue
-        if shapes.get(head) != (None, 1) or head == SCORE:
-            raise unknown("head", head, [name for name in shapes if name != SCORE])
-        begin = f"{head}_"
-        more = {name.removeprefix(begin): name for name in shapes if name.startswith(begin)}
-        found[head] = {**more, SCORE: head}
-    return found
-
-
-def gives_any_number(network: tf.keras.Model, output: str) -> bool:
-    """Whether an output comes from a layer of rankkit that does not keep it between 0 and 1.
-
-    Args:
-        network: A network of `rankkit.ranking_network`.
-        output: Name of one of its outputs.
-    """
-    tensors = network.output
-    layer = (tensors[output] if isinstance(tensors, Mapping) else tensors).node.layer
-    low, high = getattr(layer, "rating_range", None) or (-math.inf, math.inf)
-    return type(layer).__module__.startswith("rankkit.") and (low < 0 or high > 1)
 
 
 def named_outputs(outputs: Any) -> dict[str, tf.Tensor]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from rankkit._errors import invalid, unknown, wrong_type
 
 UNCERTAINTY = "uncertainty"
@@ -43,16 +45,20 @@ def checked_weights(weights: Any, heads: Mapping[Any, Any]) -> list[float]:
         ValueError: If a head is unknown or the only one, or a weight negative or all of them 0.
         TypeError: If the weights are no dict.
     """
-    if weights is None or weights == UNCERTAINTY:
+    if weights is None:
         return [1.0] * len(heads)
     if None in heads:
         raise invalid("loss_weights", weights, "None: there is a single loss")
+    if isinstance(weights, str) and weights == UNCERTAINTY:
+        return [1.0] * len(heads)
     if not isinstance(weights, Mapping):
         expected = f"a dict by head, or {UNCERTAINTY!r}"
         raise wrong_type("loss_weights", weights, expected)
-    for name in weights:
+    for name, weight in weights.items():
         if name not in heads:
             raise unknown("head in loss_weights", name, heads)
+        if isinstance(weight, bool) or not isinstance(weight, int | float | np.number):
+            raise wrong_type(f"loss_weights[{name!r}]", weight, "a number")
     found = [float(weights.get(head, 1.0)) for head in heads]
     if min(found) < 0 or not 0 < sum(found) < float("inf"):
         raise invalid("loss_weights", dict(weights), "at least 0 each, and not all 0")

@@ -9,7 +9,7 @@ import tensorflow_recommenders as tfrs
 from rankkit._batch import Batch
 from rankkit._errors import invalid, unknown
 from rankkit._heads import SCORE
-from rankkit._lists import has_order
+from rankkit._notices import Notices
 from rankkit._task import as_metrics, per_example, takes_chances
 from rankkit.losses import ListLoss
 from rankkit.metrics import NDCG, ListMetric
@@ -54,10 +54,10 @@ class Objective:
         if metrics is None:
             usual = NDCG if self.ranks_lists else tf.keras.metrics.RootMeanSquaredError
             metrics = [usual()]
-        unweighted = as_metrics("metrics", metrics)
-        weighted = as_metrics("weighted_metrics", weighted_metrics or [])
+        unweighted = as_metrics("metrics", metrics, head)
+        weighted = as_metrics("weighted_metrics", weighted_metrics or [], head)
         self.mean_loss = tf.keras.metrics.Mean("loss")
-        self.idle_lists = tf.keras.metrics.Sum("idle_lists") if self.ranks_lists else None
+        self.notices = Notices(head)
         _check_kind([*unweighted, *weighted], ranks_lists=self.ranks_lists)
         # The task has those that take what the loss takes.
         of_task = [metric for metric in unweighted if self._takes_as_loss(metric)]
@@ -87,8 +87,7 @@ class Objective:
         of_rows = (labels, outputs[SCORE], weights)
         of_loss = (labels, outputs[self.reads], weights)
         if places is not None:
-            assert self.idle_lists is not None
-            self.idle_lists.update_state(tf.cast(~has_order(labels), tf.float32))
+            self.notices.count_lists(labels)
             scores = tf.scatter_nd(places, outputs[SCORE][:, 0], tf.shape(labels, tf.int64))
             of_loss = (labels, scores, weights)
             if weights is not None:
@@ -102,6 +101,7 @@ class Objective:
         labels, predictions, weights = of_loss
         losses = self.task(labels=labels, predictions=predictions)
         if weights is not None:
+            self.notices.count_weights(weights)
             # Again, since the task would weight its metrics too; the first loss is pruned.
             losses = self.task(labels, predictions, sample_weight=weights, compute_metrics=False)
         self.mean_loss.update_state(losses)

@@ -1,6 +1,5 @@
 """The objectives of all heads of a model, weighed against each other, and what `fit` reports."""
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -8,8 +7,9 @@ import tensorflow as tf
 
 from rankkit._batch import Batch, check_sizes, labelled, take_apart
 from rankkit._errors import invalid
+from rankkit._head_settings import HeadSettings
 from rankkit._heads import SCORE
-from rankkit._loss_weights import UNCERTAINTY, checked_weights, of_head
+from rankkit._loss_weights import checked_weights, of_head
 from rankkit._objective import Objective
 from rankkit._task import over_replicas
 
@@ -18,10 +18,8 @@ class Objectives:
     """One `Objective` a head, and the loss that they come to.
 
     Args:
-        heads: `labels`, name of the head to its column of labels; `outputs`, to that of each of
-            its outputs; `logits`, to whether it gives any number; the only head is `None`.
+        heads: What the model says of its heads.
         settings: `loss`, `metrics` and `weighted_metrics`, as of `RankingModel.compile`.
-        sample_weight: The column of weights, or `None`.
         loss_weights: Name of the head to weight of its loss; `"uncertainty"` for weights that are
             learned; `None` for 1 each.
         make_log_variances: Makes the variable of learned weights, `(heads,)`.
@@ -34,15 +32,14 @@ class Objectives:
 
     def __init__(
         self,
-        heads: Any,
+        heads: HeadSettings,
         settings: Mapping[str, Any],
         *,
-        sample_weight: str | None,
         loss_weights: Any,
         make_log_variances: Callable[[int], tf.Variable],
     ):
-        self._labels, self._outputs = heads.labels, heads.outputs
-        self._sample_weight = sample_weight
+        self._columns = {head: (label, heads.weights[head]) for head, label in heads.labels.items()}
+        self._outputs = heads.outputs
         self.heads = {
             head: Objective(
                 *(of_head(name, value, head, heads.labels) for name, value in settings.items()),
@@ -52,10 +49,13 @@ class Objectives:
             )
             for head, outputs in heads.outputs.items()
         }
-        learned = loss_weights == UNCERTAINTY
-        self._log_variances = make_log_variances(len(self.heads)) if learned else None
+        for head in heads.biases:
+            if (reads := self.heads[head].reads) != SCORE:
+                fix = "Take a loss of the score, or leave the bias out."
+                raise invalid("loss", reads, "of the score, to which training_bias is added", fix)
         self._weights = checked_weights(loss_weights, self.heads)
-        self._has_told = False
+        learned = isinstance(loss_weights, str)
+        self._log_variances = make_log_variances(len(self.heads)) if learned else None
         alone = None in self.heads
         means = [objective.mean_loss for objective in self.heads.values()]
         self._regularization = tf.keras.metrics.Mean("regularization_loss")
@@ -91,10 +91,10 @@ class Objectives:
         """
         lists = any(objective.ranks_lists for objective in self.heads.values())
         batches = {}
-        for head, label in self._labels.items():
+        for head, (label, weight) in self._columns.items():
             of_batch = () if batches else features  # of lists, they have to be gathered
             batches[head] = take_apart(
-                inputs, label, self._sample_weight, of_batch, lists=lists, partly=head is not None
+                inputs, label, weight, of_batch, lists=lists, partly=head is not None
             )
         return batches
 
@@ -113,17 +113,20 @@ class Objectives:
         """
         # Of half precision, where that is set.
         outputs = {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
-        parts = []
+        parts, labelled_heads = [], []
         for head, objective in self.heads.items():
             batch = batches[head]
             given = {name: outputs[key] for name, key in self._outputs[head].items()}
             check_sizes(batch, given[SCORE])
             if head is not None:
+                size = tf.shape(given[SCORE] if batch.places is None else batch.labels)[0]
                 batch, rows = labelled(batch, lists=objective.ranks_lists)
+                objective.notices.count_rows(size, tf.shape(batch.labels)[0])
                 given = {name: tf.gather(output, rows) for name, output in given.items()}
             losses = objective.update(batch, given)
             count = over_replicas(tf.cast(tf.size(losses), losses.dtype))
             parts.append(tf.math.divide_no_nan(tf.reduce_sum(losses), count))
+            labelled_heads.append(tf.cast(count > 0.0, tf.float32))
         examples = tf.shape(outputs[SCORE])[0]
         self._regularization.update_state(tf.fill([examples], tf.cast(regularization, tf.float32)))
         if self._log_variances is None:
@@ -131,7 +134,12 @@ class Objectives:
         # Each replica adds its share of what does not depend on its rows.
         replicas = over_replicas(tf.ones(()))
         loss = tf.add_n([self._weight(place) * part for place, part in enumerate(parts)])
-        return loss + tf.reduce_sum(self._log_variances) / replicas
+        return loss + tf.reduce_sum(labelled_heads * self._log_variances) / replicas
+
+    @property
+    def learns_weights(self) -> bool:
+        """Whether the losses are weighted by what is learned."""
+        return self._log_variances is not None
 
     def _weight(self, place: int) -> tf.Tensor:
         assert self._log_variances is not None
@@ -142,20 +150,14 @@ class Objectives:
         if self._log_variances is None:
             return tf.add_n([w * each for w, each in zip(self._weights, results, strict=True)])
         weighted = [self._weight(place) * each for place, each in enumerate(results)]
-        return tf.add_n(weighted) + tf.reduce_sum(self._log_variances)
+        labelled_heads = [tf.cast(mean.count > 0.0, tf.float32) for mean in means]
+        return tf.add_n(weighted) + tf.reduce_sum(labelled_heads * self._log_variances)
 
-    def tell_idle_lists(self) -> None:
-        """Says once how many lists of an epoch have taught nothing, if any."""
-        sums = [each.idle_lists for each in self.heads.values() if each.idle_lists is not None]
-        count = int(max((each.result() for each in sums), default=0))
-        if self._has_told or not count:
-            return
-        self._has_told = True
-        warnings.warn(
-            "Lists of one item, or of equal labels alone, teach this loss nothing. The first epoch "
-            f"had {count:,} of them.",
-            stacklevel=2,
-        )
+    def tell(self) -> None:
+        """Says what of an epoch's rows has taught nothing."""
+        notices = [objective.notices for objective in self.heads.values()]
+        for each, counted in [(each, each.take()) for each in notices]:
+            each.tell(counted)
 
 
 class _Sum(tf.keras.metrics.Metric):

@@ -57,19 +57,43 @@ def takes_chances(loss: tf.keras.losses.Loss) -> bool:
     return isinstance(loss, tf.keras.losses.BinaryCrossentropy) and not loss.from_logits
 
 
-def as_metrics(name: str, metrics: Sequence[Any]) -> list[tf.keras.metrics.Metric]:
+def as_metrics(
+    name: str, metrics: Sequence[Any], head: str | None
+) -> list[tf.keras.metrics.Metric]:
     """Gives Keras metrics for metrics, names and functions.
 
     Args:
         name: The argument's name, for messages.
         metrics: Keras metrics, names of them, or functions of `(y_true, y_pred)`.
+        head: The head that they measure; for one of several they are copies, since their names
+            will begin with its. `None` for the only one, whose metrics are the user's own.
 
     Raises:
-        TypeError: If `metrics` is not a list of these.
+        TypeError: If `metrics` is not a list of these, or one cannot be copied.
     """
     if not isinstance(metrics, (list, tuple)):
         raise wrong_type(name, metrics, "a list of tf.keras metrics, names or functions")
+    if head is not None:
+        metrics = [metric_like(each) for each in metrics]
     return [_as_metric(name, metric) for metric in metrics]
+
+
+def metric_like(metric: Any) -> Any:
+    """Makes a metric of the same kind; what the other has counted stays there.
+
+    Args:
+        metric: A Keras metric; a name or a function is given back as it is.
+
+    Raises:
+        TypeError: If Keras cannot make it from its config.
+    """
+    if not isinstance(metric, tf.keras.metrics.Metric):
+        return metric
+    try:
+        return type(metric).from_config(metric.get_config())
+    except TypeError as error:
+        fix = f"Give its class one with all its arguments. ({error})"
+        raise wrong_type("metric", metric, "a metric with a get_config", fix) from None
 
 
 def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:

@@ -1,14 +1,15 @@
 """A network and a task: what is trained."""
 
+import itertools
 import types
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit._head_settings import head_settings, plain
 from rankkit._headed import Headed
-from rankkit._heads import SCORE, check_columns, gives_any_number, outputs_by_name
+from rankkit._heads import SCORE
 from rankkit._objectives import Objectives
 from rankkit._task import check_xla
 from rankkit.network import feature_specs, select_features
@@ -30,10 +31,12 @@ class RankingModel(Headed):
         network: What scores a row, as `rankkit.ranking_network` gives it.
         label: Name of the column that holds the label; of a network with several heads, name of
             the head to that of its column, in which NaN stands for no label.
-        sample_weight: Name of the column that holds the weight of each example in the loss.
-            Defaults to `None`, every example counts 1.
+        sample_weight: Name of the column that holds the weight of each example in the loss; of
+            several heads, one for all of them, or name of the head to its own. Defaults to
+            `None`, every example counts 1.
         training_bias: A network of other features, such as the position of what was clicked,
-            whose score is added while training alone. Defaults to `None`.
+            whose score is added while training alone; of several heads, name of the head to the
+            network for it. Defaults to `None`.
         name: Name of the model. Defaults to `"ranking_model"`.
         **kwargs: Further keyword arguments of `tf.keras.Model`.
 
@@ -45,7 +48,7 @@ class RankingModel(Headed):
 
     Raises:
         TypeError: If the network is not a Functional model with one dict as its input.
-        ValueError: If it gives other than one score a row; if the label or the weight is also a
+        ValueError: If it gives other than one score a row; if a label or a weight is also a
             feature of it; if a head is unknown.
 
     Example:
@@ -67,24 +70,14 @@ class RankingModel(Headed):
         network: tf.keras.Model,
         *,
         label: str | Mapping[str, str],
-        sample_weight: str | None = None,
-        training_bias: tf.keras.Model | None = None,
+        sample_weight: str | Mapping[str, str] | None = None,
+        training_bias: tf.keras.Model | Mapping[str, tf.keras.Model] | None = None,
         name: str = "ranking_model",
         **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         specs = feature_specs(network)
-        labels = dict(label) if isinstance(label, Mapping) else {None: label}
-        outputs = outputs_by_name(network, labels)
-        logits = {head: gives_any_number(network, keys[SCORE]) for head, keys in outputs.items()}
-        # In what Keras does not track.
-        self._heads = types.SimpleNamespace(labels=labels, outputs=outputs, logits=logits)
-        check_columns(specs, labels.values(), sample_weight)
-        if training_bias is not None:
-            single = None in labels and getattr(training_bias, "output_shape", None) == (None, 1)
-            if not single:
-                expected = "a network of one score, beside one with a single head"
-                raise invalid("training_bias", training_bias, expected)
+        self._heads = head_settings(network, specs, label, sample_weight, training_bias)
         self.network = network
         self.label = label
         self.sample_weight = sample_weight
@@ -134,10 +127,11 @@ class RankingModel(Headed):
             self._objectives = Objectives(
                 self._heads,
                 settings,
-                sample_weight=self.sample_weight,
                 loss_weights=loss_weights,
                 make_log_variances=self._make_log_variances,
             )
+            if not self._objectives.learns_weights and hasattr(self, "log_variances"):
+                del self.log_variances  # of an earlier call
         # Each replica reads the metrics of all of them. Keras would add the readings up.
         self.distribute_reduction_method = "first"
 
@@ -159,14 +153,16 @@ class RankingModel(Headed):
             the mean.
         """
         specs = self.feature_specs
-        bias = self.training_bias if training else None
-        bias_specs = {} if bias is None else feature_specs(bias)
-        batches = self._objectives.take_apart(inputs, {**specs, **bias_specs})
+        biases = self._heads.biases if training else {}
+        bias_specs = [feature_specs(bias) for bias in biases.values()]
+        names = dict.fromkeys(itertools.chain(specs, *bias_specs))
+        batches = self._objectives.take_apart(inputs, names)
         features = next(iter(batches.values())).features
         outputs = self(select_features(features, specs), training=training)
         outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
-        if bias is not None:
-            outputs[SCORE] += bias(select_features(features, bias_specs), training=True)
+        for (head, bias), columns in zip(biases.items(), bias_specs, strict=True):
+            name = self._heads.outputs[head][SCORE]
+            outputs[name] += bias(select_features(features, columns), training=True)
         return self._objectives.update(batches, outputs, sum(self.losses))
 
     def predict_step(self, data: Any) -> Any:
@@ -174,20 +170,30 @@ class RankingModel(Headed):
         return self(select_features(features, self.feature_specs), training=False)
 
     def get_config(self) -> dict[str, Any]:
-        bias = self.training_bias
+        biases = {
+            head: tf.keras.saving.serialize_keras_object(bias)
+            for head, bias in self._heads.biases.items()
+        }
         return {
             "network": tf.keras.saving.serialize_keras_object(self.network),
-            "label": self.label if isinstance(self.label, str) else dict(self.label),
-            "sample_weight": self.sample_weight,
-            "training_bias": bias and tf.keras.saving.serialize_keras_object(bias),
+            "label": plain(self.label),
+            "sample_weight": plain(self.sample_weight),
+            "training_bias": biases.get(None, biases or None),
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RankingModel":
-        networks = {
-            name: tf.keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("network", "training_bias")
-            if config.get(name)
-        }
-        return cls(**{**config, **networks})
+        def made(part: Any) -> Any:
+            return tf.keras.saving.deserialize_keras_object(part, custom_objects)
+
+        bias = config["training_bias"]
+        if bias is not None:
+            several = "class_name" not in bias
+            bias = {head: made(each) for head, each in bias.items()} if several else made(bias)
+        return cls(**{**config, "network": made(config["network"]), "training_bias": bias})
+
+    def load_own_variables(self, store: Any) -> None:
+        # The learned weights, whether this model has been compiled to learn them or not yet.
+        for values in store.values():
+            self._make_log_variances(len(values)).assign(values)

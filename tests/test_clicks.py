@@ -118,8 +118,39 @@ def test_a_bias_beside_several_heads_or_of_another_shape_is_refused(clicks):
         rk.RankingModel(rk.recipes.tower(features), label="click", training_bias=wide)
     heads = {"a": rk.layers.DenseRatingHead([2])}
     several = rk.ranking_network(features, head=heads, score={"a": 1.0})
-    with pytest.raises(ValueError, match="training_bias must be"):
+    with pytest.raises(TypeError, match=r"training_bias must be a dict.*\{'a': \.\.\.\}"):
         rk.RankingModel(several, label={"a": "click"}, training_bias=position_bias())
+    with pytest.raises(ValueError, match="Unknown head in training_bias 'b'"):
+        rk.RankingModel(several, label={"a": "click"}, training_bias={"b": position_bias()})
+    ordinal = rk.ranking_network(features, head=rk.layers.OrdinalHead((0, 1), [2]))
+    model = rk.RankingModel(ordinal, label="click", training_bias=position_bias())
+    with pytest.raises(ValueError, match="loss must be of the score, to which training_bias"):
+        model.compile("adam", loss=rk.losses.OrdinalLoss((0, 1)))
+
+
+def test_a_bias_is_that_of_its_head(tmp_path):
+    rows = {"user_id": ["u1", "u2"] * 8, "position": [1, 2] * 8}
+    rows |= {"click": [1.0, 0.0] * 8, "rating": [1.0, 0.0] * 8}
+    features = {"user_id": rk.layers.IdEmbedding(["u1", "u2"], 4, name="user")}
+    heads = {name: rk.layers.DenseRatingHead([2]) for name in ("rating", "click")}
+    network = rk.ranking_network(features, head=heads, score={"rating": 1.0, "click": 1.0})
+    bias = position_bias()
+    labels = {"rating": "rating", "click": "click"}
+    model = rk.RankingModel(network, label=labels, training_bias={"click": bias})
+    loss = {"click": tf.keras.losses.BinaryCrossentropy(from_logits=True)}
+    model.compile(tf.keras.optimizers.Adam(0.1), loss=loss, loss_weights={"click": 0.0})
+    batches = rk.data.batches(rows, 16)
+    model.fit(batches, epochs=1, verbose=0)
+    assert not np.any(bias.get_weights()[0])  # only the click, which weighs nothing, would train it
+    model.compile(tf.keras.optimizers.Adam(0.1), loss=loss)
+    model.fit(batches, epochs=1, verbose=0)
+    assert np.any(bias.get_weights()[0])
+    assert model.evaluate(batches, verbose=0) != 0.0
+    model.save(tmp_path / "model.keras")
+    loaded = rk.export.load(tmp_path / "model.keras")
+    [weights] = loaded.training_bias["click"].get_weights()
+    np.testing.assert_array_equal(weights, bias.get_weights()[0])
+    assert set(rk.RankingModel.from_config(model.get_config()).training_bias) == {"click"}
 
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", tf.keras.losses.BinaryCrossentropy()])

@@ -141,7 +141,7 @@ def test_lists_that_teach_nothing_are_told_once(rows):
     rows["user_id"][-1] = "alone"
     model = make_model(rows, SoftmaxLoss())
     lists = rk.data.lists(rows, 8)
-    with pytest.warns(UserWarning, match="teach this loss nothing. The first epoch had 1 of them"):
+    with pytest.warns(UserWarning, match="teach a loss nothing. Such were 1 of 31."):
         model.fit(lists, epochs=1, verbose=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -39,6 +39,17 @@ def make_model(rows, network=None, label=None, loss=None, **kwargs):
     return model
 
 
+ORDINAL_AND_SPREAD = {
+    "a": rk.layers.OrdinalHead((1, 2), [2]),
+    "a_spread": rk.layers.DenseRatingHead([2]),
+}
+
+
+class NoConfig(tf.keras.metrics.Mean):
+    def __init__(self, what):
+        super().__init__(f"mean_of_{what}")
+
+
 RECIPES = {
     "shared_bottom": {"hidden_units": [8]},
     "mmoe": {"num_experts": 3, "units": [8]},
@@ -124,7 +135,8 @@ def test_a_weight_of_nothing_trains_as_if_the_head_were_not_there(rows):
     batches = rk.data.batches(rows, 64)
     both = make_model(rows, loss_weights={"click": 0.0})
     both.fit(batches, epochs=2, verbose=0)
-    alone = make_model(rows, label={"rating": "user_rating"}, loss={"rating": LOSSES["rating"]})
+    with pytest.warns(UserWarning, match="Head 'click' counts for the score and has no label"):
+        alone = make_model(rows, label={"rating": "user_rating"}, loss={"rating": LOSSES["rating"]})
     alone.fit(batches, epochs=2, verbose=0)
     sample = {name: rows[name][:10] for name in ("user_id", "item_id")}
     np.testing.assert_allclose(both(sample)["rating"], alone(sample)["rating"], rtol=1e-4)
@@ -177,7 +189,8 @@ def test_a_batch_without_any_label_of_a_head_changes_nothing_of_it(rows):
     model = make_model(rows)
     [head] = [layer for layer in model.network.layers if layer.name == "click"]
     before = head.get_weights()
-    history = model.fit(rk.data.batches(none, 64), epochs=1, verbose=0).history
+    with pytest.warns(UserWarning, match="No row had a label for head 'click'"):
+        history = model.fit(rk.data.batches(none, 64), epochs=1, verbose=0).history
     assert history["click_loss"] == [0.0]
     for one, two in zip(before, head.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -198,6 +211,162 @@ def test_a_head_may_rank_lists_beside_one_of_rows(rows):
     scores = model.predict(rk.data.batches(rows, 800), verbose=0)["rating"][:, 0]
     squares = (weighted["user_rating"] - scores) ** 2
     assert found["rating_loss"] == pytest.approx(np.nanmean(squares), rel=1e-4)
+
+
+def test_learned_weights_stay_where_there_is_no_label(rows):
+    none = {**rows, "click": np.full_like(rows["click"], np.nan)}
+    model = make_model(rows, loss_weights="uncertainty")
+    with pytest.warns(UserWarning, match="No row had a label for head 'click'"):
+        history = model.fit(rk.data.batches(none, 64), epochs=5, verbose=0).history
+    assert history["click_weight"] == [1.0] * 5
+    rating, log_variance = history["rating_loss"][-1], -np.log(history["rating_weight"][-1])
+    wanted = np.exp(-log_variance) * rating + log_variance
+    assert history["loss"][-1] == pytest.approx(wanted, rel=1e-4)
+    # However the labels fall into batches, a weight goes to one over the loss.
+    rows = {name: np.tile(column, 2) for name, column in rows.items()}
+    rows["click"][: len(rows["click"]) // 2] = np.nan
+    model = make_model(rows, loss_weights="uncertainty")
+    history = model.fit(rk.data.batches(rows, 64), epochs=40, verbose=0).history
+    product = history["click_weight"][-1] * history["click_loss"][-1]
+    assert product == pytest.approx(1.0, rel=0.25)
+
+
+def test_files_of_learned_weights_are_read_whatever_a_model_is_compiled_for(rows, tmp_path):
+    model = make_model(rows, loss_weights="uncertainty")
+    batches = rk.data.batches(rows, 64)
+    model.fit(batches, epochs=1, verbose=0)
+    model.save(tmp_path / "learned.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    learned = model.log_variances.numpy()
+    loaded = tf.keras.models.load_model(tmp_path / "learned.keras", compile=False)
+    np.testing.assert_array_equal(loaded.log_variances, learned)
+    network = rk.ranking_network(make_features(rows), head=make_heads(), score=SCORE)
+    fresh = rk.RankingModel(network, label=LABELS)
+    fresh.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(fresh.log_variances, learned)
+    model.compile("adam", loss=LOSSES)  # by fixed weights from now on
+    assert len(model.trainable_variables) == len(network.trainable_variables)
+    model.save(tmp_path / "fixed.keras")
+    again = rk.export.load(tmp_path / "fixed.keras")
+    again.fit(batches, epochs=1, verbose=0)
+
+
+def test_metrics_of_a_head_keep_their_names(rows, tmp_path):
+    auc = tf.keras.metrics.AUC(from_logits=True, name="auc")
+    model = make_model(rows, metrics={"click": [auc], "rating": [auc]})
+    for _ in range(2):
+        names = [metric.name for metric in model.metrics]
+        assert [name for name in names if name.endswith("auc")] == ["rating_auc", "click_auc"]
+        model.compile("adam", loss=LOSSES, metrics={"click": [auc], "rating": [auc]})
+    assert auc.name == "auc"
+    batches = rk.data.batches(rows, 64)
+    found = model.evaluate(batches, verbose=0, return_dict=True)
+    assert not np.any(auc.true_positives)
+    model.save(tmp_path / "model.keras")
+    loaded = rk.export.load(tmp_path / "model.keras")
+    assert loaded.evaluate(batches, verbose=0, return_dict=True) == found
+
+
+def test_each_head_may_have_weights_of_its_own(rows):
+    generator = np.random.default_rng(0)
+    weighted = {**rows, "w": generator.random(800), "v": generator.random(800)}
+    batches = rk.data.batches(weighted, 64)
+    model = make_model(rows, sample_weight={"click": "w"})
+    found = model.evaluate(batches, verbose=0, return_dict=True)
+    plain = make_model(rows).evaluate(batches, verbose=0, return_dict=True)
+    whole = make_model(rows, sample_weight="w").evaluate(batches, verbose=0, return_dict=True)
+    assert found["click_loss"] == pytest.approx(whole["click_loss"], rel=1e-6)
+    assert found["rating_loss"] == pytest.approx(plain["rating_loss"], rel=1e-6)
+    weights = {"click": "w", "rating": "v"}
+    model = make_model(rows, sample_weight=weights)
+    apart = batches.map(
+        lambda batch: (
+            batch,
+            {name: batch[name] for name in LABELS.values()},
+            {name: batch[name] for name in "wv"},
+        )
+    )
+    found = model.evaluate(batches, verbose=0, return_dict=True)
+    assert model.evaluate(apart, verbose=0, return_dict=True) == pytest.approx(found, rel=1e-6)
+    assert model.get_config()["sample_weight"] == weights
+
+
+def test_lists_without_a_label_of_a_head_do_not_count_for_it(rows):
+    loss = {"rating": "mean_squared_error", "click": rk.losses.SoftmaxLoss()}
+    partly = {**rows, "click": rows["click"].copy()}
+    users = np.unique(rows["user_id"])[::2]
+    without = np.isin(rows["user_id"], users)
+    partly["click"][without] = np.nan
+    model = make_model(rows, loss=loss, sample_weight="weight")
+    partly["weight"] = np.random.default_rng(1).random(800)
+    found = model.evaluate(rk.data.lists(partly, 8), verbose=0, return_dict=True)
+    rest = {name: column[~without] for name, column in partly.items()}
+    wanted = model.evaluate(rk.data.lists(rest, 8), verbose=0, return_dict=True)
+    for name in ("click_loss", "click_ndcg_at_10"):
+        assert found[name] == pytest.approx(wanted[name], rel=1e-5)
+
+
+@pytest.mark.parametrize("heads", ["rating", "rating and click"])
+def test_weights_of_nothing_are_refused(heads, rows):
+    weighted = {**rows, "w": np.zeros(800)}
+    if heads == "rating":
+        network = rk.ranking_network(make_features(rows), head=rk.layers.DenseRatingHead([8]))
+        model = rk.RankingModel(network, label="user_rating", sample_weight="w")
+        model.compile("adam")
+    else:
+        model = make_model(rows, sample_weight="w")
+    with pytest.raises(ValueError, match="sample_weight must be above 0 for some of the rows"):
+        model.fit(rk.data.batches(weighted, 64), epochs=1, verbose=0)
+    weighted["w"][-1] = 1.0
+    model.fit(rk.data.batches(weighted, 64), epochs=1, verbose=0)
+
+
+def test_a_single_loss_has_no_weight(rows):
+    network = rk.ranking_network(make_features(rows), head=rk.layers.DenseRatingHead([8]))
+    model = rk.RankingModel(network, label="user_rating")
+    with pytest.raises(ValueError, match="loss_weights must be None: there is a single loss"):
+        model.compile("adam", loss_weights="uncertainty")
+    with pytest.raises(ValueError, match="head must be left out, as there is a single head"):
+        model.head("rating")
+    assert model.task is None
+    model.compile("adam")
+    assert model.tasks == {None: model.task}
+
+
+def test_one_tensor_of_labels_is_refused(rows):
+    batches = rk.data.batches(rows, 64).map(lambda batch: (batch, batch["user_rating"]))
+    with pytest.raises(TypeError, match="labels must be a dict by column, as there are several"):
+        make_model(rows).fit(batches, verbose=0)
+
+
+def test_a_head_is_exported_alone_or_taken_from_an_export(rows, tmp_path):
+    model = make_model(rows)
+    sample = {name: rows[name][:20] for name in ("user_id", "item_id")}
+    rk.export.save(model.head("click"), tmp_path / "1")
+    alone = rk.export.load(tmp_path / "1")
+    np.testing.assert_allclose(alone(sample), model(sample)["click"], rtol=1e-5)
+    rk.export.save(model, tmp_path / "2")
+    rk.export.to_tflite(tmp_path / "2", tmp_path / "ranker.tflite")
+    for file in ("2", "ranker.tflite"):
+        scorer = rk.export.load(tmp_path / file)
+        head = scorer.head("click")
+        np.testing.assert_allclose(head(sample), model(sample)["click"], rtol=1e-5)
+        np.testing.assert_allclose(scorer(sample), model(sample)["score"], rtol=1e-5)
+        ranked = rk.rank(head, {"user_id": "u1"}, {"item_id": sample["item_id"][:5]})
+        assert [score for _, score in ranked] == sorted([score for _, score in ranked])[::-1]
+        with pytest.raises(ValueError, match=r"Unknown head 'like'. Known: .*'click'"):
+            scorer.head("like")
+
+
+def test_scores_are_told_apart_in_full_precision(rows):
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = make_model(rows)
+        assert {
+            each.dtype for each in model({n: rows[n][:3] for n in make_features(rows)}).values()
+        } == {tf.float32}
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
 
 
 def test_labels_may_come_apart(rows):
@@ -221,6 +390,14 @@ def test_labels_may_come_apart(rows):
         ({"loss_weights": {"rating": 0, "click": 0}}, ValueError, "not all 0"),
         ({"loss_weights": {"like": 1.0}}, ValueError, "Unknown head in loss_weights 'like'"),
         ({"loss_weights": [1.0, 2.0]}, TypeError, "loss_weights must be a dict by head"),
+        ({"loss_weights": {"click": "a"}}, TypeError, r"loss_weights\['click'\] must be a number"),
+        ({"sample_weight": {"like": "w"}}, ValueError, "Unknown head in sample_weight 'like'"),
+        ({"sample_weight": {"click": 1}}, TypeError, "sample_weight must be the name of a column"),
+        (
+            {"metrics": {"click": [NoConfig(1)]}},
+            TypeError,
+            "metric must be a metric with a get_con",
+        ),
         ({"label": {"rating": "user_rating", "like": "click"}}, ValueError, "Unknown head 'like'"),
         ({"label": {"rating": "item_id"}}, ValueError, "label must be a column that is no feature"),
     ],
@@ -246,6 +423,12 @@ def test_a_missing_label_column_is_named(rows):
         ({"score": 3}, TypeError, "score must be a dict of weights"),
         ({"head": {}}, ValueError, "head must be a dict with at least one head"),
         ({"head": {"item_id": None}}, ValueError, "name of a head must be"),
+        ({"head": {"total": None}}, ValueError, "name of a head must be none of .*'total'"),
+        (
+            {"head": ORDINAL_AND_SPREAD, "score": {"a": 1}},
+            ValueError,
+            "'a' gives an output of that",
+        ),
         ({"interaction": lambda vectors: {"rating": vectors[0]}}, ValueError, "one for each of"),
     ],
 )

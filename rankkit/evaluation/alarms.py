@@ -99,3 +99,13 @@ def out_of_range_alarms(scores: np.ndarray, label: str, low: float, high: float)
         f"{low:g} to {high:g}: they go from {scores.min():.3g} to {scores.max():.3g}. Train with "
         f"a lower learning rate, or clip them with rating_range=({low:g}, {high:g})."
     ]
+
+
+def seem_logits(labels: np.ndarray, scores: np.ndarray) -> str:
+    """Tells what is not judged of scores that seem to be logits; empty, if they do not."""
+    if not np.isin(labels, (0.0, 1.0)).all() or 0 <= scores.min() <= scores.max() <= 1:
+        return ""
+    return (
+        "How far off predictions are: labels are 0 and 1, and scores beyond them, logits as it "
+        "seems. Diagnose chances, such as those of lambda rows: tf.sigmoid(scorer(rows))."
+    )

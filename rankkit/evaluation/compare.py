@@ -13,6 +13,7 @@ from rankkit.evaluation.scored_rows import (
     feature_batches,
     label_numbers,
     label_of,
+    labelled_rows,
 )
 
 
@@ -71,8 +72,9 @@ def compare_rankings(
     if len(scorers) < 2:
         raise invalid("scorers", list(scorers), "two or more")
     check_settings(k, rating_range, num_bootstrap, confidence)
-    label = label_of(next(iter(scorers.values())), label)
-    rows = as_columns(columns)
+    first_scorer = next(iter(scorers.values()))
+    label = label_of(first_scorer, label)
+    rows = labelled_rows(first_scorer, as_columns(columns), label)
     queries = as_columns(rows, [query])[query]
     labels = label_numbers(rows, label)
     settings: dict[str, Any] = {

@@ -44,6 +44,8 @@ def diagnose(
     - predictions outside the range of the labels: by more than a tenth of it for over one in a
       thousand of them, or by all of it for any.
 
+    Of labels 0 and 1 with scores beyond them, logits as it seems, errors and ranges are not judged.
+
     Args:
         scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TFLite file or any
             function from a dict of columns to a score a row.
@@ -101,6 +103,9 @@ def diagnose(
     constant, too_few = alarms.constant_alarms(rows, query, item)
     undertrained = alarms.undertrained_alarms(all_rows["rmse"], all_rows["biases_rmse"], rows.ids)
     outside = alarms.out_of_range_alarms(scores["model"], rows.label, low, high)
+    if logits := alarms.seem_logits(rows.labels, scores["model"]):
+        undertrained = outside = []
+        unchecked.append(logits)
     return Diagnosis(
         label=rows.label,
         edges=edges.tolist(),

@@ -10,7 +10,12 @@ from rankkit._heads import score_of
 from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.query_metrics import metrics_by_query
-from rankkit.evaluation.scored_rows import feature_batches, label_numbers, label_of
+from rankkit.evaluation.scored_rows import (
+    feature_batches,
+    label_numbers,
+    label_of,
+    labelled_rows,
+)
 
 
 class RankingMetrics(tf.keras.callbacks.Callback):
@@ -72,27 +77,27 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         self.k = k
         self.relevant = relevant
         self._columns = as_columns(rows)
-        ids = as_columns(self._columns, [query])[query]
-        self._queries = np.unique(ids, return_inverse=True)[1]  # (rows,)
-        if label is not None:
-            self._check_labels(label)
+        as_columns(self._columns, [query])
+        if label is not None and head is None:
+            self._read_labels(label)
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
         self._scorer = model if self.head is None else model.head(self.head)
         label = label_of(self._scorer, self.label)
-        self._labels = self._check_labels(label)
+        self._columns = labelled_rows(self._scorer, self._columns, label)
+        self._read_labels(label)
         # Converted once, not in every epoch.
         self._chunks = feature_batches(self._scorer, self._columns, label)
 
-    def _check_labels(self, label: str) -> np.ndarray:
-        labels = label_numbers(self._columns, label)
+    def _read_labels(self, label: str) -> None:
+        self._labels = labels = label_numbers(self._columns, label)
+        self._queries = np.unique(self._columns[self.query], return_inverse=True)[1]  # (rows,)
         pairs = np.unique(np.stack([self._queries, labels]), axis=1)
         if len(pairs[0]) == len(np.unique(self._queries)):
             fix = "No order of the rows is better than another. Give more rows of each query."
             expected = f"rows of which some of one {self.query} differ in {label}"
             raise invalid("rows", f"{len(labels)} rows, none that do", expected, fix)
-        return labels
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is None:

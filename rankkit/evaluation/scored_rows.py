@@ -46,8 +46,9 @@ class ScoredRows:
         self.scorer = scorer
         self.label = label_of(scorer, label)
         self.ids = [query] if item is None else [query, item]
-        self.columns = as_columns(columns)
-        self.known = as_columns(train, [*self.ids, self.label])
+        self.columns = labelled_rows(scorer, as_columns(columns), self.label)
+        known = as_columns(train, [*self.ids, self.label])
+        self.known = labelled_rows(scorer, known, self.label)
         as_columns(self.columns, self.ids)
         self.labels = label_numbers(self.columns, self.label)
         label_numbers(self.known, self.label)
@@ -75,9 +76,28 @@ def label_of(scorer: Any, label: str | None) -> str:
         TypeError: If the scorer does not tell it.
     """
     label = getattr(scorer, "label", None) if label is None else label
+    if isinstance(label, Mapping):
+        fix = f"Name one, or take the scorer of a head: model.head({next(iter(label))!r})."
+        raise wrong_type("label", dict(label), "the name of one column", fix)
     if not isinstance(label, str):
         raise wrong_type("label", label, "the name of a column", "This scorer does not tell it.")
     return label
+
+
+def labelled_rows(scorer: Any, columns: dict[str, np.ndarray], label: str) -> dict[str, np.ndarray]:
+    """Leaves out the rows without a label, NaN, where a scorer is one of several heads.
+
+    Raises:
+        ValueError: If none has a label.
+    """
+    column = columns.get(label)
+    if not getattr(scorer, "is_partly_labelled", False) or column is None:
+        return columns
+    if column.dtype.kind != "f" or not (missing := np.isnan(column)).any():
+        return columns
+    if missing.all():
+        raise invalid(f"label {label!r}", "NaN alone", "there in some of the rows")
+    return {name: values[~missing] for name, values in columns.items()}
 
 
 def label_numbers(columns: Mapping[str, np.ndarray], label: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from rankkit._errors import invalid
 from rankkit._features import check_names
 from rankkit._files import written_whole
 from rankkit._heads import named_outputs, score_name
+from rankkit.export.export_scorer import ExportScorer
 from rankkit.export.parity import check_parity, sample_columns
 from rankkit.network import feature_specs, select_features
 
@@ -30,7 +31,7 @@ def save(
     feature. `tf.saved_model.load` gives an object that is called with a dict of columns.
 
     Args:
-        model: A `RankingModel`, or a network.
+        model: A `RankingModel`, a head of one (`model.head(...)`), or a network.
         path: Folder to make, named by a version number, such as `"export/1"`: TensorFlow Serving
             serves the highest number.
         sample: A few rows to compare scores on, feature name to values. Defaults to `None`: rows
@@ -125,7 +126,7 @@ def _write(servable: _Servable, folder: Path) -> None:
         logger.setLevel(level)
 
 
-class SavedModelScorer:
+class SavedModelScorer(ExportScorer):
     """A SavedModel of `rankkit.export.save`, as a scorer.
 
     Args:
@@ -143,7 +144,9 @@ class SavedModelScorer:
         try:
             self.loaded = tf.saved_model.load(str(path))
             self._serve = self.loaded.signatures["serving_default"]
-            self._score = score_name(self._serve.structured_outputs)
+            outputs = self._serve.structured_outputs
+            self.widths = {name: spec.shape[-1] for name, spec in outputs.items()}
+            self.score = score_name(self.widths)
         except (tf.errors.OpError, OSError, LookupError, ValueError, TypeError) as error:
             raise ValueError(
                 f"{str(path)!r} cannot be read as a SavedModel of rankkit.export.save: {error} "
@@ -155,25 +158,6 @@ class SavedModelScorer:
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return dict(self._serve.structured_input_signature[1])
 
-    def __call__(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Scores rows.
-
-        Args:
-            columns: Feature name to values, one a row.
-
-        Returns:
-            Scores of shape `(rows, 1)`, `float32`.
-        """
-        return self.outputs_of(columns)[self._score]
-
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives all that the SavedModel gives, such as the scores of several heads.
-
-        Args:
-            columns: Feature name to values, one a row.
-
-        Returns:
-            Name to values of shape `(rows, ...)`.
-        """
         outputs = self._serve(**select_features(columns, self.feature_specs))
         return {name: output.numpy() for name, output in outputs.items()}

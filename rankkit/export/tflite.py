@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rankkit._files import written_whole
 from rankkit._heads import score_name
+from rankkit.export.export_scorer import ExportScorer
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.network import select_features
@@ -62,7 +63,7 @@ def _convert(source: str) -> bytes:
         ) from None
 
 
-class TFLiteScorer:
+class TFLiteScorer(ExportScorer):
     """A TensorFlow Lite file of `rankkit.export.to_tflite`, as a scorer.
 
     Run by LiteRT (`ai_edge_litert`). Like its interpreter, it serves one thread at a time.
@@ -86,7 +87,9 @@ class TFLiteScorer:
             # Kept, since the runner below only points into it.
             self._interpreter = Interpreter(model_path=str(path))
             self._run = self._interpreter.get_signature_runner(_SIGNATURE)
-            self._score = score_name(self._run.get_output_details())
+            outputs = self._run.get_output_details()
+            self.widths = {name: int(each["shape"][-1]) for name, each in outputs.items()}
+            self.score = score_name(self.widths)
         except (ValueError, RuntimeError, LookupError) as error:
             raise ValueError(
                 f"{str(path)!r} cannot be read as a file of rankkit.export.to_tflite: {error}. "
@@ -101,26 +104,7 @@ class TFLiteScorer:
             for name, details in self._run.get_input_details().items()
         }
 
-    def __call__(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Scores rows.
-
-        Args:
-            columns: Feature name to values, one a row.
-
-        Returns:
-            Scores of shape `(rows, 1)`, `float32`.
-        """
-        return self.outputs_of(columns)[self._score]
-
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives all that the file gives, such as the scores of several heads.
-
-        Args:
-            columns: Feature name to values, one a row.
-
-        Returns:
-            Name to values of shape `(rows, ...)`.
-        """
         features = select_features(columns, self.feature_specs)
         inputs = {name: tensor.numpy() for name, tensor in features.items()}
         try:

@@ -82,13 +82,21 @@ class VectorOfEachHead(tf.keras.layers.Layer):
         super().__init__(**kwargs)
         if isinstance(heads, str) or not heads or len(set(heads)) < len(heads):
             raise invalid("heads", heads, "a list of names, each once")
-        if not units:
-            raise invalid("units", units, "at least one width")
+        if isinstance(units, int) or not units:
+            raise invalid("units", units, "a list of widths, at least one")
         for each in units:
             check_integer("units", each)
+        if "_shared" in heads:  # as the experts of all heads are called
+            raise invalid("heads", heads, "names other than '_shared'")
         self.heads = list(heads)
         self.units = tuple(int(each) for each in units)
         self.activation = activation
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(inputs, list):  # as interactions take vectors
+            joined = tf.keras.layers.Concatenate(name=f"{self.name}_vectors")
+            inputs = joined(inputs) if len(inputs) > 1 else inputs[0]
+        return super().__call__(inputs, *args, **kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
         shape = tf.TensorShape(input_shape)[:-1].concatenate(self.units[-1])

@@ -24,7 +24,7 @@ class MixtureOfExperts(VectorOfEachHead):
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch, width)`.
+        `(batch, width)`, or a list of such vectors, as an interaction takes them.
 
     Output shape:
         A dict of one vector a head, `(batch, units[-1])`.

@@ -28,7 +28,7 @@ class ProgressiveExtraction(VectorOfEachHead):
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch, width)`.
+        `(batch, width)`, or a list of such vectors, as an interaction takes them.
 
     Output shape:
         A dict of one vector a head, `(batch, units[-1])`.

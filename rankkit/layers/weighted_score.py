@@ -35,13 +35,15 @@ class WeightedScore(tf.keras.layers.Layer):
     """
 
     def __init__(self, weights: Mapping[str, float], **kwargs: Any):
-        super().__init__(**kwargs)
+        # In mixed precision too, scores are told apart in full precision.
+        super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
         self.weights_by_head = {name: float(weight) for name, weight in weights.items()}
         if not weights or not all(map(math.isfinite, self.weights_by_head.values())):
             raise invalid("weights", weights, "a finite number for each head that counts")
 
     def call(self, inputs: Any) -> tf.Tensor:
-        return tf.add_n([weight * inputs[name] for name, weight in self.weights_by_head.items()])
+        weights = self.weights_by_head.items()
+        return tf.add_n([weight * tf.cast(inputs[name], self.dtype) for name, weight in weights])
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         return tf.TensorShape(input_shape[next(iter(self.weights_by_head))])

@@ -1,6 +1,6 @@
 """Networks of several heads, by how much of the network the heads share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -46,7 +46,11 @@ def shared_bottom(
     """
     shared = [tf.keras.layers.Dense(units, activation) for units in hidden_units]
     bottom = tf.keras.Sequential(shared, name="shared_bottom")
-    return _of_heads(features, heads, score, bottom)
+
+    def interaction(vectors: list) -> Any:
+        return bottom(concatenate(vectors))
+
+    return ranking_network(features, interaction=interaction, head=heads, score=score)
 
 
 def mmoe(
@@ -78,7 +82,8 @@ def mmoe(
         >>> sorted(network.output_shape)
         ['click', 'rating', 'score']
     """
-    return _of_heads(features, heads, score, MixtureOfExperts(list(heads), **kwargs))
+    experts = MixtureOfExperts(list(heads), **kwargs)
+    return ranking_network(features, interaction=experts, head=heads, score=score)
 
 
 def ple(
@@ -110,13 +115,5 @@ def ple(
         >>> sorted(network.output_shape)
         ['click', 'rating', 'score']
     """
-    return _of_heads(features, heads, score, ProgressiveExtraction(list(heads), **kwargs))
-
-
-def _of_heads(
-    features: Mapping[str, Any], heads: Mapping[str, Any], score: Any, shared: Callable[[Any], Any]
-) -> tf.keras.Model:
-    def interaction(vectors: list) -> Any:
-        return shared(concatenate(vectors))
-
-    return ranking_network(features, interaction=interaction, head=heads, score=score)
+    experts = ProgressiveExtraction(list(heads), **kwargs)
+    return ranking_network(features, interaction=experts, head=heads, score=score)

@@ -315,3 +315,16 @@ def test_one_user_and_one_item_give_what_there_is():
         "Whether predictions differ within a user_id: none has two rows of differing item_id."
     )
     assert found.alarms == []
+
+
+def test_logits_of_clicks_are_not_judged_as_chances():
+    rows = {"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "x", "y"]}
+    rows |= {"click": [1.0, 0.0, 0.0, 1.0], "logit": [9.0, -3.0, -2.0, 4.0]}
+    settings = {"train": rows, "item": "item_id", "label": "click"}
+    found = rk.evaluation.diagnose(lambda columns: columns["logit"], rows, **settings)
+    assert not [alarm for alarm in found.alarms if "outside" in alarm or "worse than" in alarm]
+    assert any("scores beyond them, logits as it seems" in text for text in found.unchecked)
+    chances = rk.evaluation.diagnose(
+        lambda columns: 1 / (1 + np.exp(-np.asarray(columns["logit"]))), rows, **settings
+    )
+    assert not any("logits" in text for text in chances.unchecked)

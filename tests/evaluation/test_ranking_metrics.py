@@ -65,8 +65,21 @@ def test_of_several_heads_it_is_the_scores_or_that_of_one_of_them():
         report = rk.evaluate_ranking(scorer, rows, train=rows, label="click", num_bootstrap=1)
         assert logged(label="click", **kwargs) == pytest.approx(report.metrics["auc"])
     assert logged(head="click") == logged(head="click", label="click")
-    with pytest.raises(TypeError, match="label must be the name of a column"):
+    with pytest.raises(
+        TypeError, match=r"label must be the name of one column.*model\.head\('rate'\)"
+    ):
         logged()
+    # Rows without a label do not count for a head.
+    there = np.arange(len(rows["click"])) != 3
+    few = {name: column[there] for name, column in rows.items()}
+    rows["click"] = np.where(there, rows["click"], np.nan)
+    report = rk.evaluate_ranking(model.head("click"), few, train=few, label="click")
+    assert logged(head="click") == pytest.approx(report.metrics["auc"])
+    again = rk.evaluate_ranking(model.head("click"), rows, train=rows)
+    assert again.lines == report.lines
+    rows["click"] = np.full(len(there), np.nan)
+    with pytest.raises(ValueError, match="label 'click' must be there in some of the rows"):
+        logged(head="click")
     with pytest.raises(ValueError, match="Unknown head 'clicks'"):
         logged(head="clicks")
 
