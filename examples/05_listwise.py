@@ -3,19 +3,20 @@
 import argparse
 import os
 
+from movielens_features import penalized_ids
 from movielens_rows import movielens_rows
 from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-LOSSES = {  # with a penalty on the vectors
-    "pairwise_logistic": ("PairwiseLogisticLoss", 1e-5),
-    "pairwise_hinge": ("PairwiseHingeLoss", 1e-5),
-    "lambda_rank": ("LambdaRankLoss", 1e-4),
-    "softmax": ("SoftmaxLoss", 1e-4),
-    "list_mle": ("ListMLELoss", 1e-5),
-    "approx_ndcg": ("ApproxNDCGLoss", 1e-5),
+LOSSES = {  # with a penalty on the vectors, chosen on validation rows like all defaults
+    "pairwise_logistic": ("PairwiseLogisticLoss", {}, 3.5e-5),
+    "pairwise_hinge": ("PairwiseHingeLoss", {}, 7e-5),
+    "lambda_rank": ("LambdaRankLoss", {"k": 10}, 5e-5),
+    "softmax": ("SoftmaxLoss", {"temperature": 2.0}, 3e-5),
+    "list_mle": ("ListMLELoss", {}, 8e-5),
+    "approx_ndcg": ("ApproxNDCGLoss", {"temperature": 0.3}, 6e-6),
 }
-POINTWISE, POINTWISE_PENALTY = "mean_squared_error", 1.5e-4
+POINTWISE, POINTWISE_PENALTY = "mean_squared_error", 1.4e-4
 METRIC = "val_ndcg_at_10"
 
 
@@ -24,8 +25,8 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--losses", nargs="+", choices=LOSSES, default=list(LOSSES), help="to compare with it"
     )
     parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
-    parser.add_argument("--list-size", type=positive, default=50, help="the most ratings of a list")
-    parser.add_argument("--width", type=positive, default=33, help="of each id's vector")
+    parser.add_argument("--list-size", type=positive, default=10, help="the most ratings of a list")
+    parser.add_argument("--width", type=positive, default=65, help="of each id's vector")
     parser.add_argument("--learning-rate", type=float, default=0.003, help="of Adam")
     parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
 
@@ -42,25 +43,20 @@ def main() -> None:
         _, train, test = movielens_rows(args.quick)
         fit, validation = rk.data.random_split(train, test_fraction=0.1, seed=args.seed)
         size = {"list_size": args.list_size, "longer": "split"}
-        lists = rk.data.lists(fit, 32, **size, shuffle=True, seed=args.seed)
-        rows = rk.data.batches(fit, 1024, shuffle=True, seed=args.seed)
+        number = max(1, 512 // args.list_size)  # about as many ratings a step
+        lists = rk.data.lists(fit, number, **size, shuffle=True, seed=args.seed)
+        rows = rk.data.batches(fit, 512, shuffle=True, seed=args.seed)
         print(f"{len(lists)} batches of lists, {len(rows)} of ratings")
 
     models = {}
     for name in (POINTWISE, *args.losses):
         with run.step(name):
             tf.keras.utils.set_random_seed(args.seed)
-            kind, strength = LOSSES.get(name, (None, POINTWISE_PENALTY))
-            penalty = tf.keras.regularizers.L2(strength)
-            features = {
-                column: rk.layers.IdEmbedding.from_column(
-                    fit[column], args.width, embeddings_regularizer=penalty
-                )
-                for column in ("user_id", "movie_title")
-            }
+            kind, settings, strength = LOSSES.get(name, (None, {}, POINTWISE_PENALTY))
+            features = penalized_ids(fit, args.width, strength)
             network = rk.recipes.factorization_machine(features, initial_bias=3.5)
             model = rk.RankingModel(network, label="user_rating")
-            loss = getattr(rk.losses, kind)() if kind else name
+            loss = getattr(rk.losses, kind)(**settings) if kind else name
             model.compile(tf.keras.optimizers.Adam(args.learning_rate), loss=loss)
             stop = tf.keras.callbacks.EarlyStopping(
                 METRIC, mode="max", patience=5, restore_best_weights=True

@@ -3,11 +3,13 @@
 import argparse
 import os
 
+from movielens_features import penalized_ids
 from movielens_rows import movielens_rows, with_clicks
 from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 LABELS = {"rating": "user_rating", "click": "click"}
+METRICS = ("rating_root_mean_squared_error", "click_loss", "click_auc")
 SCORE = {"rating": 1.0, "click": 0.5}  # what candidates are ranked by
 
 
@@ -17,7 +19,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
     parser.add_argument("--width", type=positive, default=32, help="of each id's vector")
-    parser.add_argument("--penalty", type=float, default=3e-4, help="on the vectors")
+    parser.add_argument("--penalty", type=float, default=8e-3, help="on the vectors")
     parser.add_argument("--learning-rate", type=float, default=0.002, help="of Adam")
     parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
 
@@ -45,13 +47,7 @@ def main() -> None:
         name = " and ".join(names)
         with run.step(name):
             tf.keras.utils.set_random_seed(args.seed)
-            penalty = tf.keras.regularizers.L2(args.penalty)
-            features = {
-                column: rk.layers.IdEmbedding.from_column(
-                    fit[column], args.width, embeddings_regularizer=penalty
-                )
-                for column in ("user_id", "movie_title")
-            }
+            features = penalized_ids(fit, args.width, args.penalty)
             heads = {each: rk.layers.DenseRatingHead([64]) for each in names}
             score = {each: SCORE[each] for each in names}
             network = getattr(rk.recipes, args.sharing)(features, heads, score=score)
@@ -73,7 +69,8 @@ def main() -> None:
             )
             found[name] = model.evaluate(tests, return_dict=True, verbose=0)
             models[name] = model
-            print(f"{network.count_params():,} weights,", found[name])
+            values = (f"{key} {found[name][key]:.4f}" for key in METRICS if key in found[name])
+            print(f"{network.count_params():,} weights:", *values)
 
     with run.step("rank and export"):
         titles = rk.data.vocabulary(train["movie_title"])

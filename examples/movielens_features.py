@@ -12,6 +12,24 @@ def movie_columns(titles: Any) -> dict[str, list[str]]:
     return {"year": years, "decade": [year[:3] for year in years]}
 
 
+def penalized_ids(train: dict, width: int, strength: float) -> dict[str, Any]:
+    """User and movie for networks that are trained by gradients, with a penalty on all vectors.
+
+    Args:
+        train: The training rows.
+        width: Of each vector.
+        strength: Of the penalty, on the sum of squares.
+    """
+    import rankkit as rk
+    import tensorflow as tf
+
+    penalty = tf.keras.regularizers.L2(strength)
+    return {
+        name: rk.layers.IdEmbedding.from_column(train[name], width, embeddings_regularizer=penalty)
+        for name in ("user_id", "movie_title")
+    }
+
+
 def id_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
     """User and movie, each with a vector of its own.
 
