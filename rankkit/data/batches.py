@@ -63,13 +63,7 @@ def batches(
         [2, 1]
     """
     check_number("batch_size", batch_size, 1)
-    check_number("initial_epoch", initial_epoch, 0)
-    if seed is not None:
-        check_number("seed", seed, 0)
-    elif shuffle and initial_epoch:
-        fix = "Give the seed of the run that is resumed; without one its order is lost."
-        raise invalid("seed", seed, "a number when initial_epoch is not 0", fix)
-    drawn = random.randrange(2**31) if seed is None and shuffle else seed or 0
+    drawn = drawn_seed(seed, initial_epoch, bool(shuffle))
     if isinstance(rows, tf.data.Dataset):
         single = select_rows(rows, columns, cache=cache)
         if shuffle:
@@ -82,6 +76,27 @@ def batches(
     arrays = as_columns(rows, columns)
     seeds = seeds_by_epoch(drawn, initial_epoch=initial_epoch) if shuffle else None
     return array_batches(arrays, batch_size, drop_remainder=drop_remainder, seeds=seeds)
+
+
+def drawn_seed(seed: int | None, initial_epoch: int, shuffle: bool) -> int:
+    """Gives the seed of the epochs' orders, or draws one.
+
+    Args:
+        seed: What the user gave, or `None`.
+        initial_epoch: The epoch that the first pass stands for.
+        shuffle: Whether anything is drawn.
+
+    Raises:
+        ValueError: If a number is out of its range, or a run is resumed without its seed.
+    """
+    check_number("initial_epoch", initial_epoch, 0)
+    if seed is not None:
+        check_number("seed", seed, 0)
+        return int(seed)
+    if shuffle and initial_epoch:
+        fix = "Give the seed of the run that is resumed; without one its order is lost."
+        raise invalid("seed", seed, "a number when initial_epoch is not 0", fix)
+    return random.randrange(2**31) if shuffle else 0
 
 
 def check_number(name: str, value: Any, least: int) -> None:

@@ -23,6 +23,19 @@ def check_clicks(clicks: Mapping[str, Any], query: str, item: str, added: Iterab
             raise invalid("columns", list(clicks), f"none named {name!r}", "Rename that column.")
 
 
+def joined(
+    clicks: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray], names: Iterable[str]
+) -> dict[str, np.ndarray]:
+    """Puts the rows of others behind those of clicks, in such columns alone.
+
+    Raises:
+        ValueError: If the others lack one.
+    """
+    names = list(names)
+    more = as_columns(others, names)
+    return as_columns({name: [*clicks[name].tolist(), *more[name].tolist()] for name in names})
+
+
 def candidate_pool(
     candidates: Any, clicked: Iterable[np.ndarray], query: str, item: str
 ) -> dict[str, np.ndarray]:

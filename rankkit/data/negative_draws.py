@@ -6,12 +6,17 @@ import tensorflow as tf
 from rankkit._errors import invalid
 from rankkit.data.encoded import numbered
 
+_BITS = 40  # of the sum of all candidates' weights, whole numbers so that no sum is rounded
+
 
 class NegativeDraws:
     """Draws candidates for rows, none of which the query of the row has chosen.
 
+    Candidates lie one behind the other on a line, each as long as its weight. A place is drawn on
+    the line without what the query has chosen, and moved on past that of it which lies before.
+
     Args:
-        queries: The query of each row, `(rows,)`.
+        queries: The query of each choice; the first rows are those to draw for.
         items: The item that it has chosen, `(rows,)`.
         candidates: What is drawn from, each item once, `(candidates,)`.
         query: Name of the query's column, for errors.
@@ -31,21 +36,29 @@ class NegativeDraws:
     ):
         codes, distinct = numbered(queries.tolist())
         of_candidate = {each: code for code, each in enumerate(candidates.tolist())}
-        self._size = len(candidates)
+        size = len(candidates)
         chosen = np.array([of_candidate.get(each, -1) for each in items.tolist()])
-        counts = np.bincount(chosen[chosen >= 0], minlength=self._size)
-        chances = counts.astype(float) ** popularity  # 0**0 is 1
         known = chosen >= 0
-        pairs = np.unique(codes[known].astype(np.int64) * self._size + chosen[known])
-        possible = pairs[chances[pairs % self._size] > 0]
-        taken = np.bincount(possible // self._size, minlength=len(distinct))
-        if taken.max(initial=0) >= np.count_nonzero(chances):
-            name = f"candidates that {query} {distinct[taken.argmax()]!r} has not chosen"
+        counts = np.bincount(chosen[known], minlength=size)
+        bits = min(_BITS, 62 - len(distinct).bit_length())
+        weights = _whole_weights(counts, float(popularity), bits)
+        until = np.cumsum(weights)
+        pairs = np.unique(codes[known].astype(np.int64) * size + chosen[known])
+        of_pair, item = pairs // size, pairs % size
+        first = np.searchsorted(of_pair, np.arange(len(distinct)))  # of a query's pairs
+        taken = np.concatenate([[0], np.cumsum(weights[item])])  # by all pairs before
+        before = until[item] - weights[item] - (taken[:-1] - taken[first[of_pair]])
+        left = until[-1] - (np.append(taken[first[1:]], taken[-1]) - taken[first])
+        if (left <= 0).any():
+            name = f"candidates that {query} {distinct[left.argmin()]!r} has not chosen"
             raise invalid(name, 0, "at least 1", "Leave such rows out, or give more candidates.")
+        self._stride = int(until[-1]) + 1
         self._codes = tf.constant(codes, tf.int64)
-        self._pairs = tf.constant(pairs, tf.int64)
-        self._until = tf.constant(np.cumsum(chances) / chances.sum())
-        self._uniform = bool((chances == chances[0]).all())
+        self._left = tf.constant(left, tf.int64)
+        self._first = tf.constant(first, tf.int64)
+        self._before = tf.constant(of_pair * self._stride + before, tf.int64)
+        self._taken = tf.constant(taken, tf.int64)
+        self._until = tf.constant(until, tf.int64)
 
     def draw(self, rows: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
         """Draws candidates for rows.
@@ -58,29 +71,25 @@ class NegativeDraws:
         Returns:
             Numbers of candidates, `(batch, count)`.
         """
-        query = tf.gather(self._codes, rows)[:, tf.newaxis] * self._size
-        shape = [tf.shape(rows)[0], count]
+        query = tf.repeat(tf.gather(self._codes, rows), count)
+        numbers = tf.random.stateless_uniform(
+            [tf.size(query)], seed, minval=None, maxval=None, dtype=tf.int64
+        )
+        place = numbers % tf.gather(self._left, query)
+        passed = tf.searchsorted(
+            self._before, query * self._stride + place, side="right", out_type=tf.int64
+        )
+        begin = tf.gather(self._first, query)
+        place += tf.gather(self._taken, passed) - tf.gather(self._taken, begin)
+        drawn = tf.searchsorted(self._until, place, side="right", out_type=tf.int64)
+        return tf.reshape(drawn, [tf.shape(rows)[0], count])
 
-        def again(round_: tf.Tensor, drawn: tf.Tensor, chosen: tf.Tensor) -> tuple:
-            new = self._any(shape, tf.stack([seed[0], seed[1] + round_]))
-            drawn = tf.where(chosen, new, drawn)
-            return round_ + 1, drawn, self._is_chosen(query + drawn)
 
-        begin = (tf.constant(0, tf.int64), tf.zeros(shape, tf.int64), tf.ones(shape, tf.bool))
-        return tf.while_loop(lambda *state: tf.reduce_any(state[2]), again, begin)[1]
-
-    def _any(self, shape: list, seed: tf.Tensor) -> tf.Tensor:
-        if self._uniform:
-            return tf.random.stateless_uniform(
-                shape, seed, maxval=self._size, dtype=tf.int64, minval=0
-            )
-        places = tf.random.stateless_uniform(shape, seed, dtype=tf.float64)
-        flat = tf.searchsorted(self._until, tf.reshape(places, [-1]), side="right")
-        return tf.cast(tf.reshape(tf.minimum(flat, self._size - 1), shape), tf.int64)
-
-    def _is_chosen(self, pairs: tf.Tensor) -> tf.Tensor:
-        if not len(self._pairs):
-            return tf.zeros_like(pairs, tf.bool)
-        flat = tf.reshape(pairs, [-1])
-        found = tf.minimum(tf.searchsorted(self._pairs, flat), len(self._pairs) - 1)
-        return tf.reshape(tf.gather(self._pairs, found) == flat, tf.shape(pairs))
+def _whole_weights(counts: np.ndarray, popularity: float, bits: int) -> np.ndarray:
+    """Gives whole weights in proportion to `counts**popularity`, at least 1 where that is not 0."""
+    if popularity == 0:
+        return np.ones(len(counts), np.int64)
+    logs = popularity * np.log(np.maximum(counts, 1))
+    chances = np.where(counts > 0, np.exp(logs - logs.max()), 0.0)
+    scaled = np.rint(chances / max(chances.sum(), 1e-300) * 2.0**bits).astype(np.int64)
+    return np.where(counts > 0, np.maximum(scaled, 1), 0)

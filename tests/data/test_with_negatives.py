@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import rankkit as rk
 
@@ -92,6 +93,71 @@ def test_a_click_and_its_negatives_may_be_a_list():
     assert all(len(set(users)) == 1 for users in batch["user_id"].numpy().tolist())
 
 
+def drawn(batches):
+    found = [row for row in rows_of(batches) if not row["click"]]
+    return {(row["user_id"].decode(), row["item_id"].decode()) for row in found}
+
+
+@pytest.mark.parametrize("popularity", [0.0, 1.0])
+def test_clicks_beside_the_rows_are_excluded(popularity):
+    known = {name: column[::2] for name, column in ROWS.items()}
+    rest = {name: column[1::2] for name, column in ROWS.items()}
+    settings = {"item": "item_id", "num_negatives": 200, "seed": 1, "popularity": popularity}
+    found = drawn(rk.data.with_negatives(rest, 16, exclude=known, **settings))
+    assert not found & set(CLICKS)
+    # Their items are candidates: all pairs that are no click come up.
+    users = set(rest["user_id"])
+    assert found == {(u, i) for u in users for i in ITEMS} - set(CLICKS)
+    assert drawn(rk.data.with_negatives(rest, 16, **settings)) & set(CLICKS)
+
+
+def test_outcomes_are_those_of_the_click_alone():
+    rows = {**ROWS, "rating": np.arange(len(CLICKS)) % 5}
+    batches = rk.data.with_negatives(rows, 16, item="item_id", outcomes=["rating"], seed=1)
+    for row in rows_of(batches):
+        assert (row["rating"] == row["hour"] % 5) if row["click"] else np.isnan(row["rating"])
+    lists = rk.data.with_negatives(rows, 16, item="item_id", outcomes="rating", lists=True, seed=1)
+    batch = next(iter(lists))
+    np.testing.assert_array_equal(np.isnan(batch["rating"]), batch["click"] == 0)
+
+
+def test_rows_to_validate_on_stay_the_same():
+    batches = rk.data.with_negatives(ROWS, 16, item="item_id", shuffle=False, seed=3)
+    first = rows_of(batches)
+    assert first == rows_of(batches)
+    assert [row["hour"] for row in first[::5]] == list(range(len(CLICKS)))
+    other = rk.data.with_negatives(ROWS, 16, item="item_id", shuffle=False, seed=4)
+    assert rows_of(other) != first
+
+
+@pytest.mark.parametrize("popularity", [1.0, 2.0, 2000.0])
+def test_whoever_chose_what_is_popular_is_drawn_for_at_once(popularity):
+    many = 5_000
+    rows = {
+        "user_id": ["u", *(f"v{number}" for number in range(many))],
+        "item_id": ["a", *["a"] * (many - 1), "b"],
+    }
+    batches = rk.data.with_negatives(rows, 512, item="item_id", popularity=popularity, seed=1)
+    found = drawn(batches)
+    assert {item for user, item in found if user == "u"} == {"b"}
+    assert {item for user, item in found if user == f"v{many - 1}"} == {"a"}
+
+
+def test_what_is_left_is_drawn_in_proportion():
+    # 'u' has chosen b and d; of a, c and e there are 1, 2 and 5 choices, and f has none.
+    items = ["b", "d", *"a", *"cc", *"eeeee"]
+    users = ["u", "u", *(f"v{number}" for number in range(8))]
+    batches = rk.data.with_negatives(
+        {"user_id": users, "item_id": items}, 16, item="item_id", num_negatives=4000,
+        popularity=1.0, candidates={"item_id": list("fedcba")}, seed=1,
+    )  # fmt: skip
+    found = [row for row in rows_of(batches) if row["user_id"] == b"u" and not row["click"]]
+    counts = collections.Counter(row["item_id"].decode() for row in found)
+    assert set(counts) == set("ace")
+    shares = [counts[item] / len(found) for item in "ace"]
+    np.testing.assert_allclose(shares, np.array([1, 2, 5]) / 8, atol=0.02)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -99,6 +165,13 @@ def test_a_click_and_its_negatives_may_be_a_list():
         ({"query": "user"}, ValueError, "Unknown query 'user'"),
         ({"num_negatives": 0}, ValueError, "num_negatives"),
         ({"popularity": -1}, ValueError, "popularity must be"),
+        ({"popularity": np.nan}, ValueError, "popularity must be"),
+        ({"popularity": np.inf}, ValueError, "popularity must be"),
+        ({"popularity": "0.75"}, TypeError, "popularity must be a number"),
+        ({"initial_epoch": 2}, ValueError, "seed must be a number when initial_epoch is not 0"),
+        ({"outcomes": ["rating"]}, ValueError, "Unknown column in outcomes 'rating'"),
+        ({"outcomes": ["item_id"]}, ValueError, "outcomes must be columns of neither"),
+        ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
         ({"label": "year"}, ValueError, "none named 'year'"),
         ({"candidates": {"item_id": ["i1", "i1"]}}, ValueError, "candidates must be 1 different"),
         ({"candidates": {"item_id": ["i1"]}}, ValueError, "has not chosen must be at least 1"),
@@ -108,3 +181,9 @@ def test_a_click_and_its_negatives_may_be_a_list():
 def test_what_cannot_be_drawn_is_named(change, error, words):
     with pytest.raises(error, match=words):
         rk.data.with_negatives(ROWS, 16, **{"item": "item_id", **change})
+
+
+def test_a_stream_of_clicks_is_refused():
+    stream = tf.data.Dataset.from_tensor_slices({"user_id": ["u"], "item_id": ["a"]})
+    with pytest.raises(TypeError, match="rows must be in memory.*All clicks of a query"):
+        rk.data.with_negatives(stream, 16, item="item_id")
