@@ -18,7 +18,7 @@ _CHECKS = re.compile(
     r"(label|sample_weight)[^\n\]]* must be (finite|at least 0)\.[^\n]*rows\."
     r"|(labels|sample weights) must be one a row[^\n\]]*\."
     r"|Labels must be [^\n\]]*\."
-    r"|A \w+ must have at most list_size=[^\n\]]*"
+    r"|rows of a \w+ must be at most list_size=[^\n\]]*"
     r"|Numbers of layer [^\n]* must be finite\.[^\n]*?(?= : Tensor had)"
 )
 

@@ -1,7 +1,6 @@
 """What a model says of each of its heads: labels, weights, and what is added while training."""
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,14 +20,14 @@ class HeadSettings:
         labels: The columns of labels.
         weights: Those of weights, or `None`.
         outputs: What the head gives, its score by `score`, to the name of that output.
-        logits: Whether its score is any number, not one from 0 to 1.
+        layers: The layer that gives its score.
         biases: Networks whose scores are added while training, of the heads that have one.
     """
 
     labels: dict[Any, str]
     weights: dict[Any, str | None]
     outputs: dict[Any, dict[str, str]]
-    logits: dict[Any, bool]
+    layers: dict[Any, tf.keras.layers.Layer]
     biases: dict[Any, tf.keras.Model]
 
 
@@ -62,7 +61,9 @@ def head_settings(
         labels=labels,
         weights={head: weights.get(head) for head in labels},
         outputs=outputs,
-        logits={head: _any_number(network, keys[SCORE]) for head, keys in outputs.items()},
+        layers={
+            head: score_of(network.output, keys[SCORE]).node.layer for head, keys in outputs.items()
+        },
         biases=_biases(training_bias, labels),
     )
 
@@ -170,19 +171,6 @@ def _outputs_by_name(network: tf.keras.Model, heads: Iterable[Any]) -> dict[Any,
         more = {name.removeprefix(begin): name for name in shapes if name.startswith(begin)}
         found[head] = {**more, SCORE: head}
     return found
-
-
-def _any_number(network: tf.keras.Model, output: str) -> bool:
-    """Whether an output comes from a layer of rankkit that does not keep it between 0 and 1.
-
-    Args:
-        network: A network of `rankkit.ranking_network`.
-        output: Name of one of its outputs.
-    """
-    tensors = network.output
-    layer = (tensors[output] if isinstance(tensors, Mapping) else tensors).node.layer
-    low, high = getattr(layer, "rating_range", None) or (-math.inf, math.inf)
-    return type(layer).__module__.startswith("rankkit.") and (low < 0 or high > 1)
 
 
 def plain(value: Any) -> Any:

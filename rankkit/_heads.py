@@ -73,13 +73,14 @@ def outputs_of(heads: Mapping[str, Any], joined: Any, score: Any) -> dict[str, A
     return {SCORE: combine(scores), **scores, **others}
 
 
-def score_of(outputs: Any) -> Any:
+def score_of(outputs: Any, name: str = SCORE) -> Any:
     """Gives the score among the outputs of a network or another scorer.
 
     Args:
         outputs: A score a row, or a dict with it.
+        name: Its name in the dict. Defaults to `"score"`.
     """
-    return outputs[SCORE] if isinstance(outputs, Mapping) else outputs
+    return outputs[name] if isinstance(outputs, Mapping) else outputs
 
 
 def named_outputs(outputs: Any) -> dict[str, tf.Tensor]:

@@ -9,8 +9,9 @@ import tensorflow_recommenders as tfrs
 from rankkit._batch import Batch
 from rankkit._errors import invalid, unknown
 from rankkit._heads import SCORE
+from rankkit._logits import check_loss, is_cross_entropy, usual_metric
 from rankkit._notices import Notices
-from rankkit._task import as_metrics, per_example, takes_chances
+from rankkit._task import as_metrics, per_example
 from rankkit.losses import ListLoss
 from rankkit.metrics import NDCG, ListMetric
 
@@ -20,11 +21,10 @@ class Objective:
 
     Args:
         loss: A Keras loss, its name, or a function; `None` for the mean squared error.
-        metrics: Metrics that are never weighted; `None` for the root mean squared error, or the
-            NDCG where the loss ranks lists.
+        metrics: Metrics that are never weighted; `None` for the usual one of such a loss.
         weighted_metrics: Metrics that are weighted, or `None`.
         outputs: Names of what the head gives, the score by `score`.
-        logits: Whether the score is any number, not a probability.
+        layer: The layer that gives the score.
         head: Its name, which its metrics begin with; `None` for the only one.
 
     Raises:
@@ -40,22 +40,26 @@ class Objective:
         weighted_metrics: Sequence[Any] | None,
         *,
         outputs: Iterable[str],
-        logits: bool,
+        layer: tf.keras.layers.Layer,
         head: str | None = None,
     ):
         loss = per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss)
-        if logits and takes_chances(loss):
-            fix = "Write BinaryCrossentropy(from_logits=True), or bound the head from 0 to 1."
-            raise invalid("loss", loss.name, "one of logits, as the head gives any number", fix)
+        check_loss(loss, layer)
+        self._of_clicks = is_cross_entropy(loss)
+        steps = [getattr(each, "steps", None) for each in (loss, layer)]
+        if None not in steps and steps[0] != steps[1]:
+            fix = "Give both all steps there are."
+            raise invalid("steps of the loss", steps[0], f"those of the head, {steps[1]}", fix)
         self.reads = getattr(loss, "reads", SCORE)
         if self.reads not in outputs:
             raise unknown(f"output of the network that {loss.name} reads", self.reads, outputs)
         self.ranks_lists = isinstance(loss, ListLoss)
         if metrics is None:
-            usual = NDCG if self.ranks_lists else tf.keras.metrics.RootMeanSquaredError
-            metrics = [usual()]
-        unweighted = as_metrics("metrics", metrics, head)
-        weighted = as_metrics("weighted_metrics", weighted_metrics or [], head)
+            metrics = [NDCG() if self.ranks_lists else usual_metric(loss)]
+        unweighted, weighted = (
+            as_metrics(name, each, head, layer)
+            for name, each in (("metrics", metrics), ("weighted_metrics", weighted_metrics or []))
+        )
         self.mean_loss = tf.keras.metrics.Mean("loss")
         self.notices = Notices(head)
         _check_kind([*unweighted, *weighted], ranks_lists=self.ranks_lists)
@@ -99,6 +103,8 @@ class Objective:
             labels, scores, weights = of_loss if self._takes_as_loss(metric) else of_rows
             metric.update_state(labels, scores, sample_weight=weights)
         labels, predictions, weights = of_loss
+        if self._of_clicks:
+            labels = _from_0_to_1(labels)
         losses = self.task(labels=labels, predictions=predictions)
         if weights is not None:
             self.notices.count_weights(weights)
@@ -114,3 +120,12 @@ def _check_kind(metrics: Sequence[tf.keras.metrics.Metric], *, ranks_lists: bool
         if isinstance(metric, ListMetric) and not ranks_lists:
             fix = "It goes with a loss of rankkit.losses over lists, and rankkit.data.lists."
             raise invalid("metrics", metric.name, "metrics of rows, as the loss is of each", fix)
+
+
+def _from_0_to_1(labels: tf.Tensor) -> tf.Tensor:
+    """Refuses labels that a cross entropy has no sense for."""
+    message = "Labels must be from 0 to 1 for a cross entropy. Got: others. Scale them, or name "
+    message += "what is a yes."
+    fits = tf.debugging.Assert(tf.reduce_all((labels >= 0.0) & (labels <= 1.0)), [message])
+    with tf.control_dependencies([fits]):
+        return tf.identity(labels)

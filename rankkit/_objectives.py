@@ -44,7 +44,7 @@ class Objectives:
             head: Objective(
                 *(of_head(name, value, head, heads.labels) for name, value in settings.items()),
                 outputs=outputs,
-                logits=heads.logits[head],
+                layer=heads.layers[head],
                 head=head,
             )
             for head, outputs in heads.outputs.items()

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import invalid, unknown, wrong_type
+from rankkit._logits import read_metric
 
 
 class _FunctionLoss(tf.keras.losses.Loss):
@@ -15,10 +16,10 @@ class _FunctionLoss(tf.keras.losses.Loss):
 
     def __init__(self, function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]):
         super().__init__(reduction=tf.keras.losses.Reduction.NONE)
-        self._function = function
+        self.function = function
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        return self._function(y_true, y_pred)
+        return self.function(y_true, y_pred)
 
 
 def per_example(loss: Any) -> tf.keras.losses.Loss:
@@ -46,19 +47,8 @@ def per_example(loss: Any) -> tf.keras.losses.Loss:
     return loss
 
 
-def takes_chances(loss: tf.keras.losses.Loss) -> bool:
-    """Whether a loss is the cross entropy of probabilities, not of logits.
-
-    Args:
-        loss: From `per_example`.
-    """
-    if isinstance(loss, _FunctionLoss):
-        return loss._function is tf.keras.losses.binary_crossentropy
-    return isinstance(loss, tf.keras.losses.BinaryCrossentropy) and not loss.from_logits
-
-
 def as_metrics(
-    name: str, metrics: Sequence[Any], head: str | None
+    name: str, metrics: Sequence[Any], head: str | None, layer: tf.keras.layers.Layer
 ) -> list[tf.keras.metrics.Metric]:
     """Gives Keras metrics for metrics, names and functions.
 
@@ -67,15 +57,17 @@ def as_metrics(
         metrics: Keras metrics, names of them, or functions of `(y_true, y_pred)`.
         head: The head that they measure; for one of several they are copies, since their names
             will begin with its. `None` for the only one, whose metrics are the user's own.
+        layer: What gives the score that they measure.
 
     Raises:
         TypeError: If `metrics` is not a list of these, or one cannot be copied.
+        ValueError: If one takes logits for chances.
     """
     if not isinstance(metrics, (list, tuple)):
         raise wrong_type(name, metrics, "a list of tf.keras metrics, names or functions")
     if head is not None:
         metrics = [metric_like(each) for each in metrics]
-    return [_as_metric(name, metric) for metric in metrics]
+    return [_as_metric(name, read_metric(name, metric, layer)) for metric in metrics]
 
 
 def metric_like(metric: Any) -> Any:

@@ -107,8 +107,9 @@ class RankingModel(Headed):
                 `rankkit.losses`. It is taken per example and averaged over the global batch,
                 whatever its own reduction says. Defaults to `None`, the mean squared error.
             metrics: A list of Keras metrics or their names, never weighted; over lists, those of
-                `rankkit.metrics` too. Defaults to `None`, the root mean squared error, or over
-                lists `rankkit.metrics.NDCG()`.
+                `rankkit.metrics` too. Of a head that gives any number, `"auc"` and
+                `"binary_crossentropy"` are those of logits. Defaults to `None`, the root mean
+                squared error, the AUC of a cross entropy, or over lists `rankkit.metrics.NDCG()`.
             weighted_metrics: A list of metrics that the sample weights do weight.
                 Defaults to `None`.
             loss_weights: Of several heads, name of the head to the weight of its loss, 1
@@ -162,7 +163,8 @@ class RankingModel(Headed):
         outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
         for (head, bias), columns in zip(biases.items(), bias_specs, strict=True):
             name = self._heads.outputs[head][SCORE]
-            outputs[name] += bias(select_features(features, columns), training=True)
+            added = bias(select_features(features, columns), training=True)
+            outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
         return self._objectives.update(batches, outputs, sum(self.losses))
 
     def predict_step(self, data: Any) -> Any:
@@ -170,12 +172,10 @@ class RankingModel(Headed):
         return self(select_features(features, self.feature_specs), training=False)
 
     def get_config(self) -> dict[str, Any]:
-        biases = {
-            head: tf.keras.saving.serialize_keras_object(bias)
-            for head, bias in self._heads.biases.items()
-        }
+        serialized = tf.keras.saving.serialize_keras_object
+        biases = {head: serialized(bias) for head, bias in self._heads.biases.items()}
         return {
-            "network": tf.keras.saving.serialize_keras_object(self.network),
+            "network": serialized(self.network),
             "label": plain(self.label),
             "sample_weight": plain(self.sample_weight),
             "training_bias": biases.get(None, biases or None),

@@ -168,3 +168,69 @@ def test_a_cross_entropy_of_chances_is_refused_for_logits(loss):
     several = rk.ranking_network(features, head=heads, score={"click": 1.0})
     with pytest.raises(ValueError, match="loss must be one of logits"):
         rk.RankingModel(several, label={"click": "click"}).compile("adam", loss={"click": loss})
+
+
+def compiled(head=None, **kwargs):
+    features = {"user_id": rk.layers.IdEmbedding(["u1"], 4)}
+    network = rk.ranking_network(features, head=head or rk.layers.DenseRatingHead([4]))
+    model = rk.RankingModel(network, label="click")
+    logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile("adam", **{"loss": logits, **kwargs})
+    return model
+
+
+FOCAL = tf.keras.losses.BinaryFocalCrossentropy()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": FOCAL},
+        {"loss": "binary_focal_crossentropy"},
+        {"loss": tf.keras.losses.binary_crossentropy},
+        {"metrics": [tf.keras.metrics.AUC(name="auc")]},
+        {"metrics": [tf.keras.metrics.BinaryCrossentropy()]},
+        {"weighted_metrics": [tf.keras.losses.binary_crossentropy]},
+        {"metrics": ["precision"]},
+        {"metrics": ["binary_accuracy"]},
+        {"head": rk.layers.DenseRatingHead([4], rating_range=(0, 1))},
+    ],
+)
+def test_logits_are_not_taken_for_chances(change):
+    words = r"(loss|metrics) must be .*(logit|chances).*Got: \w+='\w+'\. (Write|Give)"
+    with pytest.raises(ValueError, match=words):
+        compiled(**change)
+
+
+def test_metrics_of_clicks_by_name_are_of_logits():
+    model = compiled(metrics=["auc", "binary_crossentropy", "mae"])
+    rows = {"user_id": ["u1", "u2", "u1", "u2"], "click": [1.0, 0.0, 0.0, 1.0]}
+    found = model.evaluate(rk.data.batches(rows, 4), verbose=0, return_dict=True)
+    assert found["binary_crossentropy"] == pytest.approx(found["loss"], rel=1e-6)
+    assert found["auc"] == pytest.approx(0.5, abs=0.3)
+    assert [metric.name for metric in compiled().metrics][-1] == "auc"
+    assert compiled().metrics[-1].get_config()["from_logits"]
+    # Where the head gives chances, they are of chances.
+    chances = rk.layers.DenseRatingHead([4], rating_range=(0, 1))
+    model = compiled(head=chances, loss="binary_crossentropy", metrics=["auc"])
+    assert not model.metrics[-1].get_config()["from_logits"]
+
+
+def test_labels_beyond_0_and_1_are_refused():
+    rows = {"user_id": ["u1", "u2"], "click": [1.0, 4.0]}
+    with pytest.raises(ValueError, match="Labels must be from 0 to 1 for a cross entropy"):
+        compiled().fit(rk.data.batches(rows, 2), verbose=0)
+
+
+def test_a_bias_is_added_in_full_precision():
+    rows = {"user_id": ["u1", "u2"], "click": [1.0, 0.0], "position": [1, 2]}
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        features = {"user_id": rk.layers.IdEmbedding(["u1", "u2"], 4)}
+        bias = position_bias()
+        model = rk.RankingModel(rk.recipes.tower(features), label="click", training_bias=bias)
+        model.compile("adam", loss=tf.keras.losses.BinaryCrossentropy(from_logits=True))
+        model.fit(rk.data.batches(rows, 2), verbose=0)
+        assert np.any(bias.get_weights()[0])
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")

@@ -33,8 +33,9 @@ LEVELS = [
     {"interactions", "layers", "losses", "metrics"},
     {"data"},
     {"_batch", "_fitting", "_notices", "_queries", "_task"},
-    {"_cells"},
+    {"_cells", "_logits"},
     {"_features", "_loss_weights", "_vocabulary"},
+    {"_steps"},
     {"_columns", "_keras", "_errors", "_files", "_lists"},
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.

@@ -69,16 +69,18 @@ def test_it_gives_a_distribution_whose_mean_is_the_score(rows, tmp_path):
     assert report.metrics["rmse"] < report.lines[2]["rmse"]
 
 
-@pytest.mark.parametrize("shift", [-30.0, 0.0, 30.0])
+@pytest.mark.parametrize("shift", [-1e4, -30.0, 0.0, 30.0, 1e4])
 def test_chances_and_gradients_are_finite_far_from_the_thresholds(shift):
     head = rk.layers.OrdinalHead(STEPS, [])
     loss = rk.losses.OrdinalLoss(STEPS)
     inputs = tf.constant([[shift]])
     head(inputs)
     with tf.GradientTape() as tape:
-        values = loss([[1.0], [3.0], [5.0]], tf.repeat(head(inputs)["distribution"], 3, axis=0))
+        values = loss([[1.0], [3.0], [5.0]], tf.repeat(head(inputs)["log_distribution"], 3, axis=0))
     assert np.isfinite(values).all()
-    assert all(np.isfinite(each).all() for each in tape.gradient(values, head.trainable_variables))
+    gradients = tape.gradient(values, head.trainable_variables)
+    assert all(np.isfinite(each).all() for each in gradients)
+    assert any(np.any(each) for each in gradients)  # whoever is far off learns
 
 
 def test_thresholds_are_the_proportional_odds_model():
@@ -86,17 +88,19 @@ def test_thresholds_are_the_proportional_odds_model():
     inputs = tf.constant([[0.7]])
     head(inputs)
     kernel, bias, first, gaps = 2.0, -0.4, -0.3, 0.9
-    head.set_weights([np.array([first]), np.array([gaps]), np.array([[kernel]]), np.array([bias])])
+    head.set_weights([np.array([[kernel]]), np.array([bias]), np.array([first]), np.array([gaps])])
     x = kernel * 0.7 + bias
     thresholds = np.array([first, first + np.log1p(np.exp(gaps))])
     at_most = 1 / (1 + np.exp(x - thresholds))
     wanted = np.diff(np.concatenate([[0.0], at_most, [1.0]]))
-    np.testing.assert_allclose(head(inputs)["distribution"][0], wanted, rtol=1e-5)
+    outputs = head(inputs)
+    np.testing.assert_allclose(outputs["distribution"][0], wanted, rtol=1e-5)
+    np.testing.assert_allclose(outputs["log_distribution"][0], np.log(wanted), rtol=1e-5)
 
 
 def test_the_loss_is_the_log_of_the_labels_chance():
     chances = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], np.float32)
-    found = rk.losses.OrdinalLoss((1, 2, 4))([[4.0], [1.0]], chances)
+    found = rk.losses.OrdinalLoss((1, 2, 4))([[4.0], [1.0]], np.log(chances))
     np.testing.assert_allclose(found, -np.log([0.7, 0.5]), rtol=1e-6)
 
 
@@ -115,7 +119,8 @@ def test_it_may_be_one_of_several_heads(rows):
     }
     network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
     assert set(network.output_shape) == {
-        "score", "rating", "click", "rating_spread", "rating_distribution"
+        "score", "rating", "click",
+        "rating_spread", "rating_distribution", "rating_log_distribution",
     }  # fmt: skip
     model = rk.RankingModel(network, label={"rating": "user_rating", "click": "click"})
     logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
@@ -126,15 +131,43 @@ def test_it_may_be_one_of_several_heads(rows):
 
 
 def test_what_does_not_fit_is_named(rows):
-    for steps in ((1,), (1, 1), (2, 1)):
+    for steps in ((1,), (1, 1), (2, 1), (1, np.inf), (1, np.nan)):
         with pytest.raises(ValueError, match="steps must be at least two numbers that ascend"):
             rk.layers.OrdinalHead(steps)
         with pytest.raises(ValueError, match="steps must be at least two numbers that ascend"):
             rk.losses.OrdinalLoss(steps)
+    for steps in (5, "12", ("a", "b"), (True, 2)):
+        for kind in (rk.layers.OrdinalHead, rk.losses.OrdinalLoss):
+            with pytest.raises(TypeError, match="steps must be a sequence of numbers"):
+                kind(steps)
+    with pytest.raises(ValueError, match=r"steps of the loss must be those of the head, \(1.0, 2"):
+        make_model(rows, loss=rk.losses.OrdinalLoss((0, 1, 2, 3, 4)))
     between = {**rows, "user_rating": rows["user_rating"] + 0.5}
     with pytest.raises(ValueError, match="Labels must be steps of the loss"):
         make_model(rows).fit(rk.data.batches(between, 64), verbose=0)
     network = rk.recipes.tower({"user_id": rk.layers.IdEmbedding(["7"], 4)})
     model = rk.RankingModel(network, label="user_rating")
-    with pytest.raises(ValueError, match="that ordinal_loss reads 'distribution'"):
+    with pytest.raises(ValueError, match="that ordinal_loss reads 'log_distribution'"):
         model.compile("adam", loss=rk.losses.OrdinalLoss(STEPS))
+
+
+def test_chances_are_in_full_precision(rows):
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = make_model(rows)
+        model.fit(rk.data.batches(rows, 256), epochs=1, verbose=0)
+        outputs = model({name: rows[name][:5] for name in ("user_id", "item_id")})
+        assert {each.dtype for each in outputs.values()} == {tf.float32}
+        np.testing.assert_allclose(tf.reduce_sum(outputs["distribution"], axis=1), 1, rtol=1e-5)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def test_the_tower_has_its_arguments():
+    head = rk.layers.OrdinalHead((1, 2), [4], activation="tanh", dropout_rate=0.5)
+    again = rk.layers.OrdinalHead.from_config(head.get_config())
+    assert again.get_config() == head.get_config()
+    assert head.get_config()["dropout_rate"] == 0.5
+    assert head(tf.zeros((1, 3)))["score"].shape == (1, 1)
+    with pytest.raises(ValueError, match="dropout_rate must be in"):
+        rk.layers.OrdinalHead((1, 2), dropout_rate=1.0)

@@ -17,6 +17,8 @@ def array_lists(
     *,
     query: str,
     longer: str,
+    trim: bool,
+    drop_remainder: bool,
     seeds: tf.data.Dataset | None,
 ) -> tf.data.Dataset:
     """Groups columns of arrays into lists, in another order at each pass if there are seeds.
@@ -27,6 +29,8 @@ def array_lists(
         list_size: The most rows of a list; `None` for as many as a query has.
         query: The column to group by.
         longer: What becomes of queries with more rows.
+        trim: Whether a batch is cut off behind its longest list.
+        drop_remainder: Whether to leave out a last batch that is not full.
         seeds: A data set that yields one pair of seeds a pass; `None` keeps the rows in order.
 
     Raises:
@@ -47,11 +51,11 @@ def array_lists(
 
     def tables(seed: tf.Tensor) -> tf.data.Dataset:
         table = list_table(queries, size, split=split, seed=None if seeds is None else seed)
-        return tf.data.Dataset.from_tensor_slices(table).batch(batch_size)
+        return tf.data.Dataset.from_tensor_slices(table).batch(batch_size, drop_remainder)
 
     def batch(table: tf.Tensor) -> dict[str, tf.Tensor]:
-        table = trimmed(table)
-        rows, mask = filled(table)
+        rows, mask = filled(trimmed(table) if trim else table)
         return {**{name: take(rows) for name, take in takes.items()}, MASK: mask}
 
-    return made_of_numbers(seeds, tables, batch, -(-num_lists // batch_size))
+    count = num_lists // batch_size if drop_remainder else -(-num_lists // batch_size)
+    return made_of_numbers(seeds, tables, batch, count)

@@ -1,6 +1,5 @@
 """Rows grouped by query, as a `tf.data.Dataset` of lists that are filled up to one length."""
 
-import random
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,9 +8,9 @@ import tensorflow as tf
 from rankkit._errors import invalid, unknown
 from rankkit._lists import MASK
 from rankkit.data.array_lists import array_lists
-from rankkit.data.batches import check_number
+from rankkit.data.batches import check_number, drawn_seed
 from rankkit.data.columns import as_columns
-from rankkit.data.order import seeds_by_epoch, shuffled
+from rankkit.data.order import seeds_by_epoch
 from rankkit.data.stream_batches import WINDOW, select_rows, window
 from rankkit.data.stream_lists import stream_lists
 
@@ -28,6 +27,8 @@ def lists(
     shuffle: bool | int = False,
     seed: int | None = None,
     initial_epoch: int = 0,
+    trim: bool = True,
+    drop_remainder: bool = False,
     columns: Iterable[str] | None = None,
 ) -> tf.data.Dataset:
     """Batches of lists, each of the rows of one query, for a loss of `rankkit.losses` on lists.
@@ -37,8 +38,9 @@ def lists(
     lists, and the rows within each, come in a new order at each pass; with a `seed`, that of each
     epoch is fixed, as in `rankkit.data.batches`.
 
-    A `tf.data.Dataset` is grouped in windows: it is not held in memory whole, and a query whose
-    rows lie in several windows has a list in each.
+    A `tf.data.Dataset` is grouped, and shuffled, in windows: it is not held in memory whole, and a
+    query whose rows lie in several windows has a list in each. Rows that come sorted by query give
+    whole lists.
 
     Args:
         rows: A dict of arrays or lists, a pandas DataFrame, or a `tf.data.Dataset` of dicts, one
@@ -55,6 +57,10 @@ def lists(
         seed: Chooses the orders of the epochs. Defaults to `None`: one is drawn from Python's
             `random`.
         initial_epoch: The epoch that the first pass stands for. Defaults to `0`.
+        trim: Whether each batch is cut off behind its longest list. XLA compiles a step anew for
+            each length: `False` gives all of them `list_size` places. Defaults to `True`.
+        drop_remainder: Whether to leave out a last batch that is not full, of a data set that of
+            each window. Defaults to `False`.
         columns: The columns to take. Defaults to `None`: all.
 
     Returns:
@@ -73,15 +79,15 @@ def lists(
         ([[4.0, 5.0], [2.5, 2.5]], [[True, True], [True, False]])
     """
     check_number("batch_size", batch_size, 1)
-    check_number("initial_epoch", initial_epoch, 0)
     if list_size is not None:
         check_number("list_size", list_size, 2)
     if longer not in LONGER:
         raise unknown("longer", longer, LONGER)
-    if seed is not None:
-        check_number("seed", seed, 0)
-    drawn = random.randrange(2**31) if seed is None else seed
-    settings = {"query": query, "longer": longer}
+    drawn = drawn_seed(seed, initial_epoch, bool(shuffle))
+    seeds = seeds_by_epoch(drawn, initial_epoch=initial_epoch) if shuffle else None
+    settings: dict[str, Any] = {
+        "query": query, "longer": longer, "trim": trim, "drop_remainder": drop_remainder,
+    }  # fmt: skip
     if isinstance(rows, tf.data.Dataset):
         if list_size is None:
             fix = "How long the longest will be is not known ahead."
@@ -89,15 +95,12 @@ def lists(
         single = select_rows(rows, columns, cache=False)
         check_columns(list(single.element_spec), query)
         size = window(single, WINDOW if isinstance(shuffle, bool) else shuffle)
-        if shuffle:
-            single = shuffled(single, size, seed=drawn, initial_epoch=initial_epoch)
-        return stream_lists(single, batch_size, list_size, size, **settings)
+        return stream_lists(single, batch_size, list_size, size, seeds=seeds, **settings)
     if not isinstance(shuffle, bool):
         fix = "Rows in memory are always shuffled whole."
         raise invalid("shuffle", shuffle, "True or False for rows in memory", fix)
     arrays = as_columns(rows, columns)
     check_columns(list(arrays), query)
-    seeds = seeds_by_epoch(drawn, initial_epoch=initial_epoch) if shuffle else None
     return array_lists(arrays, batch_size, list_size, seeds=seeds, **settings)
 
 

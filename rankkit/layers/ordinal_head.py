@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit._steps import as_steps
 from rankkit.layers.dense_rating_head import DenseRatingHead
+
+_OF_TOWER = (
+    "hidden_units", "activation", "dropout_rate", "kernel_initializer", "kernel_regularizer"
+)  # fmt: skip
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -23,8 +27,11 @@ class OrdinalHead(tf.keras.layers.Layer):
     Args:
         steps: The ratings there are, ascending, at least two, such as `(1, 2, 3, 4, 5)`.
         hidden_units: Widths of the hidden layers of the tower. Defaults to `(256, 64)`.
-        tower_arguments: Further arguments of the tower, a `DenseRatingHead`.
-            Defaults to `None`.
+        activation: Activation of the hidden layers. Defaults to `"relu"`.
+        dropout_rate: Share of the hidden units dropped while training, in [0, 1).
+            Defaults to `0.0`.
+        kernel_initializer: Initializer of all kernels. Defaults to `"glorot_uniform"`.
+        kernel_regularizer: Regularizer of all kernels. Defaults to `None`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -32,10 +39,13 @@ class OrdinalHead(tf.keras.layers.Layer):
 
     Output shape:
         A dict: `score` and `spread`, the mean and the standard deviation of the steps,
-        `(batch, 1)` each, and `distribution`, the chance of each step, `(batch, steps)`.
+        `(batch, 1)` each, `distribution`, the chance of each step, and `log_distribution`, its
+        logarithm, `(batch, steps)` each.
 
     Raises:
-        ValueError: If there are fewer than two steps, or they do not ascend.
+        ValueError: If there are fewer than two steps, one is not finite, or they do not ascend; if
+            a width is below 1 or the dropout rate outside [0, 1).
+        TypeError: If the steps are no numbers.
 
     References:
         McCullagh, Regression models for ordinal data, 1980; for ratings: Koren and Sill, OrdRec,
@@ -55,47 +65,79 @@ class OrdinalHead(tf.keras.layers.Layer):
         steps: Sequence[float],
         hidden_units: Sequence[int] = (256, 64),
         *,
-        tower_arguments: dict[str, Any] | None = None,
+        activation: Any = "relu",
+        dropout_rate: float = 0.0,
+        kernel_initializer: Any = "glorot_uniform",
+        kernel_regularizer: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.steps = tuple(float(step) for step in steps)
-        if len(self.steps) < 2 or not all(np.diff(self.steps) > 0):
-            raise invalid("steps", steps, "at least two numbers that ascend")
-        self.hidden_units = tuple(int(units) for units in hidden_units)
-        self.tower_arguments = dict(tower_arguments or {})
-        self._tower = DenseRatingHead(self.hidden_units, name="tower", **self.tower_arguments)
-        between = len(self.steps) - 2
-        # Thresholds begin one apart, around zero.
-        first = tf.keras.initializers.Constant(-between / 2)
-        gaps = tf.keras.initializers.Constant(np.log(np.e - 1))
-        self._first = self.add_weight("first_threshold", (1,), initializer=first)
-        self._gaps = self.add_weight("gaps", (between,), initializer=gaps)
+        self.steps = as_steps(steps)
+        self._tower = DenseRatingHead(
+            hidden_units,
+            activation=activation,
+            dropout_rate=dropout_rate,
+            kernel_initializer=kernel_initializer,
+            kernel_regularizer=kernel_regularizer,
+            name="tower",
+        )
+        # In mixed precision too, chances are told apart in full precision.
+        dtype = self.variable_dtype
+        self._thresholds = _Thresholds(self.steps, name="thresholds", dtype=dtype)
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> dict[str, tf.Tensor]:
-        x = tf.cast(self._tower(inputs, training=training), self.variable_dtype)
-        further = self._first + tf.cumsum(tf.math.softplus(self._gaps))
-        below = tf.concat([self._first, further], axis=0) - x  # (batch, steps - 1)
-        at_most, above = tf.math.log_sigmoid(below), tf.math.log_sigmoid(-below)
-        # The chance between two thresholds, without a difference of chances near 0 or 1.
-        between = at_most[:, 1:] + above[:, :-1] + tf.math.log_sigmoid(self._gaps)
-        distribution = tf.exp(tf.concat([at_most[:, :1], between, above[:, -1:]], axis=1))
-        steps = tf.constant(self.steps, distribution.dtype)
-        score = tf.reduce_sum(distribution * steps, axis=1, keepdims=True)
-        squares = tf.square(steps - score)
-        variance = tf.reduce_sum(distribution * squares, axis=1, keepdims=True)
-        return {"score": score, "spread": tf.sqrt(variance), "distribution": distribution}
+        return self._thresholds(self._tower(inputs, training=training))
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
         batch = tf.TensorShape(input_shape)[:-1]
-        widths = {"score": 1, "spread": 1, "distribution": len(self.steps)}
+        steps = len(self.steps)
+        widths = {"score": 1, "spread": 1, "distribution": steps, "log_distribution": steps}
         return {name: batch.concatenate(width) for name, width in widths.items()}
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "steps": self.steps,
-            "hidden_units": self.hidden_units,
-            "tower_arguments": dict(self.tower_arguments),
+            **{
+                name: value for name, value in self._tower.get_config().items() if name in _OF_TOWER
+            },
+        }
+
+
+class _Thresholds(tf.keras.layers.Layer):
+    """From the number of the tower to the chances of the steps.
+
+    Args:
+        steps: The ratings there are.
+        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
+    """
+
+    def __init__(self, steps: Sequence[float], **kwargs: Any):
+        super().__init__(**kwargs)
+        self._steps = tuple(steps)
+        between = len(steps) - 2
+        # Thresholds begin one apart, around zero.
+        first = tf.keras.initializers.Constant(-between / 2)
+        gaps = tf.keras.initializers.Constant(np.log(np.e - 1))
+        self._first = self.add_weight("first_threshold", (1,), initializer=first)
+        self._gaps = self.add_weight("gaps", (between,), initializer=gaps)
+
+    def call(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        further = self._first + tf.cumsum(tf.math.softplus(self._gaps))
+        below = tf.concat([self._first, further], axis=0) - inputs  # (batch, steps - 1)
+        at_most, above = tf.math.log_sigmoid(below), tf.math.log_sigmoid(-below)
+        # The chance between two thresholds, without a difference of chances near 0 or 1.
+        between = at_most[:, 1:] + above[:, :-1] + tf.math.log_sigmoid(self._gaps)
+        logs = tf.concat([at_most[:, :1], between, above[:, -1:]], axis=1)
+        distribution = tf.exp(logs)
+        steps = tf.constant(self._steps, distribution.dtype)
+        score = tf.reduce_sum(distribution * steps, axis=1, keepdims=True)
+        squares = tf.square(steps - score)
+        variance = tf.reduce_sum(distribution * squares, axis=1, keepdims=True)
+        return {
+            "score": score,
+            "spread": tf.sqrt(variance),
+            "distribution": distribution,
+            "log_distribution": logs,
         }

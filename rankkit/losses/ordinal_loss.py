@@ -3,43 +3,44 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit._steps import as_steps
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class OrdinalLoss(tf.keras.losses.Loss):
     """The negative log-likelihood of the label's step, for `rankkit.layers.OrdinalHead`.
 
+    It reads the head's `log_distribution`, `(batch, steps)`.
+
     Args:
         steps: Those of the head.
         name: Name of the loss. Defaults to `"ordinal_loss"`.
 
     Raises:
-        ValueError: If there are fewer than two steps, or they do not ascend.
+        ValueError: If there are fewer than two steps, one is not finite, or they do not ascend; if
+            it is compiled for a head of others.
+        TypeError: If they are no numbers.
         tf.errors.InvalidArgumentError: If the loss is called with a label that is no step.
 
     Example:
         >>> import rankkit as rk
         >>> loss = rk.losses.OrdinalLoss((1, 2, 3))
-        >>> loss([[3.0]], [[0.25, 0.25, 0.5]]).numpy().round(4)
+        >>> loss([[3.0]], [[-1.3863, -1.3863, -0.6931]]).numpy()  # logs of 1/4, 1/4 and 1/2
         array([0.6931], dtype=float32)
     """
 
-    reads = "distribution"  # of what the head gives
+    reads = "log_distribution"  # of what the head gives
 
     def __init__(self, steps: Sequence[float], name: str = "ordinal_loss"):
         super().__init__(reduction=tf.keras.losses.Reduction.NONE, name=name)
-        self.steps = tuple(float(step) for step in steps)
-        if len(self.steps) < 2 or not all(np.diff(self.steps) > 0):
-            raise invalid("steps", steps, "at least two numbers that ascend")
+        self.steps = as_steps(steps)
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        distribution = tf.convert_to_tensor(y_pred)  # (batch, steps)
-        steps = tf.constant(self.steps, distribution.dtype)
-        labels = tf.reshape(tf.cast(y_true, distribution.dtype), (-1, 1))
+        logs = tf.convert_to_tensor(y_pred)  # (batch, steps)
+        steps = tf.constant(self.steps, logs.dtype)
+        labels = tf.reshape(tf.cast(y_true, logs.dtype), (-1, 1))
         distances = tf.abs(labels - steps)
         message = (
             f"Labels must be steps of the loss, {self.steps}. Got: others. Give the loss and the "
@@ -48,8 +49,7 @@ class OrdinalLoss(tf.keras.losses.Loss):
         near = tf.reduce_all(tf.reduce_min(distances, axis=1) < 1e-3)
         with tf.control_dependencies([tf.debugging.Assert(near, [message])]):
             place = tf.argmin(distances, axis=1)
-        chance = tf.gather(distribution, place, batch_dims=1)
-        return -tf.math.log(tf.maximum(chance, 1e-30))
+        return -tf.gather(logs, place, batch_dims=1)
 
     def get_config(self) -> dict[str, Any]:
         return {"steps": self.steps, "name": self.name}

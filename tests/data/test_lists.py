@@ -104,8 +104,16 @@ def test_longer_queries_may_be_refused():
         rk.data.lists(ROWS, 2, list_size=11, longer="error")
     assert len(items(rk.data.lists(ROWS, 2, list_size=12, longer="error"))) == 4
     batches = rk.data.lists(stream(), 2, list_size=11, longer="error")
-    with pytest.raises(tf.errors.InvalidArgumentError, match="at most list_size=11"):
+    words = r"rows of a user_id must be at most list_size=11\. Got: 12\. Make longer .?'sample"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         list(batches)
+    model = rk.RankingModel(
+        rk.recipes.tower({"user_id": rk.layers.IdEmbedding(["a"], 2)}, hidden_units=[2]),
+        label="rating",
+    )
+    model.compile("adam", loss=rk.losses.SoftmaxLoss())
+    with pytest.raises(ValueError, match=words):
+        model.fit(batches, verbose=0)
 
 
 @sources
@@ -135,6 +143,43 @@ def test_a_stream_of_known_length_is_grouped_in_windows_too(monkeypatch, shuffle
     assert len(found) > 4
 
 
+def test_a_stream_sorted_by_query_gives_whole_lists_shuffled_or_not():
+    rows = {"user_id": np.repeat([f"u{n}" for n in range(40)], 5), "row": np.arange(200)}
+    sorted_rows = tf.data.Dataset.from_tensor_slices(rows)
+    batches = rk.data.lists(sorted_rows, 4, list_size=5, shuffle=50, seed=1)
+
+    def pass_over():
+        return [
+            (users[0].decode(), each[mask].tolist())
+            for batch in batches
+            for users, each, mask in zip(
+                *(batch[name].numpy() for name in ("user_id", "row", "mask")), strict=True
+            )
+        ]
+
+    first, second = pass_over(), pass_over()
+    for found in (first, second):
+        assert len(found) == 40
+        assert all(len(each) == 5 for _, each in found)
+    assert first != second
+    assert {user for user, _ in first[:10]} == {f"u{n}" for n in range(10)}  # of one window
+    assert [user for user, _ in first[:10]] != [f"u{n}" for n in range(10)]
+    assert first[0][1] != sorted(first[0][1])
+
+
+@sources
+def test_all_batches_may_have_one_shape(source):
+    settings = {"list_size": 13, "trim": False, "drop_remainder": True}
+    batches = rk.data.lists(source(), 3, **settings)
+    assert [batch["mask"].shape for batch in batches] == [(3, 13)]
+    [batch] = batches
+    assert {batch[name].shape for name in ("user_id", "row", "rating")} == {(3, 13)}
+    if source is not stream:
+        assert len(batches) == 1
+    whole = rk.data.lists(source(), 3, list_size=13, trim=False)
+    assert [len(batch["mask"]) for batch in whole] == [3, 1]
+
+
 def test_queries_may_be_numbers_and_columns_chosen():
     rows = {"user": [3, 1, 3], "rating": [1.0, 2.0, 3.0], "other": [0, 0, 0]}
     [batch] = rk.data.lists(rows, 2, query="user", columns=["user", "rating"])
@@ -148,6 +193,7 @@ def test_queries_may_be_numbers_and_columns_chosen():
         ({"query": "user"}, "Unknown query 'user'.*Did you mean 'user_id'"),
         ({"list_size": 1}, "list_size must be"),
         ({"batch_size": 0}, "batch_size must be"),
+        ({"shuffle": True, "initial_epoch": 3}, "seed must be a number when initial_epoch is not"),
         ({"longer": "cut"}, "Unknown longer 'cut'"),
         ({"shuffle": 5}, "shuffle must be"),
         ({"columns": ["rating"]}, "Unknown query 'user_id'"),

@@ -1,0 +1,28 @@
+"""The steps of ratings."""
+
+import itertools
+import math
+from typing import Any
+
+from rankkit._columns import NUMBER
+from rankkit._errors import invalid, wrong_type
+
+
+def as_steps(steps: Any) -> tuple[float, ...]:
+    """Gives the ratings that there are as numbers.
+
+    Raises:
+        ValueError: If there are fewer than two, one is not finite, or they do not ascend.
+        TypeError: If they are no numbers.
+    """
+    if isinstance(steps, str) or not hasattr(steps, "__iter__"):
+        raise wrong_type("steps", steps, "a sequence of numbers, such as (1, 2, 3, 4, 5)")
+    found = tuple(steps)
+    for step in found:
+        if isinstance(step, bool) or not isinstance(step, NUMBER):
+            raise wrong_type("steps", steps, "a sequence of numbers, such as (1, 2, 3, 4, 5)")
+    numbers = tuple(map(float, found))
+    ascend = all(one < other for one, other in itertools.pairwise(numbers))
+    if len(numbers) < 2 or not ascend or not all(map(math.isfinite, numbers)):
+        raise invalid("steps", steps, "at least two numbers that ascend")
+    return numbers
