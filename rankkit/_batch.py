@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rankkit._errors import missing, wrong_type
 from rankkit._lists import MASK
+from rankkit._numbers import numbers_of, weights_of_items
 
 
 class Batch(NamedTuple):
@@ -16,7 +17,7 @@ class Batch(NamedTuple):
     Attributes:
         features: Columns, one value a row: of lists, those rows alone that there are.
         labels: `(batch, 1)`, or `(lists, items)` with NaN where there is no item.
-        sample_weight: `(batch,)`, `(lists,)` or `(lists, items)`, or `None`.
+        sample_weight: `(batch,)`, or `(lists, items)`, or `None`.
         places: The list and the place in it of each row, `(rows, 2)`; `None` for rows.
     """
 
@@ -76,12 +77,14 @@ def take_apart(
         weights = _column("sample_weight", sample_weight, columns)
     mask = columns.get(MASK)
     _check_kind(labels, mask, lists=lists)
-    labels = _numbers("label", label, labels, lists=lists, partly=partly)
+    labels = numbers_of("label", label, labels, lists=lists, partly=partly)
     if weights is not None:
-        weights = _numbers("sample_weight", sample_weight, weights, lists=lists)
+        weights = numbers_of("sample_weight", sample_weight, weights, lists=lists)
     if lists:
         places = tf.where(mask)
         rows = {name: _at(columns[name], mask, places) for name in features if name in columns}
+        if weights is not None:
+            weights = weights_of_items(weights, mask)
         return Batch(rows, tf.where(mask, labels, math.nan), weights, places)
     labels = tf.reshape(labels, (-1, 1))
     return Batch(columns, labels, None if weights is None else tf.reshape(weights, (-1,)))
@@ -96,6 +99,18 @@ def _check_kind(labels: Any, mask: Any, *, lists: bool) -> None:
     if has_lists and not lists:
         fix = "Make it with rankkit.data.batches, or take a loss of rankkit.losses over lists."
         raise wrong_type("batch", "lists", "of single rows, as the loss is of each", fix)
+
+
+def checked_rows(columns: Any) -> Any:
+    """Gives the columns of a batch, and refuses lists, where rows are scored.
+
+    Raises:
+        TypeError: If they are lists.
+    """
+    if isinstance(columns, Mapping) and len(getattr(columns.get(MASK), "shape", ())) == 2:
+        fix = "Make it with rankkit.data.batches: a score is that of a row, whatever the loss."
+        raise wrong_type("batch", "lists", "of single rows", fix)
+    return columns
 
 
 def _at(column: Any, mask: Any, places: tf.Tensor) -> Any:
@@ -117,28 +132,6 @@ def _column(role: str, name: str, columns: Mapping[str, Any]) -> Any:
     if name not in columns:
         raise missing(role, name, [name], columns)
     return columns[name]
-
-
-def _numbers(
-    role: str, name: str | None, values: Any, *, lists: bool, partly: bool = False
-) -> tf.Tensor:
-    """Checks that there is one finite number a row, or an item of a list; or NaN, if it may be."""
-    shown = f"{role} {name!r}" if name else role
-    values = tf.convert_to_tensor(values)
-    if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
-        raise wrong_type(shown, values.dtype.name, "numbers", "Convert the column first.")
-    single = values.shape.rank in (None, 1) or values.shape[1:].num_elements() == 1
-    if not single and not (lists and values.shape.rank == 2):
-        raise wrong_type(shown, values.shape, "one number a row, of shape (batch,) or (batch, 1)")
-    numbers = tf.cast(values, tf.float32)
-    checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
-    message = f"{shown} must be finite. Got: NaN or an infinite value. Drop or mend those rows."
-    checks = [tf.debugging.check_numerics(checked, message)]
-    if role == "sample_weight":
-        message = f"{shown} must be at least 0. Got: a negative value. Drop or mend those rows."
-        checks.append(tf.debugging.assert_non_negative(numbers, message))
-    with tf.control_dependencies([each for each in checks if each is not None]):
-        return tf.identity(numbers)
 
 
 def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
@@ -166,24 +159,23 @@ def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
         return Batch({}, tf.gather(labels, kept), weights, places), rows
     if weights is not None:
         if places is not None:
-            weights = tf.gather_nd(weights, places[:, : weights.shape.rank])
+            weights = tf.gather_nd(weights, places)
         weights = tf.gather(weights, rows)
     return Batch({}, tf.gather(of_rows, rows)[:, tf.newaxis], weights), rows
 
 
 def check_sizes(batch: Batch, predictions: tf.Tensor) -> None:
     """Refuses labels or weights that are not one a row, which would be broadcast otherwise."""
-    weights = batch.sample_weight
-    if batch.places is None:
+    if batch.places is not None:
+        return
+    tf.debugging.assert_equal(
+        tf.shape(batch.labels),
+        tf.shape(predictions),
+        "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
+    )
+    if batch.sample_weight is not None:
         tf.debugging.assert_equal(
-            tf.shape(batch.labels),
-            tf.shape(predictions),
-            "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
-        )
-    if weights is not None:
-        one_a_list = batch.places is not None and weights.shape.rank == 1
-        tf.debugging.assert_equal(
-            tf.size(weights),
-            tf.size(batch.labels[:, 0] if one_a_list else batch.labels),
+            tf.size(batch.sample_weight),
+            tf.size(batch.labels),
             "sample weights must be one a row. Got: fewer or more than the batch has rows.",
         )

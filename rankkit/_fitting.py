@@ -16,8 +16,8 @@ from rankkit._files import written_whole
 # What the checks of batches and layers say, which come back from a graph in TensorFlow's message.
 _CHECKS = re.compile(
     r"(label|sample_weight)[^\n\]]* must be (finite|at least 0)\.[^\n]*rows\."
-    r"|(labels|sample weights) must be one a row[^\n\]]*\."
-    r"|Labels must be [^\n\]]*\."
+    r"|(labels|sample weights) must be one a (row|list)[^\n\]]*\."
+    r"|Labels must be [^\n]*\. Got:\] \[[^\]]*\] \[\.[^\]]*\."
     r"|rows of a \w+ must be at most list_size=[^\n\]]*"
     r"|Numbers of layer [^\n]* must be finite\.[^\n]*?(?= : Tensor had)"
 )
@@ -32,7 +32,8 @@ def value_errors() -> Iterator[None]:
         found = _CHECKS.search(error.message)
         if not found:
             raise
-        raise ValueError(found.group().replace("\\'", "'")) from None
+        words = found.group().replace("\\'", "'")
+        raise ValueError(words.replace("Got:] [", "Got: ").replace("] [.", ".")) from None
     except (ValueError, TypeError) as error:
         traced = getattr(error, "ag_error_metadata", None)
         if traced is None or not _raised_here(error):
@@ -122,6 +123,9 @@ class Fitting(tfrs.models.Model):
         return several_steps
 
     def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
+        if (weights := kwargs.get("class_weight")) is not None:
+            fix = "Make a column of weights, and name it as the model's sample_weight."
+            raise invalid("class_weight", weights, "left out", fix)
         with value_errors():
             history = super().fit(*args, **kwargs)
         self.tell()

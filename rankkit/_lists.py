@@ -1,9 +1,38 @@
 """Lists of items, filled up to one length: what fills up has a label of NaN."""
 
+from typing import Any
+
 import tensorflow as tf
+
+from rankkit._errors import wrong_type
 
 MASK = "mask"  # the column that says which items of a list there are
 _LARGEST_LABEL = 30.0  # beyond it, sums of gains in float32 lose those of other labels
+
+
+def check_lists(labels: Any, scores: Any, sample_weight: Any) -> None:
+    """Refuses what are no lists, as far as the shapes are known ahead.
+
+    Args:
+        labels: `(lists, items)`.
+        scores: `(lists, items)`.
+        sample_weight: `(lists,)`, `(lists, items)` or `None`.
+
+    Raises:
+        TypeError: If one has another shape.
+    """
+    shape = tf.TensorShape(labels.shape)
+    for name, tensor in (("y_true", labels), ("y_pred", scores)):
+        if not tensor.shape.is_compatible_with([None, None]):
+            expected = "of lists, of shape (lists, items)"
+            raise wrong_type(name, tensor.shape, expected, "For single rows take another loss.")
+    if not scores.shape.is_compatible_with(shape):
+        raise wrong_type("y_pred", scores.shape, f"of the shape of y_true, {shape}")
+    if sample_weight is None or sample_weight.shape.is_compatible_with(shape):
+        return
+    if not sample_weight.shape.is_compatible_with(shape[:1]):
+        expected = f"one a list, {shape[:1]}, or one an item, {shape}"
+        raise wrong_type("sample_weight", sample_weight.shape, expected)
 
 
 def mask_of(labels: tf.Tensor) -> tf.Tensor:
@@ -83,6 +112,26 @@ def best_gain(gains: tf.Tensor, until: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(best * (until[1:] - until[:-1]), axis=1)
 
 
+def checked_labels(labels: tf.Tensor, fits: tf.Tensor, expected: str, fix: str) -> tf.Tensor:
+    """Gives labels, once all of them fit; not under XLA, which leaves checks of values out.
+
+    Args:
+        labels: Of any shape.
+        fits: Which of them do, of the same shape.
+        expected: What they must be.
+        fix: What to do.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If one does not, with the largest that does not.
+    """
+    wrong = tf.reduce_max(tf.where(fits, labels.dtype.min, labels))
+    check = tf.debugging.Assert(
+        tf.reduce_all(fits), [f"Labels must be {expected}. Got:", wrong, f". {fix}"]
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(labels)
+
+
 def make_gains(labels: tf.Tensor) -> tf.Tensor:
     """Tells which lists have labels of which gains can be made, neither negative nor huge.
 
@@ -115,10 +164,6 @@ def checked_gains(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: If there is a label of which no gain can be made.
     """
-    message = (
-        f"Labels must be from 0 to {_LARGEST_LABEL:.0f} where gains of 2**label - 1 count. "
-        "Got: others. Shift or scale them."
-    )
-    fits = tf.debugging.Assert(tf.reduce_all(make_gains(labels)), [message])
-    with tf.control_dependencies([fits]):
-        return gains_of(labels, mask)
+    fits = (labels >= 0.0) & (labels <= _LARGEST_LABEL)
+    expected = f"from 0 to {_LARGEST_LABEL:.0f} where gains of 2**label - 1 count"
+    return gains_of(checked_labels(labels, fits, expected, "Shift or scale them."), mask)

@@ -9,6 +9,7 @@ import tensorflow_recommenders as tfrs
 from rankkit._batch import Batch
 from rankkit._errors import invalid, unknown
 from rankkit._heads import SCORE
+from rankkit._lists import checked_labels
 from rankkit._logits import check_loss, is_cross_entropy, usual_metric
 from rankkit._notices import Notices
 from rankkit._task import as_metrics, per_example
@@ -95,7 +96,7 @@ class Objective:
             scores = tf.scatter_nd(places, outputs[SCORE][:, 0], tf.shape(labels, tf.int64))
             of_loss = (labels, scores, weights)
             if weights is not None:
-                weights = tf.gather_nd(weights, places[:, : weights.shape.rank])
+                weights = tf.gather_nd(weights, places)
             of_rows = (tf.gather_nd(labels, places)[:, tf.newaxis], outputs[SCORE], weights)
         for metric in self._others:
             metric.update_state(*of_rows[:2])
@@ -104,7 +105,9 @@ class Objective:
             metric.update_state(labels, scores, sample_weight=weights)
         labels, predictions, weights = of_loss
         if self._of_clicks:
-            labels = _from_0_to_1(labels)
+            fits = (labels >= 0.0) & (labels <= 1.0)
+            fix = "Scale them, or say what is a yes."
+            labels = checked_labels(labels, fits, "from 0 to 1 for a cross entropy", fix)
         losses = self.task(labels=labels, predictions=predictions)
         if weights is not None:
             self.notices.count_weights(weights)
@@ -120,12 +123,3 @@ def _check_kind(metrics: Sequence[tf.keras.metrics.Metric], *, ranks_lists: bool
         if isinstance(metric, ListMetric) and not ranks_lists:
             fix = "It goes with a loss of rankkit.losses over lists, and rankkit.data.lists."
             raise invalid("metrics", metric.name, "metrics of rows, as the loss is of each", fix)
-
-
-def _from_0_to_1(labels: tf.Tensor) -> tf.Tensor:
-    """Refuses labels that a cross entropy has no sense for."""
-    message = "Labels must be from 0 to 1 for a cross entropy. Got: others. Scale them, or name "
-    message += "what is a yes."
-    fits = tf.debugging.Assert(tf.reduce_all((labels >= 0.0) & (labels <= 1.0)), [message])
-    with tf.control_dependencies([fits]):
-        return tf.identity(labels)

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit._batch import checked_rows
 from rankkit._head_settings import head_settings, plain
 from rankkit._headed import Headed
 from rankkit._heads import SCORE
@@ -168,7 +169,7 @@ class RankingModel(Headed):
         return self._objectives.update(batches, outputs, sum(self.losses))
 
     def predict_step(self, data: Any) -> Any:
-        features, _, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
+        features = checked_rows(tf.keras.utils.unpack_x_y_sample_weight(data)[0])
         return self(select_features(features, self.feature_specs), training=False)
 
     def get_config(self) -> dict[str, Any]:

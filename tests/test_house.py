@@ -35,8 +35,9 @@ LEVELS = [
     {"_batch", "_fitting", "_notices", "_queries", "_task"},
     {"_cells", "_logits"},
     {"_features", "_loss_weights", "_vocabulary"},
-    {"_steps"},
-    {"_columns", "_keras", "_errors", "_files", "_lists"},
+    {"_numbers", "_steps"},
+    {"_lists"},
+    {"_columns", "_keras", "_errors", "_files"},
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.
 MAY_IMPORT_DATA = LEVELS[0]

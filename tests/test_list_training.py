@@ -206,3 +206,50 @@ def test_xla_trains_on_lists_as_well():
         history.append(model.fit(lists, epochs=2, verbose=0).history)
     for name, values in history[0].items():
         assert history[1][name] == pytest.approx(values, rel=1e-4)
+
+
+def test_weights_may_be_of_lists_or_of_items_whatever_was_traced_before(rows):
+    model = make_model(rows, SoftmaxLoss(), sample_weight="weight")
+    lists = rk.data.lists(rows, 8)
+
+    def of_lists(batch):
+        mask = batch["mask"]
+        return {**batch, "weight": tf.cast(tf.range(1, tf.shape(mask)[0] + 1), tf.float32)}
+
+    def of_items(batch):
+        weights = of_lists(batch)["weight"][:, tf.newaxis]
+        return {**batch, "weight": weights * tf.ones_like(batch["user_rating"])}
+
+    def of_a_column(batch):
+        return {**batch, "weight": of_lists(batch)["weight"][:, tf.newaxis]}
+
+    found = [
+        model.evaluate(lists.map(weigh), verbose=0, return_dict=True)
+        for weigh in (of_lists, of_items, of_a_column, of_lists)
+    ]
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], rel=1e-5)
+    wrong = lists.map(lambda batch: {**batch, "weight": tf.ones(3)})
+    with pytest.raises(ValueError, match=r"^sample weights must be one a list or one an item\."):
+        model.evaluate(wrong, verbose=0)
+
+
+def test_lists_are_not_predicted(rows):
+    model = make_model(rows, SoftmaxLoss())
+    with pytest.raises(TypeError, match=r"batch must be of single rows.*rankkit\.data\.batches"):
+        model.predict(rk.data.lists(rows, 8), verbose=0)
+
+
+def test_weights_of_classes_are_refused(rows):
+    model = make_model(rows, SoftmaxLoss())
+    with pytest.raises(ValueError, match="class_weight must be left out.*Make a column of weights"):
+        model.fit(rk.data.lists(rows, 8), class_weight={0: 1.0}, verbose=0)
+
+
+def test_notices_are_of_the_rows_they_are_about(rows):
+    model = make_model(rows, SoftmaxLoss())
+    lists = rk.data.lists(rows, 8)
+    idle = {name: column[:1] for name, column in rows.items()}
+    with pytest.warns(UserWarning, match="Such were 1 of 1") as told:
+        model.fit(lists, validation_data=rk.data.lists(idle, 1), epochs=1, verbose=0)
+    assert len(told) == 1

@@ -37,6 +37,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
             score by which candidates are ranked.
         k: How many places count. Defaults to `10`.
         relevant: Labels from this on are relevant. Defaults to `4.0`, of ratings up to 5.
+        prefix: What the metrics' names begin with. Defaults to `"val_"`.
 
     Raises:
         ValueError: If a column is missing, the rows are empty, a label is not finite, `k` is below
@@ -68,6 +69,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         head: str | None = None,
         k: int = 10,
         relevant: float = 4.0,
+        prefix: str = "val_",
     ):
         super().__init__()
         check_number("k", k, 1)
@@ -76,6 +78,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         self.head = head
         self.k = k
         self.relevant = relevant
+        self.prefix = prefix
         self._columns = as_columns(rows)
         as_columns(self._columns, [query])
         if label is not None and head is None:
@@ -112,4 +115,8 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         for name, values in found.items():
             if np.isfinite(values).any():
                 finite = np.isfinite(scores).all()
-                logs[f"val_{name}"] = float(np.nanmean(values)) if finite else float("nan")
+                key = f"{self.prefix}{name}"
+                if key in logs:
+                    fix = "Name the model's metric otherwise, or give this callback a prefix."
+                    raise invalid("name of a metric", key, "none that the model reports too", fix)
+                logs[key] = float(np.nanmean(values)) if finite else float("nan")

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._lists import has_order, mask_of
+from rankkit._lists import check_lists, has_order, mask_of
 
 
 class ListLoss(tf.keras.losses.Loss):
@@ -35,11 +35,12 @@ class ListLoss(tf.keras.losses.Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         scores = tf.cast(y_pred, tf.float32)
         labels = tf.cast(y_true, tf.float32)
+        given = None if sample_weight is None else tf.cast(sample_weight, tf.float32)
+        check_lists(labels, scores, given)
         mask = mask_of(labels)
         weights = tf.cast(mask, tf.float32)
-        if sample_weight is not None:
-            given = tf.cast(sample_weight, tf.float32)
-            weights *= given if given.shape.rank == 2 else given[:, tf.newaxis]
+        if given is not None:
+            weights *= given[:, tf.newaxis] if given.shape.rank == 1 else given
         zeroed = tf.where(mask, labels, 0.0), tf.where(mask, scores, 0.0)
         losses = self.of_lists(*zeroed, mask, weights)
         return tf.where(has_order(labels), losses, 0.0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit._lists import checked_labels
 from rankkit._steps import as_steps
 
 
@@ -41,14 +42,10 @@ class OrdinalLoss(tf.keras.losses.Loss):
         logs = tf.convert_to_tensor(y_pred)  # (batch, steps)
         steps = tf.constant(self.steps, logs.dtype)
         labels = tf.reshape(tf.cast(y_true, logs.dtype), (-1, 1))
-        distances = tf.abs(labels - steps)
-        message = (
-            f"Labels must be steps of the loss, {self.steps}. Got: others. Give the loss and the "
-            "head all steps there are."
-        )
-        near = tf.reduce_all(tf.reduce_min(distances, axis=1) < 1e-3)
-        with tf.control_dependencies([tf.debugging.Assert(near, [message])]):
-            place = tf.argmin(distances, axis=1)
+        near = tf.reduce_min(tf.abs(labels - steps), axis=1, keepdims=True) < 1e-3
+        fix = "Give the loss and the head all steps there are."
+        labels = checked_labels(labels, near, f"steps of the loss, {self.steps}", fix)
+        place = tf.argmin(tf.abs(labels - steps), axis=1)
         return -tf.gather(logs, place, batch_dims=1)
 
     def get_config(self) -> dict[str, Any]:

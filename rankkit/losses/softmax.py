@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import invalid
+from rankkit._lists import checked_labels
 from rankkit.losses.list_loss import ListLoss
 
 
@@ -57,10 +58,9 @@ class SoftmaxLoss(ListLoss):
     def _shares(self, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         if self.temperature is not None:
             return tf.nn.softmax(tf.where(mask, labels / self.temperature, labels.dtype.min))
-        message = "Labels must be at least 0 for shares of them. Got: below. Name a temperature."
-        fits = tf.debugging.Assert(tf.reduce_all(labels >= 0.0), [message])
-        with tf.control_dependencies([fits]):
-            return tf.math.divide_no_nan(labels, tf.reduce_sum(labels, axis=1, keepdims=True))
+        expected = "at least 0 for shares of them"
+        labels = checked_labels(labels, labels >= 0.0, expected, "Name a temperature.")
+        return tf.math.divide_no_nan(labels, tf.reduce_sum(labels, axis=1, keepdims=True))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import check_integer
-from rankkit._lists import mask_of, places
+from rankkit._lists import check_lists, mask_of, places
 
 
 class ListMetric(tf.keras.metrics.Metric):
@@ -46,13 +46,14 @@ class ListMetric(tf.keras.metrics.Metric):
             sample_weight: `(lists,)` or `(lists, items)`. Defaults to `None`, 1 each.
         """
         labels, scores = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32)
+        given = None if sample_weight is None else tf.cast(sample_weight, tf.float32)
+        check_lists(labels, scores, given)
         mask = mask_of(labels)
         labels = tf.where(mask, labels, 0.0)
         values, valid = self.of_lists(labels, *places(scores, mask), mask)
         weights = tf.cast(valid, tf.float32)
-        if sample_weight is not None:
-            given = tf.cast(sample_weight, tf.float32)
-            if given.shape.rank == 2:
+        if given is not None:
+            if given.shape.rank != 1:
                 there = tf.cast(mask, tf.float32)
                 total = tf.reduce_sum(given * there, axis=1)
                 given = tf.math.divide_no_nan(total, tf.reduce_sum(there, axis=1))

@@ -53,16 +53,19 @@ class MeanReciprocalRank(ListMetric):
         relevant = tf.reduce_sum(tf.cast(first & hits, tf.float32), axis=1, keepdims=True)
         # That the first relevant one comes at the p-th of their places, from 0: of the orders of
         # what is relevant and what is not, the share that begins so.
-        p = tf.cast(tf.range(items), tf.float32)[tf.newaxis, :]
+        # In double precision, which sums of many logarithms need.
+        count, relevant = tf.cast(count, tf.float64), tf.cast(relevant, tf.float64)
+        p = tf.cast(tf.range(items), tf.float64)[tf.newaxis, :]
         rest = count - p - 1.0  # places after it
         possible = rest >= relevant - 1.0
         logs = _log_choose(tf.where(possible, rest, relevant), relevant - 1.0)
         chances = tf.where(possible, tf.exp(logs - _log_choose(count, relevant)), 0.0)
-        place = tf.cast(before, tf.float32) + p + 1.0
+        place = tf.cast(before, tf.float64) + p + 1.0
         if self.k is not None:
             chances = tf.where(place <= self.k, chances, 0.0)
         found = tf.reduce_any(hits, axis=1)
-        return tf.where(found, tf.reduce_sum(chances / place, axis=1), 0.0), found
+        reciprocal = tf.cast(tf.reduce_sum(chances / place, axis=1), tf.float32)
+        return tf.where(found, reciprocal, 0.0), found
 
 
 def _log_choose(n: tf.Tensor, k: tf.Tensor) -> tf.Tensor:

@@ -194,3 +194,15 @@ def test_without_a_label_the_models_is_checked_when_training_starts():
         fit(compiled(), metrics)
     with pytest.raises(ValueError, match="Unknown column 'item_id'"):
         fit(compiled(), RankingMetrics({name: ROWS[name] for name in ("user_id", "rating")}))
+
+
+def test_a_metric_of_the_model_is_not_overwritten():
+    model = compiled()
+    model.compile("adam", metrics=[tf.keras.metrics.MeanAbsoluteError(name="auc")])
+    batches = rk.data.batches(ROWS, 2)
+    settings = {"validation_data": batches, "verbose": 0}
+    with pytest.raises(ValueError, match="name of a metric must be none that the model reports"):
+        model.fit(batches, callbacks=[RankingMetrics(ROWS)], **settings)
+    again = RankingMetrics(ROWS, prefix="val_user_")
+    history = model.fit(batches, callbacks=[again], **settings).history
+    assert {"val_auc", "val_user_auc", "val_user_mrr"} <= set(history)

@@ -265,3 +265,19 @@ def test_labels_that_make_no_gains_are_refused(name, label):
 def test_impossible_settings_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "weights", "words"),
+    [
+        ([1.0, 0.0], [0.1, 0.2], None, "y_true must be of lists.*For single rows take another"),
+        ([[1.0, 0.0]], [0.1, 0.2], None, "y_pred must be of lists"),
+        ([[1.0, 0.0]], [[0.1]], None, r"y_pred must be of the shape of y_true, \(1, 2\)"),
+        ([[1.0, 0.0]], [[0.1, 0.2]], 2.0, "sample_weight must be one a list, .*or one an item"),
+        ([[1.0, 0.0]], [[0.1, 0.2]], [1.0, 2.0], "sample_weight must be one a list"),
+    ],
+)
+def test_what_are_no_lists_is_named(labels, scores, weights, words):
+    for measure in (rk.losses.SoftmaxLoss(), rk.metrics.NDCG()):
+        with pytest.raises(TypeError, match=words):
+            measure(labels, scores, sample_weight=weights)

@@ -170,3 +170,17 @@ def test_no_place_is_refused(kind):
 def test_ndcg_has_no_value_for_labels_below_0():
     assert np.isnan(value(rk.metrics.NDCG(), [[-1.0, 1.0]], [[0.0, 1.0]]))
     assert value(rk.metrics.NDCG(), [[-1.0, 1.0], [0.0, 1.0]], [[0.0, 1.0]] * 2) == 1.0
+
+
+@pytest.mark.parametrize(("items", "relevant"), [(2000, 7), (5000, 2500)])
+def test_ties_of_thousands_are_as_exact(items, relevant):
+    # That the first relevant one comes at place p: all before it are not, and it is.
+    place = np.arange(1, items - relevant + 2)
+    others = items - relevant
+    not_before = np.cumprod((others - place[:-1] + 1) / (items - place[:-1] + 1))
+    chances = np.concatenate([[1.0], not_before]) * relevant / (items - place + 1)
+    labels = np.zeros((1, items), np.float32)
+    labels[0, :relevant] = 1.0
+    metric = rk.metrics.MeanReciprocalRank()
+    metric.update_state(labels, np.zeros((1, items), np.float32))
+    np.testing.assert_allclose(metric.result(), np.sum(chances / place), rtol=1e-5)
