@@ -17,7 +17,7 @@ from rankkit._files import written_whole
 _CHECKS = re.compile(
     r"(label|sample_weight)[^\n\]]* must be (finite|at least 0)\.[^\n]*rows\."
     r"|(labels|sample weights) must be one a (row|list)[^\n\]]*\."
-    r"|Labels must be [^\n]*\. Got:\] \[[^\]]*\] \[\.[^\]]*\."
+    r"|Labels must be [^\n]*\. Got:\] \[[^\]]*\] \[\.[^\]\n'\"]*\."
     r"|rows of a \w+ must be at most list_size=[^\n\]]*"
     r"|Numbers of layer [^\n]* must be finite\.[^\n]*?(?= : Tensor had)"
 )
@@ -29,7 +29,9 @@ def value_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = _CHECKS.search(error.message)
+        # Eagerly, the parts of a message come line by line.
+        message = re.sub(r"['\"]\n([^\n]*)\nb['\"]", r"] [\1] [", error.message)
+        found = _CHECKS.search(message)
         if not found:
             raise
         words = found.group().replace("\\'", "'")

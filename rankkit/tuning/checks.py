@@ -6,8 +6,8 @@ import keras_tuner as kt
 import numpy as np
 
 from rankkit._errors import invalid, unknown, wrong_type
+from rankkit._fitting import value_errors
 from rankkit.data.batches import check_number
-from rankkit.tuning._passes import made_batches
 from rankkit.tuning.hypermodel import RankingHyperModel
 
 
@@ -57,9 +57,12 @@ def checked_objective(
         ValueError: If it does not report it, or it is not known what is better.
     """
     model = hypermodel.build(kt.HyperParameters())
-    first = {name: column[:1] for name, column in columns.items()}
-    for batch in made_batches(first, 1, hypermodel.columns, hypermodel.lists):
-        model.compute_loss(batch)
+    batching = hypermodel.batching
+    if batching.negatives is None:  # which need all clicks
+        columns = {name: column[:1] for name, column in columns.items()}
+    with value_errors():
+        for batch in batching.to_train(columns, 1, seed=0).take(1):
+            model.compute_loss(batch)
     known = [f"val_{metric.name}" for metric in model.metrics]
     name = objective.name if isinstance(objective, kt.Objective) else objective
     if name not in known:

@@ -9,7 +9,9 @@ import tensorflow as tf
 from rankkit._errors import invalid
 from rankkit.model import RankingModel
 from rankkit.tuning import _passes
+from rankkit.tuning._batching import batching_of
 from rankkit.tuning._tracing import tracing_expected
+from rankkit.tuning.metric_pattern import as_patterns, made
 from rankkit.tuning.network_pattern import NetworkPattern
 from rankkit.tuning.space import Space
 
@@ -22,7 +24,7 @@ class RankingHyperModel(kt.HyperModel):
     `tower_depth`, the number of hidden layers (2 otherwise); `embedding_dim` of the features that
     have one; `dropout_rate` in the tower; `l2`, the strength of the squared norm of the embedding
     tables in the loss; the `optimizer` by name (Adagrad otherwise); `batch_size` (1024 rows
-    otherwise, or 32 lists); `epochs`, the most that `fit` trains for.
+    otherwise, 32 lists, or 256 clicks); `epochs`, the most that `fit` trains for.
 
     Args:
         features: Feature name to layer, as for `rankkit.ranking_network`. The layers are patterns:
@@ -44,6 +46,9 @@ class RankingHyperModel(kt.HyperModel):
         loss_weights: As for `RankingModel.compile`, with several heads. Defaults to `None`.
         lists: For a loss over lists, arguments of `rankkit.data.lists` by which rows are grouped,
             such as `{"query": "user_id", "list_size": 50}`. Defaults to `None`, single rows.
+        negatives: For rows that are clicks, arguments of `rankkit.data.with_negatives` by which
+            candidates are drawn beside them, such as `{"item": "item_id", "num_negatives": 4}`.
+            Those of validation rows stay the same. Defaults to `None`, rows as they are.
         average_weights: Whether a model is validated and ends with the mean of its weights over
             about an epoch, by `rankkit.WeightAveraging`, not with a lucky one. Defaults to `True`.
         name: Name of the hypermodel. Defaults to `None`.
@@ -73,7 +78,7 @@ class RankingHyperModel(kt.HyperModel):
         *,
         label: str | Mapping[str, str],
         space: Mapping[str, Any] | Iterable[str] | None = None,
-        sample_weight: str | None = None,
+        sample_weight: str | Mapping[str, str] | None = None,
         head: Any = None,
         interaction: Callable[[list], Any] | None = None,
         score: Any = None,
@@ -81,6 +86,7 @@ class RankingHyperModel(kt.HyperModel):
         metrics: Any = None,
         loss_weights: Any = None,
         lists: Mapping[str, Any] | None = None,
+        negatives: Mapping[str, Any] | None = None,
         average_weights: bool = True,
         name: str | None = None,
     ):
@@ -92,18 +98,16 @@ class RankingHyperModel(kt.HyperModel):
         self.label = label
         self.sample_weight = sample_weight
         self.loss = loss
-        self.metrics = metrics
+        self.metrics = as_patterns(metrics)
         self.loss_weights = loss_weights
-        self.lists = None if lists is None else {"query": "user_id", **lists}
+        columns, labels, weights = self._network.columns, _names(label), _names(sample_weight)
+        self.batching = batching_of(columns, labels, weights, lists, negatives)
         self.average_weights = average_weights
 
     @property
     def columns(self) -> list[str]:
         """The columns of the rows that a model of this space reads."""
-        labels = self.label.values() if isinstance(self.label, Mapping) else [self.label]
-        more = [*labels, self.sample_weight, (self.lists or {}).get("query")]
-        read = dict.fromkeys([*self._network.columns, *more])
-        return [name for name in read if name is not None]
+        return self.batching.columns
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
         self.space.declare(hp)
@@ -120,7 +124,7 @@ class RankingHyperModel(kt.HyperModel):
         # By name: from a config, Keras would make one of its legacy optimizers.
         optimizer = tf.keras.optimizers.get(self.space.value(hp, "optimizer", "adagrad"))
         optimizer.learning_rate = self.space.value(hp, "learning_rate")
-        metrics = tf.nest.map_structure(_own_metric, self.metrics)
+        metrics = made(self.metrics)
         model.compile(
             optimizer=optimizer, loss=self.loss, metrics=metrics, loss_weights=self.loss_weights
         )
@@ -152,8 +156,8 @@ class RankingHyperModel(kt.HyperModel):
             hp: keras-tuner's hyperparameters.
             model: A model that `build` made from them.
             x: Training rows as a dict of arrays or a DataFrame, or batches as a
-                `tf.data.Dataset`. Rows, or lists of them, come in batches of the hyperparameter
-                `batch_size`, in another order at each epoch.
+                `tf.data.Dataset`. Rows, lists of them or clicks come in batches of the
+                hyperparameter `batch_size`, in another order at each epoch.
             validation_data: The same of the rows to validate on. Defaults to `None`.
             epochs: The last epoch, unless `epochs` is a hyperparameter. Defaults to `1`.
             initial_epoch: The epochs that the model was trained for before. Defaults to `0`.
@@ -168,11 +172,12 @@ class RankingHyperModel(kt.HyperModel):
         if isinstance(x, tf.data.Dataset) and "batch_size" in self.space.domains:
             fix = "Give the rows as a dict of arrays, or leave batch_size out of the space."
             raise invalid("x", x, "rows, as the batch size is a hyperparameter", fix)
-        usual = _passes.BATCH_SIZE if self.lists is None else _passes.LISTS_A_BATCH
-        size = self.space.value(hp, "batch_size", usual)
-        x, steps = _passes.fit_batches(x, size, self.columns, self.lists, seed, initial_epoch)
+        size = self.space.value(hp, "batch_size", self.batching.size)
+        if not isinstance(validation_data, tf.data.Dataset | None):
+            known = None if isinstance(x, tf.data.Dataset) else x
+            validation_data = self.batching.to_validate(validation_data, known)
+        x, steps = _passes.fit_batches(self.batching, x, size, seed, initial_epoch)
         steps = kwargs.setdefault("steps_per_epoch", steps)
-        validation_data = _passes.validation_batches(validation_data, self.columns, self.lists)
         if self.average_weights:
             averaging = _passes.mean_of_an_epoch(steps)
             kwargs["callbacks"] = [averaging, *(kwargs.get("callbacks") or ())]
@@ -184,7 +189,8 @@ class RankingHyperModel(kt.HyperModel):
             return model.fit(x, validation_data=validation_data, **kwargs)
 
 
-def _own_metric(metric: Any) -> Any:
-    """A metric of each model's own: what it adds up is no other's."""
-    is_metric = isinstance(metric, tf.keras.metrics.Metric)
-    return type(metric).from_config(metric.get_config()) if is_metric else metric
+def _names(column: Any) -> list[str]:
+    """The names of columns: one, those of a dict by head, or none."""
+    if column is None:
+        return []
+    return list(column.values()) if isinstance(column, Mapping) else [column]

@@ -14,6 +14,7 @@ from rankkit.tuning.checks import check_fraction, check_seed, checked_objective
 from rankkit.tuning.hypermodel import RankingHyperModel
 from rankkit.tuning.plan import Plan
 from rankkit.tuning.winner import SearchResult, train_winner
+from rankkit.tuning.workers import check_picklable
 
 
 def search(
@@ -152,4 +153,6 @@ def search(
         raise SystemExit(0)
     with plan.claimed(overwrite=overwrite):
         several = workers > 1 and part.role == "alone"
+        if several:
+            check_picklable(hypermodel)
         return train_winner(plan, plan.run_here() if several else plan.run())

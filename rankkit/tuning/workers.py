@@ -12,6 +12,7 @@ from typing import Any
 
 from rankkit.tuning import cluster
 
+_UNPICKLABLE = (pickle.PicklingError, AttributeError, TypeError)
 _GRACE = 10.0  # seconds that a process has to end itself
 
 
@@ -32,7 +33,10 @@ def run_on_this_machine(
     Raises:
         RuntimeError: If a process failed.
     """
-    _check_picklable(run)
+    try:
+        pickle.dumps(run)
+    except _UNPICKLABLE as error:
+        raise _unpicklable(error) from None
     spawn = multiprocessing.get_context("spawn")
     port = cluster.free_port()
     names = ["chief", *(f"worker{number}" for number in range(workers))]
@@ -65,14 +69,27 @@ def run_on_this_machine(
                 process.kill()
 
 
-def _check_picklable(run: Callable[[], None]) -> None:
+def check_picklable(hypermodel: Any) -> None:
+    """Refuses what another process could not make of its pickle.
+
+    Args:
+        hypermodel: What builds the models.
+
+    Raises:
+        TypeError: If it could not.
+    """
     try:
-        pickle.dumps(run)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise TypeError(
-            "hypermodel and rows must be picklable for several workers. Define classes and "
-            f"functions at the top of a module: {error}"
-        ) from None
+        pickle.loads(pickle.dumps(hypermodel))
+    except _UNPICKLABLE as error:
+        raise _unpicklable(error) from None
+
+
+def _unpicklable(error: Exception) -> TypeError:
+    """Words that other processes would not get what they need."""
+    return TypeError(
+        "hypermodel and rows must be picklable for several workers. Define classes and "
+        f"functions at the top of a module: {error}"
+    )
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 import json
 
+import pickle
+
 import keras_tuner as kt
 import numpy as np
 import pytest
@@ -404,3 +406,128 @@ def test_heads_that_make_no_score_are_refused(rows):
         rk.tuning.RankingHyperModel(
             features, label=label, head={"rating": "tower"}, score={"rating": 1.0}
         )
+
+
+@pytest.fixture
+def clicks(rows):
+    liked = rows["user_rating"] > 3.5
+    return {name: rows[name][liked] for name in ("user_id", "item_id", "user_rating")}
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_clicks_are_searched_beside_drawn_negatives(run, clicks, lists):
+    names = ("user_id", "item_id")
+    features = {name: rk.layers.IdEmbedding(rk.data.vocabulary(clicks[name]), 4) for name in names}
+    logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+    space = {"tower_width": [4, 8], "learning_rate": (0.1, 0.5), "batch_size": 32}
+    hypermodel = rk.tuning.RankingHyperModel(
+        features,
+        label="click",
+        space=space,
+        loss=rk.losses.SoftmaxLoss() if lists else logits,
+        negatives={"item": "item_id", "num_negatives": 2, "lists": lists},
+    )
+    assert hypermodel.columns == ["user_id", "item_id"]
+    settings = {"hypermodel": hypermodel, "rows": clicks, "objective": "val_loss"}
+    found = run("clicks", epochs=4, **settings)
+    assert [row["status"] for row in found.trials] == ["COMPLETED"] * len(found.trials)
+    assert found.score == min(row["score"] for row in found.trials)
+    assert 0 < found.score < 5
+    assert run("again", epochs=4, **settings).trials[0]["score"] == found.trials[0]["score"]
+
+
+def test_negatives_of_validation_rows_stay_the_same_and_are_no_clicks(clicks):
+    features = {"user_id": rk.layers.IdEmbedding(rk.data.vocabulary(clicks["user_id"]), 4)}
+    labels = {"click": "click", "rating": "user_rating"}
+    hypermodel = rk.tuning.RankingHyperModel(
+        features,
+        label=labels,
+        head=dict.fromkeys(labels),
+        score={"click": 1.0},
+        negatives={"item": "item_id", "outcomes": ["user_rating"]},
+    )
+    assert set(hypermodel.columns) == {"user_id", "item_id", "user_rating"}
+    known, rest = rk.data.random_split(clicks, test_fraction=0.3, seed=1)
+    batches = hypermodel.batching.to_validate(rest, known)
+    passes = [
+        [
+            each
+            for batch in batches
+            for each in zip(
+                *(batch[name].numpy() for name in ("user_id", "item_id", "click")), strict=True
+            )
+        ]
+        for _ in range(2)
+    ]
+    assert passes[0] == passes[1]
+    pairs = set(zip(clicks["user_id"], clicks["item_id"], strict=True))
+    drawn = {(user.decode(), item.decode()) for user, item, click in passes[0] if not click}
+    assert drawn
+    assert not drawn & pairs
+    [batch, *_] = batches
+    np.testing.assert_array_equal(np.isnan(batch["user_rating"]), batch["click"] == 0)
+
+
+def test_clicks_and_lists_are_one_or_the_other():
+    features = {"user_id": rk.layers.IdEmbedding(["7"], 4)}
+    with pytest.raises(ValueError, match="lists must be None beside negatives"):
+        rk.tuning.RankingHyperModel(
+            features, label="click", lists={}, negatives={"item": "item_id"}
+        )
+    with pytest.raises(ValueError, match="Missing argument of negatives 'item'"):
+        rk.tuning.RankingHyperModel(features, label="click", negatives={"num_negatives": 2})
+
+
+def test_what_a_loss_cannot_read_is_told_before_the_search(run, rows):
+    features = {"user_id": rk.layers.IdEmbedding(rk.data.vocabulary(rows["user_id"]), 4)}
+    hypermodel = rk.tuning.RankingHyperModel(
+        features,
+        label="user_rating",
+        head=rk.layers.OrdinalHead((1, 2)),
+        loss=rk.losses.OrdinalLoss((1, 2)),
+        space={"tower_width": 4, "learning_rate": 0.1, "dropout_rate": (0.0, 0.5)},
+    )
+    with pytest.raises(ValueError, match=r"^Labels must be steps of the loss, \(1.0, 2.0\)"):
+        run(hypermodel=hypermodel)
+
+
+def test_the_tower_of_an_ordinal_head_is_searched(run, rows):
+    steps = (1.0, 2.0, 3.0, 4.0, 5.0)
+    rows = {**rows, "user_rating": np.clip(rows["user_rating"].round(), 1, 5)}
+    features = {"user_id": rk.layers.IdEmbedding(rk.data.vocabulary(rows["user_id"]), 4)}
+    hypermodel = rk.tuning.RankingHyperModel(
+        features,
+        label="user_rating",
+        head=rk.layers.OrdinalHead(steps),
+        loss=rk.losses.OrdinalLoss(steps),
+        space={"tower_width": [4, 8], "learning_rate": 0.1, "dropout_rate": [0.25, 0.5]},
+    )
+    found = run(hypermodel=hypermodel, rows=rows, epochs=2)
+    [head] = [each for each in found.model.network.layers if hasattr(each, "steps")]
+    config = head.get_config()
+    assert config["dropout_rate"] == found.hyperparameters["dropout_rate"]
+    assert config["hidden_units"][0] == found.hyperparameters["tower_width"]
+
+
+def test_shared_experts_are_a_pattern_too(run, rows):
+    rows = {**rows, "click": (rows["user_rating"] > 3.5) * 1.0}
+    features = {"user_id": rk.layers.IdEmbedding(rk.data.vocabulary(rows["user_id"]), 4)}
+    labels = {"rating": "user_rating", "click": "click"}
+    auc = tf.keras.metrics.AUC(from_logits=True, name="auc")
+    hypermodel = rk.tuning.RankingHyperModel(
+        features,
+        label=labels,
+        head=dict.fromkeys(labels),
+        interaction=rk.layers.MixtureOfExperts(list(labels), units=[4]),
+        score={"rating": 1.0},
+        loss={"click": tf.keras.losses.BinaryCrossentropy(from_logits=True)},
+        metrics={"click": [auc]},
+        space={"tower_width": [4, 8], "learning_rate": 0.1},
+    )
+    again = pickle.loads(pickle.dumps(hypermodel))  # as workers are given it
+    hp = kt.HyperParameters()
+    assert again.build(hp).count_params() == hypermodel.build(hp).count_params()
+    assert [metric.name for metric in again.build(hp).metrics][-1] == "click_auc"
+    objective = "val_rating_root_mean_squared_error"
+    found = run(hypermodel=hypermodel, rows=rows, epochs=2, objective=objective)
+    assert any(hasattr(each, "num_experts") for each in found.model.network.layers)
