@@ -41,13 +41,8 @@ class Objectives:
         self._columns = {head: (label, heads.weights[head]) for head, label in heads.labels.items()}
         self._outputs = heads.outputs
         self.heads = {
-            head: Objective(
-                *(of_head(name, value, head, heads.labels) for name, value in settings.items()),
-                outputs=outputs,
-                layer=heads.layers[head],
-                head=head,
-            )
-            for head, outputs in heads.outputs.items()
+            head: _objective(head, heads.outputs[head], heads.layers[head], heads.labels, settings)
+            for head in heads.labels
         }
         for head in heads.biases:
             if (reads := self.heads[head].reads) != SCORE:
@@ -158,6 +153,23 @@ class Objectives:
         notices = [objective.notices for objective in self.heads.values()]
         for each, counted in [(each, each.take()) for each in notices]:
             each.tell(counted)
+
+
+def _objective(
+    head: Any,
+    outputs: Iterable[str],
+    layer: tf.keras.layers.Layer,
+    labels: Mapping[Any, str],
+    settings: Mapping[str, Any],
+) -> Objective:
+    """Makes the objective of a head, whose name is in what is said of its settings."""
+    own = [of_head(name, value, head, labels) for name, value in settings.items()]
+    try:
+        return Objective(*own, outputs=outputs, layer=layer, head=head)
+    except (ValueError, TypeError) as error:
+        if head is None:
+            raise
+        raise type(error)(f"Head {head!r}: {error}") from None
 
 
 class _Sum(tf.keras.metrics.Metric):

@@ -37,6 +37,8 @@ def per_example(loss: Any) -> tf.keras.losses.Loss:
     Raises:
         TypeError: If it is none of these.
     """
+    if isinstance(loss, type):
+        raise wrong_type("loss", loss, "a loss, not its class", f"Make one: {loss.__name__}().")
     if not isinstance(loss, str) and not callable(loss):
         raise wrong_type("loss", loss, "a tf.keras loss, the name of one, or a function")
     loss = tf.keras.losses.get(loss)
@@ -89,6 +91,9 @@ def metric_like(metric: Any) -> Any:
 
 
 def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
+    if isinstance(metric, type):
+        fix = f"Make one: {metric.__name__}()."
+        raise wrong_type(name, metric, "a list of metrics, not of their classes", fix)
     if not isinstance(metric, (str, tf.keras.metrics.Metric)) and not callable(metric):
         raise wrong_type(name, metric, "a list of tf.keras metrics, names or functions")
     if metric in ("accuracy", "acc"):

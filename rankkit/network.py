@@ -67,7 +67,10 @@ def ranking_network(
     read = as_features(features)
     if head is None and interaction is None:
         raise invalid("head", None, "given, where there is no interaction that scores")
-    heads = check_heads(head, score, read) if isinstance(head, Mapping) else {"head": head}
+    several = isinstance(head, Mapping)
+    if score is not None and not several:
+        raise invalid("score", score, "None, as there is a single head")
+    heads = check_heads(head, score, read) if several else {"head": head}
     for role, part in {**heads, "interaction": interaction}.items():
         if part is not None and (not callable(part) or of_keras_3(part)):
             raise wrong_type(role, part, "a tf.keras layer or a function", keras_fix(part))
@@ -81,6 +84,9 @@ def ranking_network(
         outputs = outputs_of(heads, joined, score)
     else:
         outputs = joined if head is None else head(joined)
+    if isinstance(outputs, Mapping) and (taken := set(outputs) & set(inputs)):
+        fix = "The network has an output of that name: rename the column."
+        raise invalid("feature name", min(taken), "none of the outputs' names", fix)
     return tf.keras.Model(inputs, outputs, name=name)
 
 

@@ -419,7 +419,8 @@ def test_a_missing_label_column_is_named(rows):
     [
         ({"score": None}, ValueError, "score must be what candidates are ranked by"),
         ({"score": {"like": 1.0}}, ValueError, "Unknown head in score 'like'"),
-        ({"score": {}}, ValueError, "weights must be a finite number for each"),
+        ({"score": {}}, ValueError, "weights must be a finite number for each head, not all 0"),
+        ({"score": {"rating": 0}}, ValueError, "weights must be a finite number .* not all 0"),
         ({"score": 3}, TypeError, "score must be a dict of weights"),
         ({"head": {}}, ValueError, "head must be a dict with at least one head"),
         ({"head": {"item_id": None}}, ValueError, "name of a head must be"),
@@ -446,3 +447,38 @@ def test_the_score_may_be_any_function(rows):
     outputs = network({name: tf.constant(rows[name][:5]) for name in ("user_id", "item_id")})
     wanted = tf.sigmoid(outputs["click"]) * outputs["rating"]
     np.testing.assert_allclose(outputs["score"], wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"loss": {"click": "binary_crossentropy"}}, "Head 'click': loss must be one of logits"),
+        ({"metrics": {"rating": [rk.metrics.NDCG()]}}, "Head 'rating': metrics must be metrics of"),
+        ({"loss": {"click": rk.losses.OrdinalLoss((0, 1))}}, "Head 'click': Unknown output of the"),
+        ({"loss": {"click": rk.losses.SoftmaxLoss}}, "Head 'click': .*Make one: SoftmaxLoss()"),
+        ({"metrics": {"click": [rk.metrics.NDCG]}}, "Head 'click': .*Make one: NDCG()"),
+    ],
+)
+def test_what_does_not_fit_a_head_names_it(change, words, rows):
+    with pytest.raises((ValueError, TypeError), match=words):
+        make_model(rows, **change)
+
+
+def test_names_of_outputs_are_no_features(rows):
+    features = {"score": rk.layers.IdEmbedding(["a"], 2)}
+    with pytest.raises(ValueError, match="feature name must be none of the outputs' names"):
+        rk.ranking_network(features, head=rk.layers.OrdinalHead((1, 2), [2]))
+    with pytest.raises(ValueError, match="score must be None, as there is a single head"):
+        rk.ranking_network(features, head=rk.layers.DenseRatingHead([2]), score={"a": 1.0})
+
+
+def test_heads_make_no_ensemble_but_one_of_them_does(rows):
+    models = [make_model(rows), make_model(rows)]
+    with pytest.raises(ValueError, match=r"output of a network must be \(None, 1\).*\.head"):
+        rk.ensemble([model.network for model in models])
+    one = rk.ensemble([model.head("click").network for model in models])
+    sample = {name: rows[name][:5] for name in ("user_id", "item_id")}
+    mean = np.mean([model(sample)["click"] for model in models], axis=0)
+    np.testing.assert_allclose(one(sample), mean, rtol=1e-5)
+    with pytest.raises(ValueError, match="numbers of a scorer must be as many as the other's"):
+        rk.export.max_abs_difference(models[0], one, sample)

@@ -45,7 +45,7 @@ def _sample_of(name: str, network: tf.keras.Model, count: int) -> list:
 
 
 def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> float:
-    """Gives the largest difference between the scores of two scorers.
+    """Gives the largest difference between what two scorers give, of several heads all of it.
 
     Args:
         scorer: Any scorer: a model, a loaded SavedModel or TensorFlow Lite file.
@@ -54,8 +54,15 @@ def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> f
 
     Returns:
         The largest absolute difference, in units of the score.
+
+    Raises:
+        ValueError: If they do not give as many numbers.
     """
-    return float(np.max(np.abs(np.subtract(*_scores(columns, scorer, other))), initial=0.0))
+    ours, theirs = _scores(columns, scorer, other)
+    if len(ours) != len(theirs):
+        expected = f"as many as the other's, {len(theirs)}"
+        raise invalid("numbers of a scorer", len(ours), expected, "Compare the same heads.")
+    return float(np.max(np.abs(ours - theirs), initial=0.0))
 
 
 def _scores(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]:

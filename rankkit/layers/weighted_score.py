@@ -38,8 +38,9 @@ class WeightedScore(tf.keras.layers.Layer):
         # In mixed precision too, scores are told apart in full precision.
         super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
         self.weights_by_head = {name: float(weight) for name, weight in weights.items()}
-        if not weights or not all(map(math.isfinite, self.weights_by_head.values())):
-            raise invalid("weights", weights, "a finite number for each head that counts")
+        given = self.weights_by_head.values()
+        if not any(given) or not all(map(math.isfinite, given)):
+            raise invalid("weights", weights, "a finite number for each head, not all 0")
 
     def call(self, inputs: Any) -> tf.Tensor:
         weights = self.weights_by_head.items()
