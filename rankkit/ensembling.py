@@ -50,11 +50,8 @@ def ensemble(
         raise invalid("networks", "one of them twice", "each made anew")
     specs: dict[str, tf.TensorSpec] = {}
     for network in networks:
-        if getattr(network, "output_shape", None) != (None, 1):
-            shape = getattr(network, "output_shape", None)
-            fix = (
-                "Of several heads, or rating steps, take one: RankingModel(...).head(...).network."
-            )
+        if (shape := getattr(network, "output_shape", None)) != (None, 1):
+            fix = "Of several heads, take one: RankingModel(...).head(...).network."
             raise invalid("output of a network", shape, "(None, 1), one score a row", fix)
         for feature, spec in feature_specs(network).items():
             other = specs.setdefault(feature, spec)

@@ -60,12 +60,36 @@ def test_two_replicas_equal_one(mirrored_strategy):
     assert_equal(train(mirrored_strategy), train())
 
 
-def train_more(strategy=None, *, lists):
-    """Trains a head of lists or of rows beside another, whose labels are partly missing."""
+STEPS = (0, 1, 2, 3, 4)
+MORE = {  # the rating's head, its loss, and the batches
+    "rows": (
+        lambda: rk.layers.DenseRatingHead([8]),
+        lambda: "mean_squared_error",
+        lambda rows: rk.data.batches(rows, 40),
+    ),
+    "lists": (
+        lambda: rk.layers.DenseRatingHead([8]),
+        lambda: rk.losses.LambdaRankLoss(),
+        lambda rows: rk.data.lists(rows, 5),
+    ),
+    "negatives and steps": (
+        lambda: rk.layers.OrdinalHead(STEPS, [8]),
+        lambda: rk.losses.OrdinalLoss(STEPS),
+        lambda rows: rk.data.with_negatives(
+            {name: column for name, column in rows.items() if name != "click"},
+            15, item="item_id", outcomes=["rating"], seed=1,
+        ),
+    ),
+}  # fmt: skip
+
+
+def train_more(kind, strategy=None):
+    """Trains a head of the kind beside another, whose labels are partly missing."""
+    make_head, make_loss, make_batches = MORE[kind]
     generator = np.random.default_rng(0)
     rows = {
         "user_id": generator.choice([f"u{user}" for user in range(9)], 203),
-        "item_id": generator.choice(["i1", "i2"], 203),
+        "item_id": generator.choice([f"i{item}" for item in range(60)], 203),
         "rating": generator.integers(0, 5, 203).astype(np.float32),
         "click": generator.choice([0.0, 1.0, np.nan], 203).astype(np.float32),
     }
@@ -75,26 +99,24 @@ def train_more(strategy=None, *, lists):
             name: rk.layers.IdEmbedding.from_column(rows[name], 4)
             for name in ("user_id", "item_id")
         }
-        heads = {name: rk.layers.DenseRatingHead([8]) for name in ("rating", "click")}
+        heads = {"rating": make_head(), "click": rk.layers.DenseRatingHead([8])}
         network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
         model = rk.RankingModel(network, label={"rating": "rating", "click": "click"})
         logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
-        rating = rk.losses.LambdaRankLoss() if lists else "mean_squared_error"
         model.compile(
             tf.keras.optimizers.Adagrad(0.1),
-            loss={"rating": rating, "click": logits},
+            loss={"rating": make_loss(), "click": logits},
             loss_weights="uncertainty",
         )
-    batches = rk.data.lists(rows, 5) if lists else rk.data.batches(rows, 40)
-    history = model.fit(batches, epochs=2, verbose=0).history
-    logs = model.evaluate(batches, return_dict=True, verbose=0)
+    history = model.fit(make_batches(rows), epochs=2, verbose=0).history
+    logs = model.evaluate(make_batches(rows), return_dict=True, verbose=0)
     weights = [variable.numpy().tolist() for variable in model.trainable_variables]
     return {"history": history, "logs": logs, "weights": weights}
 
 
-@pytest.mark.parametrize("lists", [False, True])
-def test_lists_and_several_heads_are_the_same_on_two_replicas(lists, mirrored_strategy):
-    assert_equal(train_more(mirrored_strategy, lists=lists), train_more(lists=lists))
+@pytest.mark.parametrize("kind", MORE)
+def test_lists_and_several_heads_are_the_same_on_two_replicas(kind, mirrored_strategy):
+    assert_equal(train_more(kind, mirrored_strategy), train_more(kind))
 
 
 def test_an_l2_step_is_the_same_on_two_replicas(mirrored_strategy):
