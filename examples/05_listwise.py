@@ -74,9 +74,10 @@ def main() -> None:
 
     with run.step("evaluate"):
         for name, model in models.items():
-            report = rk.evaluate_ranking(model, test, train=train, item="movie_title")
-            values = report.metrics
-            print(f"{name:20} NDCG@10 {values['ndcg_at_10']:.4f}  AUC {values['auc']:.4f}")
+            for rows, kind in ((test, "test"), (fit, "training")):
+                report = rk.evaluate_ranking(model, rows, train=fit, item="movie_title")
+                values = report.metrics["ndcg_at_10"], report.metrics["auc"]
+                print("{:20} NDCG@10 {:.4f}  AUC {:.4f} on {} rows".format(name, *values, kind))
         compared = rk.evaluation.compare_rankings(models, test)
         print(compared)
 

@@ -230,3 +230,37 @@ def test_losses_over_lists_are_compared(tmp_path):
     assert line["scorer"] == "softmax - mean_squared_error"
     assert line["ndcg_at_10_low"] < line["ndcg_at_10"] < line["ndcg_at_10_high"]
     assert "softmax              NDCG@10 0." in output
+
+
+CLICKS = str(EXAMPLES / "06_clicks.py")
+HEADS = str(EXAMPLES / "07_multitask.py")
+
+
+def test_clicks_are_ranked_among_all_movies(tmp_path):
+    folder = tmp_path / "run"
+    code, output, errors = run(CLICKS, "--quick", "--epochs", 8, "--output-dir", folder)
+    assert code == 0, errors
+    found = metrics(folder)["test"]
+    assert set(found) == {"cross_entropy", "softmax"}
+    assert found["softmax"]["auc"] > 0.55  # a tenth of the rows; equal scores have 0.5
+    assert found["softmax"] != found["cross_entropy"]
+    assert "all   softmax - cross_entropy" in output
+    assert output.partition("new to user 42")[2].count(")\n") == 10
+    assert (folder / "export" / "1" / "saved_model.pb").exists()
+    assert (folder / "ranker.tflite").exists()
+
+
+@pytest.mark.parametrize("sharing", ["shared_bottom", "ple"])
+def test_two_objectives_are_trained_at_once_and_apart(tmp_path, sharing):
+    folder = tmp_path / "run"
+    options = ("--quick", "--epochs", 30, "--sharing", sharing, "--output-dir", folder)
+    code, output, errors = run(HEADS, *options)
+    assert code == 0, errors
+    found = metrics(folder)["test"]
+    assert set(found) == {"rating", "click", "rating and click"}
+    for alone in ("rating", "click"):
+        loss = f"{alone}_loss"
+        assert found["rating and click"][loss] < 1.1 * found[alone][loss]
+    assert found["rating and click"]["click_auc"] > 0.6
+    assert output.partition("for user 42, by both")[2].partition("\n   ")[2].count(")\n") >= 10
+    assert (folder / "ranker.tflite").exists()
