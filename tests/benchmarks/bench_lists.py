@@ -41,7 +41,7 @@ def seconds_of(model, batches):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=15)
     args = parser.parse_args()
     ratings = rk.data.movielens("100k", columns=["user_id", "movie_title", "user_rating"])
     train, _ = rk.data.random_split(ratings, test_fraction=0.2, seed=42)
