@@ -77,13 +77,14 @@ def main() -> None:
 
     with run.step("evaluate"):
         for name, model in models.items():
-            report = rk.evaluate_ranking(model, tests, train=known, **item, relevant=1.0)
+            report = rk.evaluate_ranking(model, tests, train=known, item=item["item"], relevant=1.0)
             found[name] = report.metrics
             print(f"{name}, beside the users' and the movies' shares of clicks:\n{report}")
         if len(models) > 1:
             print(rk.evaluation.compare_rankings(models, tests, relevant=1.0))
 
     with run.step("rank and export"):
+        name, model = list(models.items())[-1]
         clicked = set(train["movie_title"][train["user_id"] == "42"])
         titles = {"movie_title": rk.data.vocabulary(train["movie_title"])}
         ranking = rk.rank(model, {"user_id": "42"}, titles, k=10, exclude=clicked)

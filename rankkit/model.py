@@ -117,8 +117,7 @@ class RankingModel(Headed):
                 otherwise; or `"uncertainty"`, to learn them: the loss is then the sum of
                 `exp(-s) * loss + s`, of a trained `s` for each head. Defaults to `None`.
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
-                `steps_per_execution` and `jit_compile`. XLA leaves out the checks of the labels' and
-                the weights' values.
+                `jit_compile`, with which the values of labels and weights are not checked.
         """
         check_xla(kwargs.get("jit_compile"), self.feature_specs)
         super().compile(optimizer=optimizer, **kwargs)
