@@ -1,17 +1,17 @@
-"""What is around a training step: loops traced once, plain errors, files written whole."""
+"""What is around `fit` and `evaluate`: plain errors, files written whole."""
 
 import contextlib
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from rankkit._errors import invalid
 from rankkit._files import written_whole
+from rankkit._running import Running
 
 # What the checks of batches and layers say, which come back from a graph in TensorFlow's message.
 _CHECKS = re.compile(
@@ -49,80 +49,8 @@ def _raised_here(error: Exception) -> bool:
     return frames[-1].f_globals.get("__name__", "").startswith("rankkit.")
 
 
-class Fitting(tfrs.models.Model):
-    """A TFRS model whose `fit`, `evaluate` and `predict` say what is wrong in one line."""
-
-    def build_optimizer(self) -> None:
-        """Makes the optimizer's variables ahead of the first step, where it can."""
-        if hasattr(self.optimizer, "build"):  # legacy optimizers have none
-            self.optimizer.build(self.trainable_variables)
-
-    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            # Each replica adds its share, so that the sum over replicas counts it once.
-            loss += tf.nn.scale_regularization_loss(self.losses)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        self.compute_loss(inputs, training=False)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    def make_train_function(self, force: bool = False) -> Any:
-        if self.train_function is None or force:
-            # A step that makes the optimizer's variables would be traced again without them.
-            self.build_optimizer()
-            self.train_function = self._several(super().make_train_function)
-        return self.train_function
-
-    def make_test_function(self, force: bool = False) -> Any:
-        if self.test_function is None or force:
-            self.test_function = self._several(super().make_test_function)
-        return self.test_function
-
-    @contextlib.contextmanager
-    def several_steps(self, number: int) -> Iterator[None]:
-        """Runs so many steps in each call of the graph, within the context alone.
-
-        Args:
-            number: How many; the size of the data has to be known, if they are several.
-        """
-        self._run_steps(number)
-        try:
-            yield
-        finally:
-            self._run_steps(1)
-
-    def _run_steps(self, number: int) -> None:
-        if int(self._steps_per_execution.numpy()) != number:
-            self._steps_per_execution.assign(number)
-            self.train_function = self.test_function = self.predict_function = None
-
-    def _several(self, make_function: Callable[..., Any]) -> Any:
-        """Makes a function of several steps in which a step is traced once; Keras traces it twice.
-
-        Args:
-            make_function: Keras's maker of such a function.
-        """
-        steps = self._steps_per_execution
-        special = self.run_eagerly or self._cluster_coordinator or self.autotune_steps_per_execution
-        if steps is None or special or (number := int(steps.numpy())) == 1:
-            return make_function(force=True)
-        steps.assign(1)
-        try:
-            one_step = make_function(force=True)
-        finally:
-            steps.assign(number)
-
-        @tf.function(reduce_retracing=True)
-        def several_steps(iterator: Any) -> Any:
-            logs = one_step(iterator)
-            for _ in tf.range(1, steps):
-                logs = one_step(iterator)
-            return logs
-
-        return several_steps
+class Fitting(Running):
+    """A model whose `fit`, `evaluate` and `predict` say what is wrong in one line."""
 
     def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
         if (weights := kwargs.get("class_weight")) is not None:

@@ -9,7 +9,9 @@ import tensorflow_recommenders as tfrs
 from rankkit._errors import invalid, unknown
 from rankkit._fitting import Fitting
 from rankkit._head_settings import HeadSettings
+from rankkit._lookups import looked_up
 from rankkit._objectives import Objectives
+from rankkit._rows_in_memory import Lookups, RowsInMemory
 from rankkit.network import feature_specs, select_features
 
 
@@ -62,6 +64,9 @@ class Headed(Fitting):
     def feature_specs(self) -> dict[str, tf.TensorSpec]:
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return feature_specs(self.network)
+
+    def _look_up(self, rows: RowsInMemory) -> Lookups:
+        return looked_up([self.network, *self._heads.biases.values()], rows)
 
     @property
     def tasks(self) -> dict[Any, tfrs.tasks.Ranking]:

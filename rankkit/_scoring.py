@@ -1,6 +1,5 @@
 """Asks any scorer for the scores of rows."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,10 +10,6 @@ from rankkit._errors import invalid
 from rankkit._fitting import value_errors
 from rankkit._heads import score_of
 from rankkit.network import feature_specs
-
-# Rows scored in one call: enough to keep the matrix products busy, few enough for the memory.
-_MOST_ROWS, _FEWEST_ROWS, _UNKNOWN_WIDTH_ROWS = 65_536, 1_024, 16_384
-_NUMBERS = 2**26  # that the layers of a network give for them, all in all
 
 
 def specs_of(scorer: Any) -> dict[str, tf.TensorSpec] | None:
@@ -28,17 +23,6 @@ def specs_of(scorer: Any) -> dict[str, tf.TensorSpec] | None:
     if "serving_default" in signatures:
         return signatures["serving_default"].structured_input_signature[1]
     return None
-
-
-def chunk_rows(scorer: Any) -> int:
-    """How many rows a scorer is asked for at a time: fewer of a network with wide layers."""
-    network = getattr(scorer, "network", scorer)
-    if not isinstance(network, tf.keras.Model):
-        return _UNKNOWN_WIDTH_ROWS
-    outputs = [node.outputs for layer in network.layers for node in layer.inbound_nodes]
-    shapes = [list(each.shape)[1:] for each in tf.nest.flatten(outputs) if each.shape.rank]
-    numbers = sum(math.prod(size or 1 for size in shape) for shape in shapes)
-    return max(_FEWEST_ROWS, min(_MOST_ROWS, _NUMBERS // max(1, numbers)))
 
 
 def scores_of(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -> np.ndarray:

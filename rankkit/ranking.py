@@ -15,7 +15,8 @@ from rankkit._queries import (
     kept_rows,
     query_columns,
 )
-from rankkit._scoring import chunk_rows, scores_of, specs_of
+from rankkit._row_chunks import chunk_rows
+from rankkit._scoring import scores_of, specs_of
 
 
 def rank(

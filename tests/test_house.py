@@ -27,21 +27,26 @@ LEVELS = [
     {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming"},
     {"ensembling", "model", "recipes", "weight_averaging", "_scoring"},
     {"_headed"},
+    {"_lookups"},
     {"_objectives"},
     {"network", "_head_settings", "_objective"},
     {"_heads"},
     {"interactions", "layers", "losses", "metrics"},
     {"data"},
-    {"_batch", "_fitting", "_notices", "_queries", "_task"},
+    {"_fitting"},
+    {"_running"},
+    {"_step_counts"},
+    {"_loop"},
+    {"_batch", "_notices", "_queries", "_task"},
     {"_cells", "_logits"},
     {"_features", "_loss_weights", "_vocabulary"},
     {"_numbers", "_steps"},
     {"_lists"},
-    {"_columns", "_keras", "_errors", "_files"},
+    {"_columns", "_keras", "_errors", "_files", "_given_codes", "_row_chunks", "_rows_in_memory"},
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.
 MAY_IMPORT_DATA = LEVELS[0]
-DATA_MAY_IMPORT = {"_columns", "_keras", "_errors", "_lists", "_vocabulary"}
+DATA_MAY_IMPORT = {"_columns", "_keras", "_errors", "_lists", "_rows_in_memory", "_vocabulary"}
 
 
 # --- Imports point one way ---

@@ -3,7 +3,7 @@
 import pytest
 
 import rankkit as rk
-from rankkit._scoring import chunk_rows
+from rankkit._row_chunks import chunk_rows
 
 
 def network(width):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._rows_in_memory import RowsInMemory, remember
 from rankkit.data.encoded import encoded
 
 # So few rows in a fixed order are kept as the batches that they come in: no function has to be set
@@ -28,32 +29,34 @@ def array_batches(
         drop_remainder: Whether to leave out a last batch that is not full.
         seeds: A data set that yields one pair of seeds a pass; None keeps the rows in order.
     """
-    takes = {name: encoded(name, column) for name, column in columns.items()}
+    read = {name: encoded(name, column) for name, column in columns.items()}
     num_rows = len(next(iter(columns.values())))
     num_full, rest = divmod(num_rows, batch_size)
     in_full = num_full * batch_size
     any_rest = rest > 0 and not drop_remainder
+    rows = RowsInMemory(read, num_rows, batch_size, num_full + any_rest, seeds)
     if seeds is None and num_rows <= _READY_ROWS:
-        ready = {name: take(tf.range(num_rows, dtype=tf.int64)) for name, take in takes.items()}
+        ready = {name: column(tf.range(num_rows, dtype=tf.int64)) for name, column in read.items()}
         if all(isinstance(values, tf.Tensor) for values in ready.values()):  # no ragged ones
-            return _shared_out(_ready_batches(ready, num_full, batch_size, any_rest))
+            return remember(
+                _shared_out(_ready_batches(ready, num_full, batch_size, any_rest)), rows
+            )
 
     def row_numbers(seed: tf.Tensor) -> tf.data.Dataset:
-        order = tf.range(num_rows, dtype=tf.int64)
-        if seeds is not None:
-            order = tf.random.experimental.stateless_shuffle(order, seed)
+        order = rows.order(seed)
         # Slices of one tensor: a `map` over batch numbers here would cost as much as the gathers.
         full = tf.reshape(order[:in_full], [num_full, batch_size])
         numbers = tf.data.Dataset.from_tensor_slices(full)
         last = tf.data.Dataset.from_tensors(order[in_full:])
         return numbers.concatenate(last) if any_rest else numbers
 
-    return made_of_numbers(
+    batches = made_of_numbers(
         seeds,
         row_numbers,
-        lambda rows: {name: take(rows) for name, take in takes.items()},
-        num_full + any_rest,
+        lambda numbers: {name: column(numbers) for name, column in read.items()},
+        rows.steps,
     )
+    return remember(batches, rows)
 
 
 def made_of_numbers(

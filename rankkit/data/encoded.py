@@ -9,13 +9,12 @@ import tensorflow as tf
 
 from rankkit._columns import NUMBER, as_numbers
 from rankkit._errors import invalid, wrong_type
+from rankkit._rows_in_memory import Column
 from rankkit._vocabulary import is_missing
 
-Take = Callable[[tf.Tensor], Any]
 
-
-def encoded(name: str, column: np.ndarray) -> Take:
-    """Converts a column once; the result maps row numbers to a tensor of those rows' cells.
+def encoded(name: str, column: np.ndarray) -> Column:
+    """Converts a column once.
 
     Text and lists are kept once per distinct value, with a number per row: it takes a fraction
     of the memory, and less time when rows are read in random order.
@@ -43,12 +42,11 @@ def _is_list(cell: Any) -> bool:
     return isinstance(cell, list | tuple | np.ndarray)
 
 
-def _numbers(name: str, column: np.ndarray) -> Take:
-    values = _number_tensor(f"rows[{name!r}]", column)
-    return lambda rows: tf.gather(values, rows)
+def _numbers(name: str, column: np.ndarray) -> Column:
+    return Column(_number_tensor(f"rows[{name!r}]", column))
 
 
-def _text(name: str, column: np.ndarray) -> Take:
+def _text(name: str, column: np.ndarray) -> Column:
     try:
         codes, distinct = numbered(column)
     except TypeError:  # a list or a dict among the cells has no hash
@@ -59,10 +57,10 @@ def _text(name: str, column: np.ndarray) -> Take:
         _utf8(value, lambda code=code: f"rows[{name!r}][{np.argmax(codes == code)}]")
         for code, value in enumerate(distinct)
     ]
-    return _lookup(codes, tf.constant(encoded_once))
+    return Column(tf.constant(encoded_once), tf.constant(codes))
 
 
-def _lists(name: str, column: np.ndarray) -> Take:
+def _lists(name: str, column: np.ndarray) -> Column:
     codes, distinct = numbered(_members(name, row, cell) for row, cell in enumerate(column))
     members = list(chain.from_iterable(distinct))
     where = f"a cell of rows[{name!r}]"
@@ -71,7 +69,7 @@ def _lists(name: str, column: np.ndarray) -> Take:
     else:
         values = tf.constant([_utf8(member, lambda: where) for member in members], tf.string)
     lengths = [len(cell) for cell in distinct]
-    return _lookup(codes, tf.RaggedTensor.from_row_lengths(values, lengths))
+    return Column(tf.RaggedTensor.from_row_lengths(values, lengths), tf.constant(codes))
 
 
 def _members(name: str, row: int, cell: Any) -> tuple[Any, ...]:
@@ -112,11 +110,6 @@ def numbered(cells: Iterable[Any]) -> tuple[np.ndarray, list[Any]]:
     numbering = _Numbering()
     codes = np.fromiter(map(numbering.__getitem__, cells), np.int32)
     return codes, list(numbering)
-
-
-def _lookup(codes: np.ndarray, table: Any) -> Take:
-    of_row = tf.constant(codes)
-    return lambda rows: tf.gather(table, tf.gather(of_row, rows))
 
 
 def _utf8(value: Any, where: Callable[[], str]) -> bytes:

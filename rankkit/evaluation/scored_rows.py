@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid, wrong_type
-from rankkit._scoring import chunk_rows, scores_of, specs_of
+from rankkit._row_chunks import chunk_rows
+from rankkit._scoring import scores_of, specs_of
 from rankkit.data import batches
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.baselines import BiasBaseline

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import check_integer
+from rankkit._given_codes import codes_for
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = 4
@@ -44,7 +45,8 @@ class FeatureLayer(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        return self.embed(self.encode(inputs), training=training)
+        codes = codes_for(self)
+        return self.embed(self.encode(inputs) if codes is None else codes, training=training)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

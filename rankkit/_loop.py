@@ -1,0 +1,87 @@
+"""Many steps over rows in memory in one call of the graph."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit._given_codes import given_codes
+from rankkit._rows_in_memory import Lookups, RowsInMemory
+
+
+class Loop:
+    """Runs the steps of passes over rows in memory: a function as Keras calls it for each step.
+
+    The numbers are those of steps over the batches, which are never made as a data set: an iterator
+    costs a good part of a small step.
+
+    Args:
+        step: What is done with a batch.
+        metrics: Gives the metrics that are read after a call.
+        rows: The rows.
+        lookups: What the steps read of them.
+        count: Gives how many steps Keras asks for.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[dict[str, Any]], Any],
+        metrics: Callable[[], Iterable[tf.keras.metrics.Metric]],
+        rows: RowsInMemory,
+        lookups: Lookups,
+        count: Callable[[], int],
+    ):
+        self._step, self._metrics, self._count = step, metrics, count
+        self._rows, self._lookups = rows, lookups
+        self.batch_size, self.steps = rows.batch_size, rows.steps
+        # What Keras counts the steps of; it does not know how to do without a data set.
+        self.stand_in = tf.data.Dataset.range(rows.steps)
+        self._end = min(rows.num_rows, rows.steps * rows.batch_size)
+        self._run = tf.function(self._steps_from, reduce_retracing=True)
+        self._next = 0
+
+    def begin(self) -> None:
+        """Begins a pass with the next call, whether the last one came to its end or not."""
+        self._next = 0
+        self._rows.skip_pass()  # as Keras makes an iterator that it does not use
+
+    def __call__(self, iterator: Any) -> dict[str, tf.Tensor]:
+        """Runs the next steps.
+
+        Args:
+            iterator: Not used.
+
+        Returns:
+            The metrics.
+        """
+        if self._next == 0:
+            self._order = self._rows.next_order()
+        count = self._count()
+        first = tf.constant(self._next, tf.int64)
+        self._next = (self._next + count) % self.steps
+        return self._run(self._order, first, tf.constant(count, tf.int64))
+
+    def _steps_from(
+        self, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        size = tf.constant(self.batch_size, tf.int64)
+        numbers = order[first * size : tf.minimum((first + count) * size, self._end)]
+        columns = {name: column(numbers) for name, column in self._lookups.columns.items()}
+        codes = {layer: column(numbers) for layer, column in self._lookups.codes.items()}
+        for number in tf.range(count):
+            rows = slice(number * size, (number + 1) * size)
+            self._one_step(rows, tf.size(numbers[rows]), columns, codes)
+        return {metric.name: metric.result() for metric in self._metrics()}
+
+    def _one_step(
+        self, rows: slice, count: tf.Tensor, columns: dict[str, Any], codes: dict[Any, Any]
+    ) -> None:
+        batch = {name: column[rows] for name, column in columns.items()}
+        for name, spec in self._lookups.unread.items():
+            batch[name] = tf.zeros([count, *(1 for _ in spec.shape[1:])], spec.dtype)
+        with given_codes({layer: each[rows] for layer, each in codes.items()}):
+            self._step(batch)
+
+    def __str__(self) -> str:
+        names = sorted(layer.name for layer in self._lookups.codes)
+        return f"looked up ahead: {', '.join(names) or 'nothing'}"
