@@ -15,12 +15,14 @@ from rankkit import (  # noqa: E402
     layers,
     losses,
     metrics,
+    optimizers,
     plots,
     recipes,
     sampling,
 )
 from rankkit.ensembling import ensemble, score_spread  # noqa: E402
 from rankkit.evaluation.evaluate import evaluate_ranking  # noqa: E402
+from rankkit.memory import memory_report  # noqa: E402
 from rankkit.model import RankingModel  # noqa: E402
 from rankkit.network import ranking_network  # noqa: E402
 from rankkit.ranking import rank  # noqa: E402
@@ -42,7 +44,9 @@ __all__ = [
     "interactions",
     "layers",
     "losses",
+    "memory_report",
     "metrics",
+    "optimizers",
     "plots",
     "rank",
     "ranking_network",

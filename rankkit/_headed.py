@@ -65,6 +65,9 @@ class Headed(Fitting):
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return feature_specs(self.network)
 
+    def _needs_autograph(self) -> bool:
+        return self._objectives.has_own_code
+
     def _look_up(self, rows: RowsInMemory) -> Lookups:
         return looked_up([self.network, *self._heads.biases.values()], rows)
 
@@ -99,6 +102,16 @@ class Headed(Fitting):
         if name not in labels:
             raise unknown("head", name, labels)
         return HeadScorer(self.network, name, labels[name])
+
+    def _make_log_variances(self, count: int) -> tf.Variable:
+        if not hasattr(self, "log_variances"):
+            self.log_variances = self.add_weight("log_variances", (count,), initializer="zeros")
+        return self.log_variances
+
+    def load_own_variables(self, store: Any) -> None:
+        # The learned weights, whether this model has been compiled to learn them or not yet.
+        for values in store.values():
+            self._make_log_variances(len(values)).assign(values)
 
     def tell(self) -> None:
         if hasattr(self, "_objectives"):

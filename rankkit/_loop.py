@@ -21,6 +21,7 @@ class Loop:
         rows: The rows.
         lookups: What the steps read of them.
         count: Gives how many steps Keras asks for.
+        autograph: Whether code of the user's has to be converted; it takes seconds.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class Loop:
         rows: RowsInMemory,
         lookups: Lookups,
         count: Callable[[], int],
+        *,
+        autograph: bool,
     ):
         self._step, self._metrics, self._count = step, metrics, count
         self._rows, self._lookups = rows, lookups
@@ -37,7 +40,7 @@ class Loop:
         # What Keras counts the steps of; it does not know how to do without a data set.
         self.stand_in = tf.data.Dataset.range(rows.steps)
         self._end = min(rows.num_rows, rows.steps * rows.batch_size)
-        self._run = tf.function(self._steps_from, reduce_retracing=True)
+        self._run = tf.function(self._steps_from, reduce_retracing=True, autograph=autograph)
         self._next = 0
 
     def begin(self) -> None:
@@ -68,9 +71,14 @@ class Loop:
         numbers = order[first * size : tf.minimum((first + count) * size, self._end)]
         columns = {name: column(numbers) for name, column in self._lookups.columns.items()}
         codes = {layer: column(numbers) for layer, column in self._lookups.codes.items()}
-        for number in tf.range(count):
+
+        def body(number: tf.Tensor) -> tf.Tensor:
             rows = slice(number * size, (number + 1) * size)
             self._one_step(rows, tf.size(numbers[rows]), columns, codes)
+            return number + 1
+
+        none = tf.zeros((), tf.int64)
+        tf.while_loop(lambda number: number < count, body, [none], parallel_iterations=1)
         return {metric.name: metric.result() for metric in self._metrics()}
 
     def _one_step(

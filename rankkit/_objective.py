@@ -12,7 +12,7 @@ from rankkit._heads import SCORE
 from rankkit._lists import checked_labels
 from rankkit._logits import check_loss, is_cross_entropy, usual_metric
 from rankkit._notices import Notices
-from rankkit._task import as_metrics, per_example
+from rankkit._task import as_metrics, is_own_code, per_example
 from rankkit.losses import ListLoss
 from rankkit.metrics import NDCG, ListMetric
 
@@ -61,6 +61,7 @@ class Objective:
             as_metrics(name, each, head, layer)
             for name, each in (("metrics", metrics), ("weighted_metrics", weighted_metrics or []))
         )
+        self.has_own_code = any(map(is_own_code, (loss, *unweighted, *weighted)))
         self.mean_loss = tf.keras.metrics.Mean("loss")
         self.notices = Notices(head)
         _check_kind([*unweighted, *weighted], ranks_lists=self.ranks_lists)

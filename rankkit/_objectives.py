@@ -132,6 +132,11 @@ class Objectives:
         return loss + tf.reduce_sum(labelled_heads * self._log_variances) / replicas
 
     @property
+    def has_own_code(self) -> bool:
+        """Whether a loss or a metric is the user's, not one of a library's."""
+        return any(objective.has_own_code for objective in self.heads.values())
+
+    @property
     def learns_weights(self) -> bool:
         """Whether the losses are weighted by what is learned."""
         return self._log_variances is not None
@@ -182,6 +187,7 @@ class _Sum(tf.keras.metrics.Metric):
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         pass
 
+    @tf.autograph.experimental.do_not_convert
     def result(self) -> tf.Tensor:
         return self._compute()
 

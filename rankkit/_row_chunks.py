@@ -15,7 +15,11 @@ def chunk_rows(scorer: Any) -> int:
     network = getattr(scorer, "network", scorer)
     if not isinstance(network, tf.keras.Model):
         return _UNKNOWN_WIDTH_ROWS
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, _NUMBERS // max(1, numbers_a_row(network))))
+
+
+def numbers_a_row(network: tf.keras.Model) -> int:
+    """How many numbers the layers of a network give for a row, all in all."""
     outputs = [node.outputs for layer in network.layers for node in layer.inbound_nodes]
     shapes = [list(each.shape)[1:] for each in tf.nest.flatten(outputs) if each.shape.rank]
-    numbers = sum(math.prod(size or 1 for size in shape) for shape in shapes)
-    return max(_FEWEST_ROWS, min(_MOST_ROWS, _NUMBERS // max(1, numbers)))
+    return sum(math.prod(size or 1 for size in shape) for shape in shapes)

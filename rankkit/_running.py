@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from rankkit._loop import Loop
 from rankkit._rows_in_memory import Lookups, RowsInMemory, rows_of
+from rankkit._several_steps import traced_once
 from rankkit._step_counts import steps_of_a_call
+from rankkit._stepping import Stepping
 
 _LOG = logging.getLogger("rankkit")
 _WITH_ROWS_ALONE = ("y", "sample_weight", "class_weight", "steps_per_epoch", "steps")
 
 
-class Running(tfrs.models.Model):
+class Running(Stepping):
     """A TFRS model that is trained and evaluated in few calls of the graph.
 
     On one replica, batches of `rankkit.data.batches` over rows in memory are run by a `Loop`. If
-    `steps_per_execution` does not say how many steps a call has, they are chosen for it.
+    `steps_per_execution` does not say how many steps a call has, that is chosen for it.
     """
 
     _steps_of_iterators = 1  # in each call that reads an iterator
@@ -34,31 +35,29 @@ class Running(tfrs.models.Model):
         }
         self._running: dict[str, Any] = {"train": None, "test": None, "validation": None}
 
-    def compile(self, *args: Any, steps_per_execution: Any = None, **kwargs: Any) -> None:
+    def compile(
+        self,
+        *args: Any,
+        steps_per_execution: Any = None,
+        look_up_ahead: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().compile(*args, steps_per_execution=steps_per_execution, **kwargs)
+        self._looks_ahead = look_up_ahead
         self._chooses_steps = steps_per_execution is None
-        self._steps_of_iterators = steps_per_execution or 1
+        self._steps_of_iterators = int(self._steps_per_execution.numpy())
+
+    def _known_batch_size(self) -> int | None:
+        loop = self._running["train"]
+        return None if loop is None else loop.batch_size
+
+    def _needs_autograph(self) -> bool:
+        """Whether a step runs code that may have Python's own conditions on tensors."""
+        return True
 
     def _look_up(self, rows: RowsInMemory) -> Lookups:
         """Gives what the steps read of rows."""
         return Lookups(rows.columns, {}, {})
-
-    def build_optimizer(self) -> None:
-        """Makes the optimizer's variables ahead of the first step, where it can."""
-        if hasattr(self.optimizer, "build"):  # legacy optimizers have none
-            self.optimizer.build(self.trainable_variables)
-
-    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            # Each replica adds its share, so that the sum over replicas counts it once.
-            loss += tf.nn.scale_regularization_loss(self.losses)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        self.compute_loss(inputs, training=False)
-        return {metric.name: metric.result() for metric in self.metrics}
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
         validation = self._loop("test", kwargs.get("validation_data"), args, {})
@@ -79,22 +78,28 @@ class Running(tfrs.models.Model):
     ) -> Loop | None:
         """Gives what runs the steps over rows in memory, or `None` where an iterator has to."""
         rows = rows_of(x)
+        if rows is None or args or not self._is_compiled or not self._looks_ahead:
+            return None
         with self.distribute_strategy.scope():
             distributed = tf.distribute.has_strategy()
-        step = f"{kind}_step"
-        own = getattr(type(self), step) is not getattr(Running, step)
+        code = [getattr(type(self), f"{kind}_step"), type(self).compute_loss]
+        own = not all(each.__module__.startswith("rankkit.") for each in code)
         others = [name for name in _WITH_ROWS_ALONE if kwargs.get(name) is not None]
-        if rows is None or args or others or own or distributed or self.run_eagerly:
+        special = self.run_eagerly or self.autotune_steps_per_execution or self._jit_compile
+        if others or own or distributed or special:
             return None
         loops = self._loops[kind]
         if x not in loops:
             if kind == "train":
                 self.build_optimizer()
-            metrics, steps = (
-                (lambda: self.metrics),
-                (lambda: int(self._steps_per_execution.numpy())),
+            loops[x] = Loop(
+                getattr(self, f"{kind}_step"),
+                lambda: self.metrics,
+                rows,
+                self._look_up(rows),
+                lambda: int(self._steps_per_execution.numpy()),
+                autograph=self._needs_autograph(),
             )
-            loops[x] = Loop(getattr(self, step), metrics, rows, self._look_up(rows), steps)
         return loops[x]
 
     @contextlib.contextmanager
@@ -102,6 +107,9 @@ class Running(tfrs.models.Model):
         self, kind: str, loop: Loop | None, kwargs: Mapping[str, Any]
     ) -> Iterator[Loop | None]:
         """Makes Keras's next function of a kind that of a loop, if there is one."""
+        if not self._is_compiled:  # which Keras tells
+            yield None
+            return
         number = self._steps_of_iterators
         if loop is not None:
             loop.begin()
@@ -118,21 +126,29 @@ class Running(tfrs.models.Model):
             self._steps_per_execution.assign(before[1])
             if kind == "train":
                 self._running["validation"] = None
+            self._forget_loops()
+
+    def _forget_loops(self) -> None:
+        """Leaves Keras without the functions that hold rows."""
+        if isinstance(self.train_function, Loop) and self._running["train"] is None:
+            self.train_function = None
+        if isinstance(self.test_function, Loop) and self._running["test"] is None:
+            self.test_function = None
 
     def make_train_function(self, force: bool = False) -> Any:
         if (loop := self._running["train"]) is not None:
             self.train_function = loop
-        elif self.train_function is None or isinstance(self.train_function, Loop) or force:
+        elif self.train_function is None or force:
             # A step that makes the optimizer's variables would be traced again without them.
             self.build_optimizer()
-            self.train_function = self._several(super().make_train_function)
+            self.train_function = self._over_iterator(super().make_train_function)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         if (loop := self._running["test"]) is not None:
             self.test_function = loop
-        elif self.test_function is None or isinstance(self.test_function, Loop) or force:
-            self.test_function = self._several(super().make_test_function)
+        elif self.test_function is None or force:
+            self.test_function = self._over_iterator(super().make_test_function)
         return self.test_function
 
     @contextlib.contextmanager
@@ -155,27 +171,9 @@ class Running(tfrs.models.Model):
         self._steps_of_iterators, self._chooses_steps = number, chooses
         self._steps_per_execution.assign(number)
 
-    def _several(self, make_function: Callable[..., Any]) -> Any:
-        """Makes a function of several steps in which a step is traced once; Keras traces it twice.
-
-        Args:
-            make_function: Keras's maker of such a function.
-        """
+    def _over_iterator(self, make_function: Callable[..., Any]) -> Any:
         steps = self._steps_per_execution
         special = self.run_eagerly or self._cluster_coordinator or self.autotune_steps_per_execution
-        if steps is None or special or (number := int(steps.numpy())) == 1:
+        if steps is None or special or int(steps.numpy()) == 1:
             return make_function(force=True)
-        steps.assign(1)
-        try:
-            one_step = make_function(force=True)
-        finally:
-            steps.assign(number)
-
-        @tf.function(reduce_retracing=True)
-        def several_steps(iterator: Any) -> Any:
-            logs = one_step(iterator)
-            for _ in tf.range(1, steps):
-                logs = one_step(iterator)
-            return logs
-
-        return several_steps
+        return traced_once(make_function, steps)

@@ -125,6 +125,19 @@ def _metric_class(name: str, metric: str) -> type:
     return classes[metric]
 
 
+def is_own_code(part: Any) -> bool:
+    """Whether a loss or a metric is written by the user, not by a library that needs no conversion.
+
+    Args:
+        part: As `per_example` and `as_metrics` give it.
+    """
+    if isinstance(part, _FunctionLoss):
+        part = part.function
+    part = getattr(part, "_fn", part)  # of a metric that wraps a function
+    module = getattr(part, "__module__", None) or type(part).__module__
+    return module.partition(".")[0] not in ("rankkit", "tf_keras", "tensorflow")
+
+
 def over_replicas(value: tf.Tensor) -> tf.Tensor:
     """Adds a number up over all replicas."""
     replica = tf.distribute.get_replica_context()

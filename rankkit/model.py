@@ -117,7 +117,9 @@ class RankingModel(Headed):
                 otherwise; or `"uncertainty"`, to learn them: the loss is then the sum of
                 `exp(-s) * loss + s`, of a trained `s` for each head. Defaults to `None`.
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
-                `jit_compile`, with which the values of labels and weights are not checked.
+                `jit_compile`, with which the values of labels and weights are not checked, or
+                `steps_per_execution`, which is chosen otherwise; and `look_up_ahead=False`, which
+                runs rows in memory as any others.
         """
         check_xla(kwargs.get("jit_compile"), self.feature_specs)
         super().compile(optimizer=optimizer, **kwargs)
@@ -136,11 +138,6 @@ class RankingModel(Headed):
                 del self.log_variances  # of an earlier call
         # Each replica reads the metrics of all of them. Keras would add the readings up.
         self.distribute_reduction_method = "first"
-
-    def _make_log_variances(self, count: int) -> tf.Variable:
-        if not hasattr(self, "log_variances"):
-            self.log_variances = self.add_weight("log_variances", (count,), initializer="zeros")
-        return self.log_variances
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Scores a batch, updates the metrics, and gives this replica's part of the loss.
@@ -193,8 +190,3 @@ class RankingModel(Headed):
             several = "class_name" not in bias
             bias = {head: made(each) for head, each in bias.items()} if several else made(bias)
         return cls(**{**config, "network": made(config["network"]), "training_bias": bias})
-
-    def load_own_variables(self, store: Any) -> None:
-        # The learned weights, whether this model has been compiled to learn them or not yet.
-        for values in store.values():
-            self._make_log_variances(len(values)).assign(values)

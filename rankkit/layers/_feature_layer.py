@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rankkit._errors import check_integer
 from rankkit._given_codes import codes_for
+from rankkit._weight_bytes import check_table
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = 4
@@ -84,7 +85,7 @@ class EmbeddingLayer(FeatureLayer):
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`.
 
     Raises:
-        ValueError: If the width is below 1.
+        ValueError: If the width is below 1, or the machine has no memory for the table.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class EmbeddingLayer(FeatureLayer):
         super().__init__(**kwargs)
         check_integer("embedding_dim", embedding_dim)
         self.embedding_dim = int(embedding_dim)
+        check_table(self.name, num_rows, self.embedding_dim)
         self._embedding = tf.keras.layers.Embedding(
             num_rows,
             self.embedding_dim,

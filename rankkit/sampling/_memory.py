@@ -1,9 +1,9 @@
 """What sampling will take of the memory, told ahead."""
 
 import math
-import os
 
 from rankkit._errors import invalid
+from rankkit._machine import machine_bytes
 from rankkit.sampling._design import Design
 
 _COPIES = 3  # of the draws, while they are made a network
@@ -26,15 +26,9 @@ def check_memory(design: Design, num_chains: int, num_samples: int, width: int) 
     slots = sum(each.size * (1 if each.group is None else width) for each in design.slots)
     drawn = _COPIES * num_chains * num_samples * (slots + width * sum(owners))
     solved = _MATRICES * num_chains * max(owners, default=0) * width**2
-    needed, there = 4 * (drawn + solved), _machine_bytes()
+    needed, there = 4 * (drawn + solved), machine_bytes()
     if needed > there:
         name = f"GiB for {num_chains} chains of {num_samples} draws of width {width}"
         expected = f"at most {there / 2**30:.0f}, which the machine has"
         fix = "Draw fewer, make embedding_dim smaller, or leave rare ids out of the vocabularies."
         raise invalid(name, math.ceil(needed / 2**30), expected, fix)
-
-
-def _machine_bytes() -> float:
-    if not hasattr(os, "sysconf"):  # Windows
-        return math.inf
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,41 @@
+"""A training step and one of evaluation."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from rankkit._gradients import dense_where_faster, takes_either
+from rankkit._weight_bytes import check_training
+
+
+class Stepping(tfrs.models.Model):
+    """A TFRS model whose steps are right on any number of replicas."""
+
+    def _known_batch_size(self) -> int | None:
+        """Gives the rows of a step, while it is traced for a single size."""
+        return None
+
+    def build_optimizer(self) -> None:
+        """Makes the optimizer's variables ahead of the first step, where it can."""
+        check_training(self.trainable_variables, self.optimizer)
+        if hasattr(self.optimizer, "build"):  # legacy optimizers have none
+            self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            # Each replica adds its share, so that the sum over replicas counts it once.
+            loss += tf.nn.scale_regularization_loss(self.losses)
+        weights, size = self.trainable_variables, self._known_batch_size()
+        if size is not None and takes_either(self.optimizer):
+            gradients = tape.gradient(loss, weights)
+            gradients = dense_where_faster(gradients, weights, self.optimizer, size)
+            self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        else:
+            self.optimizer.minimize(loss, weights, tape=tape)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        self.compute_loss(inputs, training=False)
+        return {metric.name: metric.result() for metric in self.metrics}
