@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._given_codes import given_codes
+from rankkit._lists import MASK
 from rankkit._rows_in_memory import Lookups, RowsInMemory
 
 
@@ -36,10 +37,9 @@ class Loop:
     ):
         self._step, self._metrics, self._count = step, metrics, count
         self._rows, self._lookups = rows, lookups
-        self.batch_size, self.steps = rows.batch_size, rows.steps
+        self.rows_a_step, self.steps = rows.rows_a_step, rows.steps
         # What Keras counts the steps of; it does not know how to do without a data set.
         self.stand_in = tf.data.Dataset.range(rows.steps)
-        self._end = min(rows.num_rows, rows.steps * rows.batch_size)
         self._run = tf.function(self._steps_from, reduce_retracing=True, autograph=autograph)
         self._next = 0
 
@@ -67,27 +67,25 @@ class Loop:
     def _steps_from(
         self, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        size = tf.constant(self.batch_size, tf.int64)
-        numbers = order[first * size : tf.minimum((first + count) * size, self._end)]
-        columns = {name: column(numbers) for name, column in self._lookups.columns.items()}
-        codes = {layer: column(numbers) for layer, column in self._lookups.codes.items()}
+        size = tf.constant(self._rows.batch_size, tf.int64)
+        end = first + count
 
         def body(number: tf.Tensor) -> tf.Tensor:
-            rows = slice(number * size, (number + 1) * size)
-            self._one_step(rows, tf.size(numbers[rows]), columns, codes)
+            self._one_step(order[number * size : (number + 1) * size])
             return number + 1
 
-        none = tf.zeros((), tf.int64)
-        tf.while_loop(lambda number: number < count, body, [none], parallel_iterations=1)
+        tf.while_loop(lambda number: number < end, body, [first], parallel_iterations=1)
         return {metric.name: metric.result() for metric in self._metrics()}
 
-    def _one_step(
-        self, rows: slice, count: tf.Tensor, columns: dict[str, Any], codes: dict[Any, Any]
-    ) -> None:
-        batch = {name: column[rows] for name, column in columns.items()}
+    def _one_step(self, part: tf.Tensor) -> None:
+        rows, batch = self._rows.lay_out(part)
+        batch |= {name: column(rows) for name, column in self._lookups.columns.items()}
+        shape = list(tf.unstack(tf.shape(rows)))
         for name, spec in self._lookups.unread.items():
-            batch[name] = tf.zeros([count, *(1 for _ in spec.shape[1:])], spec.dtype)
-        with given_codes({layer: each[rows] for layer, each in codes.items()}):
+            batch[name] = tf.zeros([*shape, *(1 for _ in spec.shape[1:])], spec.dtype)
+        if MASK in batch:  # as the features of lists are read
+            rows = tf.boolean_mask(rows, batch[MASK])
+        with given_codes({layer: codes(rows) for layer, codes in self._lookups.codes.items()}):
             self._step(batch)
 
     def __str__(self) -> str:

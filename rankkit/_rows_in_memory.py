@@ -2,6 +2,7 @@
 
 import dataclasses
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -26,33 +27,41 @@ class Column(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RowsInMemory:
-    """What a data set of batches is made of.
+    """What a data set of batches, of rows or of lists of them, is made of.
 
     Attributes:
         columns: Columns of one length, by name.
-        num_rows: That length.
-        batch_size: Rows a batch.
-        steps: Batches a pass.
+        count: How many rows or lists a pass has.
+        batch_size: Rows or lists a batch.
+        rows_a_step: Rows a batch, at most.
         seeds: A data set that yields a pair of seeds, another one at each pass; `None` where the
-            rows keep their order.
+            order stays the same.
+        order: Makes of that pair what stands for each row or list of a pass, `(count, ...)`.
+        lay_out: Makes of that, for a batch, the numbers of its rows, of any shape, and columns
+            beside those of the rows.
     """
 
     columns: dict[str, Column]
-    num_rows: int
+    count: int
     batch_size: int
-    steps: int
+    rows_a_step: int
     seeds: tf.data.Dataset | None
+    order: Callable[[tf.Tensor | None], tf.Tensor]
+    lay_out: Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 
-    def order(self, seed: tf.Tensor | None) -> tf.Tensor:
-        """Gives the numbers of all rows in the order of a pass.
+    @property
+    def steps(self) -> int:
+        """Batches a pass."""
+        return -(-self.count // self.batch_size)
+
+    def batch(self, part: tf.Tensor) -> dict[str, Any]:
+        """Gives a batch, by name.
 
         Args:
-            seed: What `seeds` yielded for it.
+            part: What stands for its rows or lists.
         """
-        numbers = tf.range(self.num_rows, dtype=tf.int64)
-        if self.seeds is None:
-            return numbers
-        return tf.random.experimental.stateless_shuffle(numbers, seed)
+        rows, more = self.lay_out(part)
+        return {**{name: column(rows) for name, column in self.columns.items()}, **more}
 
     def skip_pass(self) -> None:
         """Leaves out the order of a pass."""

@@ -49,7 +49,7 @@ class Running(Stepping):
 
     def _known_batch_size(self) -> int | None:
         loop = self._running["train"]
-        return None if loop is None else loop.batch_size
+        return None if loop is None else loop.rows_a_step
 
     def _needs_autograph(self) -> bool:
         """Whether a step runs code that may have Python's own conditions on tensors."""

@@ -23,7 +23,7 @@ def steps_of_a_call(model: Any, loop: Loop, callbacks: Any, hooks: str) -> int:
     listed = getattr(callbacks, "callbacks", callbacks)  # Keras's own list of them
     if any(_waits_for_each_batch(each, hooks) for each in tf.nest.flatten(listed or ())):
         return 1
-    return min(loop.steps, max(1, chunk_rows(model) // loop.batch_size))
+    return min(loop.steps, max(1, chunk_rows(model) // loop.rows_a_step))
 
 
 def _waits_for_each_batch(callback: Any, hooks: str) -> bool:

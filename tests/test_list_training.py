@@ -118,8 +118,9 @@ def test_features_and_labels_may_come_apart(rows):
     apart = lists.map(lambda batch: (batch, batch["user_rating"]))
     for each, batches in ((model, lists), (other, apart)):
         each.fit(batches, epochs=2, verbose=0)
-    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, two)
+    # The last bias shifts all scores: its gradient is 0, but for rounding.
+    for one, two in zip(model.get_weights()[:-1], other.get_weights()[:-1], strict=True):
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-6)
 
 
 def test_lists_of_tags_are_features_too(rows):

@@ -76,9 +76,7 @@ def test_a_batch_without_rows_is_refused(network):
 def test_a_table_too_large_for_the_machine_is_refused(small_machine):
     small_machine(2**20)
     rk.layers.IdEmbedding(USERS, 2600)
-    with pytest.raises(
-        ValueError, match=r"the 100 x 2700 table of layer 'big'"
-    ):
+    with pytest.raises(ValueError, match=r"the 100 x 2700 table of layer 'big'"):
         rk.layers.IdEmbedding(USERS, 2700, name="big")
 
 

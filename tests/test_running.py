@@ -140,6 +140,21 @@ def test_heads_labels_that_are_missing_and_biases_are_as_over_an_iterator(rows):
     check_equal(*found, within=1e-6)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_lists_are_as_over_an_iterator(rows, shuffle, caplog):
+    found = []
+    for change in (lambda batches: batches, from_iterator):
+        tf.keras.utils.set_random_seed(3)
+        model = rk.RankingModel(sides(rows), label="rating")
+        model.compile("adagrad", loss=rk.losses.PairwiseLogisticLoss(), metrics=["mae"])
+        batches = change(rk.data.lists(rows, 4, list_size=9, shuffle=shuffle, seed=1))
+        with caplog.at_level(logging.INFO, logger="rankkit"):
+            found.append((model, model.fit(batches, epochs=2, verbose=0).history))
+    check_equal(*found, within=1e-5)
+    (line,) = caplog.messages
+    assert line.startswith("train steps: 8 of 8 in a call; looked up ahead: attribute")
+
+
 def test_a_second_fit_and_one_that_was_cut_short_go_on_with_the_next_orders(rows):
     class Stops(tf.keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

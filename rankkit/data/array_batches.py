@@ -34,26 +34,48 @@ def array_batches(
     num_full, rest = divmod(num_rows, batch_size)
     in_full = num_full * batch_size
     any_rest = rest > 0 and not drop_remainder
-    rows = RowsInMemory(read, num_rows, batch_size, num_full + any_rest, seeds)
+
+    def order(seed: tf.Tensor | None) -> tf.Tensor:
+        numbers = tf.range(num_rows, dtype=tf.int64)
+        if seed is not None:
+            numbers = tf.random.experimental.stateless_shuffle(numbers, seed)
+        return numbers if any_rest else numbers[:in_full]
+
+    count = num_rows if any_rest else in_full
+    rows = RowsInMemory(
+        read, count, batch_size, batch_size, seeds, order, lambda numbers: (numbers, {})
+    )
     if seeds is None and num_rows <= _READY_ROWS:
-        ready = {name: column(tf.range(num_rows, dtype=tf.int64)) for name, column in read.items()}
+        ready = rows.batch(tf.range(num_rows, dtype=tf.int64))
         if all(isinstance(values, tf.Tensor) for values in ready.values()):  # no ragged ones
             return remember(
                 _shared_out(_ready_batches(ready, num_full, batch_size, any_rest)), rows
             )
 
-    def row_numbers(seed: tf.Tensor) -> tf.data.Dataset:
-        order = rows.order(seed)
+    def row_numbers(numbers: tf.Tensor) -> tf.data.Dataset:
         # Slices of one tensor: a `map` over batch numbers here would cost as much as the gathers.
-        full = tf.reshape(order[:in_full], [num_full, batch_size])
-        numbers = tf.data.Dataset.from_tensor_slices(full)
-        last = tf.data.Dataset.from_tensors(order[in_full:])
-        return numbers.concatenate(last) if any_rest else numbers
+        full = tf.reshape(numbers[:in_full], [num_full, batch_size])
+        parts = tf.data.Dataset.from_tensor_slices(full)
+        last = tf.data.Dataset.from_tensors(numbers[in_full:])
+        return parts.concatenate(last) if any_rest else parts
 
+    return made_of_rows(rows, row_numbers)
+
+
+def made_of_rows(
+    rows: RowsInMemory, parts_of: Callable[[tf.Tensor], tf.data.Dataset]
+) -> tf.data.Dataset:
+    """Makes batches of rows in memory, and remembers what they are made of.
+
+    Args:
+        rows: The rows.
+        parts_of: The order of a pass to what stands for each of its batches.
+    """
+    fixed = rows.seeds is None
     batches = made_of_numbers(
-        seeds,
-        row_numbers,
-        lambda numbers: {name: column(numbers) for name, column in read.items()},
+        rows.seeds,
+        lambda seed: parts_of(rows.order(None if fixed else seed)),
+        rows.batch,
         rows.steps,
     )
     return remember(batches, rows)

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 from rankkit._lists import MASK
-from rankkit.data.array_batches import made_of_numbers
+from rankkit._rows_in_memory import RowsInMemory
+from rankkit.data.array_batches import made_of_rows
 from rankkit.data.encoded import encoded, numbered
 from rankkit.data.list_table import filled, list_table, trimmed
 
@@ -46,16 +47,18 @@ def array_lists(
         raise invalid(name, most, f"at most list_size={size}", fix)
     split = longer == "split"
     num_lists = int((-(-counts // size)).sum()) if split else len(counts)
-    takes = {name: encoded(name, column) for name, column in columns.items()}
     queries = tf.constant(numbers)
+    read = {name: encoded(name, column) for name, column in columns.items()}
+    count = num_lists - num_lists % batch_size if drop_remainder else num_lists
 
-    def tables(seed: tf.Tensor) -> tf.data.Dataset:
-        table = list_table(queries, size, split=split, seed=None if seeds is None else seed)
-        return tf.data.Dataset.from_tensor_slices(table).batch(batch_size, drop_remainder)
+    def order(seed: tf.Tensor | None) -> tf.Tensor:
+        return list_table(queries, size, split=split, seed=seed)[:count]
 
-    def batch(table: tf.Tensor) -> dict[str, tf.Tensor]:
+    def lay_out(table: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         rows, mask = filled(trimmed(table) if trim else table)
-        return {**{name: take(rows) for name, take in takes.items()}, MASK: mask}
+        return rows, {MASK: mask}
 
-    count = num_lists // batch_size if drop_remainder else -(-num_lists // batch_size)
-    return made_of_numbers(seeds, tables, batch, count)
+    rows = RowsInMemory(read, count, batch_size, batch_size * size, seeds, order, lay_out)
+    return made_of_rows(
+        rows, lambda table: tf.data.Dataset.from_tensor_slices(table).batch(batch_size)
+    )

@@ -15,10 +15,10 @@ STEPS_PER_EXECUTION = 16
 def fit_batches(
     batching: Batching, rows: Any, batch_size: int, seed: int | None, initial_epoch: int
 ) -> tuple[tf.data.Dataset, int | None]:
-    """Gives the batches that `fit` trains on, in one pass without an end.
+    """Gives the batches that `fit` trains on: those of an iterator in one pass without an end.
 
-    Setting up a pass takes as long as several steps of a small network, and the next epoch's rows
-    can be made ready while the model is validated.
+    Setting up such a pass takes as long as several steps of a small network, and the next epoch's
+    rows can be made ready while the model is validated.
 
     Args:
         batching: How rows become batches.
@@ -28,10 +28,13 @@ def fit_batches(
         initial_epoch: The epoch that `fit` begins with.
 
     Returns:
-        The batches, and how many an epoch has, `None` if that is unknown.
+        The batches, and how many of them are to make an epoch, `None` for all of a pass.
     """
     if isinstance(rows, tf.data.Dataset):
-        return rows, known_size(rows)
+        return rows, None
+    first = 0 if seed is None else initial_epoch
+    if batching.negatives is None:  # rows and lists need no iterator
+        return batching.to_train(rows, batch_size, seed=seed, initial_epoch=first), None
     # Where each epoch is a pass of its own, Keras begins one more ahead of the first.
     first = 0 if seed is None else initial_epoch + 1
     batched = batching.to_train(rows, batch_size, seed=seed, initial_epoch=first)

@@ -176,8 +176,9 @@ class RankingHyperModel(kt.HyperModel):
         if not isinstance(validation_data, tf.data.Dataset | None):
             known = None if isinstance(x, tf.data.Dataset) else x
             validation_data = self.batching.to_validate(validation_data, known)
-        x, steps = _passes.fit_batches(self.batching, x, size, seed, initial_epoch)
-        steps = kwargs.setdefault("steps_per_epoch", steps)
+        x, of_epoch = _passes.fit_batches(self.batching, x, size, seed, initial_epoch)
+        of_epoch = kwargs.setdefault("steps_per_epoch", of_epoch)
+        steps = _passes.known_size(x) if of_epoch is None else of_epoch
         if self.average_weights:
             averaging = _passes.mean_of_an_epoch(steps)
             kwargs["callbacks"] = [averaging, *(kwargs.get("callbacks") or ())]
