@@ -1,6 +1,7 @@
 """Rows of files as a `tf.data.Dataset` of batches."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -22,12 +23,14 @@ class Tables(Protocol):
 
     Attributes:
         kinds: Column to its plain type.
-        tables: Reads the rows once, given what draws their order or `None`, and the columns; and
-            a shard, where rows can be shared out.
     """
 
     kinds: dict[str, pa.DataType]
-    tables: Callable[..., Iterator[pa.Table]]
+
+    @property
+    def tables(self) -> Callable[..., Iterator[pa.Table]]:
+        """Reads the rows once, given what draws their order and the columns, and maybe a shard."""
+        ...
 
     @property
     def num_rows(self) -> int | None:
@@ -45,7 +48,7 @@ def source_of(batched: tf.data.Dataset) -> Tables | None:
 
 
 def table_batches(
-    files: Any,
+    files: Tables,
     batch_size: int,
     *,
     shuffle: bool | int,
@@ -57,7 +60,7 @@ def table_batches(
     """Makes batches of rows of files, as they are read.
 
     Args:
-        files: The rows, `Tables`.
+        files: The rows.
         batch_size: Rows a batch.
         shuffle: Whether to shuffle, or how many rows to mix at a time.
         seed: Chooses the orders of the epochs.
@@ -77,19 +80,10 @@ def table_batches(
     if num_rows is not None and not drop_remainder:
         last_rows = part.last_rows(num_rows, batch_size)
 
-    def blocks(pair: np.ndarray) -> Iterator[dict[str, Any]]:
-        # Row groups come in one order for all shards, and the rows of each in one of its own.
-        order, draws = (
-            np.random.default_rng([*pair.view(np.uint64), stream]) if shuffle else None
-            for stream in (0, 1 + part.number)
-        )
-        tables = files.tables(order, files.kinds, *([] if shard is None else [shard]))
-        for block in table_blocks(tables, batch_size, window, draws, last_rows=last_rows):
-            yield {name: column_parts(block[name]) for name in files.kinds}
-
+    blocks = partial(_blocks, files, batch_size, window, shard, last_rows)
     signature = {name: part_specs(kind) for name, kind in files.kinds.items()}
     passes = tf.data.Dataset.from_tensors(tf.zeros(2, tf.int64))
-    if shuffle:
+    if window:
         passes = seeds_by_epoch(first, initial_epoch=initial_epoch)
     made = passes.flat_map(
         lambda pair: tf.data.Dataset.from_generator(blocks, output_signature=signature, args=[pair])
@@ -103,6 +97,24 @@ def table_batches(
     made = made.prefetch(tf.data.AUTOTUNE).with_options(_options(sharded=shard is not None))
     _SOURCES[made] = files
     return made
+
+
+def _blocks(
+    files: Tables,
+    batch_size: int,
+    window: int,
+    shard: RowShard | None,
+    last_rows: int,
+    pair: np.ndarray,
+) -> Iterator[dict[str, Any]]:
+    # Row groups come in one order for all shards, and the rows of each in one of its own.
+    order, draws = (
+        np.random.default_rng([*pair.view(np.uint64), stream]) if window else None
+        for stream in (0, 1 if shard is None else 1 + shard.number)
+    )
+    tables = files.tables(order, files.kinds, *([] if shard is None else [shard]))
+    for block in table_blocks(tables, batch_size, window, draws, last_rows=last_rows):
+        yield {name: column_parts(block[name]) for name in files.kinds}
 
 
 def _window(shuffle: bool | int) -> int:

@@ -19,7 +19,8 @@ def vocabularies(
     All are counted in one pass. Memory follows how many different ids there are, not how many
     rows. What `rankkit.data.read_parquet` or `rankkit.data.read_csv` gave is counted as it lies in
     the files, these columns alone and in their order: it takes a fraction of the time that making
-    batches takes, and no pass of the data set.
+    batches takes, and no pass of the data set. Of a shard all rows are counted, since workers need
+    the same vocabularies.
 
     Args:
         rows: A `tf.data.Dataset` of dicts, batches or single rows; or rows in memory, a dict of
