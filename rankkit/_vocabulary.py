@@ -1,5 +1,6 @@
 """The ids of a vocabulary, checked: no lookup, saving or export trips over them later."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from rankkit._columns import as_array
-from rankkit._errors import invalid, wrong_type
+from rankkit._errors import check_integer, invalid, wrong_type
 
-_CAST = "Cast the ids to int or to str, such as with .astype(str)."
+CAST = "Cast the ids to int or to str, such as with .astype(str)."
 
 
 def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
@@ -104,42 +105,70 @@ def _check_unique(name: str, values: list[Any]) -> None:
     raise invalid(name, twice, "ids without duplicates", "Keep each id once.")
 
 
-def distinct_ids(column: Any) -> list[str] | list[int]:
+def distinct_ids(column: Any, min_count: int = 1) -> list[str] | list[int]:
     """The distinct ids of a column, or of the lists in it, sorted.
 
     Args:
         column: Strings, UTF-8 bytes or whole numbers, or lists of them.
+        min_count: How often an id comes at least. Defaults to `1`.
 
     Raises:
-        ValueError: If there is no id, or an id cannot be looked up as it is.
+        ValueError: If there is no id, or none so often, or one cannot be looked up as it is.
         TypeError: If a value is missing or neither text nor whole number, or both are mixed.
     """
+    check_integer("min_count", min_count)
     if isinstance(column, str | bytes):
         raise wrong_type("column", column, "an array or list of ids", "Give a whole column.")
     values = as_array(column)
     if not values.size:
         return check_vocabulary("column", [])
     if values.dtype.kind in "fcbmM":
-        raise wrong_type("column", str(values.dtype), "ids that are str or int", _CAST)
+        raise wrong_type("column", str(values.dtype), "ids that are str or int", CAST)
     if values.dtype.kind == "S":
-        return distinct_ids(values.astype(object))
+        return distinct_ids(values.astype(object), min_count)
     if values.dtype.kind != "O":
-        return check_vocabulary("column", np.unique(values))
-    distinct = {_decoded(value) for value in _distinct(values)}
+        distinct, counts = np.unique(values, return_counts=True)
+        check_frequent("column", int(counts.max()), min_count)
+        return check_vocabulary("column", distinct[counts >= min_count])
+    counted = _counted(values)
+    check_frequent("column", max(counted.values(), default=min_count), min_count)
+    kept = [value for value, count in counted.items() if count >= min_count]
     # Values of several kinds have no order; they get their error.
-    comparable = len(set(map(type, distinct))) == 1
-    return check_vocabulary("column", sorted(distinct) if comparable else distinct)
+    comparable = len(set(map(type, counted))) == 1
+    return check_vocabulary("column", sorted(kept) if comparable else list(counted))
 
 
-def _distinct(values: np.ndarray) -> set[Any]:
+def check_frequent(name: str, most: int, min_count: int) -> None:
+    """Refuses a cut-off that leaves no id.
+
+    Args:
+        name: What the caller calls the ids.
+        most: How often the most frequent one comes.
+        min_count: How often an id has to come.
+
+    Raises:
+        ValueError: If it leaves none.
+    """
+    if most < min_count:
+        expected = f"at most {most}, as no id of {name} comes more often"
+        raise invalid("min_count", min_count, expected, "Unknown ids alone teach nothing.")
+
+
+def _counted(values: np.ndarray) -> dict[Any, int]:
     try:
-        return set(values.tolist())
+        counted = Counter(values.tolist())
     except TypeError:  # lists have no hash
         for value in values:
             if not isinstance(value, list | tuple | np.ndarray):
                 fix = "A row without members has an empty list."
                 raise wrong_type("column", value, "of lists, as other cells are", fix) from None
-        return set(chain.from_iterable(values))
+        counted = Counter(chain.from_iterable(values))
+    if not any(isinstance(value, bytes) for value in counted):
+        return counted
+    decoded = Counter()
+    for value, count in counted.items():
+        decoded[_decoded(value)] += count
+    return decoded
 
 
 def _decoded(value: Any) -> Any:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import rankkit as rk
 import tensorflow as tf
@@ -15,15 +17,21 @@ import tensorflow as tf
 COLUMNS = ("user_id", "item_id", "rating", "weight")
 
 
-def train(strategy=None):
-    """Trains with all that could differ: weights, regularization, an uneven last batch."""
+def some_rows():
     generator = np.random.default_rng(0)
-    rows = {
+    return {
         "user_id": generator.choice(["u1", "u2", "u3"], 203),
         "item_id": generator.choice(["i1", "i2"], 203),
         "rating": generator.integers(1, 6, 203).astype(np.float32),
         "weight": generator.random(203).astype(np.float32),
     }
+
+
+def train(strategy=None, batches=None):
+    """Trains with all that could differ: weights, regularization, an uneven last batch."""
+    rows = some_rows()
+    if batches is None:
+        batches = rk.data.batches(rows, 40)
     with (strategy or tf.distribute.get_strategy()).scope():
         tf.keras.utils.set_random_seed(1)
         regularizer = tf.keras.regularizers.L2(0.01)
@@ -39,8 +47,8 @@ def train(strategy=None):
             optimizer=tf.keras.optimizers.Adagrad(0.1),
             metrics=["mae", tf.keras.metrics.RootMeanSquaredError(name="rmse")],
         )
-    history = model.fit(rk.data.batches(rows, 40), epochs=2, verbose=0).history
-    logs = model.evaluate(rk.data.batches(rows, 40), return_dict=True, verbose=0)
+    history = model.fit(batches, epochs=2, verbose=0).history
+    logs = model.evaluate(batches, return_dict=True, verbose=0)
     weights = [variable.numpy().tolist() for variable in model.trainable_variables]
     return {"history": history, "logs": logs, "weights": weights}
 
@@ -148,7 +156,32 @@ def free_addresses(count):
     return addresses
 
 
+def batches_of_two_shards(rows):
+    """What two workers take of their halves at each step, 40 rows together but for the last two.
+
+    The first half has 101 rows, so that its batches of 40, 40 and 21 are parted anew as below.
+    """
+    sizes = [[20, 20, 20, 20, 11, 10], [20, 20, 20, 20, 11, 11]]
+    ends = [np.cumsum(sizes[0]), 101 + np.cumsum(sizes[1])]
+    steps = [
+        np.concatenate([np.arange(end[step] - size[step], end[step])
+                        for size, end in zip(sizes, ends, strict=True)])
+        for step in range(6)
+    ]  # fmt: skip
+    signature = {
+        name: tf.TensorSpec([None], tf.string if name.endswith("id") else tf.float32)
+        for name in rows
+    }
+    return tf.data.Dataset.from_generator(
+        lambda: ({name: column[step] for name, column in rows.items()} for step in steps),
+        output_signature=signature,
+    )
+
+
 def test_two_workers_equal_one(tmp_path):
+    rows = some_rows()
+    table = pa.table({name: pa.array(column) for name, column in rows.items()})
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=37)
     workers = free_addresses(2)
     running = []
     for index in range(2):
@@ -156,9 +189,9 @@ def test_two_workers_equal_one(tmp_path):
         environment = {
             **os.environ,
             "TF_CONFIG": json.dumps(task),
-            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
         }
-        command = [sys.executable, __file__, str(tmp_path / f"{index}.json")]
+        command = [sys.executable, __file__, str(tmp_path), str(index)]
         running.append(subprocess.Popen(command, env=environment))
     try:
         assert [process.wait(timeout=120) for process in running] == [0, 0]
@@ -166,10 +199,22 @@ def test_two_workers_equal_one(tmp_path):
         for process in running:
             process.kill()
     alone = train()
+    shards = train(batches=batches_of_two_shards(rows))
     for index in range(2):
-        assert_equal(json.loads((tmp_path / f"{index}.json").read_text()), alone)
+        found = json.loads((tmp_path / f"{index}.json").read_text())
+        assert_equal(found["memory"], alone)
+        assert_equal(found["files"], alone)
+        assert_equal(found["shards"], shards)
 
 
 if __name__ == "__main__":
-    result = train(tf.distribute.MultiWorkerMirroredStrategy())
-    Path(sys.argv[1]).write_text(json.dumps(result, default=float))
+    folder, index = Path(sys.argv[1]), int(sys.argv[2])
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    settings = {"paths": folder / "rows.parquet", "batch_size": 40}
+    given = {
+        "memory": None,
+        "files": rk.data.read_parquet(**settings),
+        "shards": rk.data.read_parquet(**settings, shard=(index, 2)),
+    }
+    found = {name: train(strategy, batches) for name, batches in given.items()}
+    (folder / f"{index}.json").write_text(json.dumps(found, default=float))

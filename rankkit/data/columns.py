@@ -33,14 +33,16 @@ def as_columns(rows: Any, names: Iterable[str] | None = None) -> dict[str, np.nd
     return columns
 
 
-def selected(names: Iterable[str] | None, known: list[str]) -> list[str]:
+def selected(names: Iterable[str] | None, known: list[str], kind: str = "column") -> list[str]:
     """The names asked for, each of them known; all that are known when none are asked for."""
     if isinstance(names, str):
         raise wrong_type("columns", names, "a list of names", f"Write columns=[{names!r}].")
+    if names is not None and not isinstance(names, Iterable):
+        raise wrong_type("columns", names, "a list of names")
     wanted = known if names is None else list(names)
     for name in wanted:
         if name not in known:
-            raise unknown("column", name, known)
+            raise unknown(kind, name, known)
     if not wanted:
         raise invalid("columns", wanted, "at least one name", "Name the columns to take.")
     return wanted

@@ -1,0 +1,131 @@
+"""CSV files as tables of a few thousand rows, one after the other."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from rankkit._errors import invalid, missing, unknown
+from rankkit.data.arrow_columns import fillers, plain_column, plain_type
+from rankkit.data.columns import selected
+
+_BLOCK_BYTES = 1 << 22
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
+
+
+class CsvFiles:
+    """The rows of CSV files, all of them with the same columns.
+
+    Args:
+        paths: The files.
+        columns: The columns to read, `None` for those of the first file.
+        types: Column to `str`, `int`, `float` or `bool`; others are told by the first rows.
+        names: The columns' names, `None` where the first line has them.
+        delimiter: What stands between two cells.
+        fill: Column to what is put in place of nulls, or `None`.
+
+    Raises:
+        TypeError: If a column is of a type that nothing can be made of.
+        ValueError: If a file lacks a column, or its first rows cannot be read.
+    """
+
+    num_rows = None  # nothing tells ahead
+
+    def __init__(
+        self,
+        paths: list[str],
+        columns: Iterable[str] | None,
+        *,
+        types: Mapping[str, type] | None,
+        names: Iterable[str] | None,
+        delimiter: str,
+        fill: Any,
+    ):
+        self._paths = paths
+        self._reading = pc.ReadOptions(
+            block_size=_BLOCK_BYTES,
+            column_names=None if names is None else list(names),
+            use_threads=False,  # so that errors tell the line
+        )
+        if not isinstance(delimiter, str) or len(delimiter) != 1:
+            raise invalid("delimiter", delimiter, "one character")
+        self._parsing = pc.ParseOptions(delimiter=delimiter)
+        self._types = {name: _arrow_type(name, kind) for name, kind in (types or {}).items()}
+        with self._open(paths[0], None) as first:
+            schema = first.schema
+            if not any(True for _ in first):
+                raise invalid("paths", paths[0], "files with at least one row")
+        for option, given in (("types", types), ("fill", fill)):
+            for name in given or {}:
+                if name not in schema.names:
+                    raise unknown(f"column in {option}", name, schema.names)
+        wanted = selected(columns, schema.names, f"column of {paths[0]}:")
+        self._types = {name: schema.field(name).type for name in wanted}
+        self.kinds = {name: _plain(name, kind) for name, kind in self._types.items()}
+        self._fill = fillers(fill, self.kinds)
+        for path in paths[1:]:
+            self._open(path, wanted).close()
+
+    def tables(self, draws: np.random.Generator | None, names: Iterable[str]) -> Iterator[pa.Table]:
+        """Reads the rows once, some of a file at a time.
+
+        Args:
+            draws: Chooses the order of the files; `None` for the one given.
+            names: The columns to read.
+        """
+        names = list(names)
+        order = np.arange(len(self._paths))
+        if draws is not None:
+            order = draws.permutation(order)
+        for path in (self._paths[place] for place in order):
+            with self._open(path, names) as reader:
+                for batch in _batches(reader, path):
+                    yield self._plain_table(batch, names, path)
+
+    def _plain_table(self, batch: pa.RecordBatch, names: list[str], path: str) -> pa.Table:
+        table = pa.Table.from_batches([batch])
+        return pa.table(
+            {
+                name: plain_column(name, table[name], self.kinds[name], self._fill.get(name), path)
+                for name in names
+            }
+        )
+
+    def _open(self, path: str, names: list[str] | None) -> pc.CSVStreamingReader:
+        converting = pc.ConvertOptions(include_columns=names, column_types=self._types)
+        try:
+            return pc.open_csv(path, self._reading, self._parsing, converting)
+        except pa.ArrowKeyError:
+            with self._open(path, None) as whole:
+                known = whole.schema.names
+            absent = next(name for name in names or [] if name not in known)
+            raise missing(f"column of {path}:", absent, names or [], known) from None
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from error
+
+
+def _arrow_type(name: str, kind: Any) -> pa.DataType:
+    if kind not in _TYPES:
+        raise invalid(f"types[{name!r}]", kind, "str, int, float or bool")
+    return _TYPES[kind]
+
+
+def _plain(name: str, kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_null(kind):
+        fix = f"Say what it is, such as types={{{name!r}: float}}, and what it is filled with."
+        raise invalid(f"column {name!r}", "no value", "of values in the first rows", fix)
+    return plain_type(name, kind)
+
+
+def _batches(reader: pc.CSVStreamingReader, path: str) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> ValueError:
+    fix = "Mend that row, or say what the column is, such as types={'user_id': str}."
+    return ValueError(f"{path} cannot be read: {str(error).rstrip('.')}. {fix}")
