@@ -9,7 +9,7 @@ import tensorflow as tf
 from rankkit._headed import HeadScorer
 from rankkit._heads import score_of
 from rankkit._parts import Kept, of_equal_length
-from rankkit._walk import outputs_in_parts
+from rankkit._walk import is_functional, outputs_in_parts
 from rankkit.model import RankingModel
 from rankkit.network import feature_specs
 
@@ -28,10 +28,8 @@ def network_of(scorer: Any) -> tf.keras.Model | None:
         scorer: What maps columns to scores.
     """
     asks_network = isinstance(scorer, RankingModel) and type(scorer).call is RankingModel.call
-    if asks_network or type(scorer) is HeadScorer:
-        return scorer.network
-    is_network = isinstance(scorer, tf.keras.Model) and not isinstance(scorer, RankingModel)
-    return scorer if is_network and isinstance(getattr(scorer, "input", None), Mapping) else None
+    network = scorer.network if asks_network or type(scorer) is HeadScorer else scorer
+    return network if is_functional(network) and isinstance(network.input, Mapping) else None
 
 
 def scores_function(network: tf.keras.Model, query: Iterable[str]) -> Callable[..., tf.Tensor]:

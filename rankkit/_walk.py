@@ -1,7 +1,7 @@
 """Computes a network in parts: each layer for as many rows as what it reads."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -39,9 +39,14 @@ def outputs_in_parts(
     return tf.nest.pack_sequence_as(network.output, kept.whole(tf.nest.flatten(outputs)))
 
 
+def is_functional(network: Any) -> bool:
+    """Whether a network is no more than its layers."""
+    return type(network) is Functional
+
+
 def _can_be_cut(network: Any) -> bool:
     """Whether a network is no more than its layers, none of which hands on a mask."""
-    return type(network) is Functional and not any(
+    return is_functional(network) and not any(
         getattr(tensor, "_keras_mask", None) is not None
         for layer in network.layers
         for node in layer.inbound_nodes
@@ -85,7 +90,7 @@ def _called(layer: Any, args: tuple, kwargs: dict[str, Any], outputs: Any, kept:
 
         return _vectors(sides.pop(), outputs, functools.cache(call))
     made = None
-    if len(args) == 1 and not kwargs:
+    if len(args) == 1 and len(read) == len(flat):
         made = _by_parts(layer, args[0], outputs, kept)
     if made is None:
         made = _with_tensors(layer, args, kwargs, kept.whole(read))
@@ -100,17 +105,26 @@ def _called(layer: Any, args: tuple, kwargs: dict[str, Any], outputs: Any, kept:
 
 def _by_parts(layer: Any, inputs: Any, outputs: Any, kept: Kept) -> Any:
     """What a layer gives, as tensors or vectors; `None` if it does not know parts."""
-    if type(layer) is tf.keras.layers.Concatenate:
-        on_last_axis = layer.axis in (-1, outputs.shape.rank - 1)
-        parts = [part for vector in inputs for part in vector.parts]
-        return Vector(parts) if on_last_axis else None
-    if isinstance(inputs, Vector) and type(layer) is tf.keras.layers.Dense:
-        return through([layer], inputs, kept)
-    if isinstance(inputs, Vector) and type(layer) is tf.keras.Sequential:
-        return through(layer.layers, inputs, kept)
     if _can_be_cut(layer) and _names(inputs) == _names(layer.input):
         return _walked(layer, inputs, kept)
+    if type(layer) is tf.keras.Sequential and isinstance(inputs, Vector):
+        return through(layer.layers, inputs, kept)
+    if layer.compute_dtype != layer.variable_dtype:  # which Keras casts to ahead of the call
+        return None
+    if type(layer) is tf.keras.layers.Concatenate:
+        on_last_axis = layer.axis in (-1, outputs.shape.rank - 1)
+        return Vector(_cast_parts(inputs, outputs.dtype)) if on_last_axis else None
+    if type(layer) is tf.keras.layers.Dense:
+        return through([layer], inputs, kept)
     return layer.call_parts(inputs, kept) if knows_parts(layer) else None
+
+
+def _cast_parts(vectors: Iterable[Any], dtype: tf.DType) -> list[Part]:
+    return [
+        Part(part.sides, part.shape, lambda part=part: tf.cast(part.computed, dtype))
+        for vector in vectors
+        for part in vector.parts
+    ]
 
 
 def _names(inputs: Any) -> set[str]:

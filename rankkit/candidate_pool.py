@@ -70,6 +70,7 @@ class CandidatePool(Registered):
     def refresh(self) -> None:
         """Computes all that is kept anew, by the weights that the model has now."""
         with value_errors():
+            self._meet = meeting_function(self._network, self._query)
             register = registering_function(self._network, self._query)
             self._kept_of_sample = register(**self._sample)
         self._kept = registered_chunks(self._network, self.columns)
@@ -90,11 +91,10 @@ class CandidatePool(Registered):
 
     def _scores(self, query: Mapping[str, tf.Tensor]) -> np.ndarray | None:
         """The scores; `None` if what is kept is of other weights."""
-        meet = meeting_function(self._network, self._query)
         found = []
         with value_errors():
             for kept in self._kept:
-                scores, is_old = meet(dict(query), kept, self._sample, self._kept_of_sample)
+                scores, is_old = self._meet(dict(query), kept, self._sample, self._kept_of_sample)
                 if is_old:
                     return None
                 found.append(scores.numpy()[:, 0])

@@ -1,6 +1,6 @@
 """Orders one user's candidates with any scorer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ def _of_registered(
     specs: Mapping[str, tf.TensorSpec] | None,
     queries: Columns,
     pool: Registered,
-    kept: list[list[int]],
+    kept: list[Sequence[int]],
     k: int | None,
 ) -> list[np.ndarray]:
     """The scores of the kept candidates of each query."""
@@ -139,7 +139,8 @@ def _of_registered(
         }
         # What is left out may be among the best.
         enough = len(pool) if k is None else min(len(pool), k + len(pool) - len(rows))
-        scores.append(pool.scores(row, enough)[rows])
+        of_all = pool.scores(row, enough)
+        scores.append(of_all if len(rows) == len(of_all) else of_all[rows])
     return scores
 
 
@@ -148,7 +149,7 @@ def _of_rows(
     specs: Mapping[str, tf.TensorSpec] | None,
     queries: Columns,
     pools: list[Columns],
-    kept: list[list[int]],
+    kept: list[Sequence[int]],
 ) -> list[np.ndarray]:
     """The scores of the kept candidates of each query, a row each."""
     check_names(queries, pools[0], specs)
@@ -163,15 +164,22 @@ def _of_rows(
             of_query[name] = to_tensor(name, queries[name], spec)
         else:
             of_rows[name] = tf.repeat(to_tensor(name, queries[name], spec), counts, axis=0)
-    size, total = chunk_rows(scorer), sum(counts)
-    chunks = (
-        of_query | {name: column[start : start + size] for name, column in of_rows.items()}
-        for start in range(0, total, size)
-    )
+    total = sum(counts)
+    chunks = (of_query | part for part in _chunks(of_rows, total, chunk_rows(scorer)))
     return np.split(scores_of(ask or scorer, chunks, total), np.cumsum(counts)[:-1])
 
 
-def _values_of(name: str, pools: list[Columns], kept: list[list[int]]) -> list:
+def _chunks(
+    columns: dict[str, tf.Tensor], num_rows: int, size: int
+) -> Iterator[dict[str, tf.Tensor]]:
+    if 0 < num_rows <= size:  # a slice of it all would still be an operation
+        yield columns
+        return
+    for start in range(0, num_rows, size):
+        yield {name: column[start : start + size] for name, column in columns.items()}
+
+
+def _values_of(name: str, pools: list[Columns], kept: list[Sequence[int]]) -> list:
     if len(pools) == 1 and len(kept[0]) == len(pools[0][name]):
         return pools[0][name]
     return [pool[name][row] for pool, rows in zip(pools, kept, strict=True) for row in rows]

@@ -96,6 +96,16 @@ def test_weights_are_read_and_not_baked_in():
         model.network.set_weights([2.0 * each + 0.1 for each in model.network.get_weights()])
 
 
+def test_a_model_on_several_replicas_is_ranked_with_the_weights_it_has(mirrored_strategy):
+    with mirrored_strategy.scope():
+        model = make_model()
+    pool = rk.CandidatePool(model, CANDIDATES)
+    model.fit(rk.data.batches(ROWS, 4), verbose=0)
+    expected = by_rows(model, {"user_id": "7"}, CANDIDATES)
+    check(rk.rank(model, {"user_id": "7"}, CANDIDATES), expected)
+    check(rk.rank(model, {"user_id": "7"}, pool), expected)
+
+
 def test_a_row_that_was_assigned_by_hand_needs_a_refresh():
     model = make_model()
     many = {"movie_title": [f"x{number}" for number in range(200)]}
