@@ -122,7 +122,8 @@ def _moved(now: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
     if not now.dtype.is_floating:
         return tf.constant(False)
     largest = tf.reduce_max(tf.abs(before))
-    return tf.reduce_max(tf.abs(now - before)) > _SAME * tf.maximum(largest, _SAME)
+    # Not `>`, which is false of NaN.
+    return ~(tf.reduce_max(tf.abs(now - before)) <= _SAME * tf.maximum(largest, _SAME))
 
 
 def _traced(

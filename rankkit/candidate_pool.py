@@ -82,23 +82,21 @@ class CandidatePool(Registered):
             raise invalid("candidates", self, "registered with the scorer", fix)
 
     def scores(self, query: Mapping[str, tf.Tensor], best: int) -> np.ndarray:
-        scores = self._scores(query)
-        if scores is None:
+        scores, is_old = self._scores(query)
+        if is_old:
             self.refresh()
-            scores = self._scores(query)
-        assert scores is not None
+            scores, _ = self._scores(query)
         return finite(scores)
 
-    def _scores(self, query: Mapping[str, tf.Tensor]) -> np.ndarray | None:
-        """The scores; `None` if what is kept is of other weights."""
-        found = []
+    def _scores(self, query: Mapping[str, tf.Tensor]) -> tuple[np.ndarray, bool]:
+        """The scores, and whether what is kept is of other weights."""
         with value_errors():
-            for kept in self._kept:
-                scores, is_old = self._meet(dict(query), kept, self._sample, self._kept_of_sample)
-                if is_old:
-                    return None
-                found.append(scores.numpy()[:, 0])
-        return np.concatenate(found)
+            found = [
+                self._meet(dict(query), kept, self._sample, self._kept_of_sample)
+                for kept in self._kept
+            ]
+        scores = np.concatenate([scores.numpy()[:, 0] for scores, _ in found])
+        return scores, any(is_old for _, is_old in found)
 
 
 def registrable(candidates: Any, specs: Mapping[str, tf.TensorSpec]) -> Columns:

@@ -238,7 +238,8 @@ def test_queries_that_do_not_go_with_a_pool_are_named(model):
 
 def test_scores_of_a_pool_that_are_not_finite_are_refused():
     model = make_model()
-    model.network.set_weights([np.full_like(each, np.nan) for each in model.network.get_weights()])
     pool = rk.CandidatePool(model, CANDIDATES)
+    rk.rank(model, {"user_id": "7"}, pool)
+    model.network.set_weights([np.full_like(each, np.nan) for each in model.network.get_weights()])
     with pytest.raises(ValueError, match="scores must be finite"):
         rk.rank(model, {"user_id": "7"}, pool)
