@@ -20,6 +20,7 @@ from rankkit import (  # noqa: E402
     recipes,
     sampling,
 )
+from rankkit.candidate_pool import CandidatePool  # noqa: E402
 from rankkit.ensembling import ensemble, score_spread  # noqa: E402
 from rankkit.evaluation.evaluate import evaluate_ranking  # noqa: E402
 from rankkit.memory import memory_report  # noqa: E402
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rankkit import tuning
 
 __all__ = [
+    "CandidatePool",
     "RankingModel",
     "WeightAveraging",
     "completed_epochs",

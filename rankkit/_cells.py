@@ -10,6 +10,8 @@ import tensorflow as tf
 from rankkit._errors import invalid, wrong_type
 from rankkit._features import as_feature
 
+_PLAIN = {str, int, float}
+
 
 def is_column(value: Any) -> bool:
     """Whether a value holds many: it is neither text nor a single number."""
@@ -23,11 +25,13 @@ def as_list(column: Any) -> list:
     if tf.is_tensor(column):
         column = column.numpy()
     values = column.tolist() if hasattr(column, "tolist") else list(column)
+    if _PLAIN.issuperset(map(type, values)):  # nearly always, and there may be many
+        return values
     return [_as_python(value) for value in values]
 
 
 def _as_python(value: Any) -> Any:
-    if type(value) in (str, int, float):  # nearly all of them, and there may be many
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, bytes):
         try:
@@ -68,6 +72,8 @@ def _is_utf8(text: str) -> bool:
 
 
 def _check_kind(name: str, values: list, text: bool) -> None:
+    if ({str} if text else {int, float}).issuperset(map(type, values)):
+        return
     for value in values:
         if isinstance(value, str) == text and value is not None:
             continue

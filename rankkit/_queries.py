@@ -1,6 +1,6 @@
 """Takes raw queries and candidates apart: checked, as columns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -111,7 +111,7 @@ def check_names(
             raise missing("feature", name, specs or (), [*query, *candidates])
 
 
-def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> list[int]:
+def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> Sequence[int]:
     """Gives the positions of the candidates that are to be ranked.
 
     Args:
@@ -124,7 +124,7 @@ def kept_rows(exclude: Any, candidates: Columns, num_candidates: int) -> list[in
         TypeError: If it is text, or no collection.
     """
     if exclude is None:
-        return list(range(num_candidates))
+        return range(num_candidates)
     exclude = _columns_of(exclude)
     if not isinstance(exclude, Mapping):
         if len(candidates) != 1:

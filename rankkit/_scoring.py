@@ -44,6 +44,15 @@ def scores_of(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -
     scores = np.concatenate(parts) if parts else np.zeros(0)
     if len(scores) != num_rows:
         raise invalid("scores", len(scores), f"one for each of {num_rows} rows")
+    return finite(scores)
+
+
+def finite(scores: np.ndarray) -> np.ndarray:
+    """Gives scores, and refuses those that cannot be ordered.
+
+    Raises:
+        ValueError: If one is not finite.
+    """
     if not np.isfinite(scores).all():
         raise invalid("scores", scores[~np.isfinite(scores)][0], "finite", "Has training diverged?")
     return scores

@@ -60,6 +60,10 @@ def memory_report(network: Any, *, optimizer: Any = None, batch_size: int = 8192
             `"rmsprop"` otherwise.
         batch_size: Rows a step. Defaults to `8192`.
 
+    Returns:
+        Bytes: `weights` by layer, `optimizer`, `gradients`, `activations`, their `total`, and what
+        the `machine` has. Its text is a table of them.
+
     Raises:
         TypeError: If the network has no dict as its input.
         ValueError: If the batch size is below 1, or the optimizer unknown.

@@ -1,13 +1,15 @@
 """Orders one user's candidates with any scorer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from rankkit._best import Best
 from rankkit._cells import to_tensor
 from rankkit._errors import invalid, wrong_type
+from rankkit._one_query import scorer_of_one_query
 from rankkit._queries import (
     Columns,
     candidate_columns,
@@ -15,6 +17,7 @@ from rankkit._queries import (
     kept_rows,
     query_columns,
 )
+from rankkit._registered import Registered
 from rankkit._row_chunks import chunk_rows
 from rankkit._scoring import scores_of, specs_of
 
@@ -28,7 +31,8 @@ def rank(
 ) -> Any:
     """Orders candidates by their score for a query, best first.
 
-    The query's features are repeated for each candidate, and `scorer` scores every row.
+    `scorer` scores a row for each candidate. A network, and a SavedModel of `rankkit.export.save`,
+    computes what depends on the query alone once; others have its features repeated.
     Candidates of equal score keep their order. Unknown ids are scored by the out-of-vocabulary
     row of their layer.
 
@@ -40,7 +44,9 @@ def rank(
             values, several queries are ranked in one call.
         candidates: Column name to values, one a candidate, or a pandas DataFrame. Columns that
             are no features are carried along. For several queries, one of these for all of them
-            or a list with one each.
+            or a list with one each. Registered ones are a `rankkit.CandidatePool`, or the
+            `candidates` of a loaded SavedModel. More than memory holds come as an iterator or a
+            `tf.data.Dataset` of such dicts: with `k`, no more is held than one of them.
         k: At most this many candidates are given, at least 1. Defaults to `None`, all of them.
         exclude: Candidates to leave out, such as what the user has seen: values of the candidate
             column, or column name to values. For several queries, a list with one such collection
@@ -53,7 +59,7 @@ def rank(
 
     Raises:
         ValueError: If a feature is missing, given twice or unknown; if lengths differ; if `k` is
-            below 1; if a score is not finite.
+            below 1; if a score is not finite; if candidates were registered for another scorer.
         TypeError: If a value is of the wrong kind for its feature.
 
     Example:
@@ -68,35 +74,43 @@ def rank(
     specs = specs_of(scorer)
     queries, single = query_columns(query, specs)
     num_queries = max((len(column) for column in queries.values()), default=1)
-    if num_queries == 0:
-        return []
-    pools = _pools(candidates, num_queries)
     excludes = [exclude] if single else _per_query("exclude", exclude, num_queries)
-    kept = [
-        kept_rows(one, pool, len(next(iter(pool.values()))))
-        for one, pool in zip(excludes, pools, strict=True)
-    ]
-    columns = _rows(specs, queries, pools, kept)
-    counts = [len(rows) for rows in kept]
-    chunks = _chunks(columns, sum(counts), chunk_rows(scorer))
-    scores = np.split(scores_of(scorer, chunks, sum(counts)), np.cumsum(counts)[:-1])
-    rankings = [
-        _ordered(pool, rows, row_scores, k)
-        for pool, rows, row_scores in zip(pools, kept, scores, strict=True)
-    ]
+    best = [Best(k) for _ in range(num_queries)]
+    for pools in _parts_of(candidates, num_queries) if num_queries else ():
+        kept = [
+            kept_rows(one, pool, len(next(iter(pool.values()))))
+            for one, pool in zip(excludes, pools, strict=True)
+        ]
+        if isinstance(candidates, Registered):
+            scores = _of_registered(scorer, specs, queries, candidates, kept, k)
+        else:
+            scores = _of_rows(scorer, specs, queries, pools, kept)
+        for each, pool, rows, row_scores in zip(best, pools, kept, scores, strict=True):
+            each.add(pool, rows, row_scores)
+    rankings = [each.ranking() for each in best]
     return rankings[0] if single else rankings
 
 
-def _pools(candidates: Any, num_queries: int) -> list[Columns]:
-    """The candidate columns of each query."""
-    if isinstance(candidates, (list, tuple)):
+def _parts_of(candidates: Any, num_queries: int) -> Iterator[list[Columns]]:
+    """The candidate columns of each query, part by part where they come so."""
+    if isinstance(candidates, Registered):
+        yield [candidates.columns] * num_queries
+    elif isinstance(candidates, (Iterator, tf.data.Dataset)):
+        names = None
+        for part in candidates:
+            columns = candidate_columns(part)
+            if list(columns) != (names := names or list(columns)):
+                raise invalid("columns of a part", list(columns), f"those of the first, {names}")
+            yield [columns] * num_queries
+    elif isinstance(candidates, (list, tuple)):
         pools = [
             candidate_columns(one) for one in _per_query("candidates", candidates, num_queries)
         ]
         if any(list(pool) != list(pools[0]) for pool in pools):
             raise invalid("candidates", [list(pool) for pool in pools], "of the same columns")
-        return pools
-    return [candidate_columns(candidates)] * num_queries
+        yield pools
+    else:
+        yield [candidate_columns(candidates)] * num_queries
 
 
 def _per_query(name: str, values: Any, num_queries: int) -> list:
@@ -107,40 +121,66 @@ def _per_query(name: str, values: Any, num_queries: int) -> list:
     return list(values)
 
 
-def _rows(
+def _of_registered(
+    scorer: Any,
+    specs: Mapping[str, tf.TensorSpec] | None,
+    queries: Columns,
+    pool: Registered,
+    kept: list[Sequence[int]],
+    k: int | None,
+) -> list[np.ndarray]:
+    """The scores of the kept candidates of each query."""
+    pool.check(scorer)
+    check_names(queries, pool.columns, specs)
+    scores = []
+    for place, rows in enumerate(kept):
+        row = {
+            name: to_tensor(name, values[place : place + 1], (specs or {}).get(name))
+            for name, values in queries.items()
+        }
+        # What is left out may be among the best.
+        enough = len(pool) if k is None else min(len(pool), k + len(pool) - len(rows))
+        of_all = pool.scores(row, enough)
+        scores.append(of_all if len(rows) == len(of_all) else of_all[rows])
+    return scores
+
+
+def _of_rows(
+    scorer: Any,
     specs: Mapping[str, tf.TensorSpec] | None,
     queries: Columns,
     pools: list[Columns],
-    kept: list[list[int]],
-) -> dict[str, tf.Tensor]:
-    """One row for each kept candidate of each query, as columns."""
+    kept: list[Sequence[int]],
+) -> list[np.ndarray]:
+    """The scores of the kept candidates of each query, a row each."""
     check_names(queries, pools[0], specs)
     counts = [len(rows) for rows in kept]
-    columns = {}
+    ask = scorer_of_one_query(scorer, queries) if len(kept) == 1 else None
+    of_query, of_rows = {}, {}
     for name in specs or [*queries, *pools[0]]:
         spec = specs[name] if specs else None
-        if name in queries:
-            columns[name] = tf.repeat(to_tensor(name, queries[name], spec), counts, axis=0)
+        if name not in queries:
+            of_rows[name] = to_tensor(name, _values_of(name, pools, kept), spec)
+        elif ask is not None:
+            of_query[name] = to_tensor(name, queries[name], spec)
         else:
-            values = [
-                pool[name][row] for pool, rows in zip(pools, kept, strict=True) for row in rows
-            ]
-            columns[name] = to_tensor(name, values, spec)
-    return columns
+            of_rows[name] = tf.repeat(to_tensor(name, queries[name], spec), counts, axis=0)
+    total = sum(counts)
+    chunks = (of_query | part for part in _chunks(of_rows, total, chunk_rows(scorer)))
+    return np.split(scores_of(ask or scorer, chunks, total), np.cumsum(counts)[:-1])
 
 
 def _chunks(
-    columns: Mapping[str, tf.Tensor], num_rows: int, size: int
+    columns: dict[str, tf.Tensor], num_rows: int, size: int
 ) -> Iterator[dict[str, tf.Tensor]]:
+    if 0 < num_rows <= size:  # a slice of it all would still be an operation
+        yield columns
+        return
     for start in range(0, num_rows, size):
         yield {name: column[start : start + size] for name, column in columns.items()}
 
 
-def _ordered(pool: Columns, rows: list[int], scores: np.ndarray, k: int | None) -> list:
-    best = np.argsort(-scores, kind="stable")[:k]
-    if len(pool) == 1:
-        (values,) = pool.values()
-        return [(values[rows[i]], float(scores[i])) for i in best]
-    return [
-        ({name: values[rows[i]] for name, values in pool.items()}, float(scores[i])) for i in best
-    ]
+def _values_of(name: str, pools: list[Columns], kept: list[Sequence[int]]) -> list:
+    if len(pools) == 1 and len(kept[0]) == len(pools[0][name]):
+        return pools[0][name]
+    return [pool[name][row] for pool, rows in zip(pools, kept, strict=True) for row in rows]

@@ -25,7 +25,10 @@ ROOT = Path(__file__).parents[1]
 # A module may import those of lower lines. Beside it on its own line there is only its own folder.
 LEVELS = [
     {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming"},
-    {"ensembling", "memory", "model", "recipes", "weight_averaging", "_scoring"},
+    {"_one_query", "candidate_pool"},
+    {"_traced"},
+    {"ensembling", "memory", "model", "recipes", "weight_averaging"}
+    | {"_best", "_registered", "_scoring", "_walk"},
     {"_headed"},
     {"_lookups"},
     {"_objectives"},
@@ -40,7 +43,7 @@ LEVELS = [
     {"_batch", "_notices", "_queries", "_task"},
     {"_cells", "_logits"},
     {"_features", "_loss_weights", "_vocabulary"},
-    {"_numbers", "_steps"},
+    {"_numbers", "_parts", "_steps"},
     {"_lists", "_weight_bytes"},
     {
         "_columns",

@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,8 @@ import rankkit as rk
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+
+from rankkit._best import Best
 
 TITLES = ["a", "b", "c", "d"]
 
@@ -279,3 +283,61 @@ def test_scores_that_cannot_be_ordered_are_refused():
         rk.rank(lambda columns: [np.nan, 1.0], {}, {"id": [1, 2]})
     with pytest.raises(ValueError, match="scores must be one for each of 2 rows. Got: scores=3"):
         rk.rank(lambda columns: [1.0, 2.0, 3.0], {}, {"id": [1, 2]})
+
+
+def parts(prices, size):
+    for start in range(0, len(prices), size):
+        yield {"price": prices[start : start + size]}
+
+
+def test_candidates_may_come_in_parts(network):
+    prices = np.random.default_rng(0).permutation(1_000).tolist()
+    expected = rk.rank(price, {}, {"price": prices}, k=7, exclude=[0, 3])
+    assert rk.rank(price, {}, parts(prices, 64), k=7, exclude=[0, 3]) == expected
+    query = {"user_id": ["7", "42"]}
+    whole = rk.rank(network, query, {"movie_title": TITLES * 9}, k=5)
+    data = tf.data.Dataset.from_tensor_slices({"movie_title": TITLES * 9}).batch(10)
+    for ours, theirs in zip(rk.rank(network, query, data, k=5), whole, strict=True):
+        assert [title for title, _ in ours] == [title for title, _ in theirs]
+    assert rk.rank(price, {}, iter([])) == []
+
+
+def test_parts_are_let_go_of_before_the_next_but_one_is_read():
+    """No more than the part in hand and the best are held, whatever the number of candidates."""
+
+    class Column(list):
+        """A list that can be referred to weakly."""
+
+    read: list[weakref.ref] = []
+    held = []
+
+    def of_columns():
+        for start in range(20):
+            column = Column([start, start + 1])
+            read.append(weakref.ref(column))
+            held.append(sum(each() is not None for each in read))
+            yield {"price": column}
+
+    rk.rank(price, {}, of_columns(), k=2)
+    assert max(held) <= 2
+
+
+def test_parts_with_other_columns_are_named():
+    with pytest.raises(ValueError, match="columns of a part must be those of the first"):
+        rk.rank(price, {}, iter([{"price": [1]}, {"cost": [2]}]))
+    with pytest.raises(TypeError, match="candidates must be a dict of columns"):
+        rk.rank(price, {}, iter([[1]]))
+
+
+@given(
+    scores=st.lists(st.integers(-3, 3), min_size=1, max_size=60),
+    k=st.integers(1, 70),
+    size=st.integers(1, 20),
+)
+def test_the_best_of_parts_are_those_of_the_whole(scores, k, size):
+    best = Best(k)
+    for start in range(0, len(scores), size):
+        part = np.array(scores[start : start + size], np.float32)
+        best.add({"place": list(range(start, start + len(part)))}, range(len(part)), part)
+    expected = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[:k]
+    assert best.ranking() == [(place, float(scores[place])) for place in expected]

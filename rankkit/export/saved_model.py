@@ -1,5 +1,6 @@
 """A SavedModel as TensorFlow Serving expects it: named columns in, ratings or an order out."""
 
+import functools
 import logging
 import os
 from collections.abc import Mapping
@@ -12,34 +13,50 @@ import tensorflow as tf
 from rankkit._errors import invalid
 from rankkit._features import check_names
 from rankkit._files import written_whole
-from rankkit._heads import named_outputs, score_name
+from rankkit._heads import SCORE, named_outputs, score_name
+from rankkit._queries import Columns
+from rankkit.candidate_pool import registrable
 from rankkit.export.export_scorer import ExportScorer
 from rankkit.export.parity import check_parity, sample_columns
+from rankkit.export.ranking_parity import check_ranking
+from rankkit.export.saved_candidates import SavedCandidates
+from rankkit.export.servable import Servable
 from rankkit.network import feature_specs, select_features
 
 
 def save(
-    model: Any, path: str | os.PathLike[str], *, sample: Mapping[str, Any] | None = None
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    candidates: Any = None,
+    sample: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a model as a SavedModel, and checks that it scores as the model does.
 
-    The folder has two signatures. `serving_default` takes one value a row for each feature and
+    The folder has these signatures. `serving_default` takes one value a row for each feature and
     gives `rating`, `(batch, 1)`; of a network that gives a dict, its `score` and all else by name.
     `rank` takes the same columns, where those of length 1 (the query) are repeated for the others
     (the candidates), and `k`, a scalar `tf.int32`; it gives the best `min(k, candidates)` rows in
     order: `rating`, or `score` and all else, `index` (the row's place in the input) and each
-    feature. `tf.saved_model.load` gives an object that is called with a dict of columns.
+    feature. What the query alone decides is computed once.
+
+    With `candidates` there is `rank_registered` too: it takes the query's features, each of length
+    1, and `k`, and gives the same of the registered candidates, whose part of the scores is in the
+    folder. `tf.saved_model.load` gives an object that is called with a dict of columns.
 
     Args:
         model: A `RankingModel`, a head of one (`model.head(...)`), or a network.
         path: Folder to make, named by a version number, such as `"export/1"`: TensorFlow Serving
             serves the highest number.
+        candidates: Column name to values, one a candidate, or a DataFrame: those to register.
+            Columns that are no features come back with the best. Defaults to `None`, none.
         sample: A few rows to compare scores on, feature name to values. Defaults to `None`: rows
             made up from the layers' vocabularies, unknown ids included.
 
     Raises:
         ValueError: If the folder is not named by a positive number, a feature has a name that no
-            export can take, or the SavedModel scores otherwise than the model.
+            export can take, candidates have no feature or a column of an output's name, or the
+            SavedModel scores otherwise than the model.
         FileExistsError: If the folder exists.
         OSError: If it cannot be written.
     """
@@ -50,71 +67,27 @@ def save(
         raise invalid("path", str(path), "a folder named by a version number", fix)
     check_names(specs)
     columns = select_features(sample_columns(network) if sample is None else sample, specs)
+    registered = None if candidates is None else _registrable(candidates, specs, network)
     with written_whole(path) as part:
-        servable = _Servable(network, specs, columns)
+        servable = Servable(network, specs, columns, registered)
         _write(servable, part)
-        check_parity("The SavedModel", tf.saved_model.load(str(part)), network, columns)
+        loaded = tf.saved_model.load(str(part))
+        check_parity("The SavedModel", loaded, network, columns)
+        check_ranking(loaded, network, columns, registered)
 
 
-class _Servable(tf.Module):
-    """What is written: the graph functions, and the variables and tables they use."""
-
-    def __init__(
-        self,
-        network: tf.keras.Model,
-        specs: dict[str, tf.TensorSpec],
-        sample: dict[str, tf.Tensor],
-    ):
-        super().__init__(name="ranker")
-        self._specs = specs
-        self._weights = network.variables
-        # The network itself stays out: Keras would save a trace of each of its layers.
-        self._tables = [
-            part
-            for part in tf.train.TrackableView(network).descendants()
-            if isinstance(part, tf.lookup.StaticHashTable)
-        ]
-        self.__call__ = tf.function(
-            lambda features: network(features), input_signature=[specs], autograph=False
-        )
-        # The rows it was checked on travel with it, for whoever converts it further.
-        self.sample = tf.function(lambda: sample, input_signature=[], autograph=False)
-
-    def signatures(self) -> dict[str, Any]:
-        k = tf.TensorSpec((), tf.int32, "k")
-        return {
-            "serving_default": tf.function(self._rate, autograph=False).get_concrete_function(
-                **self._specs
-            ),
-            "rank": tf.function(self._rank, autograph=False).get_concrete_function(
-                k=k, **self._specs
-            ),
-        }
-
-    def _rate(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return named_outputs(self.__call__(columns))
-
-    def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        tf.debugging.assert_positive(k, "k must be an integer of at least 1.")
-        lengths = tf.stack([tf.shape(column)[0] for column in columns.values()])
-        rows = tf.reduce_max(lengths) * tf.reduce_min(tf.minimum(lengths, 1))
-        columns = {name: _repeated(column, rows) for name, column in columns.items()}
-        outputs = named_outputs(self.__call__(columns))
-        name = score_name(outputs)
-        scores = tf.squeeze(outputs.pop(name), axis=1)  # (rows,)
-        # Of equal scores, top_k puts the one that came first ahead.
-        scores, index = tf.math.top_k(scores, tf.minimum(k, rows))
-        columns |= outputs
-        best = {name: tf.gather(column, index) for name, column in columns.items()}
-        return {name: scores, "index": index, **best}
+def _registrable(
+    candidates: Any, specs: Mapping[str, tf.TensorSpec], network: tf.keras.Model
+) -> Columns:
+    columns = registrable(candidates, specs)
+    check_names(columns)
+    if taken := set(columns) & set(named_outputs(network.output)):
+        fix = "The network has an output of that name: rename the column."
+        raise invalid("column of the candidates", min(taken), "none of the outputs' names", fix)
+    return columns
 
 
-def _repeated(column: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """A column of one row, repeated; any other must have that many rows already."""
-    return tf.broadcast_to(column, tf.concat([[rows], tf.shape(column)[1:]], axis=0))
-
-
-def _write(servable: _Servable, folder: Path) -> None:
+def _write(servable: Servable, folder: Path) -> None:
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)  # Where the assets went is no news to whoever named the folder.
@@ -152,6 +125,29 @@ class SavedModelScorer(ExportScorer):
                 f"{str(path)!r} cannot be read as a SavedModel of rankkit.export.save: {error} "
                 "Write it again."
             ) from None
+
+    @property
+    def rank_signature(self) -> Any:
+        """The signature that `rankkit.rank` asks for the best of one query's candidates.
+
+        `None` for one of several heads, by which it does not rank, and for a SavedModel without it.
+        """
+        is_head = self.score not in (SCORE, "rating")
+        return None if is_head else self.loaded.signatures.get("rank")
+
+    @functools.cached_property
+    def candidates(self) -> SavedCandidates:
+        """The candidates that were registered with it, for `rankkit.rank`.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        if "rank_registered" not in self.loaded.signatures:
+            fix = "Write it with rankkit.export.save(..., candidates=...)."
+            names = list(self.loaded.signatures)
+            expected = "some with 'rank_registered', for registered candidates"
+            raise invalid("signatures of the SavedModel", names, expected, fix)
+        return SavedCandidates(self, self.loaded)
 
     @property
     def feature_specs(self) -> dict[str, tf.TensorSpec]:

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from rankkit._parts import Kept, Part, Vector
 from rankkit.interactions._vectors import equal_width, listed
 
 
@@ -50,6 +51,12 @@ class DotInteraction(tf.keras.layers.Layer):
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
         vectors = equal_width(inputs, "dot product")
         return tf.concat([*vectors, self._products(vectors)], axis=1)
+
+    def call_parts(self, inputs: Any, kept: Kept) -> Vector:
+        products = self._products(equal_width(kept.whole(listed(inputs)), "dot product"))
+        parts = [part for vector in listed(inputs) for part in vector.parts]
+        met = frozenset().union(*(part.sides for part in parts))
+        return Vector([*parts, Part(met, products.shape, lambda: products)])
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         shapes = listed(input_shape)

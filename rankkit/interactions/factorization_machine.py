@@ -1,5 +1,6 @@
 """Biases and the products of pairs of vectors."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import check_integer, invalid, wrong_type
+from rankkit._parts import Kept, Part, Vector
 from rankkit.interactions._vectors import listed
 
 
@@ -72,25 +74,61 @@ class FactorizationMachine(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        members = self.num_members
         self._check([each.shape[-1] for each in listed(inputs)])
+        bias = tf.cast(self._bias, self.variable_dtype)
+        return self._of(dict(enumerate(listed(inputs))), bias)[0]
+
+    def call_parts(self, inputs: Any, kept: Kept) -> tf.Tensor:
+        """Of each side, and group, there is one score, and one vector to meet those of others."""
+        vectors = listed(inputs)
+        if any(len(vector.sides) > 1 for vector in vectors):
+            return self(kept.whole(vectors))
+        group_of = {place: number for number, each in enumerate(self.groups) for place in each}
+        lots: dict[tuple[frozenset[str], int | None], list[int]] = {}
+        for place, vector in enumerate(vectors):
+            (sides,) = vector.sides
+            lots.setdefault((sides, group_of.get(place)), []).append(place)
+        scores: list[Any] = [tf.cast(self._bias, self.variable_dtype)]
+        met: list[tuple[int | None, tf.Tensor]] = []
+        for (sides, group), lot in lots.items():
+            of_lot = functools.cache(functools.partial(self._of_lot, vectors, lot))
+            scores.append(kept.take(Part(sides, (None, None), lambda of=of_lot: of()[0])))
+            if all(vectors[place].width == self.num_members for place in lot):
+                continue  # biases alone
+            vector = kept.take(Part(sides, (None, None, None), lambda of=of_lot: of()[1]))
+            others = [other for its_group, other in met if group is None or its_group != group]
+            if others:
+                scores.append(tf.reduce_sum(functools.reduce(tf.add, others) * vector, axis=-1))
+            met.append((group, vector))
+        return functools.reduce(tf.add, scores)
+
+    def _of_lot(self, vectors: list[Vector], lot: list[int]) -> tuple[tf.Tensor, Any]:
+        return self._of({place: vectors[place].computed for place in lot}, 0.0)
+
+    def _of(self, inputs: dict[int, tf.Tensor], bias: Any) -> tuple[tf.Tensor, Any]:
+        """The score of vectors by their places, and their sum; `None` of biases alone."""
+        members = self.num_members
         # Scores are told apart in full precision.
-        split = [  # (batch, members, 1 + dim)
-            tf.reshape(tf.cast(each, self.variable_dtype), (-1, members, each.shape[-1] // members))
-            for each in listed(inputs)
-        ]
-        score = tf.cast(self._bias, self.variable_dtype) + sum(each[:, :, 0] for each in split)
+        split = {  # (batch, members, 1 + dim)
+            place: tf.reshape(
+                tf.cast(each, self.variable_dtype), (-1, members, each.shape[-1] // members)
+            )
+            for place, each in inputs.items()
+        }
+        score = bias + sum(each[:, :, 0] for each in split.values())
+        with_vector = [place for place, each in split.items() if each.shape[-1] > 1]
         grouped = set(itertools.chain(*self.groups))
-        alone = [[place] for place in range(len(split)) if place not in grouped]
+        alone = [[place] for place in split if place not in grouped]
         vectors = [
-            [split[place][:, :, 1:] for place in group if split[place].shape[-1] > 1]
+            [split[place][:, :, 1:] for place in group if place in with_vector]
             for group in (*self.groups, *alone)
         ]
         added = [tf.add_n(group) for group in vectors if group]  # (batch, members, dim)
         if len(added) < 2:
-            return score
-        together = tf.square(tf.add_n(added)) - tf.add_n([tf.square(each) for each in added])
-        return score + tf.reduce_sum(together, axis=-1) / 2
+            return score, added[0] if added else None
+        summed = tf.add_n(added)
+        together = tf.square(summed) - tf.add_n([tf.square(each) for each in added])
+        return score + tf.reduce_sum(together, axis=-1) / 2, summed
 
     def _check(self, widths: list[int]) -> None:
         if len({width for width in widths if width != self.num_members}) > 1:

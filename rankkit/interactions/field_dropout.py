@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit._errors import invalid, wrong_type
+from rankkit._parts import Kept, Vector, knows_parts
 from rankkit.interactions._vectors import listed
 
 
@@ -67,6 +68,13 @@ class FieldDropout(tf.keras.layers.Layer):
         if self.interaction is None:
             return tf.concat(vectors, axis=-1)
         return self.interaction(vectors)
+
+    def call_parts(self, inputs: Any, kept: Kept) -> Any:
+        if self.interaction is None:
+            return Vector([part for vector in listed(inputs) for part in vector.parts])
+        if knows_parts(self.interaction):
+            return self.interaction.call_parts(inputs, kept)
+        return self.interaction(kept.whole(listed(inputs)))
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         shapes = listed(input_shape)

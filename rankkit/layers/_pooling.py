@@ -38,7 +38,7 @@ def pooled(table: Any, codes: tf.Tensor, pooling: str) -> tf.Tensor:
         return pooled_counts(table, _counts(codes, there, table), pooling)
     vectors = table(tf.maximum(codes, 0))  # (batch, members, width)
     there = tf.cast(tf.expand_dims(there, -1), vectors.dtype)
-    return _scaled(tf.reduce_sum(vectors * there, 1), tf.reduce_sum(there, 1), pooling)
+    return scaled(tf.reduce_sum(vectors * there, 1), tf.reduce_sum(there, 1), pooling)
 
 
 def _counts(codes: tf.Tensor, there: tf.Tensor, table: Any) -> tf.Tensor:
@@ -63,10 +63,17 @@ def pooled_counts(table: Any, counts: tf.Tensor, pooling: str) -> tf.Tensor:
     table(tf.zeros((0,), tf.int32))  # makes the table
     counts = tf.cast(counts, table.compute_dtype)
     summed = counts @ tf.cast(table.embeddings, counts.dtype)  # (batch, width)
-    return _scaled(summed, tf.reduce_sum(counts, axis=1, keepdims=True), pooling)
+    return scaled(summed, tf.reduce_sum(counts, axis=1, keepdims=True), pooling)
 
 
-def _scaled(summed: tf.Tensor, number: tf.Tensor, pooling: str) -> tf.Tensor:
+def scaled(summed: tf.Tensor, number: tf.Tensor, pooling: str) -> tf.Tensor:
+    """Gives what a pooling makes of a sum.
+
+    Args:
+        summed: Sums of vectors, `(batch, width)`.
+        number: Of how many, `(batch, 1)`.
+        pooling: One of `POOLINGS`.
+    """
     if pooling == "sum":
         return summed
     number = tf.maximum(number, 1)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit._errors import invalid
+from rankkit._parts import Kept, Vector, through
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -93,7 +94,12 @@ class DenseRatingHead(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        scores = self._tower(inputs, training=training)  # (batch, 1)
+        return self._in_range(self._tower(inputs, training=training))  # (batch, 1)
+
+    def call_parts(self, inputs: Vector, kept: Kept) -> tf.Tensor:
+        return self._in_range(through(self._tower.layers, inputs, kept))
+
+    def _in_range(self, scores: tf.Tensor) -> tf.Tensor:
         if self.rating_range is None:
             return scores
         low, high = self.rating_range

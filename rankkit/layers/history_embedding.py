@@ -1,5 +1,6 @@
 """What a user has chosen before, without the item in question, as one trained vector."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,10 +9,11 @@ import tensorflow as tf
 
 from rankkit._cells import as_list
 from rankkit._errors import invalid
+from rankkit._parts import Kept, Part, Vector, of_equal_length
 from rankkit._vocabulary import check_vocabulary, distinct_ids
 from rankkit.layers._feature_layer import EmbeddingLayer
 from rankkit.layers._id_table import IdTable
-from rankkit.layers._pooling import check_pooling, pooled, pooled_counts
+from rankkit.layers._pooling import check_pooling, pooled, pooled_counts, scaled
 
 # Up to so many users times items, histories are a matrix, a byte a cell: a product with it takes
 # a fraction of the time that lists of members take.
@@ -138,18 +140,42 @@ class HistoryEmbedding(EmbeddingLayer):
             `(batch, longest)` of `tf.int32`, the row of each member and -1 for none.
         """
         ids, items = inputs
-        places = self._table.find(self._table.check(ids, self.name)) + 1
-        members = tf.gather(self._rows, places)
-        own = self._items.find(self._items.check(items, self.name))
+        members, own = self._members(ids), self._own(items)
         if members.dtype == tf.int8:
             is_own = tf.one_hot(own, members.shape[1], True, False, dtype=tf.bool)
             return tf.where(is_own, tf.zeros_like(members), members)
         own = tf.cast(own, members.dtype)
         return tf.where(members == tf.expand_dims(own, -1), -tf.ones_like(members), members)
 
+    def _members(self, ids: Any) -> tf.Tensor:
+        places = self._table.find(self._table.check(ids, self.name)) + 1
+        return tf.gather(self._rows, places)
+
+    def _own(self, items: Any) -> tf.Tensor:
+        return self._items.find(self._items.check(items, self.name))
+
+    def call_parts(self, inputs: Sequence[Vector], kept: Kept) -> tf.Tensor:
+        """A history is added up once, and each item then leaves itself out."""
+        if self.compute_dtype != self.variable_dtype:  # no difference is exact in half precision
+            return self(kept.whole(inputs))
+        ids, items = (vector.parts[0] for vector in inputs)
+        own_place = functools.cache(lambda: self._own(items.computed))
+        members = self._members(kept.take(ids))
+        own = kept.take(Part(items.sides, (None,), own_place))
+        vector = kept.take(
+            Part(items.sides, (None, None), lambda: self._embedding(tf.maximum(own_place(), 0)))
+        )
+        is_in = tf.cast(_is_member(members, own)[:, tf.newaxis], vector.dtype)
+        counts = members if members.dtype == tf.int8 else tf.cast(members >= 0, tf.int8)
+        number = tf.reduce_sum(tf.cast(counts, vector.dtype), axis=1, keepdims=True)
+        return scaled(self._pooled(members, "sum") - is_in * vector, number - is_in, self.pooling)
+
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
+        return self._pooled(codes, self.pooling)
+
+    def _pooled(self, codes: tf.Tensor, pooling: str) -> tf.Tensor:
         pool = pooled_counts if codes.dtype == tf.int8 else pooled
-        return pool(self._embedding, codes, self.pooling)
+        return pool(self._embedding, codes, pooling)
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         return tf.TensorShape(input_shape[0]).concatenate(self.embedding_dim)
@@ -161,3 +187,13 @@ class HistoryEmbedding(EmbeddingLayer):
             "histories": self._histories.tolist(),
             "pooling": self.pooling,
         }
+
+
+def _is_member(members: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+    """Whether items are among members, `(rows,)`, of one history or of one for each item."""
+    if members.dtype != tf.int8:
+        items = tf.cast(items, members.dtype)
+        return tf.reduce_any(members == items[:, tf.newaxis], axis=1) & (items >= 0)
+    rows, items = of_equal_length([tf.range(tf.shape(members, tf.int64)[0]), items])
+    found = tf.gather_nd(members, tf.stack([rows, tf.maximum(items, 0)], axis=1))
+    return (found > 0) & (items >= 0)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._parts import Kept, Vector
 from rankkit._steps import as_steps
 from rankkit.layers.dense_rating_head import DenseRatingHead
 
@@ -88,6 +89,9 @@ class OrdinalHead(tf.keras.layers.Layer):
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> dict[str, tf.Tensor]:
         return self._thresholds(self._tower(inputs, training=training))
+
+    def call_parts(self, inputs: Vector, kept: Kept) -> dict[str, tf.Tensor]:
+        return self._thresholds(self._tower.call_parts(inputs, kept))
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
         batch = tf.TensorShape(input_shape)[:-1]
