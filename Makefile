@@ -20,7 +20,7 @@ help:
 	@echo "make check   all that CI runs: lint, types, docs, test"
 	@echo "make lint | types | docs    one of these"
 	@echo "make coverage   run the tests and tell which lines they missed"
-	@echo "make bench   run the measurements of tests/benchmarks, one after the other"
+	@echo "make bench   run the measurements of tests/benchmarks; ratios in output/benchmarks.json"
 	@echo "make clean   remove what was built, .venv included"
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
@@ -61,8 +61,7 @@ docs: $(INSTALLED)
 	@echo "docs/_build/html/index.html"
 
 bench: $(INSTALLED)
-	@set -e; for script in tests/benchmarks/bench_*.py; do \
-		echo "$$script"; $(BIN)/python $$script; done
+	$(BIN)/python tests/benchmarks/run.py
 
 clean:
 	rm -rf .venv build output docs/_build .pytest_cache .ruff_cache .hypothesis .coverage

@@ -37,7 +37,7 @@ def compare(
         The median of the ratios, run by run.
     """
     times = [(seconds(ours(run)), seconds(theirs(run))) for run in range(runs + 1)][1:]
-    return told(f"{name}: time of ours / theirs", [one / other for one, other in times])
+    return told(name, [one / other for one, other in times])
 
 
 def told(name: str, ratios: Sequence[float]) -> float:

@@ -7,12 +7,12 @@ of lists has about as many rows as one of rows. Goal: at most twice the time a r
 
 import argparse
 import os
-import statistics
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import rankkit as rk
+from alternating import told
 
 LIST_SIZE, LISTS = 100, 32
 LOSSES = {
@@ -39,10 +39,7 @@ def seconds_of(model, batches):
     return time.perf_counter() - started
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=15)
-    args = parser.parse_args()
+def ratios(runs=15):
     ratings = rk.data.movielens("100k", columns=["user_id", "movie_title", "user_rating"])
     train, _ = rk.data.random_split(ratings, test_fraction=0.2, seed=42)
     settings = {"list_size": LIST_SIZE, "longer": "split", "shuffle": True, "seed": 1}
@@ -50,18 +47,21 @@ def main():
     rows = rk.data.batches(train, len(train["user_id"]) // len(lists), shuffle=True, seed=1)
     models = {"rows": make_model(train, None)}
     models |= {name: make_model(train, loss) for name, loss in LOSSES.items()}
-    found = {name: [] for name in models}
-    for run in range(1 + args.runs):
+    seconds = {name: [] for name in models}
+    for run in range(1 + runs):
         for name, model in models.items():
             took = seconds_of(model, rows if name == "rows" else lists)
             if run:  # the first is traced
-                found[name].append(took)
-    print(f"an epoch of {len(lists)} batches of lists against {len(rows)} of rows:")
-    for name in LOSSES:
-        ratios = [a / b for a, b in zip(found[name], found["rows"], strict=True)]
-        spread = f"from {min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"  {name} / rows = {statistics.median(ratios):.2f} ({spread}, {args.runs} runs)")
+                seconds[name].append(took)
+    found = {}
+    for loss in LOSSES:
+        name = f"an epoch of lists: time of {loss} / single rows"
+        pairs = zip(seconds[loss], seconds["rows"], strict=True)
+        found[name] = told(name, [ours / theirs for ours, theirs in pairs])
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=15)
+    ratios(parser.parse_args().runs)

@@ -15,11 +15,12 @@ import itertools
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from alternating import told
 
 TRIALS, EPOCHS, PATIENCE = 20, 30, 5
 WIDTHS, LEARNING_RATES = (32, 512), (1e-3, 1.0)
@@ -138,7 +139,27 @@ def run(way, seed):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def main():
+def ratios(runs=3, seed=42):
+    seconds = {way: [] for way in WAYS}
+    for each in range(seed, seed + runs):
+        tried = []
+        for way in WAYS:
+            took, trials = run(way, each)
+            seconds[way].append(took)
+            tried.append(trials)
+        assert all(trials == tried[0] for trials in tried)
+    ours_and_theirs = (
+        [way for way in WAYS if way.startswith(kind)] for kind in ("search", "plain")
+    )
+    found = {}
+    for way, other in itertools.product(*ours_and_theirs):
+        name = f"trials a minute: {way} / {other}"
+        pairs = zip(seconds[other], seconds[way], strict=True)
+        found[name] = told(name, [theirs / ours for theirs, ours in pairs])
+    return found
+
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--way", choices=WAYS, help="run one of them and print its seconds")
     parser.add_argument("--runs", type=int, default=3)
@@ -148,26 +169,5 @@ def main():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(WAYS[args.way](f"{folder}/search", args.seed)))
-        return
-    seconds = {way: [] for way in WAYS}
-    for seed in range(args.seed, args.seed + args.runs):
-        tried = []
-        for way in WAYS:
-            took, trials = run(way, seed)
-            seconds[way].append(took)
-            tried.append(trials)
-        assert all(trials == tried[0] for trials in tried)
-    print(f"trials a minute, {TRIALS} trials of at most {EPOCHS} epochs, batch {BATCH_SIZE}:")
-    ours_and_theirs = (
-        [way for way in WAYS if way.startswith(kind)] for kind in ("search", "plain")
-    )
-    for way, other in itertools.product(*ours_and_theirs):
-        found = [b / a for a, b in zip(seconds[way], seconds[other], strict=True)]
-        print(
-            f"  {way} / {other} = {statistics.median(found):.2f} "
-            f"(from {min(found):.2f} to {max(found):.2f}, {args.runs} runs each)"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    else:
+        ratios(args.runs, args.seed)

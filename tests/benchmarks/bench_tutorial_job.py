@@ -13,12 +13,15 @@ from alternating import compare
 
 ROOT = Path(__file__).parents[2]
 
-if __name__ == "__main__":
+
+def ratios(runs=5):
+    name = "the tutorial's whole job: time of the example / the tutorial's way"
+    example = [sys.executable, str(ROOT / "examples" / "01_movielens_ranking.py")]
+    tutorial = [sys.executable, str(Path(__file__).with_name("tutorial_way.py"))]
     with tempfile.TemporaryDirectory() as folder:
-        example = [sys.executable, str(ROOT / "examples" / "01_movielens_ranking.py")]
-        tutorial = [sys.executable, str(Path(__file__).with_name("tutorial_way.py"))]
-        compare(
-            "the tutorial's whole job",
-            lambda run: [*example, "--output-dir", f"{folder}/{run}"],
-            lambda run: tutorial,
-        )
+        ours = lambda run: [*example, "--output-dir", f"{folder}/{run}"]  # noqa: E731
+        return {name: compare(name, ours, lambda run: tutorial, runs=runs)}
+
+
+if __name__ == "__main__":
+    ratios()
