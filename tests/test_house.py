@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import those of lower lines. Beside it on its own line there is only its own folder.
 LEVELS = [
+    {"spark"},
     {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming"},
     {"_one_query", "candidate_pool"},
     {"_traced"},
@@ -58,7 +59,7 @@ LEVELS = [
     },
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.
-MAY_IMPORT_DATA = LEVELS[0]
+MAY_IMPORT_DATA = LEVELS[0] | LEVELS[1]
 DATA_MAY_IMPORT = {"_columns", "_keras", "_errors", "_lists", "_rows_in_memory", "_vocabulary"}
 
 
