@@ -29,6 +29,7 @@ from rankkit.network import ranking_network  # noqa: E402
 from rankkit.ranking import rank  # noqa: E402
 from rankkit.resuming import completed_epochs  # noqa: E402
 from rankkit.weight_averaging import WeightAveraging  # noqa: E402
+from rankkit.workers import wait_for_workers  # noqa: E402
 
 if TYPE_CHECKING:
     from rankkit import spark, tuning
@@ -57,6 +58,7 @@ __all__ = [
     "score_spread",
     "spark",
     "tuning",
+    "wait_for_workers",
 ]
 __version__ = "0.1.0"
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import those of lower lines. Beside it on its own line there is only its own folder.
 LEVELS = [
     {"spark"},
-    {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming"},
+    {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming", "workers"},
     {"_one_query", "candidate_pool"},
     {"_traced"},
     {"ensembling", "memory", "model", "recipes", "weight_averaging"}
@@ -38,7 +38,7 @@ LEVELS = [
     {"interactions", "layers", "losses", "metrics", "optimizers"},
     {"data"},
     {"_fitting"},
-    {"_running"},
+    {"_running", "_same_on_workers"},
     {"_several_steps", "_step_counts", "_stepping"},
     {"_loop"},
     {"_batch", "_notices", "_queries", "_task"},

@@ -63,7 +63,7 @@ def parts_to_deal(frame: "DataFrame") -> int | None:
     session = frame.sparkSession
     cores = session.sparkContext.defaultParallelism
     name = "spark.sql.adaptive.enabled"  # with which Spark would run half the query to say it
-    before = session.conf.get(name)
+    before = session.conf.get(name) or "true"
     session.conf.set(name, "false")
     try:
         partitions = frame.select("*").rdd.getNumPartitions()

@@ -69,7 +69,9 @@ def _score_all(scorer: PartScorer, frame: "DataFrame", parts: int | None) -> Non
     def score_part(batches):
         from pyspark import TaskContext
 
-        part = TaskContext.get().partitionId()
+        context = TaskContext.get()
+        assert context is not None
+        part = context.partitionId()
         yield pa.RecordBatch.from_pydict(told(part, lambda: scorer.score(part, batches)))
 
     rows = frame.withColumn(HASH, hashed(frame.columns))

@@ -85,7 +85,7 @@ def top_k(
         "exclude": None if pairs is None else fingerprint(pairs),
     }
     parts = folder.claim(identity, _num_parts(session, identity["users"]["rows"], table.num_rows))
-    if not folder.is_finished():
+    if not folder.is_finished() and parts is not None:
         ranker = PartRanker(folder, model.name, session.sparkContext.broadcast(table), k, keys)
         _rank_all(ranker, people, pairs, parts)
         folder.finish()
