@@ -41,7 +41,7 @@ demo: $(INSTALLED)
 	$(BIN)/python examples/01_movielens_ranking.py --output-dir output/demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m coverage run -m pytest $(ARGS)

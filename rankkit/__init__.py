@@ -29,9 +29,10 @@ from rankkit.network import ranking_network  # noqa: E402
 from rankkit.ranking import rank  # noqa: E402
 from rankkit.resuming import completed_epochs  # noqa: E402
 from rankkit.weight_averaging import WeightAveraging  # noqa: E402
+from rankkit.workers import wait_for_workers  # noqa: E402
 
 if TYPE_CHECKING:
-    from rankkit import tuning
+    from rankkit import spark, tuning
 
 __all__ = [
     "CandidatePool",
@@ -55,13 +56,15 @@ __all__ = [
     "recipes",
     "sampling",
     "score_spread",
+    "spark",
     "tuning",
+    "wait_for_workers",
 ]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # keras-tuner takes as long to import as all the rest, and few processes tune.
-    if name == "tuning":
-        return importlib.import_module("rankkit.tuning")
+    # keras-tuner takes as long to import as all the rest, and few processes tune; or use Spark.
+    if name in ("spark", "tuning"):
+        return importlib.import_module(f"rankkit.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ import tensorflow as tf
 from rankkit._errors import invalid
 from rankkit._files import written_whole
 from rankkit._running import Running
+from rankkit._same_on_workers import check_workers
 
 # What the checks of batches and layers say, which come back from a graph in TensorFlow's message.
 _CHECKS = re.compile(
@@ -56,6 +57,7 @@ class Fitting(Running):
         if (weights := kwargs.get("class_weight")) is not None:
             fix = "Make a column of weights, and name it as the model's sample_weight."
             raise invalid("class_weight", weights, "left out", fix)
+        check_workers(self, args[0] if args else kwargs.get("x"))
         with value_errors():
             history = super().fit(*args, **kwargs)
         self.tell()

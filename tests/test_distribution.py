@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -205,10 +206,25 @@ def test_two_workers_equal_one(tmp_path):
         assert_equal(found["memory"], alone)
         assert_equal(found["files"], alone)
         assert_equal(found["shards"], shards)
+        assert "as many batches as each other. Got: 5 on worker 0, 4 on wor" in found["batches"]
+        assert "the same network, vocabularies included. Got: another one on w" in found["network"]
+
+
+def refused(strategy, ids, num_rows):
+    """What is said of a worker that has other ids, or another number of rows, than the others."""
+    with strategy.scope():
+        layers = {"id": rk.layers.IdEmbedding(ids, 2)}
+        network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([]))
+        model = rk.RankingModel(network, label="rating")
+        model.compile("adagrad")
+    with pytest.raises(ValueError, match="Workers must") as error:
+        model.fit(rk.data.batches({"id": ["a"] * num_rows, "rating": [0.0] * num_rows}, 2))
+    return str(error.value)
 
 
 if __name__ == "__main__":
     folder, index = Path(sys.argv[1]), int(sys.argv[2])
+    rk.wait_for_workers(60)
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     settings = {"paths": folder / "rows.parquet", "batch_size": 40}
     given = {
@@ -216,5 +232,7 @@ if __name__ == "__main__":
         "files": rk.data.read_parquet(**settings),
         "shards": rk.data.read_parquet(**settings, shard=(index, 2)),
     }
-    found = {name: train(strategy, batches) for name, batches in given.items()}
+    found: dict[str, Any] = {name: train(strategy, batches) for name, batches in given.items()}
+    found["batches"] = refused(strategy, ["a"], 10 - 2 * index)
+    found["network"] = refused(strategy, ["b" if index else "a"], 10)
     (folder / f"{index}.json").write_text(json.dumps(found, default=float))

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -264,3 +265,39 @@ def test_two_objectives_are_trained_at_once_and_apart(tmp_path, sharing):
     assert found["rating and click"]["click_auc"] > 0.6
     assert output.partition("for user 42, by both")[2].partition("\n   ")[2].count(")\n") >= 10
     assert (folder / "ranker.tflite").exists()
+
+
+WORKERS = str(EXAMPLES / "08_multi_worker.py")
+
+
+def test_workers_go_on_after_one_was_killed_as_if_it_had_not_been(tmp_path):
+    options = ("--quick", "--epochs", 6, "--batch-size", 4096)
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    code, _, errors = run(WORKERS, *options, "--workers", 1, "--output-dir", alone)
+    assert code == 0, errors
+    process = start(WORKERS, *options, "--output-dir", killed)
+    assert process.stdout is not None
+    while not (line := process.stdout.readline()).startswith("worker 1 is process "):
+        assert process.poll() is None
+    log = killed / "history_0.csv"
+    while not log.exists() or len(log.read_text().splitlines()) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(int(line.split()[-1]), signal.SIGKILL)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "worker 1 was lost, by signal 9; the others were ended" in output
+    assert "worker 0 goes on after 0 epochs" not in output.partition("was lost")[2]
+    assert metrics(killed)["restarts"] == 1
+    ours, theirs = metrics(killed)["test_rmse"], metrics(alone)["test_rmse"]
+    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert (killed / "export" / "1" / "saved_model.pb").exists()
+
+
+def test_an_error_of_a_worker_ends_all_of_them(tmp_path):
+    options = ("--quick", "--wait", -1, "--output-dir", tmp_path / "run")
+    code, output, errors = run(WORKERS, *options)
+    assert code == 1
+    assert re.search("error: worker [01] ended with exit code 1. Its error is above.", errors)
+    assert re.search("TimeoutError: Worker [01] at 127.0.0.1:[0-9]+ did not come", errors)
+    assert output.count("worker 0 is process") == 1

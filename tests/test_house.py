@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import those of lower lines. Beside it on its own line there is only its own folder.
 LEVELS = [
-    {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming"},
+    {"spark"},
+    {"plots", "sampling", "tuning", "export", "evaluation", "ranking", "resuming", "workers"},
     {"_one_query", "candidate_pool"},
     {"_traced"},
     {"ensembling", "memory", "model", "recipes", "weight_averaging"}
@@ -37,7 +38,7 @@ LEVELS = [
     {"interactions", "layers", "losses", "metrics", "optimizers"},
     {"data"},
     {"_fitting"},
-    {"_running"},
+    {"_running", "_same_on_workers"},
     {"_several_steps", "_step_counts", "_stepping"},
     {"_loop"},
     {"_batch", "_notices", "_queries", "_task"},
@@ -58,7 +59,7 @@ LEVELS = [
     },
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.
-MAY_IMPORT_DATA = LEVELS[0]
+MAY_IMPORT_DATA = LEVELS[0] | LEVELS[1]
 DATA_MAY_IMPORT = {"_columns", "_keras", "_errors", "_lists", "_rows_in_memory", "_vocabulary"}
 
 
