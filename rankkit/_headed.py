@@ -65,8 +65,21 @@ class Headed(Fitting):
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return feature_specs(self.network)
 
-    def _needs_autograph(self) -> bool:
+    @property
+    def runs_own_code(self) -> bool:
         return self._objectives.has_own_code
+
+    def _reads_text(self) -> bool:
+        return any(spec.dtype == tf.string for spec in self.feature_specs.values())
+
+    def _check_rows(self, rows: RowsInMemory) -> None:
+        heads = self._heads
+        names = {*heads.labels.values(), *heads.weights.values()} - {None}
+        if names <= rows.columns.keys():  # or else a step names what is missing
+            columns = {name: rows.columns[name] for name in names}
+            self._objectives.check(
+                {name: column(tf.range(column.num_rows)) for name, column in columns.items()}
+            )
 
     def _look_up(self, rows: RowsInMemory) -> Lookups:
         return looked_up([self.network, *self._heads.biases.values()], rows)

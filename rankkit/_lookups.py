@@ -52,7 +52,7 @@ def looked_up(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Lookups
     }
     unread = {name: specs[name] for name in specs if name not in raw and name in rows.columns}
     kept = {name: column for name, column in rows.columns.items() if name not in unread}
-    return Lookups(kept, codes, unread)
+    return Lookups(kept, codes, unread, frozenset(raw))
 
 
 def _encoded(
@@ -68,7 +68,7 @@ def _encoded(
             parts = [(values,)]  # of one width
         numbers = column.numbers
     else:
-        count = _length(next(iter(columns.values())))
+        count = next(iter(columns.values())).num_rows
         rows = [tf.range(i, min(i + _CHUNK, count)) for i in range(0, count, _CHUNK)]
         parts = [tuple(column(each) for column in columns.values()) for each in rows]
         numbers = None
@@ -90,7 +90,3 @@ def _encoded(
 
 def _inputs(raw: list[tf.Tensor]) -> tuple[Any]:
     return (raw[0] if len(raw) == 1 else raw,)
-
-
-def _length(column: Column) -> int:
-    return int((column.values if column.numbers is None else column.numbers).shape[0])

@@ -78,6 +78,14 @@ class Objective:
     def _takes_as_loss(self, metric: tf.keras.metrics.Metric) -> bool:
         return self.reads == SCORE and isinstance(metric, ListMetric) == self.ranks_lists
 
+    def checked(self, labels: tf.Tensor) -> tf.Tensor:
+        """Gives labels, once all of them are such as the loss takes."""
+        if not self._of_clicks:
+            return labels
+        fits = (labels >= 0.0) & (labels <= 1.0)
+        fix = "Scale them, or say what is a yes."
+        return checked_labels(labels, fits, "from 0 to 1 for a cross entropy", fix)
+
     def update(self, batch: Batch, outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Updates the metrics, and gives the loss of each example, a row or a list.
 
@@ -105,10 +113,7 @@ class Objective:
             labels, scores, weights = of_loss if self._takes_as_loss(metric) else of_rows
             metric.update_state(labels, scores, sample_weight=weights)
         labels, predictions, weights = of_loss
-        if self._of_clicks:
-            fits = (labels >= 0.0) & (labels <= 1.0)
-            fix = "Scale them, or say what is a yes."
-            labels = checked_labels(labels, fits, "from 0 to 1 for a cross entropy", fix)
+        labels = self.checked(labels)
         losses = self.task(labels=labels, predictions=predictions)
         if weights is not None:
             self.notices.count_weights(weights)

@@ -93,6 +93,18 @@ class Objectives:
             )
         return batches
 
+    def check(self, columns: Mapping[str, Any]) -> None:
+        """Refuses labels and weights of rows, ahead of steps that cannot.
+
+        Raises:
+            tf.errors.InvalidArgumentError: If one of them is not what it has to be.
+            ValueError: If a column is missing.
+            TypeError: If one is of the wrong kind.
+        """
+        for head, batch in self.take_apart(columns, ()).items():
+            of_head = batch if head is None else labelled(batch, lists=False)[0]
+            self.heads[head].checked(of_head.labels)
+
     def update(
         self, batches: Mapping[Any, Batch], outputs: Mapping[str, tf.Tensor], regularization: Any
     ) -> tf.Tensor:

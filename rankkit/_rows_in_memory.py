@@ -14,6 +14,16 @@ class Column(NamedTuple):
     values: Any  # a tensor or a ragged one, (rows or distinct values, ...)
     numbers: tf.Tensor | None = None  # (rows,)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all cells have one shape, and hold no text."""
+        return isinstance(self.values, tf.Tensor) and self.values.dtype != tf.string
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows have a cell."""
+        return int((self.values if self.numbers is None else self.numbers).shape[0])
+
     def __call__(self, rows: tf.Tensor) -> Any:
         """Gives the cells of rows.
 
@@ -39,6 +49,7 @@ class RowsInMemory:
         order: Makes of that pair what stands for each row or list of a pass, `(count, ...)`.
         lay_out: Makes of that, for a batch, the numbers of its rows, of any shape, and columns
             beside those of the rows.
+        of_one_shape: Whether all batches that are full have the same shape.
     """
 
     columns: dict[str, Column]
@@ -48,6 +59,7 @@ class RowsInMemory:
     seeds: tf.data.Dataset | None
     order: Callable[[tf.Tensor | None], tf.Tensor]
     lay_out: Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+    of_one_shape: bool
 
     @property
     def steps(self) -> int:
@@ -80,11 +92,13 @@ class Lookups(NamedTuple):
         columns: The raw columns, by name, less those that nothing reads.
         codes: Feature layer to the codes of its raw values.
         unread: Features whose raw values nothing reads.
+        raw: Names of the features whose raw values something reads.
     """
 
     columns: dict[str, Column]
     codes: dict[Any, Column]
     unread: dict[str, tf.TensorSpec]
+    raw: frozenset[str] = frozenset()
 
 
 _KNOWN: weakref.WeakKeyDictionary[tf.data.Dataset, RowsInMemory] = weakref.WeakKeyDictionary()

@@ -8,11 +8,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit._errors import invalid
 from rankkit._loop import Loop
 from rankkit._rows_in_memory import Lookups, RowsInMemory, rows_of
 from rankkit._several_steps import traced_once
 from rankkit._step_counts import steps_of_a_call
 from rankkit._stepping import Stepping
+from rankkit._xla import most_dense_rows, pays_to_compile
 
 _LOG = logging.getLogger("rankkit")
 _WITH_ROWS_ALONE = ("y", "sample_weight", "class_weight", "steps_per_epoch", "steps")
@@ -40,20 +42,39 @@ class Running(Stepping):
         *args: Any,
         steps_per_execution: Any = None,
         look_up_ahead: bool = True,
+        jit_compile: Any = "auto",
         **kwargs: Any,
     ) -> None:
-        super().compile(*args, steps_per_execution=steps_per_execution, **kwargs)
+        if jit_compile not in ("auto", True, False, None):
+            raise invalid("jit_compile", jit_compile, "'auto', True or False")
+        super().compile(
+            *args,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile is True,
+            **kwargs,
+        )
+        self._chooses_xla = jit_compile == "auto"
         self._looks_ahead = look_up_ahead
         self._chooses_steps = steps_per_execution is None
         self._steps_of_iterators = int(self._steps_per_execution.numpy())
 
-    def _known_batch_size(self) -> int | None:
+    def _most_dense_rows(self) -> float | None:
         loop = self._running["train"]
-        return None if loop is None else loop.rows_a_step
+        if loop is None:
+            return None
+        return most_dense_rows(loop.rows_a_step, compiled=loop.compiled)
 
-    def _needs_autograph(self) -> bool:
-        """Whether a step runs code that may have Python's own conditions on tensors."""
+    @property
+    def runs_own_code(self) -> bool:
+        """Whether a step runs a loss or a metric of the user's own."""
         return True
+
+    def _reads_text(self) -> bool:
+        """Whether a step over an iterator reads text, which XLA knows nothing of."""
+        return False
+
+    def _check_rows(self, rows: RowsInMemory) -> None:
+        """Refuses rows ahead of steps compiled by XLA, which leaves checks of values out."""
 
     def _look_up(self, rows: RowsInMemory) -> Lookups:
         """Gives what the steps read of rows."""
@@ -70,8 +91,12 @@ class Running(Stepping):
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         within_fit = kwargs.get("_use_cached_eval_dataset")
         loop = self._running["validation"] if within_fit else self._loop("test", x, args, kwargs)
-        with self._run("test", loop, kwargs):
+        with self._run("test", loop, kwargs), self._without_xla_for_text():
             return super().evaluate(x if loop is None else loop.stand_in, *args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        with self._without_xla_for_text():
+            return super().predict(*args, **kwargs)
 
     def _loop(
         self, kind: str, x: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -85,7 +110,7 @@ class Running(Stepping):
         code = [getattr(type(self), f"{kind}_step"), type(self).compute_loss]
         own = not all(each.__module__.startswith("rankkit.") for each in code)
         others = [name for name in _WITH_ROWS_ALONE if kwargs.get(name) is not None]
-        special = self.run_eagerly or self.autotune_steps_per_execution or self._jit_compile
+        special = self.run_eagerly or self.autotune_steps_per_execution
         if others or own or distributed or special:
             return None
         loops = self._loops[kind]
@@ -98,9 +123,19 @@ class Running(Stepping):
                 rows,
                 self._look_up(rows),
                 lambda: int(self._steps_per_execution.numpy()),
-                autograph=self._needs_autograph(),
+                autograph=self.runs_own_code,
             )
-        return loops[x]
+        loop = loops[x]
+        if self._jit_compile and not loop.is_compilable:
+            return None
+        if self._jit_compile or (kind == "train" and self._chooses_xla):
+            long = kwargs.get("epochs", 1), kwargs.get("callbacks")
+            chosen = bool(self._jit_compile) or pays_to_compile(self, loop, *long)
+            loop.compile(chosen, falls_back=self._chooses_xla)
+        if loop.compiled and not loop.is_checked:
+            self._check_rows(rows)
+            loop.is_checked = True
+        return loop
 
     @contextlib.contextmanager
     def _run(
@@ -139,6 +174,12 @@ class Running(Stepping):
         if (loop := self._running["train"]) is not None:
             self.train_function = loop
         elif self.train_function is None or force:
+            if self._jit_compile and self._reads_text():
+                fix = (
+                    "XLA cannot compile ids that are strings, unless they are looked up ahead, as "
+                    "those of rankkit.data.batches over rows in memory are."
+                )
+                raise invalid("jit_compile", True, "'auto' or False", fix)
             # A step that makes the optimizer's variables would be traced again without them.
             self.build_optimizer()
             self.train_function = self._over_iterator(super().make_train_function)
@@ -150,6 +191,15 @@ class Running(Stepping):
         elif self.test_function is None or force:
             self.test_function = self._over_iterator(super().make_test_function)
         return self.test_function
+
+    @contextlib.contextmanager
+    def _without_xla_for_text(self) -> Iterator[None]:
+        before = self._jit_compile
+        self._jit_compile = before and not self._reads_text()
+        try:
+            yield
+        finally:
+            self._jit_compile = before
 
     @contextlib.contextmanager
     def several_steps(self, number: int) -> Iterator[None]:

@@ -5,15 +5,15 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit._gradients import dense_where_faster, takes_either
+from rankkit._gradients import dense_up_to, takes_either
 from rankkit._weight_bytes import check_training
 
 
 class Stepping(tfrs.models.Model):
     """A TFRS model whose steps are right on any number of replicas."""
 
-    def _known_batch_size(self) -> int | None:
-        """Gives the rows of a step, while it is traced for a single size."""
+    def _most_dense_rows(self) -> float | None:
+        """Up to how many rows a table is updated whole; `None` where that is left open."""
         return None
 
     def build_optimizer(self) -> None:
@@ -27,10 +27,9 @@ class Stepping(tfrs.models.Model):
             loss = self.compute_loss(inputs, training=True)
             # Each replica adds its share, so that the sum over replicas counts it once.
             loss += tf.nn.scale_regularization_loss(self.losses)
-        weights, size = self.trainable_variables, self._known_batch_size()
-        if size is not None and takes_either(self.optimizer):
-            gradients = tape.gradient(loss, weights)
-            gradients = dense_where_faster(gradients, weights, self.optimizer, size)
+        weights, most = self.trainable_variables, self._most_dense_rows()
+        if most is not None and takes_either(self.optimizer):
+            gradients = dense_up_to(most, tape.gradient(loss, weights), weights, self.optimizer)
             self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         else:
             self.optimizer.minimize(loss, weights, tape=tape)

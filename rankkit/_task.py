@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -144,15 +144,3 @@ def over_replicas(value: tf.Tensor) -> tf.Tensor:
     if replica is None or replica.num_replicas_in_sync == 1:
         return value
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-
-def check_xla(jit_compile: Any, specs: Mapping[str, tf.TensorSpec]) -> None:
-    """Refuses XLA for features that it has no operations for.
-
-    Raises:
-        ValueError: If `jit_compile` is set and a feature holds strings.
-    """
-    texts = [name for name, spec in specs.items() if spec.dtype == tf.string]
-    if jit_compile and texts:
-        fix = f"XLA cannot compile features of strings: {', '.join(map(repr, texts))}."
-        raise invalid("jit_compile", jit_compile, "False", fix)

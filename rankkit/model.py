@@ -12,7 +12,6 @@ from rankkit._head_settings import head_settings, plain
 from rankkit._headed import Headed
 from rankkit._heads import SCORE
 from rankkit._objectives import Objectives
-from rankkit._task import check_xla
 from rankkit.network import feature_specs, select_features
 
 
@@ -117,11 +116,11 @@ class RankingModel(Headed):
                 otherwise; or `"uncertainty"`, to learn them: the loss is then the sum of
                 `exp(-s) * loss + s`, of a trained `s` for each head. Defaults to `None`.
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
-                `jit_compile`, with which the values of labels and weights are not checked, or
-                `steps_per_execution`, which is chosen otherwise; and `look_up_ahead=False`, which
-                runs rows in memory as any others.
+                `steps_per_execution`, which is chosen otherwise, and `jit_compile`: `"auto"`, the
+                default, compiles by XLA where it makes training over rows in memory faster,
+                `True` always, `False` never. And `look_up_ahead=False`, which runs rows in memory
+                as any others.
         """
-        check_xla(kwargs.get("jit_compile"), self.feature_specs)
         super().compile(optimizer=optimizer, **kwargs)
         settings = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         self._compile_arguments = types.SimpleNamespace(  # which Keras does not track

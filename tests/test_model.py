@@ -368,9 +368,10 @@ def test_a_network_of_another_shape_is_named():
         rk.RankingModel(wide, label="rating")
 
 
-def test_xla_is_refused_for_strings_and_taken_for_integers():
-    with pytest.raises(ValueError, match="jit_compile must be False.*features of strings"):
-        compiled(jit_compile=True)
+def test_xla_is_refused_for_strings_of_an_iterator_and_taken_for_integers():
+    model = compiled(jit_compile=True)
+    with pytest.raises(ValueError, match="jit_compile must be 'auto' or False.*looked up ahead"):
+        model.fit(dataset(rows()), verbose=0)
     layers = {"id": rk.layers.IdEmbedding([1, 2, 3], 4)}
     net = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))
     model = compiled(net, jit_compile=True)

@@ -43,7 +43,14 @@ def array_batches(
 
     count = num_rows if any_rest else in_full
     rows = RowsInMemory(
-        read, count, batch_size, batch_size, seeds, order, lambda numbers: (numbers, {})
+        read,
+        count,
+        batch_size,
+        batch_size,
+        seeds,
+        order,
+        lambda numbers: (numbers, {}),
+        of_one_shape=True,
     )
     if seeds is None and num_rows <= _READY_ROWS:
         ready = rows.batch(tf.range(num_rows, dtype=tf.int64))

@@ -58,7 +58,16 @@ def array_lists(
         rows, mask = filled(trimmed(table) if trim else table)
         return rows, {MASK: mask}
 
-    rows = RowsInMemory(read, count, batch_size, batch_size * size, seeds, order, lay_out)
+    rows = RowsInMemory(
+        read,
+        count,
+        batch_size,
+        batch_size * size,
+        seeds,
+        order,
+        lay_out,
+        of_one_shape=False,  # nor have the rows that there are
+    )
     return made_of_rows(
         rows, lambda table: tf.data.Dataset.from_tensor_slices(table).batch(batch_size)
     )

@@ -21,7 +21,11 @@ users, titles = (generator.integers(0, count, ROWS) for count in (USERS, TITLES)
 ratings = generator.integers(1, 6, ROWS).astype(np.float32)
 
 
-def rankkit():
+def compiled():
+    return rankkit(jit_compile=True)
+
+
+def rankkit(jit_compile=False):
     import rankkit as rk
     import tensorflow as tf
 
@@ -34,7 +38,7 @@ def rankkit():
     features = {name: rk.layers.IdEmbedding.from_column(rows[name], 32) for name in names}
     network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([256, 64]))
     model = rk.RankingModel(network, label="user_rating")
-    model.compile(tf.keras.optimizers.Adagrad(0.1))
+    model.compile(tf.keras.optimizers.Adagrad(0.1), jit_compile=jit_compile)
     batches = rk.data.batches(rows, BATCH_SIZE, shuffle=True, seed=1)
     return lambda: model.fit(batches, epochs=EPOCHS, verbose=0)
 
@@ -147,4 +151,5 @@ def products():
 
 
 if __name__ == "__main__":
-    serve({"rankkit": rankkit, "tutorial": tutorial, "jax": jax, "products": products}[WAY]())
+    ways = (rankkit, compiled, tutorial, jax, products)
+    serve({way.__name__: way for way in ways}[WAY]())
