@@ -19,6 +19,7 @@ class Notices:
         self._of = "" if head is None else f" for head {head!r}"
         names = ("rows", "labelled", "lists", "idle", "weighted", "weight")
         self._sums = {name: tf.keras.metrics.Sum(name) for name in names}
+        self._counted: set[str] = set()  # by what was traced; reading all of them takes a while
         self._told: set[str] = set()
 
     def count_rows(self, rows: tf.Tensor, labelled: tf.Tensor) -> None:
@@ -37,13 +38,15 @@ class Notices:
         self._add("weight", tf.reduce_sum(weights))
 
     def _add(self, name: str, number: tf.Tensor) -> None:
+        self._counted.add(name)
         self._sums[name].update_state(tf.cast(number, tf.float32))
 
     def take(self) -> dict[str, float]:
         """Gives what has been counted, and begins anew."""
-        counted = {name: float(each.result()) for name, each in self._sums.items()}
-        for each in self._sums.values():
-            each.reset_state()
+        counted = dict.fromkeys(self._sums, 0.0)
+        for name in self._counted:
+            counted[name] = float(self._sums[name].result())
+            self._sums[name].reset_state()
         return counted
 
     def tell(self, counted: dict[str, float]) -> None:
