@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 from rankkit._files import written_whole
+from rankkit._parameter_servers import has_servers
 from rankkit._running import Running
 from rankkit._same_on_workers import check_workers
 
@@ -108,6 +109,9 @@ class Fitting(Running):
         if not path.endswith(".keras"):
             fix = "To serve the model, use rankkit.export.save."
             raise invalid("filepath", path, "a file that ends in .keras", fix)
+        if has_servers(self.distribute_strategy):
+            fix = "save_weights(path) keeps them; a model made without the strategy loads them."
+            raise invalid("strategy", "of parameter servers", "another to save a model", fix)
         if not overwrite and os.path.exists(path):
             super().save(path, overwrite=False, **kwargs)  # Keras asks
             return

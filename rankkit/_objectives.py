@@ -11,6 +11,7 @@ from rankkit._head_settings import HeadSettings
 from rankkit._heads import SCORE
 from rankkit._loss_weights import checked_weights, of_head
 from rankkit._objective import Objective
+from rankkit._sum_of_metrics import SumOfMetrics
 from rankkit._task import over_replicas
 
 
@@ -54,14 +55,16 @@ class Objectives:
         alone = None in self.heads
         means = [objective.mean_loss for objective in self.heads.values()]
         self._regularization = tf.keras.metrics.Mean("regularization_loss")
-        total = _Sum("total_loss", lambda: self._sum_of(means) + self._regularization.result())
-        reported = means if alone else [_Sum("loss", lambda: self._sum_of(means))]
+        total = SumOfMetrics(
+            "total_loss", lambda: self._sum_of(means) + self._regularization.result()
+        )
+        reported = means if alone else [SumOfMetrics("loss", lambda: self._sum_of(means))]
         self.metrics = [*reported, self._regularization, total]
         for objective in self.heads.values():
             self.metrics += ([] if alone else [objective.mean_loss]) + objective.metrics
         if self._log_variances is not None:
             self.metrics += [
-                _Sum(f"{head}_weight", lambda place=place: self._weight(place))
+                SumOfMetrics(f"{head}_weight", lambda place=place: self._weight(place))
                 for place, head in enumerate(self.heads)
             ]
         for metric in self.metrics:
@@ -187,21 +190,6 @@ def _objective(
         if head is None:
             raise
         raise type(error)(f"Head {head!r}: {error}") from None
-
-
-class _Sum(tf.keras.metrics.Metric):
-    """Reports what other metrics come to together."""
-
-    def __init__(self, name: str, compute: Callable[[], tf.Tensor]):
-        super().__init__(name=name)
-        self._compute = compute
-
-    def update_state(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    @tf.autograph.experimental.do_not_convert
-    def result(self) -> tf.Tensor:
-        return self._compute()
 
 
 def _no_state(store: Any) -> None:

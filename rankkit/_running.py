@@ -1,34 +1,29 @@
-"""How steps are run: several in each call of the graph, over rows in memory without an iterator."""
+"""How steps over rows in memory are run: without an iterator, many in each call of the graph."""
 
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import invalid
 from rankkit._loop import Loop
+from rankkit._over_iterators import OverIterators
 from rankkit._rows_in_memory import Lookups, RowsInMemory, rows_of
-from rankkit._several_steps import traced_once
 from rankkit._step_counts import steps_of_a_call
-from rankkit._stepping import Stepping
 from rankkit._xla import most_dense_rows, pays_to_compile
 
 _LOG = logging.getLogger("rankkit")
 _WITH_ROWS_ALONE = ("y", "sample_weight", "class_weight", "steps_per_epoch", "steps")
 
 
-class Running(Stepping):
+class Running(OverIterators):
     """A TFRS model that is trained and evaluated in few calls of the graph.
 
     On one replica, batches of `rankkit.data.batches` over rows in memory are run by a `Loop`. If
     `steps_per_execution` does not say how many steps a call has, that is chosen for it.
     """
-
-    _steps_of_iterators = 1  # in each call that reads an iterator
-    _chooses_steps = True
 
     def _reset_compile_cache(self) -> None:
         super()._reset_compile_cache()  # as Keras forgets what it has traced
@@ -37,26 +32,9 @@ class Running(Stepping):
         }
         self._running: dict[str, Any] = {"train": None, "test": None, "validation": None}
 
-    def compile(
-        self,
-        *args: Any,
-        steps_per_execution: Any = None,
-        look_up_ahead: bool = True,
-        jit_compile: Any = "auto",
-        **kwargs: Any,
-    ) -> None:
-        if jit_compile not in ("auto", True, False, None):
-            raise invalid("jit_compile", jit_compile, "'auto', True or False")
-        super().compile(
-            *args,
-            steps_per_execution=steps_per_execution,
-            jit_compile=jit_compile is True,
-            **kwargs,
-        )
-        self._chooses_xla = jit_compile == "auto"
+    def compile(self, *args: Any, look_up_ahead: bool = True, **kwargs: Any) -> None:
+        super().compile(*args, **kwargs)
         self._looks_ahead = look_up_ahead
-        self._chooses_steps = steps_per_execution is None
-        self._steps_of_iterators = int(self._steps_per_execution.numpy())
 
     def _most_dense_rows(self) -> float | None:
         loop = self._running["train"]
@@ -68,10 +46,6 @@ class Running(Stepping):
     def runs_own_code(self) -> bool:
         """Whether a step runs a loss or a metric of the user's own."""
         return True
-
-    def _reads_text(self) -> bool:
-        """Whether a step over an iterator reads text, which XLA knows nothing of."""
-        return False
 
     def _check_rows(self, rows: RowsInMemory) -> None:
         """Refuses rows ahead of steps compiled by XLA, which leaves checks of values out."""
@@ -91,12 +65,8 @@ class Running(Stepping):
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         within_fit = kwargs.get("_use_cached_eval_dataset")
         loop = self._running["validation"] if within_fit else self._loop("test", x, args, kwargs)
-        with self._run("test", loop, kwargs), self._without_xla_for_text():
+        with self._run("test", loop, kwargs):
             return super().evaluate(x if loop is None else loop.stand_in, *args, **kwargs)
-
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with self._without_xla_for_text():
-            return super().predict(*args, **kwargs)
 
     def _loop(
         self, kind: str, x: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -173,57 +143,11 @@ class Running(Stepping):
     def make_train_function(self, force: bool = False) -> Any:
         if (loop := self._running["train"]) is not None:
             self.train_function = loop
-        elif self.train_function is None or force:
-            if self._jit_compile and self._reads_text():
-                fix = (
-                    "XLA cannot compile ids that are strings, unless they are looked up ahead, as "
-                    "those of rankkit.data.batches over rows in memory are."
-                )
-                raise invalid("jit_compile", True, "'auto' or False", fix)
-            # A step that makes the optimizer's variables would be traced again without them.
-            self.build_optimizer()
-            self.train_function = self._over_iterator(super().make_train_function)
-        return self.train_function
+            return loop
+        return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Any:
         if (loop := self._running["test"]) is not None:
             self.test_function = loop
-        elif self.test_function is None or force:
-            self.test_function = self._over_iterator(super().make_test_function)
-        return self.test_function
-
-    @contextlib.contextmanager
-    def _without_xla_for_text(self) -> Iterator[None]:
-        before = self._jit_compile
-        self._jit_compile = before and not self._reads_text()
-        try:
-            yield
-        finally:
-            self._jit_compile = before
-
-    @contextlib.contextmanager
-    def several_steps(self, number: int) -> Iterator[None]:
-        """Runs so many steps in each call of the graph, within the context alone.
-
-        Args:
-            number: How many; the size of the data has to be known, if they are several.
-        """
-        before = self._steps_of_iterators, self._chooses_steps
-        self._set_steps(number, False)
-        try:
-            yield
-        finally:
-            self._set_steps(*before)
-
-    def _set_steps(self, number: int, chooses: bool) -> None:
-        if self._steps_of_iterators != number:
-            self.train_function = self.test_function = self.predict_function = None
-        self._steps_of_iterators, self._chooses_steps = number, chooses
-        self._steps_per_execution.assign(number)
-
-    def _over_iterator(self, make_function: Callable[..., Any]) -> Any:
-        steps = self._steps_per_execution
-        special = self.run_eagerly or self._cluster_coordinator or self.autotune_steps_per_execution
-        if steps is None or special or int(steps.numpy()) == 1:
-            return make_function(force=True)
-        return traced_once(make_function, steps)
+            return loop
+        return super().make_test_function(force)

@@ -18,7 +18,8 @@ class Stepping(tfrs.models.Model):
 
     def build_optimizer(self) -> None:
         """Makes the optimizer's variables ahead of the first step, where it can."""
-        check_training(self.trainable_variables, self.optimizer)
+        with self.distribute_strategy.scope():
+            check_training(self.trainable_variables, self.optimizer)
         if hasattr(self.optimizer, "build"):  # legacy optimizers have none
             self.optimizer.build(self.trainable_variables)
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 from rankkit._machine import machine_bytes
+from rankkit._parameter_servers import has_servers
 
 
 def bytes_of(weights: Iterable[Any]) -> int:
@@ -52,6 +53,8 @@ def check_training(weights: Iterable[Any], optimizer: Any) -> None:
 
 
 def _check(needed: int, what: str) -> None:
+    if has_servers(tf.distribute.get_strategy()):  # whose memory is not this machine's
+        return
     there = machine_bytes()
     if needed > there:
         fix = (

@@ -39,13 +39,14 @@ LEVELS = [
     {"data"},
     {"_fitting"},
     {"_running", "_same_on_workers"},
-    {"_several_steps", "_step_counts", "_stepping"},
-    {"_loop"},
+    {"_over_iterators", "_step_counts", "_xla"},
+    {"_loop", "_several_steps", "_stepping"},
     {"_batch", "_notices", "_queries", "_task"},
     {"_cells", "_logits"},
     {"_features", "_loss_weights", "_vocabulary"},
     {"_numbers", "_parts", "_steps"},
     {"_lists", "_weight_bytes"},
+    {"_parameter_servers"},
     {
         "_columns",
         "_keras",
@@ -56,6 +57,7 @@ LEVELS = [
         "_machine",
         "_row_chunks",
         "_rows_in_memory",
+        "_sum_of_metrics",
     },
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.

@@ -14,6 +14,7 @@ from rankkit._errors import invalid
 from rankkit._features import check_names
 from rankkit._files import written_whole
 from rankkit._heads import SCORE, named_outputs, score_name
+from rankkit._parameter_servers import gathered
 from rankkit._queries import Columns
 from rankkit.candidate_pool import registrable
 from rankkit.export.export_scorer import ExportScorer
@@ -60,7 +61,7 @@ def save(
         FileExistsError: If the folder exists.
         OSError: If it cannot be written.
     """
-    network = getattr(model, "network", model)
+    network = gathered(getattr(model, "network", model))
     specs = feature_specs(network)
     if not Path(path).name.isdecimal() or int(Path(path).name) < 1:
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."

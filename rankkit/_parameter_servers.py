@@ -1,0 +1,85 @@
+"""What is otherwise where weights are held by parameter servers, and workers take steps alone."""
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit._errors import invalid
+
+_PART = re.compile(r"/part_(\d+)(:\d+)?$")  # as TensorFlow names the parts of a table
+
+
+def has_servers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether parameter servers hold the weights of what is made in a strategy's scope."""
+    return isinstance(strategy, tf.distribute.ParameterServerStrategy)
+
+
+def endless(x: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Gives batches without an end, as every worker reads them, and says what an epoch is.
+
+    Args:
+        x: As `fit` takes it.
+        kwargs: Its keyword arguments.
+
+    Returns:
+        Both, with as many steps an epoch as there are batches.
+
+    Raises:
+        ValueError: If it is not known how many there are.
+    """
+    if not isinstance(x, tf.data.Dataset) or kwargs.get("steps_per_epoch") is not None:
+        return x, dict(kwargs)
+    count = int(x.cardinality())
+    if count < 0:
+        fix = "Workers go through the rows at their own pace: say how many steps are an epoch."
+        raise invalid("steps_per_epoch", None, "given for batches of unknown number", fix)
+    return x.repeat(), {**kwargs, "steps_per_epoch": count}
+
+
+def evaluated_here(
+    model: Any, batches: tf.data.Dataset, steps: int | None, callbacks: Any
+) -> dict[str, float]:
+    """Evaluates each batch once; workers would each take batches of their own.
+
+    Args:
+        model: A model of a strategy with parameter servers, which has a `step_here` of evaluation.
+        batches: What to evaluate it on.
+        steps: How many of them, `None` for all.
+        callbacks: As `evaluate` takes them.
+    """
+    step = model.step_here
+    told = callbacks
+    if not isinstance(told, tf.keras.callbacks.CallbackList):
+        told = tf.keras.callbacks.CallbackList(told, model=model)
+    told.on_test_begin()
+    model.reset_metrics()
+    logs: dict[str, Any] = {}
+    for number, batch in enumerate(itertools.islice(batches, steps)):
+        told.on_test_batch_begin(number)
+        logs = step(batch)
+        told.on_test_batch_end(number, logs)
+    if not logs:
+        raise ValueError("x must have at least one batch. Got: an empty data set.")
+    found = {name: float(value) for name, value in logs.items()}
+    told.on_test_end(found)
+    return found
+
+
+def gathered(network: tf.keras.Model) -> tf.keras.Model:
+    """Gives a network whose weights are in this process: itself, or a copy of one of servers."""
+    if not any("/job:ps" in (weight.device or "") for weight in network.weights):
+        return network
+    wholes: list[list[tf.Variable]] = []
+    for weight in network.weights:
+        part = _PART.search(weight.name)
+        if part and int(part.group(1)) > 0:
+            wholes[-1].append(weight)
+        else:
+            wholes.append([weight])
+    copy = type(network).from_config(network.get_config())
+    copy.set_weights([np.concatenate([part.numpy() for part in parts]) for parts in wholes])
+    return copy
