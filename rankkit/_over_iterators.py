@@ -108,9 +108,16 @@ class OverIterators(Stepping):
         self._steps_of_iterators, self._chooses_steps = number, chooses
         self._steps_per_execution.assign(number)
 
+    def _varies_steps(self) -> bool:
+        """Whether each data set gets a number of steps a call of its own."""
+        with self.distribute_strategy.scope():
+            # Of a step without rows on some replica, TensorFlow makes no loop.
+            distributed = tf.distribute.has_strategy()
+        special = self.run_eagerly or self.autotune_steps_per_execution
+        return self._chooses_steps and not distributed and not special
+
     def _over_iterator(self, make_function: Callable[..., Any]) -> Any:
         steps = self._steps_per_execution
         special = self.run_eagerly or self._cluster_coordinator or self.autotune_steps_per_execution
-        if steps is None or special or int(steps.numpy()) == 1:
-            return make_function(force=True)
-        return traced_once(make_function, steps)
+        one = steps is None or (int(steps.numpy()) == 1 and not self._varies_steps())
+        return make_function(force=True) if special or one else traced_once(make_function, steps)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from rankkit._loop import Loop
 from rankkit._over_iterators import OverIterators
 from rankkit._rows_in_memory import Lookups, RowsInMemory, rows_of
-from rankkit._step_counts import steps_of_a_call
+from rankkit._step_counts import steps_of_a_call, steps_over_iterator
 from rankkit._xla import most_dense_rows, pays_to_compile
 
 _LOG = logging.getLogger("rankkit")
@@ -59,13 +59,13 @@ class Running(OverIterators):
         if validation is not None and kwargs.get("validation_steps") is None:
             kwargs["validation_data"] = validation.stand_in
             self._running["validation"] = validation
-        with self._run("train", self._loop("train", x, args, kwargs), kwargs) as loop:
+        with self._run("train", x, self._loop("train", x, args, kwargs), kwargs) as loop:
             return super().fit(x if loop is None else loop.stand_in, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         within_fit = kwargs.get("_use_cached_eval_dataset")
         loop = self._running["validation"] if within_fit else self._loop("test", x, args, kwargs)
-        with self._run("test", loop, kwargs):
+        with self._run("test", x, loop, kwargs):
             return super().evaluate(x if loop is None else loop.stand_in, *args, **kwargs)
 
     def _loop(
@@ -109,17 +109,20 @@ class Running(OverIterators):
 
     @contextlib.contextmanager
     def _run(
-        self, kind: str, loop: Loop | None, kwargs: Mapping[str, Any]
+        self, kind: str, x: Any, loop: Loop | None, kwargs: Mapping[str, Any]
     ) -> Iterator[Loop | None]:
         """Makes Keras's next function of a kind that of a loop, if there is one."""
         if not self._is_compiled:  # which Keras tells
             yield None
             return
-        number = self._steps_of_iterators
+        number, callbacks = self._steps_of_iterators, kwargs.get("callbacks")
+        if loop is None and self._varies_steps():
+            steps = kwargs.get("steps_per_epoch" if kind == "train" else "steps")
+            number = steps_over_iterator(self, x, steps, callbacks, kind)
         if loop is not None:
             loop.begin()
             if self._chooses_steps:
-                number = steps_of_a_call(self, loop, kwargs.get("callbacks"), kind)
+                number = steps_of_a_call(self, loop, callbacks, kind)
             _LOG.info("%s steps: %d of %d in a call; %s", kind, number, loop.steps, loop)
         before = self._running[kind], int(self._steps_per_execution.numpy())
         self._running[kind] = loop

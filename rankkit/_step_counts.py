@@ -8,6 +8,7 @@ from rankkit._loop import Loop
 from rankkit._row_chunks import chunk_rows
 
 # Those that are told of each batch and do as well with fewer calls, for several.
+_USUAL_ROWS = 1_024  # a step, where the batches do not say
 _PATIENT = (tf.keras.callbacks.ProgbarLogger, tf.keras.callbacks.TerminateOnNaN)
 
 
@@ -20,10 +21,35 @@ def steps_of_a_call(model: Any, loop: Loop, callbacks: Any, hooks: str) -> int:
         callbacks: What is told of the batches, as `fit` takes it.
         hooks: `"train"` or `"test"`, which batches it is told of.
     """
-    listed = getattr(callbacks, "callbacks", callbacks)  # Keras's own list of them
-    if any(_waits_for_each_batch(each, hooks) for each in tf.nest.flatten(listed or ())):
+    if _any_waits(callbacks, hooks):
         return 1
     return min(loop.steps, max(1, chunk_rows(model) // loop.rows_a_step))
+
+
+def steps_over_iterator(model: Any, x: Any, steps: int | None, callbacks: Any, hooks: str) -> int:
+    """Chooses how many steps over batches from an iterator go into a call.
+
+    One where it is not known how many there are: the last call would ask for more.
+
+    Args:
+        model: What is trained or evaluated.
+        x: The batches.
+        steps: How many of them there are to be, `None` for all.
+        callbacks: As for `steps_of_a_call`.
+        hooks: As for `steps_of_a_call`.
+    """
+    if not isinstance(x, tf.data.Dataset) or _any_waits(callbacks, hooks):
+        return 1
+    count = int(x.cardinality()) if steps is None else steps
+    shapes = [getattr(spec, "shape", None) for spec in tf.nest.flatten(x.element_spec)]
+    sizes = [shape[0] for shape in shapes if shape is not None and shape.rank]
+    rows = next((size for size in sizes if size), _USUAL_ROWS)
+    return max(1, min(count, chunk_rows(model) // rows))
+
+
+def _any_waits(callbacks: Any, hooks: str) -> bool:
+    listed = getattr(callbacks, "callbacks", callbacks)  # Keras's own list of them
+    return any(_waits_for_each_batch(each, hooks) for each in tf.nest.flatten(listed or ()))
 
 
 def _waits_for_each_batch(callback: Any, hooks: str) -> bool:

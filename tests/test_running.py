@@ -195,6 +195,45 @@ def test_a_callback_that_waits_for_each_batch_gets_each(rows):
     assert counts.ends == [0, 1, 2, 3, 4]
 
 
+class Steps(tf.keras.callbacks.Callback):
+    """Notes how many steps a call has, in training and in validation."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.train = int(self.model._steps_per_execution.numpy())
+
+    def on_test_begin(self, logs=None):
+        self.test = int(self.model._steps_per_execution.numpy())
+
+
+def test_steps_over_an_iterator_go_together_where_their_number_is_known(rows):
+    batches, found = rk.data.batches(rows, 50, shuffle=True, seed=1), []
+    known = from_iterator(batches)
+    for x, settings, expected in [
+        (known, {}, (9, 2)),
+        (known.filter(lambda batch: True), {}, (1, 2)),
+        (known.repeat(), {"steps_per_epoch": 4}, (4, 2)),
+        (known, {"callbacks": [Counts()]}, (1, 2)),
+    ]:
+        model = rk.RankingModel(tower(rows), label="rating")
+        model.compile("adagrad")
+        steps = Steps()
+        settings["callbacks"] = [steps, *settings.get("callbacks", [])]
+        check = from_iterator(rk.data.batches(rows, 300))
+        history = model.fit(x, validation_data=check, verbose=0, **settings).history
+        assert (steps.train, steps.test) == expected
+        found.append((model._train_counter.numpy(), history["loss"][0] > 0.0))
+    assert found == [(9, True), (9, True), (4, True), (9, True)]
+
+
+def test_each_data_set_has_its_own_number_of_steps_a_call(rows):
+    model = rk.RankingModel(tower(rows), label="rating")
+    model.compile("adagrad")
+    for batch_size, steps in ((300, 2), (10, 41), (300, 2)):
+        before = model.optimizer.iterations.numpy()
+        model.fit(from_iterator(rk.data.batches(rows, batch_size)), verbose=0)
+        assert model.optimizer.iterations.numpy() - before == steps
+
+
 def test_a_given_number_of_steps_is_kept(rows):
     model = rk.RankingModel(tower(rows), label="rating")
     model.compile("adagrad", steps_per_execution=2)
