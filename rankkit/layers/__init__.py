@@ -6,6 +6,7 @@ from rankkit.layers.bucket_embedding import BucketEmbedding
 from rankkit.layers.calendar_embedding import CalendarEmbedding
 from rankkit.layers.cross_embedding import CrossEmbedding
 from rankkit.layers.dense_rating_head import DenseRatingHead
+from rankkit.layers.hashed_id_embedding import HashedIdEmbedding
 from rankkit.layers.history_embedding import HistoryEmbedding
 from rankkit.layers.id_embedding import IdEmbedding
 from rankkit.layers.mean_of_members import MeanOfMembers
@@ -25,6 +26,7 @@ __all__ = [
     "CalendarEmbedding",
     "CrossEmbedding",
     "DenseRatingHead",
+    "HashedIdEmbedding",
     "HistoryEmbedding",
     "IdEmbedding",
     "MeanOfMembers",
