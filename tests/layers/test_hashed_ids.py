@@ -37,11 +37,11 @@ def test_a_second_hash_tells_ids_apart():
 def test_a_network_of_it_learns(integers):
     numbers = np.arange(400) % 40
     ids = numbers if integers else numbers.astype(str)
-    layer = rk.layers.HashedIdEmbedding.from_column(ids, 8, num_bins=30)
+    layer = rk.layers.HashedIdEmbedding.from_column(ids, 8, num_bins=64)
     assert layer.integers == integers
     network = rk.ranking_network({"user_id": layer}, head=rk.layers.DenseRatingHead([16]))
     model = rk.RankingModel(network, label="rating")
-    model.compile(tf.keras.optimizers.Adam(0.01))
+    model.compile(tf.keras.optimizers.Adam(0.03))
     rows = {"user_id": ids, "rating": (numbers % 5).astype(np.float32)}
     history = model.fit(rk.data.batches(rows, 20, shuffle=True, seed=1), epochs=30, verbose=0)
     errors = history.history["root_mean_squared_error"]
