@@ -93,7 +93,7 @@ class Loop:
                 raise
             # It is compiled before anything of it is run.
             _LOG.info("XLA cannot compile the steps: %s", _reason(error))
-            self.compiled = False
+            self.compiled = self.is_compilable = False
             return self._function()(*given)
 
     def _function(self) -> Any:
