@@ -29,6 +29,7 @@ class Loop:
         autograph: Whether code of the user's has to be converted; it takes seconds.
 
     Attributes:
+        reads_raw: Whether a layer reads raw values, which it may have to check.
         is_compilable: Whether XLA could compile steps whose batches are full.
         compiled: Whether it does.
         is_checked: Whether the values of labels and weights are known to be right.
@@ -53,6 +54,7 @@ class Loop:
         self._next = 0
         read = [rows.columns[name] for name in lookups.raw if name in rows.columns]
         read += lookups.codes.values()
+        self.reads_raw = bool(lookups.raw)
         self.is_compilable = rows.of_one_shape and all(column.is_plain for column in read)
         self.compiled = self._falls_back = self.is_checked = False
         self._functions: dict[bool, Any] = {}
@@ -122,7 +124,8 @@ class Loop:
             _from_to(first, end, lambda n: self._one_step(tf.slice(order, [n * size], [size])))
 
         def run(order: tf.Tensor, first: tf.Tensor, end: tf.Tensor) -> dict[str, tf.Tensor]:
-            full(order, first, tf.minimum(end, in_full))
+            if in_full:
+                full(order, first, tf.minimum(end, in_full))
             if in_full < self.steps:
                 tf.cond(end > in_full, lambda: self._one_step(order[in_full * size :]), lambda: 0)
             return self._logs()

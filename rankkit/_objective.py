@@ -51,6 +51,7 @@ class Objective:
         if None not in steps and steps[0] != steps[1]:
             fix = "Give both all steps there are."
             raise invalid("steps of the loss", steps[0], f"those of the head, {steps[1]}", fix)
+        self._check_labels = getattr(loss, "checked", tf.identity)
         self.reads = getattr(loss, "reads", SCORE)
         if self.reads not in outputs:
             raise unknown(f"output of the network that {loss.name} reads", self.reads, outputs)
@@ -81,7 +82,7 @@ class Objective:
     def checked(self, labels: tf.Tensor) -> tf.Tensor:
         """Gives labels, once all of them are such as the loss takes."""
         if not self._of_clicks:
-            return labels
+            return self._check_labels(labels)
         fits = (labels >= 0.0) & (labels <= 1.0)
         fix = "Scale them, or say what is a yes."
         return checked_labels(labels, fits, "from 0 to 1 for a cross entropy", fix)

@@ -31,13 +31,13 @@ class OverIterators(Stepping):
     ) -> None:
         if jit_compile not in ("auto", True, False, None):
             raise invalid("jit_compile", jit_compile, "'auto', True or False")
+        self._chooses_xla = isinstance(jit_compile, str)
         super().compile(
             *args,
             steps_per_execution=steps_per_execution,
-            jit_compile=jit_compile is True,
+            jit_compile=bool(jit_compile) and not self._chooses_xla,
             **kwargs,
         )
-        self._chooses_xla = jit_compile == "auto"
         self._chooses_steps = steps_per_execution is None
         self._steps_of_iterators = int(self._steps_per_execution.numpy())
 
@@ -58,15 +58,37 @@ class OverIterators(Stepping):
             return super().evaluate(x, *args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with self._without_xla_for_text():
+        with self._without_xla_for_text(), self._steps_of_its_own():
             return super().predict(*args, **kwargs)
+
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        with self._without_xla_for_text(), self._steps_of_its_own():
+            return super().predict_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        with self._without_xla_for_text(), self._steps_of_its_own():
+            return super().test_on_batch(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _steps_of_its_own(self) -> Iterator[None]:
+        """Keeps a callback's use of the model apart from the steps of `fit`."""
+        steps = self._steps_per_execution
+        if steps is None:  # not compiled
+            yield
+            return
+        before = int(steps.numpy())
+        steps.assign(self._steps_of_iterators)
+        try:
+            yield
+        finally:
+            steps.assign(before)
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
             if self._jit_compile and self._reads_text():
                 fix = (
-                    "XLA cannot compile ids that are strings, unless they are looked up ahead, as "
-                    "those of rankkit.data.batches over rows in memory are."
+                    "XLA cannot compile ids that are strings, unless they are looked up ahead: in "
+                    "whole epochs of rankkit.data.batches over rows in memory."
                 )
                 raise invalid("jit_compile", True, "'auto' or False", fix)
             # A step that makes the optimizer's variables would be traced again without them.

@@ -50,7 +50,13 @@ def evaluated_here(
         batches: What to evaluate it on.
         steps: How many of them, `None` for all.
         callbacks: As `evaluate` takes them.
+
+    Raises:
+        ValueError: If there is no end to them, or none of them.
     """
+    if steps is None and batches.cardinality() == tf.data.INFINITE_CARDINALITY:
+        fix = "The batches have no end: say how many are to be evaluated."
+        raise invalid("steps", None, "given", fix)
     step = model.step_here
     told = callbacks
     if not isinstance(told, tf.keras.callbacks.CallbackList):
@@ -81,5 +87,10 @@ def gathered(network: tf.keras.Model) -> tf.keras.Model:
         else:
             wholes.append([weight])
     copy = type(network).from_config(network.get_config())
-    copy.set_weights([np.concatenate([part.numpy() for part in parts]) for parts in wholes])
+    copy.set_weights(
+        [
+            np.concatenate([part.numpy() for part in parts]) if len(parts) > 1 else parts[0].numpy()
+            for parts in wholes
+        ]
+    )
     return copy

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import types
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,9 +28,11 @@ class Running(OverIterators):
 
     def _reset_compile_cache(self) -> None:
         super()._reset_compile_cache()  # as Keras forgets what it has traced
-        self._loops: Any = {
-            kind: weakref.WeakKeyDictionary[tf.data.Dataset, Loop]() for kind in ("train", "test")
-        }
+        # In what Keras does not look into: it would sort the data sets.
+        self._loops: Any = types.SimpleNamespace(
+            train=weakref.WeakKeyDictionary[tf.data.Dataset, Loop](),
+            test=weakref.WeakKeyDictionary[tf.data.Dataset, Loop](),
+        )
         self._running: dict[str, Any] = {"train": None, "test": None, "validation": None}
 
     def compile(self, *args: Any, look_up_ahead: bool = True, **kwargs: Any) -> None:
@@ -55,12 +58,19 @@ class Running(OverIterators):
         return Lookups(rows.columns, {}, {})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
+        loop = self._loop("train", x, args, kwargs)
         validation = self._loop("test", kwargs.get("validation_data"), args, {})
-        if validation is not None and kwargs.get("validation_steps") is None:
+        if kwargs.get("validation_steps") is not None:
+            validation = None
+        if validation is not None:
             kwargs["validation_data"] = validation.stand_in
+        with self._run("train", x, loop, kwargs):
             self._running["validation"] = validation
-        with self._run("train", x, self._loop("train", x, args, kwargs), kwargs) as loop:
-            return super().fit(x if loop is None else loop.stand_in, *args, **kwargs)
+            try:
+                return super().fit(x if loop is None else loop.stand_in, *args, **kwargs)
+            finally:
+                self._running["validation"] = None
+                self._eval_data_handler = None  # which Keras keeps if it is interrupted
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         within_fit = kwargs.get("_use_cached_eval_dataset")
@@ -77,13 +87,13 @@ class Running(OverIterators):
             return None
         with self.distribute_strategy.scope():
             distributed = tf.distribute.has_strategy()
-        code = [getattr(type(self), f"{kind}_step"), type(self).compute_loss]
+        code = [getattr(type(self), f"{kind}_step"), type(self).compute_loss, type(self).call]
         own = not all(each.__module__.startswith("rankkit.") for each in code)
         others = [name for name in _WITH_ROWS_ALONE if kwargs.get(name) is not None]
         special = self.run_eagerly or self.autotune_steps_per_execution
         if others or own or distributed or special:
             return None
-        loops = self._loops[kind]
+        loops = getattr(self._loops, kind)
         if x not in loops:
             if kind == "train":
                 self.build_optimizer()
@@ -117,8 +127,7 @@ class Running(OverIterators):
             return
         number, callbacks = self._steps_of_iterators, kwargs.get("callbacks")
         if loop is None and self._varies_steps():
-            steps = kwargs.get("steps_per_epoch" if kind == "train" else "steps")
-            number = steps_over_iterator(self, x, steps, callbacks, kind)
+            number = steps_over_iterator(self, x, kwargs, kind)
         if loop is not None:
             loop.begin()
             if self._chooses_steps:
@@ -132,8 +141,6 @@ class Running(OverIterators):
         finally:
             self._running[kind] = before[0]
             self._steps_per_execution.assign(before[1])
-            if kind == "train":
-                self._running["validation"] = None
             self._forget_loops()
 
     def _forget_loops(self) -> None:

@@ -1,5 +1,6 @@
 """How many steps may go into one call of the graph."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -26,21 +27,26 @@ def steps_of_a_call(model: Any, loop: Loop, callbacks: Any, hooks: str) -> int:
     return min(loop.steps, max(1, chunk_rows(model) // loop.rows_a_step))
 
 
-def steps_over_iterator(model: Any, x: Any, steps: int | None, callbacks: Any, hooks: str) -> int:
+def steps_over_iterator(model: Any, x: Any, kwargs: Mapping[str, Any], hooks: str) -> int:
     """Chooses how many steps over batches from an iterator go into a call.
 
-    One where it is not known how many there are: the last call would ask for more.
+    One where it is not known that there are as many as are asked for: a call that ran out of them
+    would have nothing to report.
 
     Args:
         model: What is trained or evaluated.
         x: The batches.
-        steps: How many of them there are to be, `None` for all.
-        callbacks: As for `steps_of_a_call`.
+        kwargs: Keyword arguments of `fit` or `evaluate`.
         hooks: As for `steps_of_a_call`.
     """
-    if not isinstance(x, tf.data.Dataset) or _any_waits(callbacks, hooks):
+    if not isinstance(x, tf.data.Dataset) or _any_waits(kwargs.get("callbacks"), hooks):
         return 1
-    count = int(x.cardinality()) if steps is None else steps
+    count = int(x.cardinality())
+    asked = kwargs.get("steps_per_epoch" if hooks == "train" else "steps")
+    if asked is not None:
+        epochs = kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0) if hooks == "train" else 1
+        enough = count == tf.data.INFINITE_CARDINALITY or count >= asked * epochs
+        count = asked if enough else 1
     shapes = [getattr(spec, "shape", None) for spec in tf.nest.flatten(x.element_spec)]
     sizes = [shape[0] for shape in shapes if shape is not None and shape.rank]
     rows = next((size for size in sizes if size), _USUAL_ROWS)

@@ -1,5 +1,6 @@
 """Whether the steps over rows in memory are compiled by XLA."""
 
+import types
 from typing import Any
 
 import tensorflow as tf
@@ -12,7 +13,10 @@ from rankkit._loop import Loop
 # of 8,192. So many rows are worth three times that second, those of wide steps counted once.
 _FEWEST_ROWS, _COUNTED_ROWS, _MOST_ROWS_A_STEP = 4_000_000, 1_024, 4_096
 _MOST_NUMBERS = 2**22  # of all tables
-_LIBRARIES = ("rankkit", "tf_keras", "tensorflow_recommenders")
+_MOST_WEIGHTS = 2**16  # of the rest; products with large kernels are slower by XLA
+_LIBRARIES = ("rankkit", "tf_keras", "tensorflow", "tensorflow_recommenders")
+_CODE = (types.FunctionType, tf.keras.regularizers.Regularizer, tf.keras.constraints.Constraint)
+_OF_FUNCTIONS = ("Lambda", "SlicingOpLambda", "TFOpLambda")  # which may be anyone's
 
 
 def most_dense_rows(rows_a_step: int, *, compiled: bool) -> int:
@@ -47,15 +51,30 @@ def pays_to_compile(model: Any, loop: Loop, epochs: float, callbacks: Any) -> bo
     rows = loop.steps * epochs * min(loop.rows_a_step, _COUNTED_ROWS)
     if not loop.is_compilable or rows < _FEWEST_ROWS or loop.rows_a_step > _MOST_ROWS_A_STEP:
         return False
-    parts = [part for part in model.submodules if isinstance(part, tf.keras.layers.Layer)]
-    plain = all(type(part).__module__.partition(".")[0] in _LIBRARIES for part in parts)
-    draws = any(hasattr(part, "_random_generator") for part in parts)
-    if not plain or draws or model.runs_own_code or not takes_either(model.optimizer):
+    # Values that are not looked up ahead are checked in steps, which XLA leaves out. Of several
+    # heads, rows without a label are left out, in shapes that XLA is slow with.
+    if loop.reads_raw or len(model.tasks) > 1 or not takes_either(model.optimizer):
         return False
-    if len(model.tasks) > 1:  # rows without a label are left out, in shapes that XLA is slow with
+    parts = [part for part in model.submodules if isinstance(part, tf.keras.layers.Layer)]
+    if model.runs_own_code or any(map(_is_special, parts)) or _has_gpu():
         return False
     tables = [part for part in parts if isinstance(part, tf.keras.layers.Embedding)]
-    if sum(table.count_params() for table in tables) > _MOST_NUMBERS:
+    in_tables = sum(table.count_params() for table in tables)
+    if in_tables > _MOST_NUMBERS or model.count_params() - in_tables > _MOST_WEIGHTS:
         return False
     most = most_dense_rows(loop.rows_a_step, compiled=True)
     return of_all_rows(model.optimizer) or all(table.input_dim <= most for table in tables)
+
+
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))  # where none of this was measured
+
+
+def _is_special(layer: tf.keras.layers.Layer) -> bool:
+    """Whether a layer draws random numbers, or runs code that is no library's."""
+    if hasattr(layer, "_random_generator") or type(layer).__name__ in _OF_FUNCTIONS:
+        return True
+    given = [part for part in vars(layer).values() if isinstance(part, _CODE)]
+    code = [part if isinstance(part, types.FunctionType) else type(part) for part in given]
+    modules = [each.__module__ for each in [type(layer), *code]]
+    return any(module.partition(".")[0] not in _LIBRARIES for module in modules)

@@ -26,12 +26,15 @@ def some_rows():
     return {
         "user_id": users.astype(str),
         "item_id": np.array(["a", "b", "c"])[items],
+        "age": np.where(users % 7 == 0, np.nan, 20.0 + users % 40).astype(np.float32),
         "rating": (1.0 + users % 3 + items).astype(np.float32),
     }
 
 
 def make_model(rows):
     features = {name: rk.layers.IdEmbedding.from_column(rows[name], 8) for name in list(rows)[:2]}
+    # With a weight that is no matrix.
+    features["age"] = rk.layers.NormalizedNumber(30.0, 9.0, missing="learn")
     network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([16]))
     model = rk.RankingModel(network, label="rating")
     model.compile(tf.keras.optimizers.Adagrad(0.1))
@@ -57,12 +60,17 @@ def train(resolver, folder):
     batches = rk.data.batches(rows, 128, shuffle=True)
     check = rk.data.batches(rows, 1000)
     history = model.fit(batches, epochs=6, validation_data=check, verbose=0).history
-    table = model.network.get_layer(index=2).weights
+    table = [weight for weight in model.network.weights if "/part_" in weight.name]
     try:
         model.save(folder / "model.keras")
         refused = ""
     except ValueError as error:
         refused = str(error)
+    try:
+        model.evaluate(check.repeat(), verbose=0)
+        endless = ""
+    except ValueError as error:
+        endless = str(error)
     model.save_weights(folder / "weights")
     rk.export.save(model, folder / "export" / "1")
     found = {
@@ -71,8 +79,9 @@ def train(resolver, folder):
         "devices": [part.device for part in table],
         "shapes": [part.shape.as_list() for part in table],
         "scores": model.predict(check, verbose=0)[:, 0].tolist(),
-        "best": rk.rank(model, {"user_id": "7"}, {"item_id": ["a", "b", "c"]}),
+        "best": rk.rank(model, {"user_id": "7", "age": 30.0}, {"item_id": ["a", "b", "c"]}),
         "refused": refused,
+        "endless": endless,
     }
     (folder / FOUND).write_text(json.dumps(found))
 
@@ -156,7 +165,7 @@ def test_every_row_is_evaluated_once(found, model):
 def test_scores_and_exports_are_those_of_the_weights(folder, found, model):
     scores = model.predict(rk.data.batches(some_rows(), 1000), verbose=0)[:, 0]
     np.testing.assert_allclose(found["scores"], scores, atol=1e-5)
-    columns = {name: some_rows()[name] for name in ("user_id", "item_id")}
+    columns = {name: some_rows()[name] for name in ("user_id", "item_id", "age")}
     exported = rk.export.load(folder / "export" / "1")
     np.testing.assert_allclose(np.ravel(exported(columns)), scores, atol=1e-5)
     assert [item for item, _ in found["best"]] == ["c", "b", "a"]
@@ -164,6 +173,10 @@ def test_scores_and_exports_are_those_of_the_weights(folder, found, model):
 
 def test_a_file_of_the_model_is_refused(found):
     assert "save_weights(path) keeps them" in found["refused"]
+
+
+def test_batches_without_an_end_are_not_evaluated(found):
+    assert "steps must be given" in found["endless"]
 
 
 if __name__ == "__main__":

@@ -225,6 +225,52 @@ def test_steps_over_an_iterator_go_together_where_their_number_is_known(rows):
     assert found == [(9, True), (9, True), (4, True), (9, True)]
 
 
+def test_fewer_batches_than_asked_for_are_told_and_reported(rows):
+    batches = from_iterator(rk.data.batches(rows, 50))
+    model = rk.RankingModel(tower(rows), label="rating")
+    model.compile("adagrad")
+    history = model.fit(
+        batches, steps_per_epoch=40, validation_data=batches, validation_steps=30, verbose=0
+    ).history
+    assert history["loss"][0] > history["val_loss"][0] > 0.0
+    assert model.evaluate(batches, steps=40, verbose=0)[0] > 0.0
+
+
+def test_a_callback_may_use_the_model(rows):
+    batches = from_iterator(rk.data.batches(rows, 16))
+    batch = next(iter(batches))
+
+    class Uses(tf.keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            of_any_number = batches.filter(lambda batch: True)
+            self.rows = [len(self.model.predict(x, verbose=0)) for x in (batches, of_any_number)]
+            self.rows.append(len(self.model.predict_on_batch(batch)))
+            self.loss = self.model.test_on_batch(batch)[0]
+
+    for x in (batches, rk.data.batches(rows, 16)):
+        for before in (True, False):
+            model = rk.RankingModel(tower(rows), label="rating")
+            model.compile("adagrad")
+            if before:
+                model.predict(batches, verbose=0)
+            model.fit(x, callbacks=[uses := Uses()], verbose=0)
+            assert uses.rows == [403, 403, 16]
+            assert uses.loss == pytest.approx(
+                float(np.mean((model.predict_on_batch(batch)[:, 0] - batch["rating"]) ** 2))
+            )
+
+
+def test_validation_is_on_what_this_fit_was_given(rows):
+    model = rk.RankingModel(tower(rows), label="rating")
+    model.compile("adagrad")
+    check = from_iterator(rk.data.batches({**rows, "rating": rows["rating"] + 90.0}, 50))
+    wrong = rk.data.batches({**rows, "movie_id": rows["user_id"]}, 50)
+    with pytest.raises(TypeError, match="movie_id"):
+        model.fit(wrong, validation_data=rk.data.batches(rows, 50), verbose=0)
+    history = model.fit(rk.data.batches(rows, 50), validation_data=check, verbose=0).history
+    assert history["val_loss"][0] > 1000.0
+
+
 def test_each_data_set_has_its_own_number_of_steps_a_call(rows):
     model = rk.RankingModel(tower(rows), label="rating")
     model.compile("adagrad")
@@ -270,7 +316,7 @@ def test_a_loss_with_conditions_of_python_is_converted(rows):
     assert doubled["loss"][0] == pytest.approx(2 * once["loss"][0])
 
 
-@pytest.mark.parametrize("method", ["train_step", "compute_loss"])
+@pytest.mark.parametrize("method", ["train_step", "compute_loss", "call"])
 def test_a_step_of_the_users_is_what_is_run(rows, method):
     class Own(rk.RankingModel):
         pass
@@ -284,7 +330,9 @@ def test_a_step_of_the_users_is_what_is_run(rows, method):
     setattr(Own, method, own)
     model = Own(tower(rows), label="rating")
     trained(tower, rows, rk.data.batches(rows, 100), epochs=1, model=model)
-    assert model.seen[0] == sorted(rows)
+    read = ["movie_id", "user_id"] if method == "call" else sorted(rows)
+    assert list(model.seen[0]) == read
+    assert not model._loops.train  # which gives no raw values to what has been looked up ahead
 
 
 # --- Errors and memory ---
@@ -308,7 +356,7 @@ def test_a_model_without_compile_is_told_by_keras(rows):
 def test_rows_are_freed_with_their_batches(rows):
     batches = rk.data.batches(rows, 100)
     model, _ = trained(tower, rows, batches, epochs=1)
-    (loop,) = model._loops["train"].values()
+    (loop,) = model._loops.train.values()
     gone = weakref.ref(loop)
     del batches, loop
     gc.collect()

@@ -119,6 +119,13 @@ def test_what_is_not_looked_up_ahead_is_evaluated_without_xla(rows):
     assert model.predict(streamed, verbose=0).shape == (403, 1)
 
 
+def test_a_batch_may_be_larger_than_the_data(rows):
+    model = make_model(rows, jit_compile=True)
+    large = rk.data.batches(rows, 1024)
+    history = fit(model, rows, batch_size=1024, validation_data=large)
+    assert history["val_loss"][-1] == pytest.approx(model.evaluate(large, verbose=0)[0])
+
+
 # --- When it is chosen ---
 
 
@@ -139,11 +146,47 @@ def test_it_is_not_chosen_where_numbers_would_change(rows, chosen):
     assert not chosen(model, rows)
 
 
+def test_it_is_chosen_whatever_was_evaluated_before(rows, chosen):
+    model = make_model(rows)
+    for batch_size in (100, 200):
+        model.evaluate(rk.data.batches(rows, batch_size), verbose=0)
+    assert chosen(model, rows)
+
+
 def test_it_is_not_chosen_for_code_of_the_users(rows, chosen):
     def loss(y_true, y_pred):
         return tf.reduce_mean(tf.abs(y_true - y_pred), axis=-1)
 
+    def activation(vector):
+        return tf.nn.relu(vector)
+
     assert not chosen(make_model(rows, loss=loss), rows)
+    ids = {"user_id": rk.layers.IdEmbedding.from_column(rows["user_id"], 4)}
+    for head in (
+        rk.layers.DenseRatingHead([4], activation=activation),
+        lambda vector: tf.keras.layers.Dense(1)(vector + tf.random.normal(tf.shape(vector))),
+    ):
+        model = rk.RankingModel(rk.ranking_network(ids, head=head), label="rating")
+        model.compile("adagrad")
+        assert not chosen(model, rows)
+
+
+def test_it_is_not_chosen_for_large_kernels(rows, chosen):
+    ids = {"user_id": rk.layers.IdEmbedding.from_column(rows["user_id"], 4)}
+    for width, expected in ((200, True), (300, False)):
+        head = rk.layers.DenseRatingHead([width, width])
+        model = rk.RankingModel(rk.ranking_network(ids, head=head), label="rating")
+        model.compile("adagrad")
+        assert chosen(model, rows) == expected
+
+
+def test_it_is_not_chosen_where_steps_check_raw_values(rows, chosen):
+    age = rk.layers.NormalizedNumber.from_column(rows["age"])
+    features = {"age": age, "other": ("weight", age)}
+    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([4]))
+    model = rk.RankingModel(network, label="rating")
+    model.compile("adagrad")
+    assert not chosen(model, rows)
 
 
 def test_it_is_not_chosen_for_tables_that_are_large_for_the_batch(rows, chosen):
@@ -201,6 +244,15 @@ def test_labels_and_weights_are_checked_ahead(rows, column, value, loss, said):
     rows[column][7] = value
     with pytest.raises(ValueError, match=said):
         fit(make_model(rows, loss=loss, jit_compile=True), rows)
+
+
+def test_labels_that_are_no_steps_are_refused_ahead(rows):
+    ids = {"user_id": rk.layers.IdEmbedding.from_column(rows["user_id"], 4)}
+    network = rk.ranking_network(ids, head=rk.layers.OrdinalHead((1, 2, 3), [4]))
+    model = rk.RankingModel(network, label="rating")
+    model.compile("adagrad", loss=rk.losses.OrdinalLoss((1, 2, 3)), jit_compile=True)
+    with pytest.raises(ValueError, match="Labels must be steps of the loss"):
+        fit(model, rows)
 
 
 def test_a_missing_label_is_named(rows):

@@ -58,9 +58,9 @@ def _convert(source: str) -> bytes:
         lines = [line for line in str(error).splitlines() if " ops: " in line] or [str(error)]
         raise ValueError(
             "The network must need built-in TensorFlow Lite operations alone. Got: "
-            f"{lines[-1].strip()}. Hashed ids are one cause: use num_oov_indices=1. Splitting text "
-            "is another: hold the text of an id split, with rankkit.layers.Attribute. Half "
-            "precision is a third: export a network made without it."
+            f"{lines[-1].strip()}. Hashed ids are one cause: use IdEmbedding with "
+            "num_oov_indices=1. Splitting text is another: hold the text of an id split, with "
+            "rankkit.layers.Attribute. Half precision is a third: export a network made without it."
         ) from None
 
 

@@ -38,13 +38,21 @@ class OrdinalLoss(tf.keras.losses.Loss):
         super().__init__(reduction=tf.keras.losses.Reduction.NONE, name=name)
         self.steps = as_steps(steps)
 
+    def checked(self, labels: tf.Tensor) -> tf.Tensor:
+        """Gives labels, `(batch, 1)`, once all of them are steps.
+
+        Args:
+            labels: Numbers, one a row.
+        """
+        steps = tf.constant(self.steps, labels.dtype)
+        near = tf.reduce_min(tf.abs(labels - steps), axis=1, keepdims=True) < 1e-3
+        fix = "Give the loss and the head all steps there are."
+        return checked_labels(labels, near, f"steps of the loss, {self.steps}", fix)
+
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
         logs = tf.convert_to_tensor(y_pred)  # (batch, steps)
         steps = tf.constant(self.steps, logs.dtype)
-        labels = tf.reshape(tf.cast(y_true, logs.dtype), (-1, 1))
-        near = tf.reduce_min(tf.abs(labels - steps), axis=1, keepdims=True) < 1e-3
-        fix = "Give the loss and the head all steps there are."
-        labels = checked_labels(labels, near, f"steps of the loss, {self.steps}", fix)
+        labels = self.checked(tf.reshape(tf.cast(y_true, logs.dtype), (-1, 1)))
         place = tf.argmin(tf.abs(labels - steps), axis=1)
         return -tf.gather(logs, place, batch_dims=1)
 
