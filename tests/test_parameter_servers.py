@@ -60,7 +60,7 @@ def train(resolver, folder):
     batches = rk.data.batches(rows, 128, shuffle=True)
     check = rk.data.batches(rows, 1000)
     history = model.fit(batches, epochs=6, validation_data=check, verbose=0).history
-    table = [weight for weight in model.network.weights if "/part_" in weight.name]
+    table = [weight for weight in model.network.weights if "embeddings/part_" in weight.name]
     try:
         model.save(folder / "model.keras")
         refused = ""
