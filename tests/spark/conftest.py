@@ -10,6 +10,7 @@ USERS = [f"u{number}" for number in range(30)]
 ITEMS = [f"i{number}" for number in range(20)]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/spark/" in item.nodeid and "spark" in getattr(item, "fixturenames", ()):
