@@ -1,10 +1,7 @@
 """What README and docs show is run: code in order, one process and one empty folder a page."""
 
 import inspect
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -37,17 +34,13 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if code(page)], ids=name)
-def test_code_runs_as_it_stands(page, tmp_path):
+def test_code_runs_as_it_stands(page, tmp_path, run_after_tensorflow):
     script = tmp_path / page.name
     script.write_text(code(page))
     folder = tmp_path / "empty"
     folder.mkdir()
-    # As a reader's shell has it: importing rankkit has set the variable in this process.
-    env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
-    run = subprocess.run(
-        [sys.executable, script], cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, f"{page.name}\n{run.stderr[-4000:]}"
+    exit_code, output = run_after_tensorflow(script, folder)
+    assert exit_code == 0, f"{page.name}\n{output[-4000:]}"
 
 
 def test_readme_shows_code():

@@ -10,12 +10,6 @@ USERS = [f"u{number}" for number in range(30)]
 ITEMS = [f"i{number}" for number in range(20)]
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "tests/spark/" in item.nodeid and "spark" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("spark"))
-
-
 @pytest.fixture(scope="session")
 def spark():
     from rankkit.spark._session import session_of

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ SCRIPT = """
 import json, sys
 import rankkit as rk
 
-def main():
+def find(**kwargs):
     rows, _ = rk.data.synthetic_ratings(600, num_users=30, num_items=20, seed=3)
     features = {
         name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4)
@@ -28,13 +29,26 @@ def main():
     }
     space = {"tower_width": [4, 8], "learning_rate": (0.01, 0.5), "batch_size": 64}
     hypermodel = rk.tuning.RankingHyperModel(features, label="user_rating", space=space)
-    found = rk.tuning.search(hypermodel, rows, epochs=8, **json.loads(sys.argv[1]))
+    found = rk.tuning.search(hypermodel, rows, epochs=8, **kwargs)
     weights = [weight.tolist() for weight in found.model.get_weights()]
-    print("FOUND", json.dumps([found.trials, found.hyperparameters, found.score, weights]))
+    return json.dumps([found.trials, found.hyperparameters, found.score, weights])
 
 if __name__ == "__main__":
-    main()
+    print("FOUND", find(**json.loads(sys.argv[1])))
 """
+
+
+def facts(text):
+    """What was found but for times and workers."""
+    trials, *rest = json.loads(text)
+    for row in trials:
+        del row["seconds"], row["worker"]
+    return [trials, *rest]
+
+
+def find_here(script, **kwargs):
+    """The same search in this process."""
+    return facts(runpy.run_path(str(script))["find"](**kwargs))
 
 
 class Search:
@@ -60,10 +74,8 @@ class Search:
         output, errors = self.process.communicate(timeout=240)
         for line in output.splitlines():
             if line.startswith("FOUND"):
-                trials, *rest = json.loads(line.removeprefix("FOUND"))
-                for row in trials:
-                    del row["seconds"], row["worker"]
-                return self.process.returncode, [trials, *rest], output + errors
+                found = facts(line.removeprefix("FOUND"))
+                return self.process.returncode, found, output + errors
         return self.process.returncode, None, output + errors
 
 
@@ -89,9 +101,7 @@ def script(tmp_path_factory):
 def straight(script, tmp_path_factory):
     """What a search in one process finds, uninterrupted."""
     folder = tmp_path_factory.mktemp("straight") / "search"
-    code, found, output = Search(script, directory=str(folder), max_trials=TRIALS).end()
-    assert code == 0, output
-    assert found is not None
+    found = find_here(script, directory=str(folder), max_trials=TRIALS)
     assert any(row["message"] for row in found[0])  # was behind those before it
     return found
 
@@ -124,13 +134,12 @@ def gone(pids):
     return all(state(pid) in ("gone", "Z") for pid in pids)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_search_goes_on_and_finds_the_same(workers, script, straight, tmp_path):
-    folder = tmp_path / "search"
-    settings = {"directory": str(folder), "max_trials": TRIALS, "workers": workers}
+def killed_in_the_middle(script, folder, settings):
+    """Kills a search in the middle of its next trials; gives what has ended, and how many begun."""
+    workers, before = settings["workers"], len(journal(folder, "begin"))
     search = Search(script, **settings)
-    # In the middle of the second trial, or of the second and third.
-    wait_for(lambda: len(journal(folder, "begin")) > workers, search.process)
+    # In the middle of the second trial of this run, or of the second and third.
+    wait_for(lambda: len(journal(folder, "begin")) > before + workers, search.process)
     time.sleep(0.3)
     family = [search.process.pid, *children(search.process.pid)]
     os.kill(search.process.pid, signal.SIGKILL)
@@ -138,14 +147,19 @@ def test_a_killed_search_goes_on_and_finds_the_same(workers, script, straight, t
     wait_for(lambda: gone(family), seconds=20)
     done = [json.loads(line)["trial"] for line in journal(folder, "end")]
     assert 1 <= len(done) < TRIALS
-    code, found, output = Search(script, **settings).end()
-    assert code == 0, output
-    assert f"going on after {len(done)} trials" in output
-    assert found == straight
+    return done, len(journal(folder, "begin"))
+
+
+def test_a_killed_search_goes_on_and_finds_the_same(script, straight, tmp_path, capsys):
+    folder = tmp_path / "search"
+    settings = {"directory": str(folder), "max_trials": TRIALS, "workers": 1}
+    done, before = killed_in_the_middle(script, folder, settings)
+    assert find_here(script, **settings) == straight
+    assert f"going on after {len(done)} trials" in capsys.readouterr().out
     assert len(journal(folder, "resume")) == 1
-    begun = [json.loads(line)["trial"] for line in journal(folder, "begin")]
     # Of two that train at a time, either may have ended first.
-    assert {trial: begun.count(trial) for trial in done} == dict.fromkeys(done, 1)
+    again = [json.loads(line)["trial"] for line in journal(folder, "begin")[before:]]
+    assert sorted([*done, *again]) == sorted(row["trial"] for row in straight[0])
 
 
 def test_two_workers_find_what_one_finds(script, straight, tmp_path):
@@ -158,13 +172,11 @@ def test_two_workers_find_what_one_finds(script, straight, tmp_path):
     assert workers == {"worker0", "worker1"}
     # What is complete needs no process.
     before = (folder / "journal.jsonl").read_bytes()
-    code, found, output = Search(script, **settings).end()
-    assert code == 0, output
-    assert found == straight
+    assert find_here(script, **settings) == straight
     assert (folder / "journal.jsonl").read_bytes() == before
 
 
-def test_when_a_worker_dies_all_end_and_the_search_can_go_on(script, straight, tmp_path):
+def test_when_a_worker_dies_or_all_are_killed_the_search_goes_on(script, straight, tmp_path):
     folder = tmp_path / "search"
     settings = {"directory": str(folder), "max_trials": TRIALS, "workers": 2}
     search = Search(script, **settings)
@@ -175,9 +187,16 @@ def test_when_a_worker_dies_all_end_and_the_search_can_go_on(script, straight, t
     assert (code, found) == (1, None)
     assert "worker1 was ended by SIGKILL, so the others were ended too." in output
     wait_for(lambda: gone(family), seconds=20)
+    # It goes on, until all of them are killed.
+    done, before = killed_in_the_middle(script, folder, settings)
     code, found, output = Search(script, **settings).end()
     assert code == 0, output
+    assert f"going on after {len(done)} trials" in output
     assert found == straight
+    assert len(journal(folder, "resume")) == 2
+    # Of two that train at a time, either may have ended first.
+    again = [json.loads(line)["trial"] for line in journal(folder, "begin")[before:]]
+    assert sorted([*done, *again]) == sorted(row["trial"] for row in straight[0])
 
 
 def test_chief_and_workers_by_keras_tuners_environment(script, straight, tmp_path):
@@ -211,23 +230,29 @@ def test_a_failure_in_a_worker_is_told_by_the_chief(script, tmp_path):
     assert "failed: The loss was " in output
 
 
-def test_a_chief_ends_after_failures_and_a_worker_of_another_search_at_once(tmp_path):
+def test_a_chief_ends_after_failures_and_a_worker_of_another_search_at_once(tmp_path, monkeypatch):
     broken = tmp_path / "broken.py"
     broken.write_text(SCRIPT.replace('learning_rate": (0.01, 0.5)', 'learning_rate": (1e37, 1e38)'))
     settings = {"directory": str(tmp_path / "search"), "max_consecutive_failed_trials": 2}
     address = {cluster.IP: "127.0.0.1", cluster.PORT: str(cluster.free_port())}
     chief = Search(broken, {**address, cluster.TUNER_ID: "chief"}, **settings)
-    stranger = Search(broken, {**address, cluster.TUNER_ID: "w1"}, **settings, seed=7)
-    code, _, output = stranger.end()
-    assert code == 1
-    assert "settings: {'seed': 42} there, {'seed': 7} here" in output
-    code, _, output = Search(broken, {**address, cluster.TUNER_ID: "w0"}, **settings).end()
-    assert code == 0, output
+    for name, value in address.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(cluster.TUNER_ID, "w1")
+    words = "settings: {'seed': 42} there, {'seed': 7} here"
+    with pytest.raises(ValueError, match=words):
+        find_here(broken, **settings, seed=7)
+    monkeypatch.setenv(cluster.TUNER_ID, "w0")
+    with pytest.raises(SystemExit) as ended:
+        find_here(broken, **settings)
+    assert not ended.value.code
     code, _, output = chief.end()
     assert code == 1
     assert "stopped by max_consecutive_failed_trials=2" in output
     assert "The loss was " in output
     # On one machine, the same.
+    for name in (*address, cluster.TUNER_ID):
+        monkeypatch.delenv(name)
     code, found, output = Search(broken, **settings, workers=2).end()
     assert (code, found) == (1, None)
     assert "stopped by max_consecutive_failed_trials=2" in output
