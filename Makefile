@@ -61,6 +61,7 @@ docs: $(INSTALLED)
 	@echo "docs/_build/html/index.html"
 
 bench: $(INSTALLED)
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e ".[bench]"
 	$(BIN)/python tests/benchmarks/run.py
 
 clean:

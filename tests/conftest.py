@@ -97,9 +97,14 @@ runpy.run_path(script, run_name="__main__")
 def _tensorflow_process():
     # As a user's shell has it: importing rankkit has set the variable in this process.
     env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    command = [sys.executable, "-c", _RUNS_SCRIPTS]
-    with subprocess.Popen(command, env=env, text=True, **pipes) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", _RUNS_SCRIPTS],
+        env=env,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         yield process
 
 

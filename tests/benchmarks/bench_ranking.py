@@ -27,7 +27,7 @@ K = 10
 def trees_of(rows):
     """LightGBM's model and the columns it reads; `None` where it is not installed."""
     try:
-        import lightgbm
+        import lightgbm  # pyright: ignore[reportMissingImports]
     except ImportError:
         print('LightGBM is missing, and not compared with: pip install "rankkit[bench]"')
         return None

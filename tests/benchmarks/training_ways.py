@@ -83,8 +83,8 @@ def tutorial():
 
 
 def jax():
-    import jax
-    import jax.numpy as jnp
+    import jax  # pyright: ignore[reportMissingImports]
+    import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 
     steps = ROWS // BATCH_SIZE
     columns = [jnp.asarray(each) for each in (users, titles, ratings)]
