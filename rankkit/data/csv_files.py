@@ -1,5 +1,6 @@
 """CSV files as tables of a few thousand rows, one after the other."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow.csv as pc
 from rankkit._errors import invalid, missing, unknown
 from rankkit.data.arrow_columns import fillers, plain_column, plain_type
 from rankkit.data.columns import selected
+from rankkit.data.row_shard import RowShard
 
 _BLOCK_BYTES = 1 << 22
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
@@ -31,7 +33,7 @@ class CsvFiles:
         ValueError: If a file lacks a column, or its first rows cannot be read.
     """
 
-    num_rows = None  # nothing tells ahead
+    num_rows: int | None = None  # nothing tells ahead, but for `count_rows`
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class CsvFiles:
         fill: Any,
     ):
         self._paths = paths
+        self._sizes: list[int] = []
         self._reading = pc.ReadOptions(
             block_size=_BLOCK_BYTES,
             column_names=None if names is None else list(names),
@@ -68,21 +71,58 @@ class CsvFiles:
         for path in paths[1:]:
             self._open(path, wanted).close()
 
-    def tables(self, draws: np.random.Generator | None, names: Iterable[str]) -> Iterator[pa.Table]:
+    def count_rows(self) -> int:
+        """Reads all files for how many rows each has, which parts of the rows need to be known.
+
+        Raises:
+            ValueError: If a line has not as many cells as the others.
+        """
+        names = list(self.kinds)[:1]
+        self._sizes = [
+            sum(batch.num_rows for batch in self._batches(path, names)) for path in self._paths
+        ]
+        self.num_rows = sum(self._sizes)
+        return self.num_rows
+
+    def tables(
+        self,
+        draws: np.random.Generator | None,
+        names: Iterable[str],
+        shard: RowShard | None = None,
+    ) -> Iterator[pa.Table]:
         """Reads the rows once, some of a file at a time.
 
         Args:
             draws: Chooses the order of the files; `None` for the one given.
             names: The columns to read.
+            shard: The part of the rows, once they were counted. A file in which one part ends and
+                another begins is read for both. Defaults to `None`, all rows.
         """
         names = list(names)
         order = np.arange(len(self._paths))
         if draws is not None:
             order = draws.permutation(order)
-        for path in (self._paths[place] for place in order):
-            with self._open(path, names) as reader:
-                for batch in _batches(reader, path):
-                    yield self._plain_table(batch, names, path)
+        pieces = ((place, 0, sys.maxsize) for place in order)
+        if shard is not None:
+            pieces = shard.pieces(order, self._sizes)
+        for place, start, stop in pieces:
+            path = self._paths[place]
+            end = 0
+            for batch in self._batches(path, names):
+                first, end = end, end + batch.num_rows
+                if start < end:
+                    skipped = max(start - first, 0)
+                    part = batch.slice(skipped, min(stop, end) - first - skipped)
+                    yield self._plain_table(part, names, path)
+                if stop <= end:
+                    break
+
+    def _batches(self, path: str, names: list[str]) -> Iterator[pa.RecordBatch]:
+        with self._open(path, names) as reader:
+            try:
+                yield from reader
+            except (OSError, pa.ArrowException) as error:
+                raise _unreadable(path, error) from error
 
     def _plain_table(self, batch: pa.RecordBatch, names: list[str], path: str) -> pa.Table:
         table = pa.Table.from_batches([batch])
@@ -117,13 +157,6 @@ def _plain(name: str, kind: pa.DataType) -> pa.DataType:
         fix = f"Say what it is, such as types={{{name!r}: float}}, and what it is filled with."
         raise invalid(f"column {name!r}", "no value", "of values in the first rows", fix)
     return plain_type(name, kind)
-
-
-def _batches(reader: pc.CSVStreamingReader, path: str) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from reader
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: str, error: Exception) -> ValueError:

@@ -86,7 +86,8 @@ class ParquetFiles:
         with ThreadPoolExecutor(_GROUPS_AT_ONCE, THREADS) as pool:
             ahead = deque()
             try:
-                for group, start, stop in self._pieces(order, shard.bounds(self.num_rows)):
+                for place, start, stop in shard.pieces(order, self._sizes):
+                    group = self._groups[place]
                     ahead.append(pool.submit(self._read, group, names, start, stop))
                     if len(ahead) > _GROUPS_AT_ONCE:
                         yield ahead.popleft().result()
@@ -94,17 +95,6 @@ class ParquetFiles:
                     yield ahead.popleft().result()
             finally:  # whoever reads may stop before the end
                 pool.shutdown(wait=False, cancel_futures=True)
-
-    def _pieces(
-        self, order: np.ndarray, bounds: tuple[int, int]
-    ) -> Iterator[tuple[_Group, int, int]]:
-        """Gives the row groups of some rows, each with where its rows start and stop."""
-        end = 0
-        for place in order:
-            first, end = end, end + self._sizes[place]
-            start, stop = (min(max(bound, first), end) - first for bound in bounds)
-            if start < stop:
-                yield self._groups[place], start, stop
 
     def _read(self, group: _Group, names: list[str], start: int, stop: int) -> pa.Table:
         where = f"row group {group.number} of {group.path}"

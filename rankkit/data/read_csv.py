@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.data.file_paths import file_paths
+from rankkit.data.row_shard import checked_shard
 
 
 def read_csv(
@@ -20,15 +21,15 @@ def read_csv(
     shuffle: bool | int = False,
     seed: int | None = None,
     initial_epoch: int = 0,
+    shard: tuple[int, int] | None = None,
     fill: Mapping[str, Any] | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
     r"""Batches of the rows of CSV files, as `rankkit.data.read_parquet` gives those of Parquet.
 
     Shuffled files come in a new order at each pass, and their rows are mixed in a window. Parquet
-    is faster to read, mixes rows that are farther apart, knows how many there are, and can be
-    shared out among workers, each of which otherwise reads all rows. Files whose names end in
-    `.gz`, `.bz2` or `.zst` are decompressed.
+    is faster to read, mixes rows that are farther apart and knows how many there are. Files whose
+    names end in `.gz`, `.bz2` or `.zst` are decompressed.
 
     Args:
         paths: A file, a folder, a pattern such as `"ratings/*.csv"`, or a list of these.
@@ -43,12 +44,16 @@ def read_csv(
         seed: Chooses the orders of the epochs. Defaults to `None`: one is drawn from Python's
             `random`.
         initial_epoch: The epoch that the first pass stands for. Defaults to `0`.
+        shard: `(number, count)`: this part of so many equal parts of the rows, one for each worker,
+            as of `read_parquet`. All files are read once ahead to count their rows, and then those
+            that hold rows of the part: best are more files than workers. Defaults to `None`: all
+            rows.
         fill: Column to what is put in place of nulls: of numbers, these are empty cells. Defaults
             to `None`: they are refused.
         drop_remainder: Whether to leave out a last batch that is not full. Defaults to `False`.
 
     Returns:
-        The batches.
+        The batches, whose number is not known. All shards have as many.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -70,13 +75,15 @@ def read_csv(
     from rankkit.data.csv_files import CsvFiles
     from rankkit.data.table_batches import table_batches
 
+    files = CsvFiles(
+        file_paths(paths), columns, types=types, names=names, delimiter=delimiter, fill=fill
+    )
     return table_batches(
-        CsvFiles(
-            file_paths(paths), columns, types=types, names=names, delimiter=delimiter, fill=fill
-        ),
+        files,
         batch_size,
         shuffle=shuffle,
         seed=seed,
         initial_epoch=initial_epoch,
         drop_remainder=drop_remainder,
+        shard=None if shard is None else checked_shard(shard, files.count_rows()),
     )

@@ -1,5 +1,6 @@
 """One of several equal parts of rows."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from rankkit._errors import invalid
@@ -23,6 +24,21 @@ class RowShard(NamedTuple):
     def bounds(self, num_rows: int) -> tuple[int, int]:
         """Gives the first of its rows, and the one behind the last, of all rows."""
         return num_rows * self.number // self.of, num_rows * (self.number + 1) // self.of
+
+    def pieces(self, order: Iterable[int], sizes: list[int]) -> Iterator[tuple[int, int, int]]:
+        """Gives the runs of rows that hold some of its own, and where these start and stop there.
+
+        Args:
+            order: The runs, as they come.
+            sizes: The rows of each run.
+        """
+        bounds = self.bounds(sum(sizes))
+        end = 0
+        for place in order:
+            first, end = end, end + sizes[place]
+            start, stop = (min(max(bound, first), end) - first for bound in bounds)
+            if start < stop:
+                yield place, start, stop
 
     def num_batches(self, num_rows: int, batch_size: int, *, drop_remainder: bool) -> int:
         """Gives the number of its batches, which is that of every part."""

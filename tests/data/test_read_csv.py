@@ -71,19 +71,85 @@ def test_equal_to_parquet_over_several_blocks_and_files(tmp_path, monkeypatch):
     assert values(ours) == values(read_parquet(tmp_path / "rows.parquet", batch_size=8))
 
 
-def test_orders(tmp_path):
-    for number in range(6):
-        rows = "".join(f"{row}\n" for row in range(number * 10, number * 10 + 10))
-        (tmp_path / f"{number}.csv").write_text("number\n" + rows)
+@pytest.fixture
+def write_numbers(tmp_path):
+    """Writes six files of the numbers from 0 to 59."""
+
+    def write():
+        for number in range(6):
+            rows = "".join(f"{row}\n" for row in range(number * 10, number * 10 + 10))
+            (tmp_path / f"{number}.csv").write_text("number\n" + rows)
+        return tmp_path
+
+    return write
+
+
+def test_orders(write_numbers):
+    folder = write_numbers()
 
     def passes(count, **settings):
-        batched = read_csv(tmp_path, batch_size=8, shuffle=25, seed=1, **settings)
+        batched = read_csv(folder, batch_size=8, shuffle=25, seed=1, **settings)
         return [[row for batch in values(batched) for row in batch["number"]] for _ in range(count)]
 
     found = passes(3)
     assert all(sorted(one) == list(range(60)) for one in found)
     assert len(set(map(tuple, found))) == 3
     assert passes(1, initial_epoch=2) == found[2:]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 60])
+@pytest.mark.parametrize("shuffle", [False, 25])
+def test_shards_share_all_rows_out_evenly(write_numbers, monkeypatch, count, shuffle):
+    monkeypatch.setattr(csv_files, "_BLOCK_BYTES", 16)  # several blocks a file
+    folder = write_numbers()
+    settings = {"batch_size": 4, "shuffle": shuffle, "seed": 1}
+    shards = [read_csv(folder, **settings, shard=(number, count)) for number in range(count)]
+    for _ in range(2):
+        found = [[batch["number"] for batch in values(shard)] for shard in shards]
+        rows = [[row for batch in shard for row in batch] for shard in found]
+        assert sorted(row for shard in rows for row in shard) == list(range(60))
+        assert {len(shard) for shard in rows} <= {60 // count, -(-60 // count)}
+        assert len({len(shard) for shard in found}) == 1
+        if not shuffle:
+            assert [row for shard in rows for row in shard] == list(range(60))
+
+
+def test_a_shard_opens_the_files_of_its_rows_alone(write_numbers, monkeypatch):
+    folder = write_numbers()
+    shard = read_csv(folder, batch_size=4, shard=(1, 3))
+    opened = []
+    opening = csv_files.CsvFiles._open
+    monkeypatch.setattr(
+        csv_files.CsvFiles,
+        "_open",
+        lambda self, path, names: opened.append(path) or opening(self, path, names),
+    )
+    assert [row for batch in values(shard) for row in batch["number"]] == list(range(20, 40))
+    assert opened == [str(folder / "2.csv"), str(folder / "3.csv")]
+
+
+def test_shards_are_those_of_parquet(write_numbers, tmp_path_factory):
+    folder, parquet = write_numbers(), tmp_path_factory.mktemp("parquet")
+    pq.write_table(pa.table({"number": range(60)}), parquet / "rows.parquet", row_group_size=10)
+    for number in range(4):
+        settings = {"batch_size": 8, "shard": (number, 4)}
+        assert values(read_csv(folder, **settings)) == values(read_parquet(parquet, **settings))
+
+
+def test_a_bad_line_is_found_when_rows_are_counted(write, monkeypatch):
+    monkeypatch.setattr(csv_files, "_BLOCK_BYTES", 64)
+    path = write("id,rating\n" + "u,1\n" * 20 + "u,1,2\n")
+    with pytest.raises(
+        ValueError, match=r"rows\.csv cannot be read: .*Row #22: Expected 2 columns"
+    ):
+        read_csv(path, shard=(0, 2))
+
+
+def test_workers_that_train_together_take_shards_whole(write_numbers):
+    shard = read_csv(write_numbers(), shard=(0, 2))
+    policy = shard.options().experimental_distribute.auto_shard_policy
+    assert policy == tf.data.experimental.AutoShardPolicy.OFF
+    assert shard.cardinality() == tf.data.UNKNOWN_CARDINALITY
 
 
 def test_empty_cells_of_numbers_are_nulls(write):
@@ -154,6 +220,8 @@ def test_a_column_without_values_in_the_first_rows(write):
         ({"types": {"ratng": int}}, r"Unknown column in types 'ratng'\. .* Did you mean 'rating'"),
         ({"fill": {"ratng": 0}}, r"Unknown column in fill 'ratng'\. .* Did you mean 'rating'"),
         ({"types": {"rating": "int"}}, r"types\['rating'\] must be str, int, float or bool\. Got"),
+        ({"shard": (2, 2)}, r"shard must be a pair, of a number from 0 and how many there are"),
+        ({"shard": (0, 4)}, r"number of shards must be at most the 3 rows\. Got: .*=4"),
         ({"delimiter": "::"}, r"delimiter must be one character\. Got: delimiter='::'"),
     ],
 )
