@@ -29,8 +29,10 @@ def endless(x: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         Both, with as many steps an epoch as there are batches.
 
     Raises:
-        ValueError: If it is not known how many there are.
+        ValueError: If it is not known how many there are, or they are read by Python.
     """
+    if isinstance(x, tf.data.Dataset):
+        _check_reader(x)
     if not isinstance(x, tf.data.Dataset) or kwargs.get("steps_per_epoch") is not None:
         return x, dict(kwargs)
     count = int(x.cardinality())
@@ -38,6 +40,19 @@ def endless(x: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         fix = "Workers go through the rows at their own pace: say how many steps are an epoch."
         raise invalid("steps_per_epoch", None, "given for batches of unknown number", fix)
     return x.repeat(), {**kwargs, "steps_per_epoch": count}
+
+
+def _check_reader(x: tf.data.Dataset) -> None:
+    # Importing Arrow takes a while, and few processes read files.
+    from rankkit.data.table_batches import source_of
+
+    if source_of(x) is not None:
+        raise ValueError(
+            "x must be batches that TensorFlow's own operations make, where parameter servers hold "
+            "the weights. Got: files that rankkit.data reads in Python, which other processes "
+            "cannot be sent. Give rankkit.data.batches of rows in memory, or a tf.data.Dataset "
+            "over TensorFlow's own readers."
+        )
 
 
 def evaluated_here(

@@ -71,6 +71,13 @@ def train(resolver, folder):
         endless = ""
     except ValueError as error:
         endless = str(error)
+    file = folder / "rows.csv"
+    file.write_text("user_id,item_id,age,rating\n1,a,20,3\n")
+    try:
+        model.fit(rk.data.read_csv(file, types={"user_id": str}), verbose=0)
+        read_by_python = ""
+    except ValueError as error:
+        read_by_python = str(error)
     model.save_weights(folder / "weights")
     rk.export.save(model, folder / "export" / "1")
     found = {
@@ -81,6 +88,7 @@ def train(resolver, folder):
         "scores": model.predict(check, verbose=0)[:, 0].tolist(),
         "best": rk.rank(model, {"user_id": "7", "age": 30.0}, {"item_id": ["a", "b", "c"]}),
         "refused": refused,
+        "read_by_python": read_by_python,
         "endless": endless,
     }
     (folder / FOUND).write_text(json.dumps(found))
@@ -177,6 +185,10 @@ def test_a_file_of_the_model_is_refused(found):
 
 def test_batches_without_an_end_are_not_evaluated(found):
     assert "steps must be given" in found["endless"]
+
+
+def test_files_that_python_reads_are_refused(found):
+    assert "x must be batches that TensorFlow's own operations make" in found["read_by_python"]
 
 
 if __name__ == "__main__":
