@@ -31,9 +31,10 @@ def endless(x: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     Raises:
         ValueError: If it is not known how many there are, or they are read by Python.
     """
-    if isinstance(x, tf.data.Dataset):
-        _check_reader(x)
-    if not isinstance(x, tf.data.Dataset) or kwargs.get("steps_per_epoch") is not None:
+    if not isinstance(x, tf.data.Dataset):
+        return x, dict(kwargs)
+    _check_reader(x)
+    if kwargs.get("steps_per_epoch") is not None:
         return x, dict(kwargs)
     count = int(x.cardinality())
     if count < 0:

@@ -59,7 +59,7 @@ def train(resolver, folder):
         model = make_model(rows)
     batches = rk.data.batches(rows, 128, shuffle=True)
     check = rk.data.batches(rows, 1000)
-    history = model.fit(batches, epochs=6, validation_data=check, verbose=0).history
+    history = model.fit(batches, epochs=12, validation_data=check, verbose=0).history
     table = [weight for weight in model.network.weights if "embeddings/part_" in weight.name]
     try:
         model.save(folder / "model.keras")
@@ -158,10 +158,9 @@ def test_a_table_is_parted_between_both_servers(found):
 
 def test_workers_learn_what_a_single_process_would(found):
     errors = found["history"]["val_root_mean_squared_error"]
-    assert len(errors) == 6
-    # The ratings' standard deviation is 1.15. How far the workers come differs from run to run,
-    # 0.03 to 0.08 on a machine that does nothing else.
-    assert errors[-1] < 0.3
+    assert len(errors) == 12  # how far they come in each differs from run to run
+    assert errors[0] < 1.2  # the ratings' standard deviation
+    assert errors[-1] < 0.1 < errors[0], errors
 
 
 def test_every_row_is_evaluated_once(found, model):

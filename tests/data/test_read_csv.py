@@ -72,21 +72,15 @@ def test_equal_to_parquet_over_several_blocks_and_files(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def write_numbers(tmp_path):
-    """Writes six files of the numbers from 0 to 59."""
-
-    def write():
-        for number in range(6):
-            rows = "".join(f"{row}\n" for row in range(number * 10, number * 10 + 10))
-            (tmp_path / f"{number}.csv").write_text("number\n" + rows)
-        return tmp_path
-
-    return write
+def folder(tmp_path):
+    """Six files of the numbers from 0 to 59."""
+    for number in range(6):
+        rows = "".join(f"{row}\n" for row in range(number * 10, number * 10 + 10))
+        (tmp_path / f"{number}.csv").write_text("number\n" + rows)
+    return tmp_path
 
 
-def test_orders(write_numbers):
-    folder = write_numbers()
-
+def test_orders(folder):
     def passes(count, **settings):
         batched = read_csv(folder, batch_size=8, shuffle=25, seed=1, **settings)
         return [[row for batch in values(batched) for row in batch["number"]] for _ in range(count)]
@@ -99,9 +93,8 @@ def test_orders(write_numbers):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 60])
 @pytest.mark.parametrize("shuffle", [False, 25])
-def test_shards_share_all_rows_out_evenly(write_numbers, monkeypatch, count, shuffle):
+def test_shards_share_all_rows_out_evenly(folder, monkeypatch, count, shuffle):
     monkeypatch.setattr(csv_files, "_BLOCK_BYTES", 16)  # several blocks a file
-    folder = write_numbers()
     settings = {"batch_size": 4, "shuffle": shuffle, "seed": 1}
     shards = [read_csv(folder, **settings, shard=(number, count)) for number in range(count)]
     for _ in range(2):
@@ -114,8 +107,7 @@ def test_shards_share_all_rows_out_evenly(write_numbers, monkeypatch, count, shu
             assert [row for shard in rows for row in shard] == list(range(60))
 
 
-def test_a_shard_opens_the_files_of_its_rows_alone(write_numbers, monkeypatch):
-    folder = write_numbers()
+def test_a_shard_opens_the_files_of_its_rows_alone(folder, monkeypatch):
     shard = read_csv(folder, batch_size=4, shard=(1, 3))
     opened = []
     opening = csv_files.CsvFiles._open
@@ -128,8 +120,8 @@ def test_a_shard_opens_the_files_of_its_rows_alone(write_numbers, monkeypatch):
     assert opened == [str(folder / "2.csv"), str(folder / "3.csv")]
 
 
-def test_shards_are_those_of_parquet(write_numbers, tmp_path_factory):
-    folder, parquet = write_numbers(), tmp_path_factory.mktemp("parquet")
+def test_shards_are_those_of_parquet(folder, tmp_path_factory):
+    parquet = tmp_path_factory.mktemp("parquet")
     pq.write_table(pa.table({"number": range(60)}), parquet / "rows.parquet", row_group_size=10)
     for number in range(4):
         settings = {"batch_size": 8, "shard": (number, 4)}
@@ -145,8 +137,8 @@ def test_a_bad_line_is_found_when_rows_are_counted(write, monkeypatch):
         read_csv(path, shard=(0, 2))
 
 
-def test_workers_that_train_together_take_shards_whole(write_numbers):
-    shard = read_csv(write_numbers(), shard=(0, 2))
+def test_workers_that_train_together_take_shards_whole(folder):
+    shard = read_csv(folder, shard=(0, 2))
     policy = shard.options().experimental_distribute.auto_shard_policy
     assert policy == tf.data.experimental.AutoShardPolicy.OFF
     assert shard.cardinality() == tf.data.UNKNOWN_CARDINALITY
