@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid
 
+_PYTHON = {"PyFunc", "EagerPyFunc", "PyFuncStateless"}  # operations that call back to a process
 _PART = re.compile(r"/part_(\d+)(:\d+)?$")  # as TensorFlow names the parts of a table
 
 
@@ -44,15 +45,18 @@ def endless(x: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _check_reader(x: tf.data.Dataset) -> None:
-    # Importing Arrow takes a while, and few processes read files.
-    from rankkit.data.table_batches import source_of
-
-    if source_of(x) is not None:
+    # As TensorFlow writes a data set to send it to the workers; its state is not asked for.
+    written = tf.raw_ops.DatasetToGraphV2(
+        input_dataset=tf.data.experimental.to_variant(x), external_state_policy=1
+    )
+    graph = tf.compat.v1.GraphDef.FromString(written.numpy())
+    nodes = itertools.chain(graph.node, *(each.node_def for each in graph.library.function))
+    if any(node.op in _PYTHON for node in nodes):
         raise ValueError(
             "x must be batches that TensorFlow's own operations make, where parameter servers hold "
-            "the weights. Got: files that rankkit.data reads in Python, which other processes "
-            "cannot be sent. Give rankkit.data.batches of rows in memory, or a tf.data.Dataset "
-            "over TensorFlow's own readers."
+            "the weights. Got: a data set that runs Python, as read_parquet, read_csv and "
+            "from_generator give, which other processes cannot be sent. Give rankkit.data.batches "
+            "of rows in memory, or a tf.data.Dataset over TensorFlow's own readers."
         )
 
 
