@@ -11,6 +11,7 @@ from rankkit._fitting import Fitting
 from rankkit._head_settings import HeadSettings
 from rankkit._lookups import looked_up
 from rankkit._objectives import Objectives
+from rankkit._own_code import has_own_layers
 from rankkit._rows_in_memory import Lookups, RowsInMemory
 from rankkit.network import feature_specs, select_features
 
@@ -67,7 +68,8 @@ class Headed(Fitting):
 
     @property
     def runs_own_code(self) -> bool:
-        return self._objectives.has_own_code
+        networks = [self.network, *self._heads.biases.values()]
+        return self._objectives.has_own_code or any(map(has_own_layers, networks))
 
     def _reads_text(self) -> bool:
         return any(spec.dtype == tf.string for spec in self.feature_specs.values())

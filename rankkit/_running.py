@@ -47,7 +47,7 @@ class Running(OverIterators):
 
     @property
     def runs_own_code(self) -> bool:
-        """Whether a step runs a loss or a metric of the user's own."""
+        """Whether a step runs a loss, a metric or a layer of the user's own."""
         return True
 
     def _check_rows(self, rows: RowsInMemory) -> None:

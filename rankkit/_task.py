@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rankkit._errors import invalid, unknown, wrong_type
 from rankkit._logits import read_metric
+from rankkit._own_code import is_own
 
 
 class _FunctionLoss(tf.keras.losses.Loss):
@@ -133,9 +134,7 @@ def is_own_code(part: Any) -> bool:
     """
     if isinstance(part, _FunctionLoss):
         part = part.function
-    part = getattr(part, "_fn", part)  # of a metric that wraps a function
-    module = getattr(part, "__module__", None) or type(part).__module__
-    return module.partition(".")[0] not in ("rankkit", "tf_keras", "tensorflow")
+    return is_own(getattr(part, "_fn", part))  # of a metric that wraps a function
 
 
 def over_replicas(value: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rankkit._headed import HeadScorer
 from rankkit._heads import score_of
+from rankkit._own_code import has_own_layers
 from rankkit._parts import Kept, of_equal_length
 from rankkit._walk import is_functional, outputs_in_parts
 from rankkit.model import RankingModel
@@ -133,6 +134,6 @@ def _traced(
     functions = _FUNCTIONS.setdefault(first, {})
     key = (*map(id, tf.nest.flatten(network.output)), *kind)
     if key not in functions:
-        traced = tf.function(function, autograph=False)
+        traced = tf.function(function, autograph=has_own_layers(network))
         functions[key] = traced.get_concrete_function(*specs, **named)
     return functions[key]

@@ -84,7 +84,6 @@ class RankingModel(Headed):
         self.training_bias = training_bias
         self.built = True  # The network came built.
 
-    @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Mapping[str, Any], training: Any = None) -> tf.Tensor:
         return self.network(select_features(inputs, self.feature_specs), training=training)
 

@@ -144,6 +144,7 @@ def readers(network: tf.keras.Model, feature: str) -> list[tuple[tf.keras.layers
     return within
 
 
+@tf.autograph.experimental.do_not_convert
 def select_features(
     columns: Mapping[str, Any], specs: Mapping[str, tf.TensorSpec]
 ) -> dict[str, tf.Tensor]:

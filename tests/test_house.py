@@ -55,6 +55,7 @@ LEVELS = [
         "_given_codes",
         "_gradients",
         "_machine",
+        "_own_code",
         "_row_chunks",
         "_rows_in_memory",
         "_sum_of_metrics",

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rankkit._cells import to_tensor
 from rankkit._heads import named_outputs, score_name
+from rankkit._own_code import has_own_layers
 from rankkit._parts import Kept, of_equal_length, repeated
 from rankkit._queries import Columns
 from rankkit._traced import CANDIDATES, QUERY
@@ -42,8 +43,9 @@ class Servable(tf.Module):
             for part in tf.train.TrackableView(network).descendants()
             if isinstance(part, tf.lookup.StaticHashTable)
         ]
+        self._autograph = has_own_layers(network)
         self.__call__ = tf.function(
-            lambda features: network(features), input_signature=[specs], autograph=False
+            lambda features: network(features), input_signature=[specs], autograph=self._autograph
         )
         # The rows it was checked on travel with it, for whoever converts it further.
         self.sample = tf.function(lambda: sample, input_signature=[], autograph=False)
@@ -70,7 +72,7 @@ class Servable(tf.Module):
         if self.candidates is not None:
             functions["rank_registered"] = (self._rank_registered, {"k": k, **query})
         return {
-            name: tf.function(function, autograph=False).get_concrete_function(**specs)
+            name: tf.function(function, autograph=self._autograph).get_concrete_function(**specs)
             for name, (function, specs) in functions.items()
         }
 
