@@ -10,6 +10,7 @@ import tensorflow as tf
 from rankkit._given_codes import given_codes
 from rankkit._lists import MASK
 from rankkit._rows_in_memory import Lookups, RowsInMemory
+from rankkit._tracing import tracing_expected
 
 _LOG = logging.getLogger("rankkit")
 
@@ -89,22 +90,23 @@ class Loop:
         self._next = (self._next + count) % self.steps
         given = self._order, first, first + count
         try:
-            return self._function()(*given)
+            return self._run(*given)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             if not (self.compiled and self._falls_back and "XLA" in str(error)):
                 raise
             # It is compiled before anything of it is run.
             _LOG.info("XLA cannot compile the steps: %s", _reason(error))
             self.compiled = self.is_compilable = False
-            return self._function()(*given)
+            return self._run(*given)
 
-    def _function(self) -> Any:
+    def _run(self, *given: tf.Tensor) -> dict[str, tf.Tensor]:
         if self.compiled not in self._functions:
             make = self._compiled_steps if self.compiled else self._steps
             self._functions[self.compiled] = tf.function(
                 make(), reduce_retracing=True, autograph=self._autograph
             )
-        return self._functions[self.compiled]
+        with tracing_expected():
+            return self._functions[self.compiled](*given)
 
     def _steps(self) -> Callable[..., dict[str, tf.Tensor]]:
         def run(order: tf.Tensor, first: tf.Tensor, end: tf.Tensor) -> dict[str, tf.Tensor]:

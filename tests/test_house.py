@@ -59,6 +59,7 @@ LEVELS = [
         "_row_chunks",
         "_rows_in_memory",
         "_sum_of_metrics",
+        "_tracing",
     },
 ]
 # Layers, networks and models know of no files: `data` is for those above them and for users.

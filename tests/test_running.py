@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
 
 import rankkit as rk
 
@@ -336,6 +337,19 @@ def test_a_step_of_the_users_is_what_is_run(rows, method):
 
 
 # --- Errors and memory ---
+
+
+def test_many_models_in_a_process_draw_no_warning_of_tracing(rows, caplog, monkeypatch):
+    # TensorFlow counts the traces of a function's code over all models, and warns twice at most.
+    counts = polymorphic_function._FrequentTracingDetectorManager()
+    monkeypatch.setattr(polymorphic_function, "_frequent_tracing_detector_manager", counts)
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    for _ in range(6):
+        trained(tower, rows, rk.data.batches(rows, 100), epochs=1)
+    assert "retracing" not in caplog.text
+    for number in range(6):
+        tf.function(lambda x: x + 1)(tf.zeros(number))  # of others' functions it still warns
+    assert "triggered tf.function retracing" in caplog.text
 
 
 def test_what_is_wrong_with_rows_is_said_as_over_an_iterator(rows):

@@ -7,10 +7,10 @@ import keras_tuner as kt
 import tensorflow as tf
 
 from rankkit._errors import invalid
+from rankkit._tracing import tracing_expected
 from rankkit.model import RankingModel
 from rankkit.tuning import _passes
 from rankkit.tuning._batching import batching_of
-from rankkit.tuning._tracing import tracing_expected
 from rankkit.tuning.metric_pattern import as_patterns, made
 from rankkit.tuning.network_pattern import NetworkPattern
 from rankkit.tuning.space import Space

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def tracing_expected() -> Iterator[None]:
-    """Keeps TensorFlow from warning that functions are traced often: each trial has its own."""
+    """Keeps TensorFlow from warning that functions are traced often: each model has its own."""
 
     def unrelated(record: logging.LogRecord) -> bool:
         return "triggered tf.function retracing" not in record.getMessage()
