@@ -54,6 +54,18 @@ def missing(kind: str, name: str, expected: Iterable[str], got: Iterable[str]) -
     )
 
 
+def unreadable(path: Any, what: str, error: Exception) -> ValueError:
+    """A `ValueError` for a file or folder that is there and is not what it should be.
+
+    Args:
+        path: Its path.
+        what: What it should be, such as `"a .keras file"`.
+        error: What was found on reading it.
+    """
+    reason = str(error).rstrip(". \n")
+    return ValueError(f"{str(path)!r} cannot be read as {what}: {reason}. Write it again.")
+
+
 def _names(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit._errors import unreadable
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.tflite import TFLiteScorer
 
@@ -40,6 +41,4 @@ def _load_keras(path: Path) -> Any:
     try:
         return tf.keras.models.load_model(path)
     except (zipfile.BadZipFile, OSError, KeyError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{str(path)!r} cannot be read as a .keras file: {error} Write it again."
-        ) from None
+        raise unreadable(path, "a .keras file", error) from None

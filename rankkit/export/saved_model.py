@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit._errors import invalid, unreadable
 from rankkit._features import check_names
 from rankkit._files import written_whole
 from rankkit._heads import SCORE, named_outputs, score_name
@@ -122,10 +122,7 @@ class SavedModelScorer(ExportScorer):
             self.widths = {name: spec.shape[-1] for name, spec in outputs.items()}
             self.score = score_name(self.widths)
         except (tf.errors.OpError, OSError, LookupError, ValueError, TypeError) as error:
-            raise ValueError(
-                f"{str(path)!r} cannot be read as a SavedModel of rankkit.export.save: {error} "
-                "Write it again."
-            ) from None
+            raise unreadable(path, "a SavedModel of rankkit.export.save", error) from None
 
     @property
     def rank_signature(self) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._errors import unreadable
 from rankkit._files import written_whole
 from rankkit._heads import score_name
 from rankkit.export.export_scorer import ExportScorer
@@ -92,10 +93,7 @@ class TFLiteScorer(ExportScorer):
             self.widths = {name: int(each["shape"][-1]) for name, each in outputs.items()}
             self.score = score_name(self.widths)
         except (ValueError, RuntimeError, LookupError) as error:
-            raise ValueError(
-                f"{str(path)!r} cannot be read as a file of rankkit.export.to_tflite: {error}. "
-                "Write it again."
-            ) from None
+            raise unreadable(path, "a file of rankkit.export.to_tflite", error) from None
 
     @property
     def feature_specs(self) -> dict[str, tf.TensorSpec]:

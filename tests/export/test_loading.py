@@ -69,5 +69,5 @@ def test_a_saved_model_without_its_weights_is_named(files, tmp_path):
 
 def test_a_saved_model_of_another_kind_is_named(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
-    with pytest.raises(ValueError, match="cannot be read as a SavedModel of rankkit"):
+    with pytest.raises(ValueError, match="SavedModel of rankkit.*default'. Write it again"):
         rk.export.load(tmp_path / "1")
