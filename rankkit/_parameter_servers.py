@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit._dataset_graph import dataset_graph
 from rankkit._errors import invalid
 
 _PYTHON = {"PyFunc", "EagerPyFunc", "PyFuncStateless"}  # operations that call back to a process
@@ -45,11 +46,7 @@ def endless(x: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _check_reader(x: tf.data.Dataset) -> None:
-    # As TensorFlow writes a data set to send it to the workers; its state is not asked for.
-    written = tf.raw_ops.DatasetToGraphV2(
-        input_dataset=tf.data.experimental.to_variant(x), external_state_policy=1
-    )
-    graph = tf.compat.v1.GraphDef.FromString(written.numpy())
+    graph = dataset_graph(x)
     nodes = itertools.chain(graph.node, *(each.node_def for each in graph.library.function))
     if any(node.op in _PYTHON for node in nodes):
         raise ValueError(

@@ -207,18 +207,21 @@ def test_two_workers_equal_one(tmp_path):
         assert_equal(found["files"], alone)
         assert_equal(found["shards"], shards)
         assert "as many batches as each other. Got: 5 on worker 0, 4 on wor" in found["batches"]
-        assert "the same network, vocabularies included. Got: another one on w" in found["network"]
+        assert "the same network, vocabularies included. Got: worker 1, which" in found["network"]
+        for what in ("rows", "order"):
+            assert "the same rows in memory, in the same order. Got: worker 1" in found[what]
 
 
-def refused(strategy, ids, num_rows):
-    """What is said of a worker that has other ids, or another number of rows, than the others."""
+def refused(strategy, ids, ratings, seed=1):
+    """What is said of a worker that has other ids, ratings, or another order, than the others."""
     with strategy.scope():
         layers = {"id": rk.layers.IdEmbedding(ids, 2)}
         network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([]))
         model = rk.RankingModel(network, label="rating")
         model.compile("adagrad")
+    rows = {"id": ["a"] * len(ratings), "rating": ratings}
     with pytest.raises(ValueError, match="Workers must") as error:
-        model.fit(rk.data.batches({"id": ["a"] * num_rows, "rating": [0.0] * num_rows}, 2))
+        model.fit(rk.data.batches(rows, 2, shuffle=True, seed=seed))
     return str(error.value)
 
 
@@ -233,6 +236,8 @@ if __name__ == "__main__":
         "shards": rk.data.read_parquet(**settings, shard=(index, 2)),
     }
     found: dict[str, Any] = {name: train(strategy, batches) for name, batches in given.items()}
-    found["batches"] = refused(strategy, ["a"], 10 - 2 * index)
-    found["network"] = refused(strategy, ["b" if index else "a"], 10)
+    found["batches"] = refused(strategy, ["a"], [0.0] * (10 - 2 * index))
+    found["network"] = refused(strategy, ["b" if index else "a"], [0.0] * 10)
+    found["rows"] = refused(strategy, ["a"], [0.0] * 9 + [float(index)])
+    found["order"] = refused(strategy, ["a"], [0.0] * 10, seed=index)
     (folder / f"{index}.json").write_text(json.dumps(found, default=float))

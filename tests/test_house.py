@@ -49,6 +49,7 @@ LEVELS = [
     {"_parameter_servers"},
     {
         "_columns",
+        "_dataset_graph",
         "_keras",
         "_errors",
         "_files",
