@@ -44,7 +44,7 @@ def check_workers(model: tf.keras.Model, data: Any) -> None:
     of_all = _gathered(strategy, own).numpy()  # (replicas, 3)
     networks, batches, rows = of_all[:: len(of_all) // workers].T.tolist()
     fix = "Make vocabularies and scales of the same rows on all of them."
-    _check_equal("train the same network, vocabularies included", networks, fix)
+    _check_equal("train the same network, vocabularies included", networks, "another one", fix)
     if len(set(batches)) > 1:
         got = ", ".join(f"{value} on worker {number}" for number, value in enumerate(batches))
         fix = "Give all of them the same rows, and the same batch size."
@@ -53,7 +53,7 @@ def check_workers(model: tf.keras.Model, data: Any) -> None:
         "Give all of them the same rows and, if they are shuffled, the same seed, or let each read "
         "its own part of files: rankkit.data.read_parquet(..., shard=(worker, workers))."
     )
-    _check_equal("have the same rows in memory, in the same order", rows, fix)
+    _check_equal("have the same rows in memory, in the same order", rows, "others", fix)
 
 
 def _num_batches(data: Any) -> int:
@@ -95,7 +95,7 @@ def _gathered(strategy: tf.distribute.Strategy, value: tf.Tensor) -> tf.Tensor:
     return strategy.experimental_local_results(strategy.run(gather))[0]
 
 
-def _check_equal(words: str, values: list[int], fix: str) -> None:
+def _check_equal(words: str, values: list[int], got: str, fix: str) -> None:
     if others := [str(number) for number, value in enumerate(values) if value != values[0]]:
-        got = f"worker {', '.join(others)}, which differs from worker 0"
-        raise ValueError(f"Workers must {words}. Got: {got}. {fix}")
+        where = f"{got} on worker {', '.join(others)} than on worker 0"
+        raise ValueError(f"Workers must {words}. Got: {where}. {fix}")

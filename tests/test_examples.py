@@ -228,7 +228,7 @@ def test_the_results_table_takes_a_number_of_ratings(tmp_path, run_here, capsys)
 LISTS = str(EXAMPLES / "05_listwise.py")
 
 
-@pytest.mark.filterwarnings("ignore:Lists of one item")
+@pytest.mark.filterwarnings("ignore:Lists of one item")  # as a tenth of the rows has
 def test_losses_over_lists_are_compared(tmp_path, run_here, capsys):
     folder = tmp_path / "run"
     run_here(LISTS, "--quick", "--losses", "softmax", "--epochs", 4, "--output-dir", folder)
