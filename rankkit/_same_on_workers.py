@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from rankkit._dataset_graph import dataset_graph
 from rankkit._rows_in_memory import RowsInMemory, rows_of
+from rankkit._sample_rows import sample_of
 
 _UNKNOWN = tf.data.UNKNOWN_CARDINALITY
 _COMPARED = 1000  # rows, spread over all
@@ -65,8 +65,7 @@ def _told(rows: RowsInMemory) -> str:
     columns = {}
     for name, column in sorted(rows.columns.items()):
         count = column.num_rows
-        some = np.linspace(0, count - 1, min(count, _COMPARED)).astype(np.int64)
-        cells = column(tf.constant(some))
+        cells = column(tf.constant(sample_of(count, _COMPARED)))
         cells = cells.to_list() if isinstance(cells, tf.RaggedTensor) else cells.numpy().tolist()
         columns[name] = (count, cells)
     return repr((rows.batch_size, columns, _constants(rows.seeds)))

@@ -13,12 +13,10 @@ from rankkit._heads import score_of
 from rankkit._queries import Columns, candidate_columns
 from rankkit._registered import Registered
 from rankkit._row_chunks import chunk_rows
+from rankkit._sample_rows import sample_of
 from rankkit._scoring import finite
 from rankkit._traced import meeting_function, network_of, registering_function
 from rankkit.network import feature_specs
-
-# So many candidates are computed anew for each query, to tell whether the weights have changed.
-_SAMPLE = 64
 
 
 class CandidatePool(Registered):
@@ -62,6 +60,7 @@ class CandidatePool(Registered):
         self._network = tf.keras.Model(network.input, score_of(network.output))
         self.columns = registrable(candidates, feature_specs(network))
         self._query = [name for name in feature_specs(network) if name not in self.columns]
+        # Computed anew for each query, to tell whether the weights have changed.
         self._sample = feature_tensors(network, self.columns, sample_of(len(self)))
         self.refresh()
 
@@ -160,8 +159,3 @@ def feature_tensors(
         for name, spec in feature_specs(network).items()
         if name in columns
     }
-
-
-def sample_of(num_rows: int) -> list[int]:
-    """Gives a few rows of so many, the first and the last among them."""
-    return np.unique(np.linspace(0, num_rows - 1, _SAMPLE, dtype=int)).tolist()

@@ -59,6 +59,7 @@ LEVELS = [
         "_own_code",
         "_row_chunks",
         "_rows_in_memory",
+        "_sample_rows",
         "_sum_of_metrics",
         "_tracing",
     },

@@ -8,7 +8,8 @@ import tensorflow as tf
 from rankkit._heads import score_of
 from rankkit._one_query import in_order
 from rankkit._queries import Columns
-from rankkit.candidate_pool import feature_tensors, sample_of
+from rankkit._sample_rows import sample_of
+from rankkit.candidate_pool import feature_tensors
 from rankkit.export.parity import check_parity
 
 
