@@ -30,6 +30,10 @@ class Batching:
     size: int
     validation_size: int
 
+    def get_config(self) -> dict[str, Any]:
+        """The columns and how their rows are grouped into examples."""
+        return {"columns": self.columns, "lists": self.lists, "negatives": self.negatives}
+
     def to_train(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
         """Gives batches in another order at each pass.
 

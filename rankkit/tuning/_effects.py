@@ -1,7 +1,7 @@
 """Which layers a hyperparameter has an effect on."""
 
 from rankkit._errors import invalid
-from rankkit.tuning._pattern import Pattern
+from rankkit.tuning._pattern import LayerTemplate
 from rankkit.tuning.space import Space
 
 # Which argument of the layers a hyperparameter is.
@@ -13,7 +13,7 @@ _OF_HEAD = {
 }
 
 
-def check_effects(space: Space, features: list[Pattern], heads: list[Pattern]) -> None:
+def check_effects(space: Space, features: list[LayerTemplate], heads: list[LayerTemplate]) -> None:
     """Refuses to search what would change nothing.
 
     Args:

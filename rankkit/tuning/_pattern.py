@@ -10,7 +10,7 @@ import tensorflow as tf
 from rankkit._errors import wrong_type
 
 
-class Pattern:
+class LayerTemplate:
     """Makes layers like a given one. It can be pickled, which a layer cannot.
 
     What the layer was given ahead of any training, by its config or by `adapt`, goes with it;
@@ -56,7 +56,7 @@ class Pattern:
 
     def get_config(self) -> list[Any]:
         """Tells what the layers are like, without the name that Keras may have numbered."""
-        config = {name: value for name, value in self.config.items() if name != "name"}
+        config = _without_name(self.config)
         states = [[state.variables, state.assets] for state in self._states]
         return [self._class, config, repr(self._feature_spec), states]
 
@@ -86,6 +86,14 @@ def _held(config: dict[str, Any]) -> dict[str, Any] | None:
     """The layer that a layer of ours gives values to, such as that of an `Attribute`."""
     inner = config.get("layer")
     return inner if isinstance(inner, dict) and "config" in inner else None
+
+
+def _without_name(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a layer and of a layer that it holds, without names that Keras numbers."""
+    rest = {name: value for name, value in config.items() if name != "name"}
+    if inner := _held(config):
+        rest["layer"] = {**inner, "config": _without_name(inner["config"])}
+    return rest
 
 
 def _changed(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

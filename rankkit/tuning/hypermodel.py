@@ -11,8 +11,8 @@ from rankkit._tracing import tracing_expected
 from rankkit.model import RankingModel
 from rankkit.tuning import _passes
 from rankkit.tuning._batching import batching_of
-from rankkit.tuning.metric_pattern import as_patterns, made
-from rankkit.tuning.network_pattern import NetworkPattern
+from rankkit.tuning.metric_pattern import as_templates, made
+from rankkit.tuning.network_pattern import NetworkTemplate
 from rankkit.tuning.space import Space
 
 
@@ -91,16 +91,16 @@ class RankingHyperModel(kt.HyperModel):
         name: str | None = None,
     ):
         super().__init__(name=name)
-        self._network = NetworkPattern(features, head, interaction, score)
+        self.template = NetworkTemplate(features, head, interaction, score)
         self.space = Space(space)
         if type(self).build_network is RankingHyperModel.build_network:
-            self._network.check(self.space)
+            self.template.check(self.space)
         self.label = label
         self.sample_weight = sample_weight
         self.loss = loss
-        self.metrics = as_patterns(metrics)
+        self.metrics = as_templates(metrics)
         self.loss_weights = loss_weights
-        columns, labels, weights = self._network.columns, _names(label), _names(sample_weight)
+        columns, labels, weights = self.template.columns, _names(label), _names(sample_weight)
         self.batching = batching_of(columns, labels, weights, lists, negatives)
         self.average_weights = average_weights
 
@@ -136,7 +136,7 @@ class RankingHyperModel(kt.HyperModel):
         Args:
             hp: keras-tuner's hyperparameters.
         """
-        return self._network.make(self.space, hp)
+        return self.template.make(self.space, hp)
 
     def fit(
         self,

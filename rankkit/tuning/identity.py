@@ -80,6 +80,8 @@ def describe(value: Any, above: tuple[int, ...] = ()) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
     if isinstance(value, Mapping):
+        if _is_own(value.get("module")):  # the config of a layer, as Keras serializes it
+            value = {**value, "module": "rankkit"}
         return sorted(([inner(key), inner(each)] for key, each in value.items()), key=json.dumps)
     if isinstance(value, set | frozenset):
         return sorted(map(inner, value), key=json.dumps)
@@ -108,7 +110,13 @@ def describe(value: Any, above: tuple[int, ...] = ()) -> Any:
 
 
 def _name(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
+    # Modules of rankkit may move, as long as its version stands for the same code.
+    module = "rankkit" if _is_own(value.__module__) else value.__module__
+    return f"{module}.{value.__qualname__}"
+
+
+def _is_own(module: Any) -> bool:
+    return str(module).partition(".")[0] == "rankkit"
 
 
 def _of_library(value: Any) -> bool:

@@ -12,11 +12,11 @@ from rankkit._heads import check_heads
 from rankkit.layers import DenseRatingHead
 from rankkit.network import ranking_network
 from rankkit.tuning._effects import check_effects
-from rankkit.tuning._pattern import Pattern
+from rankkit.tuning._pattern import LayerTemplate
 from rankkit.tuning.space import Space
 
 
-class NetworkPattern:
+class NetworkTemplate:
     """Makes networks, each with layers of its own.
 
     Args:
@@ -41,19 +41,31 @@ class NetworkPattern:
         score: Any,
     ):
         read = as_features(features)  # one layer under two names stays one
-        patterns = {id(each.layer): Pattern(key, each.layer) for key, each in read.items()}
+        patterns = {id(each.layer): LayerTemplate(key, each.layer) for key, each in read.items()}
         self._features = {key: patterns[id(each.layer)] for key, each in read.items()}
         self._sources = {key: each.sources for key, each in read.items()}
         self._several = isinstance(head, Mapping)
         heads = check_heads(head, score, read) if isinstance(head, Mapping) else {"head": head}
         self._heads = {
-            name: Pattern(name, DenseRatingHead() if each is None else each)
+            name: LayerTemplate(name, DenseRatingHead() if each is None else each)
             for name, each in heads.items()
         }
         self._score = score
         is_layer = isinstance(interaction, tf.keras.layers.Layer)
-        self._interaction = Pattern("interaction", interaction) if is_layer else interaction
+        self._interaction = LayerTemplate("interaction", interaction) if is_layer else interaction
         self.columns = list(dict.fromkeys(chain.from_iterable(self._sources.values())))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, with templates in place of layers."""
+        heads = self._heads if self._several else self._heads["head"]
+        return {
+            "features": {
+                name: [sources, self._features[name]] for name, sources in self._sources.items()
+            },
+            "head": heads,
+            "interaction": self._interaction,
+            "score": self._score,
+        }
 
     def check(self, space: Space) -> None:
         """Refuses to search what would change nothing.
@@ -86,6 +98,6 @@ class NetworkPattern:
         return ranking_network(
             {name: (self._sources[name], layers[each]) for name, each in self._features.items()},
             head=heads if self._several else heads["head"],
-            interaction=interaction.make() if isinstance(interaction, Pattern) else interaction,
+            interaction=interaction.make() if isinstance(interaction, LayerTemplate) else interaction,
             score=self._score,
         )

@@ -53,6 +53,10 @@ class Space:
         ranges = [LEARNING_RATES.get(each, ANY_LEARNING_RATE) for each in names]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
+    def get_config(self) -> dict[str, Any]:
+        """Hyperparameter to its range, list or value."""
+        return self.domains
+
     @property
     def searched(self) -> list[str]:
         """The names that have more than one value."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import rankkit as rk
 from rankkit.tuning.identity import describe, describe_code, describe_rows
 
 ROWS = {"user_id": np.array(["a", "b", "ab"], object), "rating": np.array([1.0, 2.0, 3.0])}
@@ -111,3 +112,15 @@ def test_what_has_an_address_or_holds_itself_is_described_alike():
     for holder in holders:
         holder.value = holder
     assert describe_code(holders[0]) == describe_code(holders[1])
+
+
+def test_moving_a_library_class_to_another_module_changes_nothing(monkeypatch):
+    def description():
+        layer = rk.layers.Attribute(["a"], ["x"], rk.layers.IdEmbedding(["x"], 4), name="genre")
+        hypermodel = rk.tuning.RankingHyperModel({"item": layer}, label="rating")
+        return describe_code(type(hypermodel), vars(hypermodel))
+
+    before = description()
+    for moved in (rk.tuning.RankingHyperModel, rk.layers.IdEmbedding, rk.layers.Attribute):
+        monkeypatch.setattr(moved, "__module__", "rankkit.another.place")
+    assert description() == before

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import rankkit as rk
-from rankkit.tuning._pattern import Pattern
+from rankkit.tuning._pattern import LayerTemplate
 
 
 def adapted(layer, values):
@@ -38,7 +38,7 @@ layers = tf.keras.layers
 )
 def test_what_adapt_has_learned_goes_with_each_model(make, values):
     given = make()
-    pattern = pickle.loads(pickle.dumps(Pattern("feature", given)))
+    pattern = pickle.loads(pickle.dumps(LayerTemplate("feature", given)))
     made = pattern.make()
     assert made is not given
     np.testing.assert_array_equal(made(tf.constant(values)), given(tf.constant(values)))
@@ -50,23 +50,23 @@ def test_frozen_weights_are_kept_and_trained_ones_begin_anew():
         given = rk.layers.IdEmbedding(["a", "b"], 3)
         given(values)
         given.trainable = trainable
-        kept = np.array_equal(Pattern("id", given).make()(values), given(values))
+        kept = np.array_equal(LayerTemplate("id", given).make()(values), given(values))
         assert kept is not trainable
 
 
 def test_a_lookup_that_was_never_adapted_stays_so():
-    assert Pattern("id", layers.StringLookup()).make().vocabulary_size() == 1
+    assert LayerTemplate("id", layers.StringLookup()).make().vocabulary_size() == 1
 
 
 def test_learned_state_that_would_be_lost_is_refused():
     given = adapted(layers.StringLookup(output_mode="tf_idf"), [["x", "y", "x"]])
     with pytest.raises(TypeError, match="words must be a layer whose state Keras can restore"):
-        Pattern("words", given)
+        LayerTemplate("words", given)
 
 
 def test_changes_reach_the_layer_that_an_attribute_holds():
     tags = rk.layers.TagsEmbedding(["x", "y"], 3)
-    pattern = Pattern("genres", rk.layers.Attribute(["a", "b"], [["x"], ["y", "x"]], tags))
+    pattern = LayerTemplate("genres", rk.layers.Attribute(["a", "b"], [["x"], ["y", "x"]], tags))
     assert {"embedding_dim", "embeddings_regularizer", "ids"} <= pattern.arguments
     regularizer = tf.keras.regularizers.serialize(tf.keras.regularizers.L2(0.5))
     made = pattern.make(embedding_dim=5, embeddings_regularizer=regularizer)
