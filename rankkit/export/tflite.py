@@ -99,7 +99,7 @@ class TFLiteScorer(ExportScorer):
     def feature_specs(self) -> dict[str, tf.TensorSpec]:
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return {
-            name: tf.TensorSpec([None, *details["shape_signature"][1:]], _dtype(details), name)
+            name: tf.TensorSpec(_shape(details), _dtype(details), name)
             for name, details in self._run.get_input_details().items()
         }
 
@@ -110,6 +110,11 @@ class TFLiteScorer(ExportScorer):
             return self._run(**inputs)
         except RuntimeError as error:
             raise ValueError(f"{self._path!r} cannot be run: {error}. Write it again.") from None
+
+
+def _shape(details: Mapping[str, Any]) -> list[int | None]:
+    """The shape of an input; its first dimension is the batch, another of -1 any length."""
+    return [None, *(size if size >= 0 else None for size in details["shape_signature"][1:])]
 
 
 def _dtype(details: Mapping[str, Any]) -> tf.DType:

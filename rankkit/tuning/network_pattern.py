@@ -98,6 +98,8 @@ class NetworkTemplate:
         return ranking_network(
             {name: (self._sources[name], layers[each]) for name, each in self._features.items()},
             head=heads if self._several else heads["head"],
-            interaction=interaction.make() if isinstance(interaction, LayerTemplate) else interaction,
+            interaction=interaction.make()
+            if isinstance(interaction, LayerTemplate)
+            else interaction,
             score=self._score,
         )
