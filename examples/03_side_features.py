@@ -45,7 +45,7 @@ def main() -> None:
             "factorization_machine": mean,
             "deepfm": mean,
         }
-        network = getattr(rk.recipes, args.recipe)(features, **known.get(args.recipe, {}))
+        network = getattr(rk.models, args.recipe)(features, **known.get(args.recipe, {}))
         model = rk.RankingModel(network, label="user_rating")
         model.compile(optimizer=tf.keras.optimizers.Adam(args.learning_rate))
 
@@ -86,7 +86,9 @@ def main() -> None:
         difference = rk.export.max_abs_difference(model, rk.export.load(folder), raw)
         print(f"over all test rows the SavedModel differs by {difference:.1e} at most")
 
-    run.write_metrics(test=report.metrics, alarms=diagnosis.alarms, max_abs_difference=difference)
+    run.write_metrics(
+        test=report.metrics, warnings=diagnosis.warnings, max_abs_difference=difference
+    )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main() -> None:
     with run.step("data"):
         _, train, test = movielens_rows(args.quick)
         fit, validation = rk.data.random_split(train, test_fraction=0.1, seed=args.seed)
-        size = {"list_size": args.list_size, "longer": "split"}
+        size = {"list_size": args.list_size, "overflow": "split"}
         number = max(1, 512 // args.list_size)  # about as many ratings a step
         lists = rk.data.lists(fit, number, **size, shuffle=True, seed=args.seed)
         rows = rk.data.batches(fit, 512, shuffle=True, seed=args.seed)
@@ -54,7 +54,7 @@ def main() -> None:
             tf.keras.utils.set_random_seed(args.seed)
             kind, settings, strength = LOSSES.get(name, (None, {}, POINTWISE_PENALTY))
             features = penalized_ids(fit, args.width, strength)
-            network = rk.recipes.factorization_machine(features, initial_bias=3.5)
+            network = rk.models.factorization_machine(features, initial_bias=3.5)
             model = rk.RankingModel(network, label="user_rating")
             loss = getattr(rk.losses, kind)(**settings) if kind else name
             model.compile(tf.keras.optimizers.Adam(args.learning_rate), loss=loss)

@@ -58,7 +58,7 @@ def main() -> None:
                 fit, 512, **item, **settings, lists=lists, seed=args.seed
             )
             features = penalized_ids(fit, args.width, PENALTY[name])
-            model = rk.RankingModel(rk.recipes.factorization_machine(features), label="click")
+            model = rk.RankingModel(rk.models.factorization_machine(features), label="click")
             model.compile(
                 tf.keras.optimizers.Adam(args.learning_rate),
                 loss=rk.losses.SoftmaxLoss() if lists else cross_entropy,

@@ -50,7 +50,7 @@ def main() -> None:
             features = penalized_ids(fit, args.width, args.penalty)
             heads = {each: rk.layers.DenseRatingHead([64]) for each in names}
             score = {each: SCORE[each] for each in names}
-            network = getattr(rk.recipes, args.sharing)(features, heads, score=score)
+            network = getattr(rk.models, args.sharing)(features, heads, score=score)
             model = rk.RankingModel(network, label={each: LABELS[each] for each in names})
             auc = tf.keras.metrics.AUC(from_logits=True, name="auc")
             model.compile(

@@ -56,7 +56,7 @@ def _tower(
         )
         for name in ("user_id", "movie_title")
     }
-    model = rk.RankingModel(rk.recipes.tower(features), label="user_rating")
+    model = rk.RankingModel(rk.models.tower(features), label="user_rating")
     model.compile(optimizer)
     batches = rk.data.batches(train, batch_size, shuffle=True, seed=seed)
     model.fit(batches, epochs=epochs, callbacks=list(callbacks), verbose=0)
@@ -91,7 +91,7 @@ def _sampled(
     import rankkit as rk
 
     features, groups = make(train, 1 + dim)
-    return rk.sampling.sample(
+    return rk.bayesian.factorization_machine(
         features,
         train,
         label="user_rating",
@@ -100,7 +100,7 @@ def _sampled(
         num_samples=num_samples,
         num_chains=2,
         dim=64,
-        noise_by="user_id",
+        noise_group="user_id",
         seed=seed,
     )
 

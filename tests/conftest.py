@@ -23,7 +23,11 @@ tf.config.set_logical_device_configuration(
 
 
 # Tests that share what is slow to make: one of the processes that run tests gets all of them.
-TOGETHER = ("tests/spark/", "tests/test_parameter_servers.py", "tests/tuning/test_pruning.py")
+TOGETHER = (
+    "tests/spark/",
+    "tests/distributed/test_parameter_server.py",
+    "tests/tuning/test_pruning.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)

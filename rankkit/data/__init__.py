@@ -1,19 +1,23 @@
-"""Where rows come from, and how they are split and batched."""
+"""Data sets, readers, splits, batches and negative sampling."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from rankkit.data.batches import batches
+from rankkit.data.datasets.movielens import movielens
+from rankkit.data.datasets.synthetic import synthetic_ratings
 from rankkit.data.lists import lists
-from rankkit.data.movielens import movielens
-from rankkit.data.read_csv import read_csv
-from rankkit.data.read_parquet import read_parquet
-from rankkit.data.splits import k_fold, leave_last_out, random_split, time_split, unseen_split
-from rankkit.data.synthetic import synthetic_ratings
-from rankkit.data.vocabularies import vocabularies
-from rankkit.data.vocabulary import vocabulary
-from rankkit.data.with_candidates import with_candidates
-from rankkit.data.with_negatives import with_negatives
+from rankkit.data.negatives import with_candidates, with_negatives
+from rankkit.data.splits import cold_start_split, k_fold, leave_last_out, random_split, time_split
+from rankkit.data.vocabulary import vocabularies, vocabulary
+
+if TYPE_CHECKING:
+    from rankkit.data.readers.csv import read_csv
+    from rankkit.data.readers.parquet import read_parquet
 
 __all__ = [
     "batches",
+    "cold_start_split",
     "k_fold",
     "leave_last_out",
     "lists",
@@ -23,9 +27,16 @@ __all__ = [
     "read_parquet",
     "synthetic_ratings",
     "time_split",
-    "unseen_split",
     "vocabularies",
     "vocabulary",
     "with_candidates",
     "with_negatives",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The readers import pyarrow, which not every process needs.
+    readers = {"read_csv": "csv", "read_parquet": "parquet"}
+    if name in readers:
+        return getattr(importlib.import_module(f"rankkit.data.readers.{readers[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,16 @@
-"""Rows as a `tf.data.Dataset` of batches, ready for `fit` and `evaluate`."""
+"""Batches of examples, from memory or from a stream."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
-from rankkit.data.array_batches import array_batches
-from rankkit.data.columns import as_columns
-from rankkit.data.order import seeds_by_epoch, shuffled
-from rankkit.data.stream_batches import batch_rows, select_rows, window
+from rankkit.core.in_memory import RowsInMemory, remember
+from rankkit.data.columns import as_columns, encoded, selected
+from rankkit.data.shuffle import seeds_by_epoch, shuffled
+from rankkit.utils.errors import invalid, wrong_type
 
 
 def batches(
@@ -109,3 +108,182 @@ def check_number(name: str, value: Any, least: int) -> None:
     if not whole or not least <= value < 2**63:
         expected = f"a whole number of at least {least}"
         raise invalid(name, value, expected, f"Give {least} or more.")
+
+
+# So few rows in a fixed order are kept as the batches that they come in: no function has to be set
+# up for each pass over them, which takes longer than the pass.
+_READY_ROWS = 1_000_000
+
+
+def array_batches(
+    columns: dict[str, np.ndarray],
+    batch_size: int,
+    *,
+    drop_remainder: bool,
+    seeds: tf.data.Dataset | None,
+) -> tf.data.Dataset:
+    """Batches columns of arrays, in another order at each pass if there are seeds.
+
+    Args:
+        columns: Arrays of one length.
+        batch_size: Rows a batch.
+        drop_remainder: Whether to leave out a last batch that is not full.
+        seeds: A data set that yields one pair of seeds a pass; None keeps the rows in order.
+    """
+    read = {name: encoded(name, column) for name, column in columns.items()}
+    num_rows = len(next(iter(columns.values())))
+    num_full, rest = divmod(num_rows, batch_size)
+    in_full = num_full * batch_size
+    any_rest = rest > 0 and not drop_remainder
+
+    def order(seed: tf.Tensor | None) -> tf.Tensor:
+        numbers = tf.range(num_rows, dtype=tf.int64)
+        if seed is not None:
+            numbers = tf.random.experimental.stateless_shuffle(numbers, seed)
+        return numbers if any_rest else numbers[:in_full]
+
+    count = num_rows if any_rest else in_full
+    rows = RowsInMemory(
+        read,
+        count,
+        batch_size,
+        batch_size,
+        seeds,
+        order,
+        lambda numbers: (numbers, {}),
+        of_one_shape=True,
+    )
+    if seeds is None and num_rows <= _READY_ROWS:
+        ready = rows.batch(tf.range(num_rows, dtype=tf.int64))
+        if all(isinstance(values, tf.Tensor) for values in ready.values()):  # no ragged ones
+            return remember(
+                _shared_out(_ready_batches(ready, num_full, batch_size, any_rest)), rows
+            )
+
+    def row_numbers(numbers: tf.Tensor) -> tf.data.Dataset:
+        # Slices of one tensor: a `map` over batch numbers here would cost as much as the gathers.
+        full = tf.reshape(numbers[:in_full], [num_full, batch_size])
+        parts = tf.data.Dataset.from_tensor_slices(full)
+        last = tf.data.Dataset.from_tensors(numbers[in_full:])
+        return parts.concatenate(last) if any_rest else parts
+
+    return made_of_rows(rows, row_numbers)
+
+
+def made_of_rows(
+    rows: RowsInMemory, parts_of: Callable[[tf.Tensor], tf.data.Dataset]
+) -> tf.data.Dataset:
+    """Makes batches of rows in memory, and remembers what they are made of.
+
+    Args:
+        rows: The rows.
+        parts_of: The order of a pass to what stands for each of its batches.
+    """
+    fixed = rows.seeds is None
+    batches = made_of_numbers(
+        rows.seeds,
+        lambda seed: parts_of(rows.order(None if fixed else seed)),
+        rows.batch,
+        rows.steps,
+    )
+    return remember(batches, rows)
+
+
+def made_of_numbers(
+    seeds: tf.data.Dataset | None,
+    numbers_of_pass: Callable[[tf.Tensor], tf.data.Dataset],
+    batch_of: Callable[..., dict[str, Any]],
+    count: int,
+) -> tf.data.Dataset:
+    """Makes the batches of each pass from the numbers of their rows.
+
+    Args:
+        seeds: A data set that yields one pair of seeds a pass; `None` for passes without.
+        numbers_of_pass: The pair of a pass to what stands for each of its batches.
+        batch_of: That to the batch.
+        count: How many batches a pass has.
+    """
+    passes = tf.data.Dataset.from_tensors([0, 0]) if seeds is None else seeds
+    batched = passes.flat_map(numbers_of_pass).map(
+        batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    return _shared_out(batched.apply(tf.data.experimental.assert_cardinality(count)))
+
+
+def _ready_batches(
+    columns: dict[str, tf.Tensor], num_full: int, batch_size: int, any_rest: bool
+) -> tf.data.Dataset:
+    in_full = num_full * batch_size
+    full = {
+        name: tf.reshape(values[:in_full], [num_full, batch_size, *values.shape[1:]])
+        for name, values in columns.items()
+    }
+    batched = tf.data.Dataset.from_tensor_slices(full)
+    if not any_rest:
+        return batched
+    last = {name: values[in_full:] for name, values in columns.items()}
+    return batched.concatenate(tf.data.Dataset.from_tensors(last))
+
+
+def _shared_out(batched: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    # There are no files to share out: each of several workers takes its part of the rows.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return batched.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+WINDOW = 100_000
+
+
+def select_rows(
+    rows: tf.data.Dataset, columns: Iterable[str] | None, *, cache: bool
+) -> tf.data.Dataset:
+    """Checks that `rows` are dicts of one row each, and takes the columns that are wanted."""
+    spec = rows.element_spec
+    if not isinstance(spec, Mapping):
+        fix = 'Map them to dicts, such as {"user_id": ..., "user_rating": ...}.'
+        raise wrong_type("rows", spec, "a data set of dicts", fix)
+    if rows.cardinality() == 0:
+        raise invalid("rows", rows, "at least one row", "Was everything filtered out?")
+    _check_single(rows, spec)
+    names = selected(columns, list(spec))
+    if columns is not None:
+        rows = rows.map(lambda row: {name: row[name] for name in names})
+    return rows.cache() if cache else rows
+
+
+def _check_single(rows: tf.data.Dataset, spec: Mapping[str, Any]) -> None:
+    lengths = {tuple(one.shape[:1]) if one.shape.rank else None for one in spec.values()}
+    # One list a row is a row; several lists of one length are a batch.
+    if len(spec) > 1 and len(lengths) == 1 and None not in lengths:
+        fix = "Call rows.unbatch() first."
+        raise invalid("rows", rows, "a data set of single rows, not of batches", fix)
+
+
+def window(rows: tf.data.Dataset, shuffle: bool | int) -> int:
+    """How many rows to hold for shuffling: all of them if their number is known."""
+    if shuffle is not True:
+        if not isinstance(shuffle, int) or shuffle < 1:
+            expected = "True, False or a window of at least 1 row"
+            raise invalid("shuffle", shuffle, expected, "Give True if unsure.")
+        return shuffle
+    known = int(rows.cardinality())
+    return known if known > 0 else WINDOW
+
+
+def batch_rows(rows: tf.data.Dataset, batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:
+    """Batches single rows; lists of any length become ragged, `float64` becomes `float32`."""
+    specs = rows.element_spec.values()
+    any_list = any(not spec.shape.is_fully_defined() for spec in specs)
+    batch = rows.ragged_batch if any_list else rows.batch
+    batched = batch(batch_size, drop_remainder=drop_remainder)
+    if any(spec.dtype == tf.float64 for spec in specs):
+        batched = batched.map(_in_float32)
+    return batched.prefetch(tf.data.AUTOTUNE)
+
+
+def _in_float32(batch: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tf.cast(value, tf.float32) if value.dtype == tf.float64 else value
+        for name, value in batch.items()
+    }

@@ -1,10 +1,10 @@
 """What an evaluation finds, what is wrong with a model, and what a scorer has to beat."""
 
 from rankkit.evaluation.baselines import BiasBaseline
+from rankkit.evaluation.callback import RankingMetrics
 from rankkit.evaluation.compare import compare_rankings
 from rankkit.evaluation.diagnose import diagnose
 from rankkit.evaluation.diagnosis import Diagnosis
-from rankkit.evaluation.ranking_metrics import RankingMetrics
 from rankkit.evaluation.report import Report
 
 __all__ = ["BiasBaseline", "Diagnosis", "RankingMetrics", "Report", "compare_rankings", "diagnose"]

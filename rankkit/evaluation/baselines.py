@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from rankkit._errors import invalid
 from rankkit.data.columns import as_columns
+from rankkit.utils.errors import invalid
 
 _TURNS = 200
 _SETTLED = 1e-6  # of a rating step

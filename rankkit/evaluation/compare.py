@@ -1,20 +1,15 @@
-"""By how much one scorer is better than another, on the same rows."""
+"""Paired comparison of two scorers."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from rankkit._errors import invalid
-from rankkit._scoring import scores_of
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.report import Report, check_settings, drawn_metrics, with_intervals
-from rankkit.evaluation.scored_rows import (
-    feature_batches,
-    label_numbers,
-    label_of,
-    labelled_rows,
-)
+from rankkit.evaluation.scored_rows import feature_batches, label_numbers, label_of, labelled_rows
+from rankkit.ranking.scoring import scores_of
+from rankkit.utils.errors import invalid
 
 
 def compare_rankings(

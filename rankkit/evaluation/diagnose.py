@@ -1,21 +1,22 @@
-"""Looks for what is wrong with a scorer: where its errors are, and alarms."""
+"""`diagnose`: where the errors of a scorer are, and warnings."""
 
 from typing import Any
 
 import numpy as np
 
-from rankkit._errors import invalid
 from rankkit.data.batches import check_number
-from rankkit.evaluation import alarms
-from rankkit.evaluation.diagnosis import Diagnosis
-from rankkit.evaluation.error_lines import error_line, error_lines_by_count
-from rankkit.evaluation.prediction_bins import (
+from rankkit.evaluation.diagnosis import (
+    Diagnosis,
     calibration_lines,
+    error_line,
+    error_lines_by_count,
     histogram_lines,
     prediction_edges,
+    untrained_row,
+    with_unknown_id,
 )
 from rankkit.evaluation.scored_rows import ScoredRows, check_rating_range, clipped
-from rankkit.evaluation.unknown_ids import untrained_row, with_unknown_id
+from rankkit.utils.errors import invalid
 
 
 def diagnose(
@@ -33,7 +34,7 @@ def diagnose(
 
     It tells how predictions spread for each label, whether labels are on average what was
     predicted, and how large the errors are for queries and items with few and with many training
-    rows, all beside the mean with a bias for each query and item. There are alarms for
+    rows, all beside the mean with a bias for each query and item. There are warnings for
 
     - predictions that are nearly constant, all or within the rows of a query or of an item: with a
       standard deviation below 1 % of that of the labels. Then the model ignores the other one;
@@ -61,7 +62,7 @@ def diagnose(
         num_bins: How many quantile bins the calibration has. Defaults to `10`.
 
     Returns:
-        Lines of plain values and the alarms; `print` shows them.
+        Lines of plain values and the warnings; `print` shows them.
 
     Raises:
         ValueError: If a column is missing, there are no rows, all labels are equal, a label or a
@@ -74,7 +75,7 @@ def diagnose(
         >>> found = rk.evaluation.diagnose(
         ...     lambda columns: columns["age"], rows, train=rows, label="rating"
         ... )
-        >>> for alarm in found.alarms:
+        >>> for alarm in found.warnings:
         ...     print(alarm[:46])
         Predictions are nearly constant within a user_
         The model is worse than the mean with biases o
@@ -100,10 +101,10 @@ def diagnose(
         for name in rows.ids
         for line in error_lines_by_count(name, rows.columns[name], rows.known[name], *errors)
     ]
-    constant, too_few = alarms.constant_alarms(rows, query, item)
-    undertrained = alarms.undertrained_alarms(all_rows["rmse"], all_rows["biases_rmse"], rows.ids)
-    outside = alarms.out_of_range_alarms(scores["model"], rows.label, low, high)
-    if logits := alarms.seem_logits(rows.labels, scores["model"]):
+    constant, too_few = constant_alarms(rows, query, item)
+    undertrained = undertrained_alarms(all_rows["rmse"], all_rows["biases_rmse"], rows.ids)
+    outside = out_of_range_alarms(scores["model"], rows.label, low, high)
+    if logits := seem_logits(rows.labels, scores["model"]):
         undertrained = outside = []
         unchecked.append(logits)
     return Diagnosis(
@@ -112,7 +113,7 @@ def diagnose(
         histograms=histogram_lines(rows.labels, scores, edges),
         calibration=calibration_lines(rows.labels, scores, num_bins),
         errors=[all_rows, *unknown, *by_count],
-        alarms=[*constant, *undertrained, *untrained, *outside],
+        warnings=[*constant, *undertrained, *untrained, *outside],
         unchecked=[*too_few, *unchecked],
     )
 
@@ -120,7 +121,7 @@ def diagnose(
 def _unknown_ids(
     rows: ScoredRows, rating_range: tuple[float, float] | None
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """Gives the errors as if ids were unknown, alarms for dead rows, and what was not checked."""
+    """Gives the errors as if ids were unknown, warnings for dead rows, and what was not checked."""
     lines, found, unchecked = [], [], []
     for name in rows.ids:
         columns = with_unknown_id(rows, name)
@@ -135,10 +136,117 @@ def _unknown_ids(
         lines.append(line)
         untrained = untrained_row(rows, name)
         if untrained:
-            found.append(alarms.untrained_row_alarm(name, line["rmse"], line["biases_rmse"]))
+            found.append(untrained_row_alarm(name, line["rmse"], line["biases_rmse"]))
         elif untrained is None:
             unchecked.append(
                 f"Whether the row for an unknown {name} was trained: the scorer does not show its "
                 "IdEmbedding. Give the live model, or load its .keras file."
             )
     return lines, found, unchecked
+
+
+_NEARLY_CONSTANT = 0.01  # of the labels' standard deviation
+_NO_WORSE = 0.001  # of the baseline's error
+_FAR_OUTSIDE = 0.1  # of the labels' range
+_SOME = 0.001  # of the rows
+
+
+def constant_alarms(rows: ScoredRows, query: str, item: str | None) -> tuple[list[str], list[str]]:
+    """Looks for scores that are alike: all of them, those of a query, or those of an item.
+
+    Args:
+        rows: The rows with their scores.
+        query: The column by which rows belong together.
+        item: The column of candidates, or None.
+
+    Returns:
+        The warnings, and what could not be checked.
+    """
+    deviation = rows.labels.std()
+    least = _NEARLY_CONSTANT * deviation
+    if (spread := rows.scores.std()) < least:
+        return [
+            f"Predictions are nearly constant: standard deviation {spread:.2g}, that of "
+            f"{rows.label} {deviation:.2g}. Train from another seed or with a lower learning "
+            "rate: dead units give one score to every row."
+        ], []
+    warnings, unchecked = [], []
+    pairs = [(query, item, f"every candidate of a {query} gets the same score")]
+    if item is not None:
+        pairs.append((item, query, f"every {query} gets the same order"))
+    for name, other, effect in pairs:
+        spread = _spread_within(rows, name, other)
+        differing = f"differing {other}" if other else "their own"
+        if spread is None:
+            unchecked.append(
+                f"Whether predictions differ within a {name}: none has two rows of {differing}."
+            )
+        elif spread < least:
+            warnings.append(
+                f"Predictions are nearly constant within a {name}: standard deviation "
+                f"{spread:.2g}, that of {rows.label} {deviation:.2g}, so that {effect}. Is "
+                f"{other or 'what tells its rows apart'} a feature of the network, and written as "
+                "in its vocabulary?"
+            )
+    return warnings, unchecked
+
+
+def _spread_within(rows: ScoredRows, name: str, other: str | None) -> float | None:
+    """Standard deviation from the mean of a group, over groups of two values of `other` or more."""
+    _, groups = np.unique(rows.columns[name], return_inverse=True)
+    others = np.arange(len(groups))
+    if other is not None:
+        others = np.unique(rows.columns[other], return_inverse=True)[1]
+    pairs = np.unique(np.stack([groups, others]), axis=1)
+    telling = np.bincount(pairs[0])[groups] > 1
+    if not telling.any():
+        return None
+    means = np.bincount(groups, rows.scores) / np.bincount(groups)
+    return float(np.sqrt(np.mean((rows.scores - means[groups])[telling] ** 2)))
+
+
+def undertrained_alarms(rmse: float, biases_rmse: float, ids: list[str]) -> list[str]:
+    """Compares a model's error with that of the mean and a bias for each id."""
+    if rmse <= biases_rmse * (1 + _NO_WORSE):
+        return []
+    return [
+        f"The model is worse than the mean with biases of {' and '.join(ids)}: RMSE {rmse:.4f} "
+        f"against {biases_rmse:.4f} on the same rows. Train for more epochs or with another "
+        "learning rate; or for fewer, if it is better on the training rows."
+    ]
+
+
+def untrained_row_alarm(name: str, rmse: float, biases_rmse: float) -> str:
+    """Words the alarm of an embedding whose row for unknown ids was never trained."""
+    return (
+        f"The row for an unknown {name} was never trained: its vocabulary holds every training id, "
+        f"and its id_dropout_rate is 0. With {name} unknown the RMSE is {rmse:.4f}, that of the "
+        f"biases {biases_rmse:.4f}. Give the layer id_dropout_rate=0.1, or leave rare ids out of "
+        "its vocabulary."
+    )
+
+
+def out_of_range_alarms(scores: np.ndarray, label: str, low: float, high: float) -> list[str]:
+    """Looks for scores far outside the range of the labels.
+
+    That is by a tenth of the range for more than one score in a thousand, or by all of it for any.
+    """
+    beyond = np.maximum(low - scores, scores - high) / (high - low)
+    outside = int((beyond > _FAR_OUTSIDE).sum())
+    if outside <= _SOME * len(scores) and beyond.max() <= 1:
+        return []
+    return [
+        f"{outside:,} of {len(scores):,} predictions are far outside the range of {label}, "
+        f"{low:g} to {high:g}: they go from {scores.min():.3g} to {scores.max():.3g}. Train with "
+        f"a lower learning rate, or clip them with rating_range=({low:g}, {high:g})."
+    ]
+
+
+def seem_logits(labels: np.ndarray, scores: np.ndarray) -> str:
+    """Tells what is not judged of scores that seem to be logits; empty, if they do not."""
+    if not np.isin(labels, (0.0, 1.0)).all() or 0 <= scores.min() <= scores.max() <= 1:
+        return ""
+    return (
+        "How far off predictions are: labels are 0 and 1, and scores beyond them, logits as it "
+        "seems. Diagnose chances, such as those of lambda rows: tf.sigmoid(scorer(rows))."
+    )

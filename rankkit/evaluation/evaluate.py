@@ -1,4 +1,4 @@
-"""Evaluates a scorer: its errors, and the orders it gives to each query's rows."""
+"""`evaluate_ranking`: ranking metrics per query with confidence intervals."""
 
 from typing import Any
 

@@ -1,17 +1,16 @@
-"""The metrics of rows with labels and scores, with their intervals, and a table of them."""
+"""The result of `evaluate_ranking`."""
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rankkit._errors import invalid
 from rankkit.data.batches import check_number
-from rankkit.evaluation.bootstrap import bootstrap_means, means_of
-from rankkit.evaluation.query_metrics import metrics_by_query
+from rankkit.evaluation.metrics import bootstrap_means, means_of, metrics_by_query
 from rankkit.evaluation.scored_rows import check_rating_range, clipped
-from rankkit.evaluation.text_table import text_table
+from rankkit.utils.errors import invalid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,3 +158,23 @@ def _rooted(means: np.ndarray) -> np.ndarray:
     rooted = means.copy()
     rooted[..., 0] = np.sqrt(rooted[..., 0])
     return rooted
+
+
+def text_table(rows: Sequence[Sequence[str]], *, num_names: int) -> str:
+    """Lays cells out in columns: names to the left, numbers to the right.
+
+    Args:
+        rows: The cells of each row, the head among them; all rows of one length.
+        num_names: How many columns, the first ones, hold names.
+
+    Returns:
+        One line a row.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            f"{cell:<{width}}" if place < num_names else f"{cell:>{width}}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

@@ -1,4 +1,4 @@
-"""The rows that a scorer is judged on: checked, and scored by it and by the baseline."""
+"""Test examples with their scores, grouped by query."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid, wrong_type
-from rankkit._row_chunks import chunk_rows
-from rankkit._scoring import scores_of, specs_of
+from rankkit.core.chunking import chunk_rows
 from rankkit.data import batches
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.baselines import BiasBaseline
+from rankkit.ranking.scoring import scores_of, specs_of
+from rankkit.utils.errors import invalid, wrong_type
 
 
 class ScoredRows:

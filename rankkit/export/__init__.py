@@ -1,6 +1,6 @@
 """A trained model leaves Python: SavedModel and TensorFlow Lite, checked to score alike."""
 
-from rankkit.export.loading import load
+from rankkit.export.load import load
 from rankkit.export.parity import max_abs_difference
 from rankkit.export.saved_model import SavedModelScorer, save
 from rankkit.export.tflite import TFLiteScorer, to_tflite

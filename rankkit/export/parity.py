@@ -1,13 +1,18 @@
-"""The check that an export scores as its source does."""
+"""Check that an exported model gives the scores of the live one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid, wrong_type
-from rankkit.network import readers
+from rankkit.models.heads import score_of
+from rankkit.models.network import readers
+from rankkit.ranking.candidates import feature_tensors
+from rankkit.ranking.queries import Columns
+from rankkit.ranking.scoring import in_order
+from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.tensorflow import sample_of
 
 TOLERANCE = 1e-5
 
@@ -98,3 +103,48 @@ def check_parity(what: str, scorer: Any, source: Any, columns: Mapping[str, Any]
             f"{what} must score as its source does, within {TOLERANCE:g}. Got: a difference of "
             f"{np.max(np.abs(ours - theirs)):g}. Nothing was written."
         )
+
+
+def check_ranking(
+    loaded: Any,
+    network: tf.keras.Model,
+    sample: Mapping[str, tf.Tensor],
+    candidates: Columns | None,
+) -> None:
+    """Refuses a SavedModel whose signatures rank by other scores than its source.
+
+    Args:
+        loaded: The SavedModel as TensorFlow loads it.
+        network: Its source.
+        sample: Rows, feature name to values.
+        candidates: The registered candidates, or `None`.
+
+    Raises:
+        ValueError: If two scores differ by more than 1e-5, or by that share of a score above 1.
+    """
+    rows = len(next(iter(sample.values())))
+    for name in sample:  # each in turn is the query's
+        of_query = {} if len(sample) == 1 else {name: sample[name][:1]}
+        repeated = {each: tf.repeat(column, rows, axis=0) for each, column in of_query.items()}
+        rank = _scores_of(loaded.signatures["rank"], {**sample, **of_query}, rows)
+        check_parity("The signature rank", rank, _score_of(network), {**sample, **repeated})
+    if candidates is None:
+        return
+    total = len(next(iter(candidates.values())))
+    few = sample_of(total)
+    features = feature_tensors(network, candidates, few)
+    for place in (0, rows - 1):  # the last is of unknown ids
+        query = {n: each[place : place + 1] for n, each in sample.items() if n not in candidates}
+        columns = {n: tf.repeat(each, len(few), axis=0) for n, each in query.items()} | features
+        rank = _scores_of(loaded.signatures["rank_indexed"], query, total, few)
+        check_parity("The signature rank_indexed", rank, _score_of(network), columns)
+
+
+def _score_of(network: tf.keras.Model) -> Callable[[Any], Any]:
+    return lambda columns: score_of(network(columns))
+
+
+def _scores_of(
+    signature: Any, columns: Mapping[str, tf.Tensor], rows: int, few: Any = slice(None)
+) -> Callable[[Any], Any]:
+    return lambda _: in_order(signature(k=tf.constant(rows), **columns), rows)[few]

@@ -1,4 +1,4 @@
-"""A SavedModel as TensorFlow Serving expects it: named columns in, ratings or an order out."""
+"""Export and loading of SavedModels."""
 
 import functools
 import logging
@@ -10,19 +10,57 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid, unreadable
-from rankkit._features import check_names
-from rankkit._files import written_whole
-from rankkit._heads import SCORE, named_outputs, score_name
-from rankkit._parameter_servers import gathered
-from rankkit._queries import Columns
-from rankkit.candidate_pool import registrable
-from rankkit.export.export_scorer import ExportScorer
-from rankkit.export.parity import check_parity, sample_columns
-from rankkit.export.ranking_parity import check_ranking
-from rankkit.export.saved_candidates import SavedCandidates
+from rankkit.core.columns import as_list, is_column
+from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
+from rankkit.distributed.parameter_server import gathered
+from rankkit.export.parity import check_parity, check_ranking, sample_columns
+from rankkit.export.scorer import ExportScorer
 from rankkit.export.servable import Servable
-from rankkit.network import feature_specs, select_features
+from rankkit.models.heads import SCORE, named_outputs, score_name
+from rankkit.models.network import feature_specs, select_features
+from rankkit.ranking.candidates import Registered, registrable
+from rankkit.ranking.queries import Columns
+from rankkit.ranking.scoring import finite, in_order
+from rankkit.utils.errors import invalid, unreadable
+from rankkit.utils.files import written_whole
+
+
+class SavedCandidates(Registered):
+    """Candidates of a SavedModel, to be ranked by its `rank_indexed` signature.
+
+    Args:
+        scorer: The SavedModel as a scorer.
+        loaded: The SavedModel as TensorFlow loads it.
+    """
+
+    def __init__(self, scorer: Any, loaded: Any):
+        self._scorer = scorer
+        self._rank = loaded.signatures["rank_indexed"]
+        self.columns = {
+            name: [_unfilled(cell) for cell in as_list(tf.convert_to_tensor(column))]
+            for name, column in loaded.candidates.items()
+        }
+
+    def check(self, scorer: Any) -> None:
+        if scorer is not self._scorer:
+            fix = "Take the candidates of the scorer itself, not of one of its heads or another."
+            raise invalid("candidates", self, "registered with the scorer", fix)
+
+    def scores(self, query: Mapping[str, tf.Tensor], best: int) -> np.ndarray:
+        outputs = self._rank(k=tf.constant(best), **query)
+        scores = in_order(outputs, len(self))
+        finite(scores[outputs["index"].numpy()])
+        return scores
+
+    def __repr__(self) -> str:
+        return f"SavedCandidates({len(self):,} of {', '.join(map(repr, self.columns))})"
+
+
+def _unfilled(cell: Any) -> Any:
+    """A list without what filled it up to the length of the others."""
+    if not is_column(cell):
+        return cell
+    return [value for value in as_list(cell) if value not in (TEXT_PADDING, NUMBER_PADDING)]
 
 
 def save(
@@ -41,7 +79,7 @@ def save(
     order: `rating`, or `score` and all else, `index` (the row's place in the input) and each
     feature. What the query alone decides is computed once.
 
-    With `candidates` there is `rank_registered` too: it takes the query's features, each of length
+    With `candidates` there is `rank_indexed` too: it takes the query's features, each of length
     1, and `k`, and gives the same of the registered candidates, whose part of the scores is in the
     folder. `tf.saved_model.load` gives an object that is called with a dict of columns.
 
@@ -140,10 +178,10 @@ class SavedModelScorer(ExportScorer):
         Raises:
             ValueError: If there are none.
         """
-        if "rank_registered" not in self.loaded.signatures:
+        if "rank_indexed" not in self.loaded.signatures:
             fix = "Write it with rankkit.export.save(..., candidates=...)."
             names = list(self.loaded.signatures)
-            expected = "some with 'rank_registered', for registered candidates"
+            expected = "some with 'rank_indexed', for registered candidates"
             raise invalid("signatures of the SavedModel", names, expected, fix)
         return SavedCandidates(self, self.loaded)
 

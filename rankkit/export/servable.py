@@ -1,18 +1,17 @@
-"""What a SavedModel holds: the graph functions, and the variables and tables that they use."""
+"""Signatures of an exported SavedModel."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._cells import to_tensor
-from rankkit._heads import named_outputs, score_name
-from rankkit._own_code import has_own_layers
-from rankkit._parts import Kept, of_equal_length, repeated
-from rankkit._queries import Columns
-from rankkit._traced import CANDIDATES, QUERY
-from rankkit._walk import outputs_in_parts
-from rankkit.candidate_pool import registered_chunks
+from rankkit.core.columns import to_tensor
+from rankkit.core.partial import Kept, of_equal_length, repeated
+from rankkit.models.heads import named_outputs, score_name
+from rankkit.ranking.candidates import registered_chunks
+from rankkit.ranking.graph import CANDIDATES, QUERY, outputs_in_parts
+from rankkit.ranking.queries import Columns
+from rankkit.utils.tensorflow import has_own_layers
 
 _KINDS = {str: tf.string, int: tf.int64, float: tf.float64, bool: tf.bool}
 
@@ -70,7 +69,7 @@ class Servable(tf.Module):
         functions = {"serving_default": (self._rate, self._specs)}
         functions["rank"] = (self._rank, {"k": k, **self._specs})
         if self.candidates is not None:
-            functions["rank_registered"] = (self._rank_registered, {"k": k, **query})
+            functions["rank_indexed"] = (self._rank_registered, {"k": k, **query})
         return {
             name: tf.function(function, autograph=self._autograph).get_concrete_function(**specs)
             for name, (function, specs) in functions.items()

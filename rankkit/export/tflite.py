@@ -1,4 +1,4 @@
-"""A TensorFlow Lite file that takes raw strings and needs the built-in operations alone."""
+"""Export and loading of TensorFlow Lite files."""
 
 import os
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import unreadable
-from rankkit._files import written_whole
-from rankkit._heads import score_name
-from rankkit.export.export_scorer import ExportScorer
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
-from rankkit.network import select_features
+from rankkit.export.scorer import ExportScorer
+from rankkit.models.heads import score_name
+from rankkit.models.network import select_features
+from rankkit.utils.errors import unreadable
+from rankkit.utils.files import written_whole
 
 _SIGNATURE = "serving_default"
 

@@ -1,8 +1,8 @@
-"""Vectors of features, as interactions take them."""
+"""Checks of the feature vectors that an interaction gets."""
 
 from typing import Any
 
-from rankkit._errors import wrong_type
+from rankkit.utils.errors import wrong_type
 
 
 def listed(vectors: Any) -> list[Any]:

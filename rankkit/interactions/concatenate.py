@@ -1,4 +1,4 @@
-"""Vectors side by side."""
+"""Concatenation of feature vectors."""
 
 from collections.abc import Sequence
 

@@ -5,8 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit._errors import check_integer
 from rankkit.interactions._vectors import listed
+from rankkit.utils.errors import check_integer
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit._parts import Kept, Part, Vector
+from rankkit.core.partial import Kept, Part, Vector
 from rankkit.interactions._vectors import equal_width, listed
 
 

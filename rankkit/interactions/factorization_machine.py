@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import check_integer, invalid, wrong_type
-from rankkit._parts import Kept, Part, Vector
+from rankkit.core.partial import Kept, Part, Vector
 from rankkit.interactions._vectors import listed
+from rankkit.utils.errors import check_integer, invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -29,7 +29,7 @@ class FactorizationMachine(tf.keras.layers.Layer):
             they meet the others, and do not meet each other: all that is known of the user in one
             group, all of the item in another. Defaults to `()`, every pair meets.
         num_members: How many machines lie side by side in the vectors, each with a bias and a
-            vector of its own: an ensemble, for `rankkit.layers.MeanOfMembers` as head.
+            vector of its own: an ensemble, for `rankkit.layers.EnsembleMean` as head.
             Defaults to `1`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import invalid, wrong_type
-from rankkit._parts import Kept, Vector, knows_parts
+from rankkit.core.partial import Kept, Vector, knows_parts
 from rankkit.interactions._vectors import listed
+from rankkit.utils.errors import invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -1,10 +1,10 @@
-"""One vector of the vectors of many."""
+"""Pooling of the embeddings of a list: mean, sum or sqrtn."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import unknown
+from rankkit.utils.errors import unknown
 
 POOLINGS = ("mean", "sqrtn", "sum")
 # Lists of more members than this share of the table are counted: one matrix product with the

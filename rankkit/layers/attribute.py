@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._cells import as_list
-from rankkit._columns import as_array
-from rankkit._errors import invalid, wrong_type
-from rankkit._features import as_feature
-from rankkit._vocabulary import check_vocabulary, distinct_ids
-from rankkit.layers._feature_layer import FeatureLayer
-from rankkit.layers._id_table import IdTable
+from rankkit.core.columns import as_array, as_list
+from rankkit.core.features import as_feature
+from rankkit.core.vocabulary import check_vocabulary, distinct_ids
+from rankkit.layers._lookup import IdTable
+from rankkit.layers.base import FeatureLayer
+from rankkit.utils.errors import invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

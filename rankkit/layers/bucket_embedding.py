@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.layers._feature_layer import EmbeddingLayer
-from rankkit.layers._missing import check_finite, check_policy
-from rankkit.layers._numbers import bucket_edges, buckets_of, check_edges, finite_numbers
+from rankkit.layers._numeric import (
+    bucket_edges,
+    buckets_of,
+    check_edges,
+    check_finite,
+    check_policy,
+    finite_numbers,
+)
+from rankkit.layers.base import EmbeddingLayer
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid, unknown
-from rankkit.layers._feature_layer import EmbeddingLayer
+from rankkit.layers.base import EmbeddingLayer
+from rankkit.utils.errors import invalid, unknown
 
 _DAY = 86_400
 # Part to its number of values.

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._cells import as_list
-from rankkit._columns import as_array
-from rankkit._errors import check_integer, invalid
-from rankkit._vocabulary import check_vocabulary
-from rankkit.layers._feature_layer import EmbeddingLayer
-from rankkit.layers._id_table import IdTable
+from rankkit.core.columns import as_array, as_list
+from rankkit.core.vocabulary import check_vocabulary
+from rankkit.layers._lookup import IdTable
+from rankkit.layers.base import EmbeddingLayer
+from rankkit.utils.errors import check_integer, invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
-from rankkit._parts import Kept, Vector, through
+from rankkit.core.partial import Kept, Vector, through
+from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -4,9 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._columns import as_array
-from rankkit._errors import check_integer, wrong_type
-from rankkit.layers._feature_layer import EmbeddingLayer
+from rankkit.core.columns import as_array
+from rankkit.layers.base import EmbeddingLayer
+from rankkit.utils.errors import check_integer, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

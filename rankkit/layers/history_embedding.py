@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._cells import as_list
-from rankkit._errors import invalid
-from rankkit._parts import Kept, Part, Vector, of_equal_length
-from rankkit._vocabulary import check_vocabulary, distinct_ids
-from rankkit.layers._feature_layer import EmbeddingLayer
-from rankkit.layers._id_table import IdTable
+from rankkit.core.columns import as_list
+from rankkit.core.partial import Kept, Part, Vector, of_equal_length
+from rankkit.core.vocabulary import check_vocabulary, distinct_ids
+from rankkit.layers._lookup import IdTable
 from rankkit.layers._pooling import check_pooling, pooled, pooled_counts, scaled
+from rankkit.layers.base import EmbeddingLayer
+from rankkit.utils.errors import invalid
 
 # Up to so many users times items, histories are a matrix, a byte a cell: a product with it takes
 # a fraction of the time that lists of members take.

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import check_integer, invalid
-from rankkit._vocabulary import check_vocabulary, distinct_ids
-from rankkit.layers._feature_layer import EmbeddingLayer
-from rankkit.layers._id_table import IdTable, unknown_id
+from rankkit.core.vocabulary import check_vocabulary, distinct_ids
+from rankkit.layers._lookup import IdTable, unknown_id
+from rankkit.layers.base import EmbeddingLayer
+from rankkit.utils.errors import check_integer, invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -5,10 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import invalid
-from rankkit.layers._feature_layer import FeatureLayer
-from rankkit.layers._missing import check_finite, check_policy
-from rankkit.layers._numbers import finite_numbers
+from rankkit.layers._numeric import check_finite, check_policy, finite_numbers
+from rankkit.layers.base import FeatureLayer
+from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._columns import as_array
-from rankkit._vocabulary import check_vocabulary, distinct_ids
-from rankkit.layers._feature_layer import FeatureLayer
-from rankkit.layers._id_table import IdTable
+from rankkit.core.columns import as_array
+from rankkit.core.vocabulary import check_vocabulary, distinct_ids
+from rankkit.layers._lookup import IdTable
+from rankkit.layers.base import FeatureLayer
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

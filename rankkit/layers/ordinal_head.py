@@ -1,4 +1,4 @@
-"""A head whose output is a distribution over rating steps."""
+"""A head whose output is a distribution over rating levels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._parts import Kept, Vector
-from rankkit._steps import as_steps
+from rankkit.core.levels import as_levels
+from rankkit.core.partial import Kept, Vector
 from rankkit.layers.dense_rating_head import DenseRatingHead
 
 _OF_TOWER = (
@@ -21,12 +21,12 @@ class OrdinalHead(tf.keras.layers.Layer):
 
     A tower gives one number `x`; a rating is at most the step `k` with the chance
     `sigmoid(t_k - x)`, of ascending thresholds `t` that are trained: the proportional odds model.
-    The score is the mean of the steps, so that it orders as any score does, and is in their unit.
+    The score is the mean of the levels, so that it orders as any score does, and is in their unit.
 
     It goes with `rankkit.losses.OrdinalLoss`; other losses are of the score.
 
     Args:
-        steps: The ratings there are, ascending, at least two, such as `(1, 2, 3, 4, 5)`.
+        levels: The ratings there are, ascending, at least two, such as `(1, 2, 3, 4, 5)`.
         hidden_units: Widths of the hidden layers of the tower. Defaults to `(256, 64)`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
         dropout_rate: Share of the hidden units dropped while training, in [0, 1).
@@ -39,14 +39,14 @@ class OrdinalHead(tf.keras.layers.Layer):
         `(batch, width)`.
 
     Output shape:
-        A dict: `score` and `spread`, the mean and the standard deviation of the steps,
+        A dict: `score` and `std`, the mean and the standard deviation of the levels,
         `(batch, 1)` each, `distribution`, the chance of each step, and `log_distribution`, its
-        logarithm, `(batch, steps)` each.
+        logarithm, `(batch, levels)` each.
 
     Raises:
-        ValueError: If there are fewer than two steps, one is not finite, or they do not ascend; if
+        ValueError: If there are fewer than two levels, one is not finite, or they do not ascend; if
             a width is below 1 or the dropout rate outside [0, 1).
-        TypeError: If the steps are no numbers.
+        TypeError: If the levels are no numbers.
 
     References:
         McCullagh, Regression models for ordinal data, 1980; for ratings: Koren and Sill, OrdRec,
@@ -63,7 +63,7 @@ class OrdinalHead(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        steps: Sequence[float],
+        levels: Sequence[float],
         hidden_units: Sequence[int] = (256, 64),
         *,
         activation: Any = "relu",
@@ -73,7 +73,7 @@ class OrdinalHead(tf.keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.steps = as_steps(steps)
+        self.levels = as_levels(levels)
         self._tower = DenseRatingHead(
             hidden_units,
             activation=activation,
@@ -84,7 +84,7 @@ class OrdinalHead(tf.keras.layers.Layer):
         )
         # In mixed precision too, chances are told apart in full precision.
         dtype = self.variable_dtype
-        self._thresholds = _Thresholds(self.steps, name="thresholds", dtype=dtype)
+        self._thresholds = _Thresholds(self.levels, name="thresholds", dtype=dtype)
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> dict[str, tf.Tensor]:
@@ -95,14 +95,14 @@ class OrdinalHead(tf.keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
         batch = tf.TensorShape(input_shape)[:-1]
-        steps = len(self.steps)
-        widths = {"score": 1, "spread": 1, "distribution": steps, "log_distribution": steps}
+        levels = len(self.levels)
+        widths = {"score": 1, "std": 1, "distribution": levels, "log_distribution": levels}
         return {name: batch.concatenate(width) for name, width in widths.items()}
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "steps": self.steps,
+            "levels": self.levels,
             **{
                 name: value for name, value in self._tower.get_config().items() if name in _OF_TOWER
             },
@@ -110,17 +110,17 @@ class OrdinalHead(tf.keras.layers.Layer):
 
 
 class _Thresholds(tf.keras.layers.Layer):
-    """From the number of the tower to the chances of the steps.
+    """From the number of the tower to the chances of the levels.
 
     Args:
-        steps: The ratings there are.
+        levels: The ratings there are.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
     """
 
-    def __init__(self, steps: Sequence[float], **kwargs: Any):
+    def __init__(self, levels: Sequence[float], **kwargs: Any):
         super().__init__(**kwargs)
-        self._steps = tuple(steps)
-        between = len(steps) - 2
+        self._levels = tuple(levels)
+        between = len(levels) - 2
         # Thresholds begin one apart, around zero.
         first = tf.keras.initializers.Constant(-between / 2)
         gaps = tf.keras.initializers.Constant(np.log(np.e - 1))
@@ -129,19 +129,19 @@ class _Thresholds(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         further = self._first + tf.cumsum(tf.math.softplus(self._gaps))
-        below = tf.concat([self._first, further], axis=0) - inputs  # (batch, steps - 1)
+        below = tf.concat([self._first, further], axis=0) - inputs  # (batch, levels - 1)
         at_most, above = tf.math.log_sigmoid(below), tf.math.log_sigmoid(-below)
         # The chance between two thresholds, without a difference of chances near 0 or 1.
         between = at_most[:, 1:] + above[:, :-1] + tf.math.log_sigmoid(self._gaps)
         logs = tf.concat([at_most[:, :1], between, above[:, -1:]], axis=1)
         distribution = tf.exp(logs)
-        steps = tf.constant(self._steps, distribution.dtype)
-        score = tf.reduce_sum(distribution * steps, axis=1, keepdims=True)
-        squares = tf.square(steps - score)
+        levels = tf.constant(self._levels, distribution.dtype)
+        score = tf.reduce_sum(distribution * levels, axis=1, keepdims=True)
+        squares = tf.square(levels - score)
         variance = tf.reduce_sum(distribution * squares, axis=1, keepdims=True)
         return {
             "score": score,
-            "spread": tf.sqrt(variance),
+            "std": tf.sqrt(variance),
             "distribution": distribution,
             "log_distribution": logs,
         }

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit._errors import invalid
-from rankkit._features import NUMBER_PADDING, TEXT_PADDING
-from rankkit._vocabulary import check_vocabulary, distinct_ids
-from rankkit.layers._feature_layer import EmbeddingLayer
-from rankkit.layers._id_table import IdTable, unknown_id
+from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
+from rankkit.core.vocabulary import check_vocabulary, distinct_ids
+from rankkit.layers._lookup import IdTable, unknown_id
 from rankkit.layers._pooling import check_pooling, pooled
+from rankkit.layers.base import EmbeddingLayer
+from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

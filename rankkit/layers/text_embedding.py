@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._columns import as_array
-from rankkit._errors import invalid, wrong_type
+from rankkit.core.columns import as_array
 from rankkit.layers.tags_embedding import TagsEmbedding
+from rankkit.utils.errors import invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -1,14 +1,14 @@
 """Losses that rank: over the lists of a query's items, and over rating steps."""
 
-from rankkit.losses.approx_ndcg import ApproxNDCGLoss
-from rankkit.losses.lambda_rank import LambdaRankLoss
-from rankkit.losses.list_loss import ListLoss
-from rankkit.losses.list_mle import ListMLELoss
-from rankkit.losses.ordinal_loss import OrdinalLoss
-from rankkit.losses.pairwise import PairwiseLoss
-from rankkit.losses.pairwise_hinge import PairwiseHingeLoss
-from rankkit.losses.pairwise_logistic import PairwiseLogisticLoss
-from rankkit.losses.softmax import SoftmaxLoss
+from rankkit.losses.base import ListLoss
+from rankkit.losses.listwise import ApproxNDCGLoss, ListMLELoss, SoftmaxLoss
+from rankkit.losses.ordinal import OrdinalLoss
+from rankkit.losses.pairwise import (
+    LambdaRankLoss,
+    PairwiseHingeLoss,
+    PairwiseLogisticLoss,
+    PairwiseLoss,
+)
 
 __all__ = [
     "ApproxNDCGLoss",

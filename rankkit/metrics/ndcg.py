@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit._lists import best_gain, discounts_until, gains_of, make_gains
-from rankkit.metrics.list_metric import ListMetric, named
+from rankkit.core.listwise import best_gain, discounts_until, gains_of, make_gains
+from rankkit.metrics.base import ListMetric, named
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -38,7 +38,7 @@ class NDCG(ListMetric):
     def __init__(self, k: int | None = 10, *, name: str | None = None, **kwargs: Any):
         super().__init__(k, name=name or named("ndcg", k), **kwargs)
 
-    def of_lists(
+    def call_on_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         gains = gains_of(labels, mask)

@@ -1,4 +1,4 @@
-"""Optimizers that Keras has not."""
+"""Optimizers beside those of Keras."""
 
 from rankkit.optimizers.lazy_adam import LazyAdam
 

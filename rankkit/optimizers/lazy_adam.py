@@ -1,10 +1,10 @@
-"""Adam whose steps cost what the batch is, not what the vocabulary is."""
+"""Lazy Adam: updates only the embedding rows that a batch has looked up."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit._errors import invalid
+from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

@@ -1,12 +1,8 @@
-"""Pictures of training, of a model's errors and of searches, one a file."""
+"""Plots of training, of the errors of a model and of searches."""
 
-from rankkit.plots.calibration import calibration
-from rankkit.plots.error_by_count import error_by_count
-from rankkit.plots.learning_curve import learning_curve
-from rankkit.plots.parallel_coordinates import parallel_coordinates
-from rankkit.plots.predicted_against_true import predicted_against_true
-from rankkit.plots.search_history import search_history
-from rankkit.plots.search_scatter import search_scatter
+from rankkit.plots.evaluation import calibration, error_by_count, predicted_against_true
+from rankkit.plots.search import parallel_coordinates, search_history, search_scatter
+from rankkit.plots.training import learning_curve
 
 __all__ = [
     "calibration",

@@ -1,4 +1,4 @@
-"""Scores a whole population through Apache Spark, on this machine or on a cluster."""
+"""Scoring of a population with Apache Spark."""
 
 from rankkit.spark.score import score
 from rankkit.spark.top_k import top_k

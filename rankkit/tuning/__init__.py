@@ -1,7 +1,6 @@
-"""keras-tuner over ranking models: the space, the search and the winner."""
+"""Hyperparameter search with keras-tuner."""
 
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.search import search
-from rankkit.tuning.winner import SearchResult
+from rankkit.tuning.search import SearchResult, search
 
 __all__ = ["RankingHyperModel", "SearchResult", "search"]

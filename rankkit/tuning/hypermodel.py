@@ -1,19 +1,19 @@
-"""What keras-tuner builds: a compiled `RankingModel` from hyperparameters."""
+"""`RankingHyperModel`: from hyperparameters to a compiled `RankingModel`."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras_tuner as kt
 import tensorflow as tf
 
-from rankkit._errors import invalid
-from rankkit._tracing import tracing_expected
-from rankkit.model import RankingModel
-from rankkit.tuning import _passes
-from rankkit.tuning._batching import batching_of
-from rankkit.tuning.metric_pattern import as_templates, made
-from rankkit.tuning.network_pattern import NetworkTemplate
+from rankkit.data import batches, lists, with_negatives
+from rankkit.training.callbacks import WeightAveraging
+from rankkit.training.model import RankingModel
+from rankkit.tuning.cloning import NetworkTemplate, as_templates, made
 from rankkit.tuning.space import Space
+from rankkit.utils.errors import invalid, missing
+from rankkit.utils.tensorflow import tracing_expected
 
 
 class RankingHyperModel(kt.HyperModel):
@@ -176,16 +176,16 @@ class RankingHyperModel(kt.HyperModel):
         if not isinstance(validation_data, tf.data.Dataset | None):
             known = None if isinstance(x, tf.data.Dataset) else x
             validation_data = self.batching.to_validate(validation_data, known)
-        x, of_epoch = _passes.fit_batches(self.batching, x, size, seed, initial_epoch)
+        x, of_epoch = fit_batches(self.batching, x, size, seed, initial_epoch)
         of_epoch = kwargs.setdefault("steps_per_epoch", of_epoch)
-        steps = _passes.known_size(x) if of_epoch is None else of_epoch
+        steps = known_size(x) if of_epoch is None else of_epoch
         if self.average_weights:
-            averaging = _passes.mean_of_an_epoch(steps)
+            averaging = mean_of_an_epoch(steps)
             kwargs["callbacks"] = [averaging, *(kwargs.get("callbacks") or ())]
         if "tuner/epochs" not in hp.values:  # on which Hyperband decides
             epochs = self.space.value(hp, "epochs", epochs)
         kwargs.update(initial_epoch=initial_epoch, epochs=epochs)
-        steps = _passes.steps_of_a_call(size, steps, validation_data)
+        steps = steps_of_a_call(size, steps, validation_data)
         with tracing_expected(), model.several_steps(steps):
             return model.fit(x, validation_data=validation_data, **kwargs)
 
@@ -195,3 +195,157 @@ def _names(column: Any) -> list[str]:
     if column is None:
         return []
     return list(column.values()) if isinstance(column, Mapping) else [column]
+
+
+_VALIDATION_SEED = 0  # of drawn candidates: those of each trial and epoch are the same
+
+
+@dataclasses.dataclass(frozen=True)
+class Batching:
+    """Makes batches.
+
+    Attributes:
+        columns: The columns to batch.
+        lists: Arguments of `rankkit.data.lists`, or `None`.
+        negatives: Arguments of `rankkit.data.with_negatives`, or `None`.
+        size: Of a batch to train on, if nobody says another: rows, lists or clicks.
+        validation_size: Of a batch to validate on.
+    """
+
+    columns: list[str]
+    lists: dict[str, Any] | None
+    negatives: dict[str, Any] | None
+    size: int
+    validation_size: int
+
+    def get_config(self) -> dict[str, Any]:
+        """The columns and how their rows are grouped into examples."""
+        return {"columns": self.columns, "lists": self.lists, "negatives": self.negatives}
+
+    def to_train(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
+        """Gives batches in another order at each pass.
+
+        Args:
+            rows: Rows as for `rankkit.data.batches`.
+            batch_size: Rows, lists or clicks a batch.
+            **order: The seed, and the epoch to begin with.
+        """
+        return self._make(rows, batch_size, shuffle=True, **order)
+
+    def to_validate(self, rows: Any, known: Any) -> tf.data.Dataset:
+        """Gives large batches, as no gradients are kept of them, the same at each pass.
+
+        Args:
+            rows: Rows as for `rankkit.data.batches`.
+            known: The rows that are trained on, whose clicks are not to be drawn; or `None`.
+        """
+        more = {}
+        if self.negatives is not None:
+            more = {"seed": _VALIDATION_SEED, "exclude": known}
+        return self._make(rows, self.validation_size, shuffle=False, **more)
+
+    def _make(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
+        if self.negatives is not None:
+            settings = {**self.negatives, **order, "columns": self.columns}
+            return with_negatives(rows, batch_size, **settings)
+        if self.lists is not None:
+            return lists(rows, batch_size, columns=self.columns, **self.lists, **order)
+        return batches(rows, batch_size, columns=self.columns, **order)
+
+
+def batching_of(
+    read: Iterable[str],
+    labels: Iterable[str],
+    weights: Iterable[str],
+    lists: Mapping[str, Any] | None,
+    negatives: Mapping[str, Any] | None,
+) -> Batching:
+    """Says how rows become batches.
+
+    Args:
+        read: The columns that a network reads.
+        labels: Those of labels.
+        weights: Those of weights.
+        lists: Arguments of `rankkit.data.lists`, or `None`.
+        negatives: Arguments of `rankkit.data.with_negatives`, or `None`.
+
+    Raises:
+        ValueError: If there are both lists and negatives, or the item is not named.
+    """
+    columns = dict.fromkeys([*read, *labels, *weights])
+    if negatives is None:
+        if lists is None:
+            return Batching(list(columns), None, None, 1024, 8192)
+        lists = {"query": "user_id", **lists}
+        columns |= {lists["query"]: None}
+        return Batching(list(columns), lists, None, 32, 256)
+    if lists is not None:
+        fix = "For lists of a click and its negatives, negatives={'lists': True, ...}."
+        raise invalid("lists", dict(lists), "None beside negatives", fix)
+    negatives = {"query": "user_id", "label": "click", **negatives}
+    if "item" not in negatives:
+        raise missing("argument of negatives", "item", ["item"], negatives)
+    columns.pop(negatives["label"], None)  # which is made
+    columns |= dict.fromkeys([negatives["query"], negatives["item"]])
+    return Batching(list(columns), None, negatives, 256, 2048)
+
+
+SMALL_BATCH = 2048
+# Where a step is small, one call of the graph runs this many: its own cost would be most of it.
+STEPS_PER_EXECUTION = 16
+
+
+def fit_batches(
+    batching: Batching, rows: Any, batch_size: int, seed: int | None, initial_epoch: int
+) -> tuple[tf.data.Dataset, int | None]:
+    """Gives the batches that `fit` trains on: those of an iterator in one pass without an end.
+
+    Setting up such a pass takes as long as several steps of a small network, and the next epoch's
+    rows can be made ready while the model is validated.
+
+    Args:
+        batching: How rows become batches.
+        rows: Rows as for `rankkit.data.batches`, or batches, which are left as they are.
+        batch_size: Rows, lists or clicks a batch.
+        seed: Chooses the order of each epoch; `None` draws one.
+        initial_epoch: The epoch that `fit` begins with.
+
+    Returns:
+        The batches, and how many of them are to make an epoch, `None` for all of a pass.
+    """
+    if isinstance(rows, tf.data.Dataset):
+        return rows, None
+    first = 0 if seed is None else initial_epoch
+    if batching.negatives is None:  # rows and lists need no iterator
+        return batching.to_train(rows, batch_size, seed=seed, initial_epoch=first), None
+    # Where each epoch is a pass of its own, Keras begins one more ahead of the first.
+    first = 0 if seed is None else initial_epoch + 1
+    batched = batching.to_train(rows, batch_size, seed=seed, initial_epoch=first)
+    return batched.repeat(), len(batched)
+
+
+def known_size(batched: tf.data.Dataset | None) -> int | None:
+    """Gives the number of batches of a pass, `None` where Keras cannot tell it ahead."""
+    size = 0 if batched is None else int(batched.cardinality())
+    return size if size >= 0 else None
+
+
+def mean_of_an_epoch(steps: int | None) -> WeightAveraging:
+    """Averages the weights over about as many steps as an epoch has.
+
+    Args:
+        steps: So many, or `None` if that is unknown.
+    """
+    return WeightAveraging() if steps is None else WeightAveraging(1.0 - 1.0 / max(steps, 2))
+
+
+def steps_of_a_call(batch_size: int, steps: int | None, validation: tf.data.Dataset | None) -> int:
+    """Gives how many steps one call of the graph is to run.
+
+    Args:
+        batch_size: Rows, lists or clicks a batch.
+        steps: Steps of an epoch, or `None` if that is unknown.
+        validation: Batches to validate on, or `None`.
+    """
+    known = steps is not None and known_size(validation) is not None
+    return STEPS_PER_EXECUTION if batch_size <= SMALL_BATCH and known else 1

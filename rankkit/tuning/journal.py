@@ -1,4 +1,4 @@
-"""The journal of a search: one line for each trial that began or ended, written as it happens."""
+"""Journal of a search, written event by event."""
 
 import json
 import os

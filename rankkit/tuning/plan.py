@@ -1,7 +1,16 @@
-"""All that a search is made of, and how each of its processes runs it."""
+"""Settings, folder and fingerprint of a search."""
 
 import contextlib
 import dataclasses
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +18,20 @@ import keras_tuner as kt
 import numpy as np
 
 from rankkit.data import random_split
-from rankkit.tuning import cluster
-from rankkit.tuning.directory import claimed, compare
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.identity import describe_search
 from rankkit.tuning.journal import Journal, read_journal
-from rankkit.tuning.journaled import Journaled
-from rankkit.tuning.progress import Progress
+from rankkit.tuning.oracles import Journaled, make_oracle
+from rankkit.tuning.processes import (
+    Part,
+    check_port_is_free,
+    own_part,
+    run_on_this_machine,
+    wait_for_chief,
+)
 from rankkit.tuning.pruning import rungs_of
-from rankkit.tuning.tensorboard import TENSORBOARD, log_experiment
-from rankkit.tuning.trial_runs import PROJECT, TrialRuns
-from rankkit.tuning.tuners import make_oracle
-from rankkit.tuning.workers import run_on_this_machine
+from rankkit.tuning.reporting import TENSORBOARD, Progress, log_experiment
+from rankkit.tuning.trial import PROJECT, TrialRuns
+from rankkit.utils.files import written_whole
 
 JOURNAL = "journal.jsonl"
 
@@ -105,9 +116,9 @@ class Plan:
         return Progress(names, total=oracle.expected_trials, verbose=self.verbose)
 
     def _take_part(self) -> None:
-        part = cluster.own_part()
+        part = own_part()
         if part.role == "worker":
-            cluster.wait_for_chief(part, self.chief_timeout)
+            wait_for_chief(part, self.chief_timeout)
             self._work(part)
         else:
             self.run()
@@ -119,9 +130,9 @@ class Plan:
             ValueError: If it is another.
             TimeoutError: If there is no chief.
         """
-        part = cluster.own_part()
+        part = own_part()
         try:
-            cluster.wait_for_chief(part, self.chief_timeout)
+            wait_for_chief(part, self.chief_timeout)
         except TimeoutError:
             if self._events()[-1:] == ["complete"]:  # the others were faster
                 return
@@ -129,7 +140,7 @@ class Plan:
         compare(self.directory, self.identity())
         self._work(part)
 
-    def _work(self, part: cluster.Part) -> None:
+    def _work(self, part: Part) -> None:
         self._tuner(self.make_oracle(), part, verbose=0).search(*self._split())
 
     def run(self) -> Journaled:
@@ -138,9 +149,9 @@ class Plan:
         Returns:
             The oracle, which knows all trials.
         """
-        part = cluster.own_part()
+        part = own_part()
         if part.address is not None:
-            cluster.check_port_is_free(part.address)
+            check_port_is_free(part.address)
         journal = Journal(self.directory / JOURNAL)
         try:
             oracle = self.make_oracle()
@@ -174,14 +185,14 @@ class Plan:
 
     def _outcome(self) -> Journaled:
         oracle = self.make_oracle()
-        self._tuner(oracle, cluster.own_part(), verbose=0)
+        self._tuner(oracle, own_part(), verbose=0)
         oracle.replay(read_journal(self.directory / JOURNAL))
         return oracle
 
     def _events(self) -> list[str]:
         return [event["event"] for event in read_journal(self.directory / JOURNAL)]
 
-    def _tuner(self, oracle: Journaled, part: cluster.Part, *, verbose: int) -> TrialRuns:
+    def _tuner(self, oracle: Journaled, part: Part, *, verbose: int) -> TrialRuns:
         # keras-tuner would reload what is replayed here.
         (self.directory / PROJECT / f"{part.tuner_id}.json").unlink(missing_ok=True)
         return TrialRuns(
@@ -198,3 +209,224 @@ class Plan:
 
     def _split(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         return random_split(self.columns, test_fraction=self.validation_fraction, seed=self.seed)
+
+
+IDENTITY = "identity.json"  # what the results in the directory depend on
+LOCK = "search.lock"  # held while a search runs, and never deleted
+
+
+@contextlib.contextmanager
+def claimed(
+    directory: Path, identity: Mapping[str, Any], *, overwrite: bool, parts: list[str]
+) -> Iterator[None]:
+    """Makes a directory that of a search, or finds that it is already, and holds it.
+
+    Args:
+        directory: The folder, made if it is not there.
+        identity: Name to description, in JSON's types, of what the results depend on.
+        overwrite: Whether to delete the search that is there.
+        parts: Names of the files and folders of a search.
+
+    Raises:
+        ValueError: If another search, or something else, is there.
+        RuntimeError: If another process is in it.
+    """
+    path = directory / IDENTITY
+    if directory.exists() and not (directory.is_dir() and (path.exists() or _is_new(directory))):
+        raise ValueError(
+            f"directory must be new, empty or that of a search. Got: directory={str(directory)!r}, "
+            "which holds something else. Name another directory."
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(
+                f"{directory} is in use by another process. Wait for its end, or name another "
+                "directory."
+            ) from None
+        if overwrite and path.exists():
+            for name in (*parts, IDENTITY):
+                shutil.rmtree(directory / name, ignore_errors=True)
+                (directory / name).unlink(missing_ok=True)
+        if path.exists():
+            compare(directory, identity)
+        else:
+            with written_whole(path) as part:
+                part.write_text(json.dumps(identity, indent=2) + "\n")
+        yield
+
+
+def _is_new(directory: Path) -> bool:
+    # A process that was killed at once may have left these.
+    ours = (LOCK, f".{IDENTITY}-")
+    return all(path.name.startswith(ours) for path in directory.iterdir())
+
+
+def compare(directory: Path, identity: Mapping[str, Any]) -> None:
+    """Finds that a directory is that of a search.
+
+    Args:
+        directory: The folder.
+        identity: Name to description, in JSON's types, of what the results depend on.
+
+    Raises:
+        ValueError: If it is that of another search, or of none.
+    """
+    shown = f"Got: directory={str(directory)!r}"
+    try:
+        there = json.loads((directory / IDENTITY).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"directory must hold a search. {shown}, whose {IDENTITY} cannot be read ({error}). "
+            "The chief and its workers need one directory that all of them see; a damaged one is "
+            "deleted by overwrite=True."
+        ) from None
+    here = json.loads(json.dumps(identity))
+    other = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    if other:
+        found = "; ".join(_difference(name, there.get(name), here.get(name)) for name in other)
+        raise ValueError(
+            f"directory must be new or hold this very search. {shown}, which holds one with "
+            f"another {found}. Name another directory, or give overwrite=True to delete what is "
+            "there."
+        )
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        there, here = ({key: each.get(key) for key in keys} for each in (there, here))
+    return f"{name}: {there} there, {here} here"
+
+
+# What the results depend on beside rankkit itself.
+_VERSIONS = ("rankkit", "tensorflow", "keras-tuner", "numpy")
+# Of these, the versions tell all.
+_LIBRARIES = ("builtins", "keras_tuner", "numpy", "rankkit", "tensorflow", "tf_keras")
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def describe_search(
+    hypermodel: Any, columns: Mapping[str, np.ndarray], **settings: Any
+) -> dict[str, Any]:
+    """Describes all that the results of a search depend on, in JSON's types.
+
+    Args:
+        hypermodel: A `RankingHyperModel`.
+        columns: The rows, column name to array.
+        **settings: The settings.
+    """
+    return {
+        "data": describe_rows(columns),
+        "space": hypermodel.space.domains,
+        "model": {"sha256": describe_code(type(hypermodel), vars(hypermodel))},
+        "settings": settings,
+        "code": {name: importlib.metadata.version(name) for name in _VERSIONS},
+    }
+
+
+def describe_rows(columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Describes rows so that other rows, or the same in another order, are told apart.
+
+    Args:
+        columns: Column name to array.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(columns):
+        column = columns[name]
+        digest.update(f"{name} {column.dtype} {column.shape} ".encode())
+        if column.dtype.kind != "O":
+            digest.update(np.ascontiguousarray(column).tobytes())
+            continue
+        for start in range(0, len(column), 100_000):
+            cells = column[start : start + 100_000].tolist()
+            digest.update(json.dumps(cells, default=describe).encode())
+    rows = len(next(iter(columns.values())))
+    return {"rows": rows, "columns": sorted(columns), "sha256": digest.hexdigest()}
+
+
+def describe_code(*parts: Any) -> str:
+    """Gives a hash of configs, functions and classes, with the source of those that have one."""
+    return hashlib.sha256(json.dumps(describe(parts)).encode()).hexdigest()
+
+
+def describe(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Describes a value in JSON's types, the same in every process.
+
+    Functions come with their source and the data and functions that it refers to, classes with
+    their source and that of their bases. Not seen is what a method refers to.
+
+    Args:
+        value: The value.
+        above: Identities of the values that it is within.
+    """
+    if isinstance(value, _PLAIN):
+        return value
+    if id(value) in above:
+        return "above"
+    inner = functools.partial(describe, above=(*above, id(value)))
+    if isinstance(value, bytes):
+        return value.decode(errors="surrogateescape")
+    if isinstance(value, Mapping):
+        if _is_own(value.get("module")):  # the config of a layer, as Keras serializes it
+            value = {**value, "module": "rankkit"}
+        return sorted(([inner(key), inner(each)] for key, each in value.items()), key=json.dumps)
+    if isinstance(value, set | frozenset):
+        return sorted(map(inner, value), key=json.dumps)
+    if isinstance(value, list | tuple):
+        return [each if isinstance(each, _PLAIN) else inner(each) for each in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return inner(value.tolist())
+    if inspect.isclass(value):
+        own = [each for each in value.__mro__ if not _of_library(each)]
+        return [[_name(each), _source(each)] for each in own] or _name(value)
+    if isinstance(value, functools.partial):
+        return [inner(value.func), inner(value.args), inner(value.keywords)]
+    if inspect.isroutine(value):
+        return (
+            _name(value)
+            if _of_library(value)
+            else [_name(value), _source(value), *map(inner, _referred(value))]
+        )
+    if hasattr(value, "numpy"):  # tensors and variables
+        return inner(value.numpy())
+    if hasattr(value, "get_config"):
+        return [inner(type(value)), inner(value.get_config())]
+    if hasattr(value, "__dict__") and not inspect.ismodule(value):
+        return [inner(type(value)), inner(vars(value))]
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _name(value: Any) -> str:
+    # Modules of rankkit may move, as long as its version stands for the same code.
+    module = "rankkit" if _is_own(value.__module__) else value.__module__
+    return f"{module}.{value.__qualname__}"
+
+
+def _is_own(module: Any) -> bool:
+    return str(module).partition(".")[0] == "rankkit"
+
+
+def _of_library(value: Any) -> bool:
+    return str(value.__module__).partition(".")[0] in _LIBRARIES
+
+
+def _source(value: Any) -> str:
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        return ""
+
+
+def _referred(function: Any) -> list[Any]:
+    """The names and values that the source of a function refers to, modules and classes aside."""
+    try:
+        names = inspect.getclosurevars(function)
+    except (TypeError, ValueError):
+        return []
+    referred = {**names.globals, **names.nonlocals}.items()
+    return [
+        each for each in referred if not inspect.ismodule(each[1]) and not inspect.isclass(each[1])
+    ]

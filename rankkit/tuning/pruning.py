@@ -1,4 +1,4 @@
-"""Ends trials early that are behind the ones before them."""
+"""Median stopping rule."""
 
 import math
 import statistics

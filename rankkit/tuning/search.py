@@ -1,20 +1,88 @@
-"""Searches hyperparameters, alone or with other processes."""
+"""`search`: runs a search and trains the best model on all examples."""
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
 import keras_tuner as kt
+import numpy as np
 
-from rankkit._errors import wrong_type
 from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
-from rankkit.tuning import cluster
-from rankkit.tuning.checks import check_fraction, check_seed, checked_objective
+from rankkit.training.model import RankingModel, value_errors
 from rankkit.tuning.hypermodel import RankingHyperModel
+from rankkit.tuning.oracles import Journaled
 from rankkit.tuning.plan import Plan
-from rankkit.tuning.winner import SearchResult, train_winner
-from rankkit.tuning.workers import check_picklable
+from rankkit.tuning.processes import check_picklable, own_part
+from rankkit.tuning.reporting import trial_table
+from rankkit.tuning.space import without_tuners_own
+from rankkit.tuning.trial import StopOnNaN, fresh_model
+from rankkit.utils.errors import invalid, unknown, wrong_type
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What a search has found.
+
+    Attributes:
+        model: The winner, trained on all training rows.
+        hyperparameters: Hyperparameter to value, of the winner.
+        epochs: How many epochs the winner was trained for: those of its best epoch in the search.
+        score: The winner's objective on the validation rows, before it was trained on them too.
+        trials: One dict for each trial, in the order in which they began: `trial`, `status`,
+            `score`, `best_epoch`, `seconds`, `worker`, `message`, and its hyperparameters.
+    """
+
+    model: RankingModel
+    hyperparameters: dict[str, Any]
+    epochs: int
+    score: float
+    trials: list[dict[str, Any]]
+
+
+def train_winner(plan: Plan, oracle: Journaled) -> SearchResult:
+    """Trains the best trial's values on all rows, for as many epochs as were best.
+
+    Args:
+        plan: The search.
+        oracle: Knows its trials.
+
+    Raises:
+        RuntimeError: If there is no best trial, or its values do not work on all rows.
+    """
+    if oracle.stopped_by is not None:
+        raise RuntimeError(
+            f"The search was stopped by max_consecutive_failed_trials="
+            f"{plan.max_consecutive_failed_trials}: so many trials in a row failed. Without the "
+            "reason, the same search goes on with the last of them. It failed by\n"
+            f"{oracle.stopped_by}"
+        )
+    trials = trial_table(oracle)
+    [best] = oracle.get_best_trials(1) or [None]
+    if best is None or best.status != "COMPLETED":
+        reasons = {row["message"] for row in trials}
+        raise RuntimeError(f"None of {len(trials)} trials was completed: {reasons}.")
+    epochs = round(best.metrics.get_best_value("epochs"))
+    hp = best.hyperparameters.copy()
+    if "epochs" in hp.values:
+        hp.values["epochs"] = epochs
+    count = len(plan.columns[plan.hypermodel.columns[0]])
+    plan.progress(oracle).say(
+        f"trial {best.trial_id} is the best, {best.score:.4f}: training it on all {count:,} rows "
+        f"for {epochs} epochs"
+    )
+    model = fresh_model(plan.hypermodel, hp, plan.seed)
+    settings: dict[str, Any] = {"epochs": epochs, "seed": plan.seed, "verbose": 0}
+    try:
+        plan.hypermodel.fit(hp, model, plan.columns, callbacks=[StopOnNaN()], **settings)
+    except kt.errors.FailedTrialError as error:
+        raise RuntimeError(
+            f"Trial {best.trial_id} is the best, and diverges on all rows: {error} Search another "
+            "space, such as lower learning rates."
+        ) from None
+    values = without_tuners_own(best.hyperparameters.values)
+    return SearchResult(model, values, epochs, float(best.score), trials)
 
 
 def search(
@@ -147,7 +215,7 @@ def search(
         **numbers,
     )
     plan.make_oracle()  # refuses a tuner that does not fit before anything is written
-    part = cluster.own_part()
+    part = own_part()
     if part.role == "worker":
         plan.join()
         raise SystemExit(0)
@@ -156,3 +224,67 @@ def search(
         if several:
             check_picklable(hypermodel)
         return train_winner(plan, plan.run_here() if several else plan.run())
+
+
+def check_seed(seed: int) -> None:
+    """Refuses what cannot be a seed of Keras, NumPy and keras-tuner alike.
+
+    Args:
+        seed: The seed.
+
+    Raises:
+        ValueError: If it is no whole number, or out of their range.
+    """
+    check_number("seed", seed, 0)
+    if seed >= 2**31 - 1000:
+        raise invalid("seed", seed, f"a whole number from 0 to {2**31 - 1001}")
+
+
+def check_fraction(fraction: float, rows: int) -> None:
+    """Refuses a share that leaves no rows to train on, or none to validate on.
+
+    Args:
+        fraction: The share.
+        rows: How many rows there are.
+
+    Raises:
+        ValueError: If it does.
+        TypeError: If it is no number.
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number):
+        raise wrong_type("validation_fraction", fraction, "a number between 0 and 1")
+    if not 0 < fraction < 1 or not 0 < round(rows * fraction) < rows:
+        expected = f"a share that leaves some of the {rows} rows on both sides"
+        raise invalid("validation_fraction", fraction, expected, "Bring more rows or change it.")
+
+
+def checked_objective(
+    objective: Any, hypermodel: RankingHyperModel, columns: dict[str, np.ndarray]
+) -> kt.Objective:
+    """Tries a model on a row, and finds out whether it reports the objective.
+
+    Args:
+        objective: Name of what the model reports, or a `keras_tuner.Objective`.
+        hypermodel: What builds the model.
+        columns: The training rows.
+
+    Raises:
+        ValueError: If it does not report it, or it is not known what is better.
+    """
+    model = hypermodel.build(kt.HyperParameters())
+    batching = hypermodel.batching
+    if batching.negatives is None:  # which need all clicks
+        columns = {name: column[:1] for name, column in columns.items()}
+    with value_errors():
+        for batch in batching.to_train(columns, 1, seed=0).take(1):
+            model.compute_loss(batch)
+    known = [f"val_{metric.name}" for metric in model.metrics]
+    name = objective.name if isinstance(objective, kt.Objective) else objective
+    if name not in known:
+        raise unknown("objective", name, known)
+    if isinstance(objective, kt.Objective) and objective.direction in ("min", "max"):
+        return objective
+    if isinstance(objective, kt.Objective) or not name.endswith(("loss", "error")):
+        fix = f'Write keras_tuner.Objective({name!r}, "max"), or "min".'
+        raise invalid("objective", name, "one whose direction is known", fix)
+    return kt.Objective(name, "min")

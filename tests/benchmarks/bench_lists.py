@@ -28,7 +28,7 @@ LOSSES = {
 def make_model(rows, loss):
     names = ("user_id", "movie_title")
     features = {name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 32) for name in names}
-    model = rk.RankingModel(rk.recipes.tower(features), label="user_rating")
+    model = rk.RankingModel(rk.models.tower(features), label="user_rating")
     model.compile("adagrad", loss=loss, metrics=[])
     return model
 
@@ -42,7 +42,7 @@ def seconds_of(model, batches):
 def ratios(runs=15):
     ratings = rk.data.movielens("100k", columns=["user_id", "movie_title", "user_rating"])
     train, _ = rk.data.random_split(ratings, test_fraction=0.2, seed=42)
-    settings = {"list_size": LIST_SIZE, "longer": "split", "shuffle": True, "seed": 1}
+    settings = {"list_size": LIST_SIZE, "overflow": "split", "shuffle": True, "seed": 1}
     lists = rk.data.lists(train, LISTS, **settings)
     rows = rk.data.batches(train, len(train["user_id"]) // len(lists), shuffle=True, seed=1)
     models = {"rows": make_model(train, None)}

@@ -40,14 +40,14 @@ def trees_of(rows):
 def contestants(rows, count, folder):
     """Name to what is timed, ranking or scoring `count` candidates of one user."""
     features = {name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 32) for name in IDS}
-    model = rk.RankingModel(rk.recipes.tower(features), label="user_rating")
+    model = rk.RankingModel(rk.models.tower(features), label="user_rating")
     model.compile("adagrad")
     known = rk.data.vocabulary(rows["movie_title"])
     titles = [known[place % len(known)] for place in range(count)]
     candidates, query = {"movie_title": titles}, {"user_id": "42"}
     rk.export.save(model, f"{folder}/{count}", candidates=candidates)
     scorer = rk.export.load(f"{folder}/{count}")
-    pool = rk.CandidatePool(model, candidates)
+    pool = rk.CandidateIndex(model, candidates)
     arrays = {"user_id": np.full(count, "42", object), "movie_title": np.array(titles, object)}
     found = {
         "live model": lambda: rk.rank(model, query, candidates, K),

@@ -56,7 +56,7 @@ def in_process(path, users, movies):
     import numpy as np
     import rankkit as rk
     import tensorflow as tf
-    from rankkit.spark._best import Pairs, Side, best_candidates
+    from rankkit.spark.top_k import Pairs, Side, best_candidates
 
     nothing = Pairs(np.zeros(0, int), np.zeros(0, int))
     people = Side({"user_id": tf.constant(users)}, len(users))
@@ -70,8 +70,8 @@ def pairs_in_process(path, pairs, output):
     import pyarrow.parquet as pq
     import rankkit as rk
     from pyarrow import dataset
-    from rankkit._scoring import scores_of
-    from rankkit.spark._model import features_of
+    from rankkit.ranking.scoring import scores_of
+    from rankkit.spark._tables import features_of
 
     scorer = rk.export.load(path)
     source = dataset.dataset(pairs)

@@ -65,7 +65,7 @@ def plain(folder, seed, callbacks):
     import keras_tuner as kt
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
-    from rankkit.tuning.tuners import spread
+    from rankkit.tuning.oracles import spread
 
     train, vocabularies = rows()
     started = time.time()

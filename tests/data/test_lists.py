@@ -89,7 +89,9 @@ def test_longer_queries_are_sampled_anew_at_each_pass():
 @sources
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_longer_queries_are_split_into_equal_lists(source, shuffle):
-    found = items(rk.data.lists(source(), 2, list_size=5, longer="split", shuffle=shuffle, seed=3))
+    found = items(
+        rk.data.lists(source(), 2, list_size=5, overflow="split", shuffle=shuffle, seed=3)
+    )
     assert sorted(row for _, rows in found for row in rows) == list(range(len(USERS)))
     lengths = collections.defaultdict(list)
     for user, rows in found:
@@ -101,14 +103,14 @@ def test_longer_queries_are_split_into_equal_lists(source, shuffle):
 
 def test_longer_queries_may_be_refused():
     with pytest.raises(ValueError, match="rows of user_id 'd' must be at most list_size=11"):
-        rk.data.lists(ROWS, 2, list_size=11, longer="error")
-    assert len(items(rk.data.lists(ROWS, 2, list_size=12, longer="error"))) == 4
-    batches = rk.data.lists(stream(), 2, list_size=11, longer="error")
-    words = r"rows of a user_id must be at most list_size=11\. Got: 12\. Make longer .?'sample"
+        rk.data.lists(ROWS, 2, list_size=11, overflow="error")
+    assert len(items(rk.data.lists(ROWS, 2, list_size=12, overflow="error"))) == 4
+    batches = rk.data.lists(stream(), 2, list_size=11, overflow="error")
+    words = r"rows of a user_id must be at most list_size=11\. Got: 12\. Make overflow .?'sample"
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
         list(batches)
     model = rk.RankingModel(
-        rk.recipes.tower({"user_id": rk.layers.IdEmbedding(["a"], 2)}, hidden_units=[2]),
+        rk.models.tower({"user_id": rk.layers.IdEmbedding(["a"], 2)}, hidden_units=[2]),
         label="rating",
     )
     model.compile("adam", loss=rk.losses.SoftmaxLoss())
@@ -194,7 +196,7 @@ def test_queries_may_be_numbers_and_columns_chosen():
         ({"list_size": 1}, "list_size must be"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"shuffle": True, "initial_epoch": 3}, "seed must be a number when initial_epoch is not"),
-        ({"longer": "cut"}, "Unknown longer 'cut'"),
+        ({"overflow": "cut"}, "Unknown overflow 'cut'"),
         ({"shuffle": 5}, "shuffle must be"),
         ({"columns": ["rating"]}, "Unknown query 'user_id'"),
         ({"rows": stream()}, "list_size must be"),

@@ -2,9 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rankkit.data import counting
 import tensorflow as tf
 
-from rankkit.data import batches, id_counts, read_csv, read_parquet, vocabularies, vocabulary
+from rankkit.data import batches, read_csv, read_parquet, vocabularies, vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_rarer_ids_are_left_out():
 
 
 def test_the_same_from_memory_batches_rows_and_files(rows, expected, folder, monkeypatch):
-    monkeypatch.setattr(id_counts, "_APART", 100)  # so that sums are made on the way
+    monkeypatch.setattr(counting, "_APART", 100)  # so that sums are made on the way
     names = list(expected)
     assert {len(ids) < 60 for ids in expected.values()} == {True}
     files = read_parquet(folder, batch_size=256, shuffle=True)

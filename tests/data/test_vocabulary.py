@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rankkit._vocabulary import check_vocabulary
+from rankkit.core.vocabulary import check_vocabulary
 from rankkit.data import vocabulary
 
 

@@ -70,14 +70,14 @@ def test_histograms_and_calibration_have_all_rows_of_both_scorers():
 def test_scores_are_clipped_to_the_range_they_should_have():
     found = diagnose([4.0, 2.0, 50.0, 3.0], rating_range=(1, 5))
     assert by_rows(found)["all"]["rmse"] == 0.0
-    assert found.alarms == []
+    assert found.warnings == []
     assert (found.edges[0], found.edges[-1]) == pytest.approx((0.6, 5.4))
 
 
 def test_a_diagnosis_without_items_is_by_query_alone():
     found = diagnose(item=None)
     assert {line["column"] for line in found.errors} == {None, "user_id"}
-    assert all("item" not in words for words in [*found.alarms, *found.unchecked])
+    assert all("item" not in words for words in [*found.warnings, *found.unchecked])
 
 
 def test_a_pandas_frame_gives_the_same():
@@ -92,18 +92,18 @@ def test_it_prints_a_table_and_the_alarms():
         "rows", "number", "rmse", "of", "biases", "mean", "error", "of", "biases",
     ]  # fmt: skip
     assert lines[1].split()[:3] == ["all", "4", "0.1871"]
-    assert "No alarms." in lines
+    assert "No warnings." in lines
     assert any(line.startswith("Not checked: How an unknown user_id") for line in lines)
     text = str(diagnose(np.full(4, 3.0)))
     assert "ALARM: Predictions are nearly constant: standard deviation 0, that of rating" in text
-    assert "No alarms." not in text
+    assert "No warnings." not in text
 
 
-# --- The alarms ---
+# --- The warnings ---
 
 
 def alarms_of(found, words):
-    return [alarm for alarm in found.alarms if words in alarm]
+    return [alarm for alarm in found.warnings if words in alarm]
 
 
 def grid(num_users=20, num_items=15, seed=0):
@@ -123,7 +123,7 @@ def diagnose_grid(scores, **kwargs):
 
 def test_a_good_model_has_no_alarm():
     rows, by_user, _ = grid()
-    assert diagnose_grid(rows["rating"] + 0.1 * by_user).alarms == []
+    assert diagnose_grid(rows["rating"] + 0.1 * by_user).warnings == []
 
 
 @pytest.mark.parametrize(("share", "is_constant"), [(0.0, True), (0.009, True), (0.011, False)])
@@ -314,7 +314,7 @@ def test_one_user_and_one_item_give_what_there_is():
     assert found.unchecked[0] == (
         "Whether predictions differ within a user_id: none has two rows of differing item_id."
     )
-    assert found.alarms == []
+    assert found.warnings == []
 
 
 def test_logits_of_clicks_are_not_judged_as_chances():
@@ -322,7 +322,7 @@ def test_logits_of_clicks_are_not_judged_as_chances():
     rows |= {"click": [1.0, 0.0, 0.0, 1.0], "logit": [9.0, -3.0, -2.0, 4.0]}
     settings = {"train": rows, "item": "item_id", "label": "click"}
     found = rk.evaluation.diagnose(lambda columns: columns["logit"], rows, **settings)
-    assert not [alarm for alarm in found.alarms if "outside" in alarm or "worse than" in alarm]
+    assert not [alarm for alarm in found.warnings if "outside" in alarm or "worse than" in alarm]
     assert any("scores beyond them, logits as it seems" in text for text in found.unchecked)
     chances = rk.evaluation.diagnose(
         lambda columns: 1 / (1 + np.exp(-np.asarray(columns["logit"]))), rows, **settings

@@ -1,6 +1,6 @@
 import numpy as np
 
-from rankkit.evaluation.error_lines import error_line, error_lines_by_count
+from rankkit.evaluation.diagnosis import error_line, error_lines_by_count
 
 
 def test_errors_are_rooted_means_of_squares_and_means():

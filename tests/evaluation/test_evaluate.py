@@ -4,7 +4,7 @@ import tensorflow as tf
 
 import rankkit as rk
 from rankkit.evaluation import BiasBaseline
-from rankkit.evaluation.bootstrap import bootstrap_means
+from rankkit.evaluation.metrics import bootstrap_means
 
 TRAIN = {
     "user_id": np.array(["a", "a", "b", "b", "c"]),
@@ -101,7 +101,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 def test_draws_in_parts_are_as_good(monkeypatch):
     sums, counts = np.arange(10.0)[:, None], np.ones((10, 1))
     whole = bootstrap_means(sums, counts, num_samples=500, seed=1)
-    monkeypatch.setattr("rankkit.evaluation.bootstrap._WEIGHTS_AT_ONCE", 100)
+    monkeypatch.setattr("rankkit.evaluation.metrics._WEIGHTS_AT_ONCE", 100)
     parts = bootstrap_means(sums, counts, num_samples=500, seed=1)
     assert parts.shape == whole.shape
     assert parts.std() == pytest.approx(whole.std(), rel=0.2)

@@ -3,11 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rankkit.evaluation.prediction_bins import (
-    calibration_lines,
-    histogram_lines,
-    prediction_edges,
-)
+from rankkit.evaluation.diagnosis import calibration_lines, histogram_lines, prediction_edges
 
 
 def test_bins_divide_the_range_and_a_tenth_around_it():

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 import rankkit as rk
 from rankkit.evaluation.scored_rows import ScoredRows
-from rankkit.evaluation.unknown_ids import untrained_row, with_unknown_id
+from rankkit.evaluation.diagnosis import untrained_row, with_unknown_id
 
 ROWS = {
     "user_id": np.array(["a", "a", "b"]),

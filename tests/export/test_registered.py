@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import rankkit as rk
+from rankkit.export import servable
 import tensorflow as tf
 
-from rankkit.export import servable
-from rankkit.network import feature_specs
+from rankkit.export.servable import outputs_in_parts
+from rankkit.models.network import feature_specs
 
 TITLES = ["a", "b", "c"]
 CANDIDATES = {
@@ -49,7 +50,7 @@ def by_rows(network, user, **arguments):
 
 def test_the_signature_needs_the_query_alone(saved):
     network, folder = saved
-    rank = tf.saved_model.load(str(folder)).signatures["rank_registered"]
+    rank = tf.saved_model.load(str(folder)).signatures["rank_indexed"]
     assert set(rank.structured_input_signature[1]) == {"user_id", "k"}
     for user in ("42", "nobody"):
         outputs = rank(user_id=tf.constant([user]), k=tf.constant(3))
@@ -84,9 +85,7 @@ def test_all_outputs_of_several_heads_are_registered(tmp_path):
     candidates = {"movie_title": TITLES, "tags": [["x"], [], []]}
     rk.export.save(network, tmp_path / "1", candidates=pd.DataFrame(candidates))
     scorer = rk.export.load(tmp_path / "1")
-    outputs = scorer.loaded.signatures["rank_registered"](
-        user_id=tf.constant(["7"]), k=tf.constant(2)
-    )
+    outputs = scorer.loaded.signatures["rank_indexed"](user_id=tf.constant(["7"]), k=tf.constant(2))
     rows = {
         "user_id": tf.constant(["7"] * 2),
         "movie_title": outputs["movie_title"],
@@ -113,7 +112,7 @@ def test_queries_that_do_not_go_with_registered_candidates_are_named(saved):
     with pytest.raises(ValueError, match="candidates must be registered with the scorer"):
         rk.rank(saved[0], {"user_id": "7"}, scorer.candidates)
     with pytest.raises(ValueError, match="candidates must be registered with the scorer"):
-        rk.rank(scorer, {"user_id": "7"}, rk.CandidatePool(saved[0], CANDIDATES))
+        rk.rank(scorer, {"user_id": "7"}, rk.CandidateIndex(saved[0], CANDIDATES))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +158,7 @@ def test_an_export_without_the_signatures_is_ranked_by_its_rows(saved, tmp_path)
         ranking = rk.rank(each, {"user_id": "7"}, CANDIDATES)
         assert [one for one, _ in ranking] == [one for one, _ in expected]
         assert [s for _, s in ranking] == pytest.approx([s for _, s in expected], abs=1e-5)
-    with pytest.raises(ValueError, match="must be some with 'rank_registered'.*candidates=..."):
+    with pytest.raises(ValueError, match="must be some with 'rank_indexed'.*candidates=..."):
         _ = scorer.candidates
 
 
@@ -192,7 +191,7 @@ def test_scores_that_are_no_number_come_last_in_the_graph(tmp_path):
 
 
 def test_a_signature_that_ranks_otherwise_is_not_written(tmp_path, monkeypatch):
-    whole = servable.outputs_in_parts
+    whole = outputs_in_parts
 
     def off(*arguments):
         return tf.nest.map_structure(lambda each: each + 0.01, whole(*arguments))
@@ -203,6 +202,6 @@ def test_a_signature_that_ranks_otherwise_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(
         servable, "outputs_in_parts", lambda *given: (off if len(given) > 3 else whole)(*given)
     )
-    with pytest.raises(ValueError, match="The signature rank_registered must score as its source"):
+    with pytest.raises(ValueError, match="The signature rank_indexed must score as its source"):
         rk.export.save(make_network(), tmp_path / "1", candidates=CANDIDATES)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import rankkit as rk
 import tensorflow as tf
 
 WORDS = ["ant", "bee", "cat", "dog", "eel"]
-HEADS = (rk.layers.DenseRatingHead, rk.layers.MeanOfMembers)
+HEADS = (rk.layers.DenseRatingHead, rk.layers.EnsembleMean)
 # For each layer, the arguments to try it with and a batch of its raw input.
 CASES = {
     "DenseRatingHead": [
@@ -24,10 +24,10 @@ CASES = {
             np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3),
         ),
     ],
-    "MeanOfMembers": [
+    "EnsembleMean": [
         ({"independent": True}, np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)),
     ],
-    "AgeEmbedding": [
+    "TimeSinceEmbedding": [
         (
             {
                 "ids": WORDS[:3],
@@ -151,7 +151,7 @@ CASES = {
     ],
 }
 # Of dicts of several heads: tests/test_several_heads.py and tests/test_ordinal.py.
-OF_HEADS = {"MixtureOfExperts", "OrdinalHead", "ProgressiveExtraction", "WeightedScore"}
+OF_HEADS = {"MultiGateMixtureOfExperts", "OrdinalHead", "ProgressiveExtraction", "WeightedScore"}
 ALL = [
     pytest.param(getattr(rk.layers, name), arguments, values, id=f"{name}-{i}")
     for name in rk.layers.__all__

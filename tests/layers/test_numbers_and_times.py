@@ -131,7 +131,7 @@ def test_calendar_is_that_of_python(utc_offset):
 
 def test_age_counts_from_the_first_moment_of_each_id():
     ids, moments = ["a", "b", "a", "b"], [100, 1000, 160, 1005]
-    layer = rk.layers.AgeEmbedding.from_columns(ids, moments, 2, num_buckets=4)
+    layer = rk.layers.TimeSinceEmbedding.from_columns(ids, moments, 2, num_buckets=4)
     config = layer.get_config()
     assert (config["ids"], config["references"]) == (["a", "b"], [100, 1000])
     assert config["boundaries"] == [5, 60]
@@ -151,9 +151,9 @@ def test_age_counts_from_the_first_moment_of_each_id():
 )
 def test_ages_that_cannot_be_told_are_refused(arguments, error, words):
     with pytest.raises(error, match=words):
-        rk.layers.AgeEmbedding(*arguments)
+        rk.layers.TimeSinceEmbedding(*arguments)
 
 
 def test_ages_that_are_all_equal_tell_nothing():
     with pytest.raises(ValueError, match="ages must be of more than one value"):
-        rk.layers.AgeEmbedding.from_columns(["a", "b"], [1, 2], 2)
+        rk.layers.TimeSinceEmbedding.from_columns(["a", "b"], [1, 2], 2)

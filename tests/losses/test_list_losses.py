@@ -128,9 +128,11 @@ def test_it_is_what_its_definition_says(loss, reference, weighted):
 @losses
 def test_a_weight_of_a_list_multiplies_its_loss(loss):
     labels, scores, weights = lists()
-    of_lists = weights[:, 0]
+    list_weights = weights[:, 0]
     np.testing.assert_allclose(
-        loss(labels, scores, sample_weight=of_lists), of_lists * loss(labels, scores), rtol=1e-5
+        loss(labels, scores, sample_weight=list_weights),
+        list_weights * loss(labels, scores),
+        rtol=1e-5,
     )
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from sklearn.metrics import average_precision_score, ndcg_score
 
 import rankkit as rk
-from rankkit.evaluation.query_metrics import metrics_by_query
+from rankkit.evaluation.metrics import metrics_by_query
 
 NAN = float("nan")
 

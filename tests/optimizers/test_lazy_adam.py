@@ -64,7 +64,7 @@ def test_weights_that_are_no_tables_are_updated_as_by_adam():
 def test_it_is_saved_with_a_model_and_goes_on(tmp_path):
     rows = {"user_id": ["a", "b", "a"], "rating": [1.0, 5.0, 2.0]}
     users = {"user_id": rk.layers.IdEmbedding(["a", "b"], 4)}
-    model = rk.RankingModel(rk.recipes.tower(users, hidden_units=[4]), label="rating")
+    model = rk.RankingModel(rk.models.tower(users, hidden_units=[4]), label="rating")
     model.compile(rk.optimizers.LazyAdam(0.02, beta_1=0.8))
     model.fit(rk.data.batches(rows, 3), verbose=0)
     model.save(tmp_path / "model.keras")

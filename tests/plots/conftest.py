@@ -81,6 +81,6 @@ def diagnosis():
             _error("item_id with 1 to 2 training rows", "item_id", 1, 2, 3),
             _error("item_id with 10,000 to 29,999 training rows", "item_id", 10000, 29999, 12345),
         ],
-        alarms=[],
+        warnings=[],
         unchecked=[],
     )  # fmt: skip

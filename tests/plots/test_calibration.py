@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import rankkit as rk
-from rankkit.plots.calibration import calibration_figure
+from rankkit.plots.evaluation import calibration_figure
 
 
 def lines_of(figure):

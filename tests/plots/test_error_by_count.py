@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import rankkit as rk
-from rankkit.plots.error_by_count import error_by_count_figure
+from rankkit.plots.evaluation import error_by_count_figure
 
 
 def heights(axes, label):

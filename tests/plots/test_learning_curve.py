@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 import rankkit as rk
-from rankkit.plots.learning_curve import learning_curve_figure
+from rankkit.plots.training import learning_curve_figure
 
 HISTORY = {"rmse": [1.2, 1.1, 1.0], "val_rmse": [1.3, 1.25, 1.2], "loss": [2.0, 1.5, 1.0]}
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import rankkit as rk
 from matplotlib.colors import to_rgb
-from rankkit.plots._trials import Trials
-from rankkit.plots.parallel_coordinates import parallel_coordinates_figure
+from rankkit.plots.search import Trials
+from rankkit.plots.search import parallel_coordinates_figure
 
 NAMES = ["tower width", "learning rate", "optimizer", "score"]
 

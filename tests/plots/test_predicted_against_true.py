@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rankkit as rk
 from matplotlib.patches import StepPatch
-from rankkit.plots.predicted_against_true import predicted_against_true_figure
+from rankkit.plots.evaluation import predicted_against_true_figure
 
 
 def stairs(axes):

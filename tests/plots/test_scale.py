@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from rankkit.plots._scale import scale_of
+from rankkit.plots._common import scale_of
 
 
 @pytest.mark.parametrize(

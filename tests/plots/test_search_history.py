@@ -1,6 +1,6 @@
 import numpy as np
-from rankkit.plots._trials import Trials
-from rankkit.plots.search_history import search_history_figure
+from rankkit.plots.search import Trials
+from rankkit.plots.search import search_history_figure
 
 
 def lines_of(trials, direction="min"):

@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 import rankkit as rk
-from rankkit.plots._trials import Trials
-from rankkit.plots.search_scatter import search_scatter_figure
+from rankkit.plots.search import Trials
+from rankkit.plots.search import search_scatter_figure
 
 
 def draw(trials, x="learning_rate", y="tower_width", direction="min"):

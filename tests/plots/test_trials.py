@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import rankkit as rk
-from rankkit.plots._trials import Trials
+from rankkit.plots.search import Trials
 
 SEARCH_PLOTS = [rk.plots.search_history, rk.plots.search_scatter, rk.plots.parallel_coordinates]
 

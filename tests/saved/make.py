@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -23,7 +24,8 @@ CANDIDATES = {"item_id": ["i0", "i7", "never seen"], "genres": [["a"], ["b", "a"
 
 def ratings():
     """Ratings of 30 users for 20 items, with a column of tags and one of timestamps."""
-    rows, _ = rk.data.synthetic_ratings(400, num_users=30, num_items=20, seed=3)
+    columns, _ = rk.data.synthetic_ratings(400, num_users=30, num_items=20, seed=3)
+    rows: dict[str, Any] = dict(columns)
     number = [int(item[1:]) for item in rows["item_id"]]
     rows["genres"] = [["a", "b", "c"][: value % 4] for value in number]
     rows["timestamp"] = [1_600_000_000.0 + 7_200 * value for value in range(400)]

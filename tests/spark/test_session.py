@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import rankkit as rk
-from rankkit.spark._java import java_for_spark
+from rankkit.spark._session import java_for_spark
 from rankkit.spark._session import session_of
 
 NOTHING = {"user_id": ["u1"]}

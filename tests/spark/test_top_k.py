@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rankkit as rk
+from rankkit.spark import top_k as top_k_module
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
-from rankkit.spark import _best
-from rankkit.spark._best import Pairs, Side, best_candidates
+from rankkit.spark.top_k import Pairs, Side, best_candidates
 
 USERS = [f"u{number}" for number in range(30)]
 ITEMS = [f"i{number}" for number in range(20)]
@@ -180,7 +180,7 @@ def test_batches_of_any_size_give_a_stable_order(table, k, excluded, rows):
         return scores[np.asarray(columns["user"]), np.asarray(columns["item"])]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_best, "chunk_rows", lambda scorer: rows)
+        patch.setattr(top_k_module, "chunk_rows", lambda scorer: rows)
         pairs, found = best_candidates(
             scorer,
             Side({"user": tf.range(len(scores))}, len(scores)),

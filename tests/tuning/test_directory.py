@@ -1,6 +1,6 @@
 import pytest
 
-from rankkit.tuning.directory import claimed, compare
+from rankkit.tuning.plan import claimed, compare
 
 IDENTITY = {"data": {"rows": 3}, "space": {"tower_width": (1, 2)}}
 PARTS = ["search", "journal.jsonl"]

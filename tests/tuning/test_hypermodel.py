@@ -98,7 +98,7 @@ def test_no_data_is_read_while_building(make_hypermodel, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("rows were read")
 
-    monkeypatch.setattr("rankkit.tuning._batching.batches", refuse)
+    monkeypatch.setattr("rankkit.tuning.hypermodel.batches", refuse)
     monkeypatch.setattr(tf.data.Dataset, "from_tensor_slices", refuse)
     hypermodel.build(kt.HyperParameters())
 

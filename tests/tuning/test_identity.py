@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import rankkit as rk
-from rankkit.tuning.identity import describe, describe_code, describe_rows
+from rankkit.tuning.plan import describe, describe_code, describe_rows
 
 ROWS = {"user_id": np.array(["a", "b", "ab"], object), "rating": np.array([1.0, 2.0, 3.0])}
 

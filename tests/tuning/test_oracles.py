@@ -6,10 +6,10 @@ import keras_tuner as kt
 import pytest
 
 from rankkit.tuning.journal import Journal, read_journal
-from rankkit.tuning.progress import Progress
+from rankkit.tuning.reporting import Progress
 from rankkit.tuning.space import Space
-from rankkit.tuning.table import trial_table
-from rankkit.tuning.tuners import make_oracle
+from rankkit.tuning.reporting import trial_table
+from rankkit.tuning.oracles import make_oracle
 
 OBJECTIVE = kt.Objective("val_loss", "min")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rankkit.tuning import cluster
-from rankkit.tuning.directory import claimed
+from rankkit.tuning.processes import IP, PORT, Part, TUNER_ID, free_port, own_part
+from rankkit.tuning.plan import claimed
 
 TRIALS = 6
 SCRIPT = """
@@ -202,9 +202,9 @@ def test_when_a_worker_dies_or_all_are_killed_the_search_goes_on(script, straigh
 def test_chief_and_workers_by_keras_tuners_environment(script, straight, tmp_path):
     folder = tmp_path / "search"
     settings = {"directory": str(folder), "max_trials": TRIALS}
-    address = {cluster.IP: "127.0.0.1", cluster.PORT: str(cluster.free_port())}
+    address = {IP: "127.0.0.1", PORT: str(free_port())}
     searches = {
-        name: Search(script, {**address, cluster.TUNER_ID: name}, **settings)
+        name: Search(script, {**address, TUNER_ID: name}, **settings)
         for name in ("worker0", "chief")  # a worker waits for the chief
     }
     code, found, output = searches["worker0"].end()
@@ -234,15 +234,15 @@ def test_a_chief_ends_after_failures_and_a_worker_of_another_search_at_once(tmp_
     broken = tmp_path / "broken.py"
     broken.write_text(SCRIPT.replace('learning_rate": (0.01, 0.5)', 'learning_rate": (1e37, 1e38)'))
     settings = {"directory": str(tmp_path / "search"), "max_consecutive_failed_trials": 2}
-    address = {cluster.IP: "127.0.0.1", cluster.PORT: str(cluster.free_port())}
-    chief = Search(broken, {**address, cluster.TUNER_ID: "chief"}, **settings)
+    address = {IP: "127.0.0.1", PORT: str(free_port())}
+    chief = Search(broken, {**address, TUNER_ID: "chief"}, **settings)
     for name, value in address.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv(cluster.TUNER_ID, "w1")
+    monkeypatch.setenv(TUNER_ID, "w1")
     words = "settings: {'seed': 42} there, {'seed': 7} here"
     with pytest.raises(ValueError, match=words):
         find_here(broken, **settings, seed=7)
-    monkeypatch.setenv(cluster.TUNER_ID, "w0")
+    monkeypatch.setenv(TUNER_ID, "w0")
     with pytest.raises(SystemExit) as ended:
         find_here(broken, **settings)
     assert not ended.value.code
@@ -251,7 +251,7 @@ def test_a_chief_ends_after_failures_and_a_worker_of_another_search_at_once(tmp_
     assert "stopped by max_consecutive_failed_trials=2" in output
     assert "The loss was " in output
     # On one machine, the same.
-    for name in (*address, cluster.TUNER_ID):
+    for name in (*address, TUNER_ID):
         monkeypatch.delenv(name)
     code, found, output = Search(broken, **settings, workers=2).end()
     assert (code, found) == (1, None)
@@ -263,21 +263,21 @@ def test_a_chief_ends_after_failures_and_a_worker_of_another_search_at_once(tmp_
 
 
 def test_without_its_variables_a_process_is_alone(monkeypatch):
-    assert cluster.own_part() == cluster.Part("alone", "tuner0", None)
+    assert own_part() == Part("alone", "tuner0", None)
 
 
 def test_the_part_is_read_from_keras_tuners_variables(monkeypatch):
-    monkeypatch.setenv(cluster.IP, "10.0.0.1")
+    monkeypatch.setenv(IP, "10.0.0.1")
     with pytest.raises(ValueError, match="Missing environment variable 'KERASTUNER_ORACLE_PORT'"):
-        cluster.own_part()
-    monkeypatch.setenv(cluster.PORT, "80000")
-    monkeypatch.setenv(cluster.TUNER_ID, "chief")
+        own_part()
+    monkeypatch.setenv(PORT, "80000")
+    monkeypatch.setenv(TUNER_ID, "chief")
     with pytest.raises(ValueError, match="KERASTUNER_ORACLE_PORT must be a port"):
-        cluster.own_part()
-    monkeypatch.setenv(cluster.PORT, "8000")
-    assert cluster.own_part() == cluster.Part("chief", "chief", ("10.0.0.1", 8000))
-    monkeypatch.setenv(cluster.TUNER_ID, "w1")
-    assert cluster.own_part().role == "worker"
+        own_part()
+    monkeypatch.setenv(PORT, "8000")
+    assert own_part() == Part("chief", "chief", ("10.0.0.1", 8000))
+    monkeypatch.setenv(TUNER_ID, "w1")
+    assert own_part().role == "worker"
 
 
 def test_a_port_in_use_is_refused(run, monkeypatch):
@@ -285,17 +285,17 @@ def test_a_port_in_use_is_refused(run, monkeypatch):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setenv(cluster.IP, "127.0.0.1")
-        monkeypatch.setenv(cluster.PORT, str(port))
-        monkeypatch.setenv(cluster.TUNER_ID, "chief")
+        monkeypatch.setenv(IP, "127.0.0.1")
+        monkeypatch.setenv(PORT, str(port))
+        monkeypatch.setenv(TUNER_ID, "chief")
         with pytest.raises(OSError, match=f"cannot listen at 127.0.0.1:{port}.*a free port"):
             run()
 
 
 def test_a_worker_without_a_chief_says_so(run, monkeypatch, capsys):
-    monkeypatch.setenv(cluster.IP, "127.0.0.1")
-    monkeypatch.setenv(cluster.PORT, str(cluster.free_port()))
-    monkeypatch.setenv(cluster.TUNER_ID, "w1")
+    monkeypatch.setenv(IP, "127.0.0.1")
+    monkeypatch.setenv(PORT, str(free_port()))
+    monkeypatch.setenv(TUNER_ID, "w1")
     started = time.monotonic()
     with pytest.raises(TimeoutError, match="Worker 'w1' found no chief at 127.0.0.1:.* within 0.5"):
         run(chief_timeout=0.5)

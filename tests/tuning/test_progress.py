@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from rankkit.tuning.progress import Progress
+from rankkit.tuning.reporting import Progress
 
 
 class Terminal(io.StringIO):
@@ -54,7 +54,7 @@ def test_a_terminal_shows_each_epoch_in_a_line_that_moves(run, monkeypatch):
     ("seconds", "shown"), [(0, "0:00"), (61, "1:01"), (3599.6, "1:00:00"), (90061, "25:01:01")]
 )
 def test_times_are_read_as_on_a_clock(seconds, shown):
-    from rankkit.tuning.progress import _clock
+    from rankkit.tuning.reporting import _clock
 
     assert _clock(seconds) == shown
 

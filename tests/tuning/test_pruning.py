@@ -7,7 +7,7 @@ import pytest
 
 import rankkit as rk
 from rankkit.tuning.pruning import Pruning, rungs_of
-from rankkit.tuning.trial_runs import TrialRuns
+from rankkit.tuning.trial import TrialRuns
 
 OBJECTIVE = kt.Objective("val_loss", "min")
 

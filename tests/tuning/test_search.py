@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import rankkit as rk
-from rankkit.tuning.hyperparameters import LEARNING_RATES
+from rankkit.tuning.space import LEARNING_RATES
 
 TUNERS = {
     "random": {},
@@ -29,7 +29,7 @@ def facts(result):
 
 def stop_in_trials(monkeypatch, *numbers):
     """Interrupts the process at the start of these trials, counted from 1."""
-    from rankkit.tuning.trial_runs import TrialRuns
+    from rankkit.tuning.trial import TrialRuns
 
     begun, original = [], TrialRuns.run_trial
 
@@ -352,7 +352,7 @@ def test_a_loss_over_lists_is_searched_too(run, make_hypermodel, rows):
     hypermodel = make_hypermodel(
         space={"tower_width": [4, 8], "learning_rate": (0.01, 0.5)},
         loss=rk.losses.SoftmaxLoss(),
-        lists={"list_size": 10, "longer": "split"},
+        lists={"list_size": 10, "overflow": "split"},
     )
     objective = kt.Objective("val_ndcg_at_10", "max")
     settings = {
@@ -521,7 +521,7 @@ def test_shared_experts_are_a_pattern_too(run, rows):
         features,
         label=labels,
         head=dict.fromkeys(labels),
-        interaction=rk.layers.MixtureOfExperts(list(labels), units=[4]),
+        interaction=rk.layers.MultiGateMixtureOfExperts(list(labels), units=[4]),
         score={"rating": 1.0},
         loss={"click": tf.keras.losses.BinaryCrossentropy(from_logits=True)},
         metrics={"click": [auc]},

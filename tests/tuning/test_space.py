@@ -2,7 +2,7 @@ import keras_tuner as kt
 import pytest
 
 import rankkit as rk  # noqa: F401  before keras_tuner builds anything
-from rankkit.tuning.hyperparameters import HYPERPARAMETERS
+from rankkit.tuning.space import HYPERPARAMETERS
 from rankkit.tuning.space import Space
 
 

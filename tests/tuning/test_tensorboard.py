@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from rankkit.tuning.cluster import free_port
+from rankkit.tuning.processes import free_port
 
 STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
 

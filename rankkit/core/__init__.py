@@ -1,0 +1,1 @@
+"""Columns, feature specifications, vocabularies and listwise computations."""

@@ -1,0 +1,25 @@
+"""Number of examples that are scored in one chunk."""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+# Enough to keep the matrix products busy, few enough for the memory.
+_MOST_ROWS, _FEWEST_ROWS, _UNKNOWN_WIDTH_ROWS = 65_536, 1_024, 16_384
+_NUMBERS = 2**26  # that the layers of a network give for them, all in all
+
+
+def chunk_rows(scorer: Any) -> int:
+    """How many rows a scorer is asked for at a time: fewer of a network with wide layers."""
+    network = getattr(scorer, "network", scorer)
+    if not isinstance(network, tf.keras.Model):
+        return _UNKNOWN_WIDTH_ROWS
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, _NUMBERS // max(1, numbers_a_row(network))))
+
+
+def numbers_a_row(network: tf.keras.Model) -> int:
+    """How many numbers the layers of a network give for a row, all in all."""
+    outputs = [node.outputs for layer in network.layers for node in layer.inbound_nodes]
+    shapes = [list(each.shape)[1:] for each in tf.nest.flatten(outputs) if each.shape.rank]
+    return sum(math.prod(size or 1 for size in shape) for shape in shapes)

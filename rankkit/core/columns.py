@@ -1,0 +1,107 @@
+"""Conversion of columns to arrays, lists and tensors."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit.core.features import as_feature
+from rankkit.utils.errors import invalid, wrong_type
+
+NUMBER = (bool, int, float, np.number, np.bool_)
+
+
+def as_array(column: Any) -> np.ndarray:
+    """One column as an array; text and lists become cells of an object array."""
+    if hasattr(column, "to_numpy"):  # pandas
+        return column.to_numpy()
+    if hasattr(column, "numpy"):  # TensorFlow
+        return np.asarray(column.numpy())
+    if not isinstance(column, list | tuple):
+        return np.asarray(column)
+    # NumPy would turn [1, "a"] into text, and lists of one length into a matrix.
+    if all(isinstance(cell, NUMBER) for cell in column):
+        return as_numbers(column)
+    return np.fromiter(column, object, len(column))
+
+
+def as_numbers(cells: Iterable[Any]) -> np.ndarray:
+    """Python numbers as an array; whole numbers beyond 64 bits stay as they are, in objects."""
+    array = np.array(cells)
+    if array.dtype.kind == "f" and all(isinstance(cell, int) for cell in cells) and array.size:
+        return np.array(cells, object)
+    return array
+
+
+_PLAIN = {str, int, float}
+
+
+def is_column(value: Any) -> bool:
+    """Whether a value holds many: it is neither text nor a single number."""
+    if isinstance(value, (str, bytes)):
+        return False
+    return isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
+
+
+def as_list(column: Any) -> list:
+    """Gives a column, or any collection, as a list of `str` and Python numbers."""
+    if tf.is_tensor(column):
+        column = column.numpy()
+    values = column.tolist() if hasattr(column, "tolist") else list(column)
+    if _PLAIN.issuperset(map(type, values)):  # nearly always, and there may be many
+        return values
+    return [_as_python(value) for value in values]
+
+
+def _as_python(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            fix = "Decode it with its own encoding first."
+            raise invalid("value", value, "bytes of valid UTF-8", fix) from None
+    if hasattr(value, "numpy"):  # TensorFlow
+        return _as_python(value.numpy())
+    single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
+    return value.item() if single else value
+
+
+def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
+    """Makes the tensor of a column, as a scorer takes it.
+
+    Raises:
+        TypeError: If strings come where numbers are expected, or the other way round.
+        ValueError: If a string cannot be written as UTF-8, or the values are of several kinds.
+    """
+    if spec is not None and spec.shape.rank == 2 and all(map(is_column, values)):
+        lists = [as_list(cell) for cell in values]
+        _check_kind(name, list(chain.from_iterable(lists)), text=spec.dtype == tf.string)
+        return as_feature(name, lists, spec)
+    if spec is not None:
+        _check_kind(name, values, text=spec.dtype == tf.string)
+    try:
+        return tf.constant(values, None if spec is None else spec.dtype)
+    except (TypeError, ValueError) as error:
+        for value in values:
+            if isinstance(value, str) and not _is_utf8(value):
+                raise invalid(f"feature {name!r}", value, "text that UTF-8 can hold") from None
+        raise invalid(f"feature {name!r}", values[:3], "values of one kind", str(error)) from None
+
+
+def _is_utf8(text: str) -> bool:
+    return text.encode(errors="ignore").decode() == text
+
+
+def _check_kind(name: str, values: list, text: bool) -> None:
+    if ({str} if text else {int, float}).issuperset(map(type, values)):
+        return
+    for value in values:
+        if isinstance(value, str) == text and value is not None:
+            continue
+        if text:
+            raise wrong_type(f"feature {name!r}", value, "str", f"Write {str(value)!r}.")
+        raise wrong_type(f"feature {name!r}", value, "a number", "Convert the value first.")

@@ -1,0 +1,171 @@
+"""Feature specifications and the conversion of columns to feature tensors."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from rankkit.utils.errors import invalid, wrong_type
+
+# Names that graphs, function arguments and every export take as they are.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_RESERVED = ("index", "k", "rating", "self")
+TEXT_PADDING, NUMBER_PADDING = "", -1  # what fills up lists to one length
+
+
+class Feature(NamedTuple):
+    """A layer, and the raw columns that it reads."""
+
+    sources: tuple[str, ...]
+    layer: Any
+
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """Raw column to the `tf.TensorSpec` that the layer has for it."""
+        return dict(zip(self.sources, _specs(self.layer), strict=True))
+
+
+def as_features(features: Any) -> dict[str, Feature]:
+    """Reads a dict of features: name to layer, or to `(source or sources, layer)`.
+
+    Raises:
+        ValueError: If there is no feature, a name could not be exported later, or two layers read
+            a column as of different kinds.
+        TypeError: If a value is no feature layer.
+    """
+    if not isinstance(features, Mapping) or not features:
+        raise invalid("features", features, "a dict with at least one feature layer")
+    check_names(features)
+    read = {name: _as_feature(name, value) for name, value in features.items()}
+    specs = raw_specs(read)
+    check_names(specs)
+    for name, feature in read.items():
+        if feature.layer.name in specs:
+            fix = "The input of the network has that name: give the layer another."
+            raise invalid(f"features[{name!r}].name", feature.layer.name, "no feature's name", fix)
+    return read
+
+
+def raw_specs(features: Mapping[str, Feature]) -> dict[str, tf.TensorSpec]:
+    """Gives the `tf.TensorSpec` of each raw column that the features read.
+
+    Raises:
+        ValueError: If two layers read a column as of different kinds.
+    """
+    specs: dict[str, tf.TensorSpec] = {}
+    first: dict[str, str] = {}
+    for name, feature in features.items():
+        for source, spec in feature.specs().items():
+            other = specs.setdefault(source, spec)
+            if (other.dtype, other.shape) != (spec.dtype, spec.shape):
+                raise ValueError(
+                    f"Features must read a column as of one kind. Got: column {source!r} is "
+                    f"{_shown(other)} for feature {first[source]!r}, {_shown(spec)} for {name!r}. "
+                    "Make their vocabularies of one kind, or read two columns."
+                )
+            first.setdefault(source, name)
+    return specs
+
+
+def _shown(spec: tf.TensorSpec) -> str:
+    return f"{spec.dtype.name} of shape {tuple(spec.shape)}"
+
+
+def _as_feature(name: str, value: Any) -> Feature:
+    sources, layer = (name,), value
+    if isinstance(value, tuple) and len(value) == 2:
+        sources, layer = value
+        sources = (sources,) if isinstance(sources, str) else tuple(sources)
+    _check_layer(name, layer)
+    count = len(_specs(layer))
+    if len(sources) != count:
+        fix = f"Such as {name!r}: (('user_id', 'timestamp'), layer)."
+        expected = f"the names of the {count} columns that {type(layer).__name__} reads, in order"
+        raise invalid(f"sources of feature {name!r}", sources, expected, fix)
+    return Feature(sources, layer)
+
+
+def _specs(layer: Any) -> tuple[Any, ...]:
+    """What a layer has for a `feature_spec`, one for each column that it reads."""
+    specs = getattr(layer, "feature_spec", None)
+    return tuple(specs) if isinstance(specs, tuple | list) else (specs,)
+
+
+def _check_layer(name: str, layer: Any) -> None:
+    if not isinstance(layer, tf.keras.layers.Layer):
+        expected = "a tf.keras layer, or (source, layer)"
+        raise wrong_type(f"features[{name!r}]", layer, expected, keras_fix(layer))
+    specs = _specs(layer)
+    if not specs or not all(isinstance(each, tf.TensorSpec) for each in specs):
+        raise wrong_type(
+            f"features[{name!r}]",
+            layer,
+            "a layer with a feature_spec, the tf.TensorSpec of its raw value",
+            "Use a layer of rankkit.layers, or set it: "
+            "layer.feature_spec = tf.TensorSpec((None,), tf.string).",
+        )
+
+
+def of_keras_3(part: Any) -> bool:
+    """Whether something comes from Keras 3, which cannot be mixed in."""
+    return type(part).__module__.partition(".")[0] == "keras"
+
+
+def keras_fix(part: Any) -> str:
+    """What to do about a part of a network that is of the wrong kind."""
+    return "Take layers from tf.keras, not from Keras 3." if of_keras_3(part) else ""
+
+
+def check_names(features: Iterable[str]) -> None:
+    """Refuses feature names that could not be exported later.
+
+    Raises:
+        ValueError: If a name is no plain word, is that of an export's output, or differs from
+            another in case alone.
+    """
+    seen: dict[str, str] = {}
+    for name in features:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            expected = "letters, digits and '_', a letter first"
+            raise invalid("feature name", name, expected, "Rename the column.")
+        if name in _RESERVED:
+            raise invalid("feature name", name, f"none of {_RESERVED}", "Rename the column.")
+        if name.lower() in seen:
+            expected = f"different from {seen[name.lower()]!r} in more than case"
+            raise invalid("feature name", name, expected, "Rename one of the columns.")
+        seen[name.lower()] = name
+
+
+def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
+    """Gives raw values as the tensor that a layer takes; lists are filled up to one length.
+
+    Args:
+        name: The column's name, for errors.
+        value: Raw values, one a row.
+        spec: What the layer takes.
+
+    Raises:
+        TypeError: If strings come where integers are expected, or the other way round.
+    """
+    value = _as_tensor(value, spec)
+    if spec.dtype == tf.string:
+        fits = value.dtype == tf.string
+    elif spec.dtype.is_integer:
+        # A float id would be cut off, and a missing one, NaN, be looked up as some number.
+        fits = value.dtype.is_integer or value.dtype.is_bool
+    else:
+        fits = value.dtype != tf.string
+    if not fits:
+        fix = "Convert the column to the type of the layer's vocabulary; drop missing values first."
+        raise wrong_type(f"feature {name!r}", value.dtype.name, spec.dtype.name, fix)
+    return tf.cast(value, spec.dtype)
+
+
+def _as_tensor(value: Any, spec: tf.TensorSpec) -> tf.Tensor:
+    if spec.shape.rank == 2 and isinstance(value, list | tuple):
+        empty = all(len(cell) == 0 for cell in value)
+        value = tf.ragged.constant(value, spec.dtype if empty else None, ragged_rank=1)
+    if isinstance(value, tf.RaggedTensor):
+        is_text = value.dtype == tf.string
+        return value.to_tensor(TEXT_PADDING if is_text else tf.cast(NUMBER_PADDING, value.dtype))
+    return value if tf.is_tensor(value) else tf.convert_to_tensor(value)

@@ -1,0 +1,154 @@
+"""Lazy tensors for computing the query side and the item side of a network separately."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+class Part:
+    """A tensor that is computed when it is needed, of one row or of as many as there are.
+
+    Args:
+        sides: What it was made of, such as the query. Parts of the same sides have as many rows.
+        shape: Its shape, with the batch axis first.
+        make: What computes it.
+    """
+
+    def __init__(self, sides: frozenset[str], shape: Any, make: Callable[[], tf.Tensor]):
+        self.sides = sides
+        self.shape = tf.TensorShape(shape)
+        self._make = make
+
+    @functools.cached_property
+    def computed(self) -> tf.Tensor:
+        """The tensor, for other parts of the same sides to be made of."""
+        return self._make()
+
+
+class Vector:
+    """A tensor as parts that lie side by side on its last axis.
+
+    Args:
+        parts: The parts, in their order.
+    """
+
+    def __init__(self, parts: Sequence[Part]):
+        self.parts = list(parts)
+
+    @property
+    def sides(self) -> set[frozenset[str]]:
+        """The sides of all parts; several sides in one set have met already."""
+        return {part.sides for part in self.parts}
+
+    @property
+    def width(self) -> int:
+        """Length of the last axis."""
+        return sum(part.shape[-1] for part in self.parts)
+
+    @property
+    def computed(self) -> tf.Tensor:
+        """The whole tensor, of parts of the same sides."""
+        return _joined([part.computed for part in self.parts])
+
+
+class Kept:
+    """What is computed of one side before it meets the others, and can be kept.
+
+    Args:
+        side: The side. Defaults to `None`, nothing is kept.
+        given: What has been kept before, to be taken in place of computing it. Defaults to `None`.
+    """
+
+    def __init__(self, side: str | None = None, given: Sequence[tf.Tensor] | None = None):
+        self._sides = None if side is None else frozenset([side])
+        self._given = None if given is None else iter(given)
+        self._taken: dict[Part, tf.Tensor] = {}
+        self.tensors: list[tf.Tensor] = []
+
+    def take(self, part: Part) -> tf.Tensor:
+        """Gives the tensor of a part where it meets others."""
+        if part.sides != self._sides:
+            return part.computed
+        if part not in self._taken:
+            self._taken[part] = part.computed if self._given is None else next(self._given)
+            self.tensors.append(self._taken[part])
+        return self._taken[part]
+
+    def whole(self, vectors: Sequence[Vector]) -> list[tf.Tensor]:
+        """Gives the tensors of vectors, all of as many rows as the longest of them."""
+        parts = [part for vector in vectors for part in vector.parts]
+        tensors = [self.take(part) for part in parts]
+        if len({part.sides for part in parts}) > 1:
+            tensors = of_equal_length(tensors)
+        rest = iter(tensors)
+        return [_joined([next(rest) for _ in vector.parts]) for vector in vectors]
+
+
+def knows_parts(layer: Any) -> bool:
+    """Whether a layer has a `call_parts` that goes with its own `call`, not an inherited one."""
+    kind = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
+    return "call_parts" in vars(kind)
+
+
+def of_equal_length(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Repeats tensors of one row; all others must have as many rows already."""
+    lengths = tf.stack([tf.shape(tensor)[0] for tensor in tensors])
+    rows = tf.reduce_max(lengths) * tf.reduce_min(tf.minimum(lengths, 1))  # none, if one has none
+    return [repeated(tensor, rows) for tensor in tensors]
+
+
+def repeated(tensor: tf.Tensor, rows: Any) -> tf.Tensor:
+    """Repeats a tensor of one row; any other must have that many rows already."""
+    return tf.broadcast_to(tensor, tf.concat([[rows], tf.shape(tensor)[1:]], axis=0))
+
+
+def through(layers: Sequence[tf.keras.layers.Layer], vector: Vector, kept: Kept) -> tf.Tensor:
+    """Puts a vector through layers, one after the other; a dense one takes the first by parts.
+
+    Args:
+        layers: Layers of Keras, from one tensor to one.
+        vector: What goes into the first.
+        kept: What is computed of one side.
+    """
+    first, *rest = layers
+    if type(first) is tf.keras.layers.Dense and _can_be_split(first, vector):
+        outputs = _dense(first, vector, kept)
+    else:
+        (inputs,) = kept.whole([vector])
+        outputs = first(inputs)
+    for layer in rest:
+        outputs = layer(outputs)
+    return outputs
+
+
+def _can_be_split(layer: tf.keras.layers.Dense, vector: Vector) -> bool:
+    # In half precision, a sum of parts differs from the whole in the third digit.
+    full_precision = layer.compute_dtype == layer.variable_dtype
+    return full_precision and layer.built and all(part.shape.rank == 2 for part in vector.parts)
+
+
+def _dense(layer: tf.keras.layers.Dense, vector: Vector, kept: Kept) -> tf.Tensor:
+    """`x @ W + b` as the sum of the products of parts with their rows of `W`."""
+    ends = [0]
+    for part in vector.parts:
+        ends.append(ends[-1] + part.shape[-1])
+    products = []
+    for sides in sorted(vector.sides, key=sorted):
+        places = [i for i, part in enumerate(vector.parts) if part.sides == sides]
+
+        def product(places: list[int] = places) -> tf.Tensor:
+            inputs = _joined([vector.parts[i].computed for i in places])
+            rows = tf.concat([layer.kernel[ends[i] : ends[i + 1]] for i in places], axis=0)
+            return tf.cast(inputs, layer.compute_dtype) @ rows
+
+        products.append(kept.take(Part(sides, (None, layer.units), product)))
+    if layer.use_bias:
+        products.insert(0, layer.bias)
+    outputs = functools.reduce(tf.add, products)
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def _joined(tensors: list[tf.Tensor]) -> tf.Tensor:
+    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis=-1)

@@ -1,0 +1,182 @@
+"""Checks and lookups of vocabularies."""
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from rankkit.core.columns import as_array
+from rankkit.utils.errors import check_integer, invalid, wrong_type
+
+CAST = "Cast the ids to int or to str, such as with .astype(str)."
+
+
+def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
+    """The ids as a plain list of Python `str` or `int`, in the order given.
+
+    Args:
+        name: What the caller calls the ids; named in the errors.
+        ids: The ids, all strings or all whole numbers.
+
+    Raises:
+        ValueError: If there is no id, an id comes twice, or an id cannot be looked up as it is.
+        TypeError: If an id is neither string nor whole number, or if both are mixed.
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise wrong_type(name, ids, "a list of ids", "Put the ids in a list.")
+    values = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+    if not values:
+        raise invalid(name, values, "a list of at least one id", "Was the column empty?")
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        _check_text(name, values)
+    elif kinds == {int}:
+        _check_range(name, values)
+    else:
+        return check_vocabulary(name, _plain(name, values))
+    _check_unique(name, values)
+    return values
+
+
+def _plain(name: str, values: list[Any]) -> list[Any]:
+    first = None
+    plain: list[Any] = []
+    for value in values:
+        if isinstance(value, str):
+            kind, one = str, str(value)
+        elif isinstance(value, int | np.integer) and not isinstance(value, bool):
+            kind, one = int, int(value)
+        else:
+            raise wrong_type(name, value, "ids that are str or int", _cast(value))
+        first = first or kind
+        if kind is not first:
+            got = [plain[0], one]
+            raise wrong_type(name, got, "all str or all int", "Make them one kind, such as str.")
+        plain.append(one)
+    return plain
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds no value: None, NaN, or pandas's marks for a missing one."""
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _cast(value: Any) -> str:
+    if is_missing(value):
+        return "Drop the rows without an id, or give them an id of their own."
+    if isinstance(value, bytes):
+        return "Decode the ids to str."
+    return "Cast the ids to str or int."
+
+
+def _check_text(name: str, values: list[str]) -> None:
+    # One search in the ids joined is many times faster than a search in each.
+    joined = "\0".join(values)
+    if joined.count("\0") == len(values) - 1 and "\n" not in joined and _is_utf8(joined):
+        return
+    bad = next(v for v in values if "\n" in v or "\0" in v or not _is_utf8(v))
+    expected = "ids of valid UTF-8 without newline and NUL"
+    raise invalid(name, bad, expected, "Replace that character in the ids.")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_range(name: str, values: list[int]) -> None:
+    for value in (min(values), max(values)):
+        if not -(2**63) <= value < 2**63:
+            raise invalid(name, value, "ids of at most 64 bits", "Cast the ids to str.")
+
+
+def _check_unique(name: str, values: list[Any]) -> None:
+    if len(set(values)) == len(values):
+        return
+    seen: set[Any] = set()
+    twice = next(v for v in values if v in seen or seen.add(v))
+    raise invalid(name, twice, "ids without duplicates", "Keep each id once.")
+
+
+def distinct_ids(column: Any, min_count: int = 1) -> list[str] | list[int]:
+    """The distinct ids of a column, or of the lists in it, sorted.
+
+    Args:
+        column: Strings, UTF-8 bytes or whole numbers, or lists of them.
+        min_count: How often an id comes at least. Defaults to `1`.
+
+    Raises:
+        ValueError: If there is no id, or none so often, or one cannot be looked up as it is.
+        TypeError: If a value is missing or neither text nor whole number, or both are mixed.
+    """
+    check_integer("min_count", min_count)
+    if isinstance(column, str | bytes):
+        raise wrong_type("column", column, "an array or list of ids", "Give a whole column.")
+    values = as_array(column)
+    if not values.size:
+        return check_vocabulary("column", [])
+    if values.dtype.kind in "fcbmM":
+        raise wrong_type("column", str(values.dtype), "ids that are str or int", CAST)
+    if values.dtype.kind == "S":
+        return distinct_ids(values.astype(object), min_count)
+    if values.dtype.kind != "O":
+        distinct, counts = np.unique(values, return_counts=True)
+        check_frequent("column", int(counts.max()), min_count)
+        return check_vocabulary("column", distinct[counts >= min_count])
+    counted = _counted(values)
+    check_frequent("column", max(counted.values(), default=min_count), min_count)
+    kept = [value for value, count in counted.items() if count >= min_count]
+    # Values of several kinds have no order; they get their error.
+    comparable = len(set(map(type, counted))) == 1
+    return check_vocabulary("column", sorted(kept) if comparable else list(counted))
+
+
+def check_frequent(name: str, most: int, min_count: int) -> None:
+    """Refuses a cut-off that leaves no id.
+
+    Args:
+        name: What the caller calls the ids.
+        most: How often the most frequent one comes.
+        min_count: How often an id has to come.
+
+    Raises:
+        ValueError: If it leaves none.
+    """
+    if most < min_count:
+        expected = f"at most {most}, as no id of {name} comes more often"
+        raise invalid("min_count", min_count, expected, "Unknown ids alone teach nothing.")
+
+
+def _counted(values: np.ndarray) -> dict[Any, int]:
+    try:
+        counted = Counter(values.tolist())
+    except TypeError:  # lists have no hash
+        for value in values:
+            if not isinstance(value, list | tuple | np.ndarray):
+                fix = "A row without members has an empty list."
+                raise wrong_type("column", value, "of lists, as other cells are", fix) from None
+        counted = Counter(chain.from_iterable(values))
+    if not any(isinstance(value, bytes) for value in counted):
+        return counted
+    decoded = Counter()
+    for value, count in counted.items():
+        decoded[_decoded(value)] += count
+    return decoded
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        expected = "ids of valid UTF-8 without newline and NUL"
+        fix = "Decode the column with its own encoding first."
+        raise invalid("column", value, expected, fix) from None

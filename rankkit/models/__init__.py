@@ -1,0 +1,17 @@
+"""Ranking networks and named architectures."""
+
+from rankkit.models.factorization import deepfm, factorization_machine, svd_plus_plus
+from rankkit.models.multi_task import mmoe, ple, shared_bottom
+from rankkit.models.towers import dcn_v2, dlrm, tower
+
+__all__ = [
+    "dcn_v2",
+    "deepfm",
+    "dlrm",
+    "factorization_machine",
+    "mmoe",
+    "ple",
+    "shared_bottom",
+    "svd_plus_plus",
+    "tower",
+]

@@ -1,0 +1,1 @@
+"""`RankingModel` and how it is trained."""

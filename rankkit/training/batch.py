@@ -1,0 +1,212 @@
+"""The parts of a batch: features, labels and sample weights."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from rankkit.core.listwise import MASK
+from rankkit.utils.errors import missing, wrong_type
+
+
+class Batch(NamedTuple):
+    """A batch of rows, or of lists of rows.
+
+    Attributes:
+        features: Columns, one value a row: of lists, those rows alone that there are.
+        labels: `(batch, 1)`, or `(lists, items)` with NaN where there is no item.
+        sample_weight: `(batch,)`, or `(lists, items)`, or `None`.
+        places: The list and the place in it of each row, `(rows, 2)`; `None` for rows.
+    """
+
+    features: Mapping[str, Any]
+    labels: tf.Tensor
+    sample_weight: tf.Tensor | None
+    places: tf.Tensor | None = None
+
+
+def take_apart(
+    data: Any,
+    label: str,
+    sample_weight: str | None,
+    features: Iterable[str],
+    *,
+    lists: bool,
+    partly: bool = False,
+) -> Batch:
+    """Splits what Keras hands to a step.
+
+    Args:
+        data: One dict of columns with the label among them, or `(features, label)` or
+            `(features, label, sample_weight)`.
+        label: Name of the label column.
+        sample_weight: Name of the weight column, or `None`.
+        features: Names of the features.
+        lists: Whether the batch is to be of lists, not of rows.
+        partly: Whether labels may be missing, as NaN. Defaults to `False`.
+
+    Returns:
+        The batch. `data` itself is left as it is.
+
+    Raises:
+        ValueError: If the label or the weight column is missing.
+        TypeError: If the batch, the label or the weight is of the wrong kind.
+    """
+    columns, labels, weights = _parts(data)
+    if not isinstance(columns, Mapping):
+        raise wrong_type(
+            "batch",
+            columns,
+            "a dict of columns, or (features, label[, sample_weight]) with a dict of features",
+            "Name each column: {'user_id': ..., 'movie_title': ...}.",
+        )
+    if isinstance(labels, Mapping):  # one for each of several heads
+        labels = _column("label", label, labels)
+    elif labels is not None and partly:
+        fix = f"Name each: {{{label!r}: ...}}."
+        raise wrong_type("labels", labels, "a dict by column, as there are several heads", fix)
+    if isinstance(weights, Mapping):
+        weights = (
+            None if sample_weight is None else _column("sample_weight", sample_weight, weights)
+        )
+    if labels is None:
+        labels = _column("label", label, columns)
+    if weights is None and sample_weight is not None:
+        weights = _column("sample_weight", sample_weight, columns)
+    mask = columns.get(MASK)
+    _check_kind(labels, mask, lists=lists)
+    labels = numbers_of("label", label, labels, lists=lists, partly=partly)
+    if weights is not None:
+        weights = numbers_of("sample_weight", sample_weight, weights, lists=lists)
+    if lists:
+        places = tf.where(mask)
+        rows = {name: _at(columns[name], mask, places) for name in features if name in columns}
+        if weights is not None:
+            weights = weights_of_items(weights, mask)
+        return Batch(rows, tf.where(mask, labels, math.nan), weights, places)
+    labels = tf.reshape(labels, (-1, 1))
+    return Batch(columns, labels, None if weights is None else tf.reshape(weights, (-1,)))
+
+
+def _check_kind(labels: Any, mask: Any, *, lists: bool) -> None:
+    """Refuses rows for a loss over lists, and lists for one over rows."""
+    has_lists = len(getattr(mask, "shape", ())) == 2 and len(getattr(labels, "shape", ())) == 2
+    if lists and not has_lists:
+        fix = "Make it with rankkit.data.lists, or take another loss."
+        raise wrong_type("batch", "rows", f"of lists with a {MASK!r}, as the loss ranks them", fix)
+    if has_lists and not lists:
+        fix = "Make it with rankkit.data.batches, or take a loss of rankkit.losses over lists."
+        raise wrong_type("batch", "lists", "of single rows, as the loss is of each", fix)
+
+
+def checked_rows(columns: Any) -> Any:
+    """Gives the columns of a batch, and refuses lists, where rows are scored.
+
+    Raises:
+        TypeError: If they are lists.
+    """
+    if isinstance(columns, Mapping) and len(getattr(columns.get(MASK), "shape", ())) == 2:
+        fix = "Make it with rankkit.data.batches: a score is that of a row, whatever the loss."
+        raise wrong_type("batch", "lists", "of single rows", fix)
+    return columns
+
+
+def _at(column: Any, mask: Any, places: tf.Tensor) -> Any:
+    """Gives the values of the items of lists that there are, one a row."""
+    if not isinstance(column, tf.RaggedTensor):
+        return tf.gather_nd(column, places)
+    width = tf.shape(mask, tf.int64)[1]
+    return tf.gather(column.merge_dims(0, 1), places[:, 0] * width + places[:, 1])
+
+
+def _parts(data: Any) -> tuple[Any, Any, Any]:
+    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
+        features, labels, weights = (*data, None, None)[:3]
+        return features, labels, weights
+    return data, None, None
+
+
+def _column(role: str, name: str, columns: Mapping[str, Any]) -> Any:
+    if name not in columns:
+        raise missing(role, name, [name], columns)
+    return columns[name]
+
+
+def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
+    """Takes the rows that have a label, for a head whose loss is of lists or of rows.
+
+    Args:
+        batch: A batch of rows or of lists.
+        lists: Whether lists are to stay lists.
+
+    Returns:
+        The batch without features, of the rows, or the lists, that have a label; and which of its
+        rows are left, `(rows,)`.
+    """
+    labels, weights, places = batch.labels, batch.sample_weight, batch.places
+    of_rows = labels[:, 0] if places is None else tf.gather_nd(labels, places)
+    rows = tf.where(~tf.math.is_nan(of_rows))[:, 0]
+    if lists:
+        assert places is not None
+        there = tf.reduce_any(~tf.math.is_nan(labels), axis=1)
+        kept = tf.where(there)[:, 0]
+        number = tf.cumsum(tf.cast(there, tf.int64), exclusive=True)  # among those that are kept
+        places = tf.gather(places, rows)
+        places = tf.stack([tf.gather(number, places[:, 0]), places[:, 1]], axis=1)
+        weights = None if weights is None else tf.gather(weights, kept)
+        return Batch({}, tf.gather(labels, kept), weights, places), rows
+    if weights is not None:
+        if places is not None:
+            weights = tf.gather_nd(weights, places)
+        weights = tf.gather(weights, rows)
+    return Batch({}, tf.gather(of_rows, rows)[:, tf.newaxis], weights), rows
+
+
+def check_sizes(batch: Batch, predictions: tf.Tensor) -> None:
+    """Refuses labels or weights that are not one a row, which would be broadcast otherwise."""
+    if batch.places is not None:
+        return
+    tf.debugging.assert_equal(
+        tf.shape(batch.labels),
+        tf.shape(predictions),
+        "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
+    )
+    if batch.sample_weight is not None:
+        tf.debugging.assert_equal(
+            tf.size(batch.sample_weight),
+            tf.size(batch.labels),
+            "sample weights must be one a row. Got: fewer or more than the batch has rows.",
+        )
+
+
+def numbers_of(
+    role: str, name: str | None, values: Any, *, lists: bool, partly: bool = False
+) -> tf.Tensor:
+    """Checks that there is one finite number a row, or an item of a list; or NaN, if it may be."""
+    shown = f"{role} {name!r}" if name else role
+    values = tf.convert_to_tensor(values)
+    if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
+        raise wrong_type(shown, values.dtype.name, "numbers", "Convert the column first.")
+    single = values.shape.rank in (None, 1) or values.shape[1:].num_elements() == 1
+    if not single and not (lists and values.shape.rank == 2):
+        raise wrong_type(shown, values.shape, "one number a row, of shape (batch,) or (batch, 1)")
+    numbers = tf.cast(values, tf.float32)
+    checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
+    message = f"{shown} must be finite. Got: NaN or an infinite value. Drop or mend those rows."
+    checks = [tf.debugging.check_numerics(checked, message)]
+    if role == "sample_weight":
+        message = f"{shown} must be at least 0. Got: a negative value. Drop or mend those rows."
+        checks.append(tf.debugging.assert_non_negative(numbers, message))
+    with tf.control_dependencies([each for each in checks if each is not None]):
+        return tf.identity(numbers)
+
+
+def weights_of_items(weights: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Gives weights of lists, or of their items, as one an item."""
+    lists, count = tf.shape(mask)[0], tf.size(weights)
+    message = "sample weights must be one a list or one an item. Got: fewer or more."
+    fits = tf.debugging.Assert((count == lists) | (count == tf.size(mask)), [message])
+    with tf.control_dependencies([fits]):
+        weights = tf.reshape(weights, [lists, count // tf.maximum(lists, 1)])
+    return tf.broadcast_to(weights, tf.shape(mask))

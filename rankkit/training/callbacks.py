@@ -1,0 +1,142 @@
+"""Callbacks: averaged weights, and the epochs completed by an interrupted run."""
+
+import math
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.utils.errors import check_integer, invalid
+
+
+class WeightAveraging(tf.keras.callbacks.Callback):
+    """Validates, saves and ends with the mean of the weights over many training steps.
+
+    The steps go on from the weights of the last step, as without it. Between the epochs, hence in
+    validation, and at the end the model holds the mean, which is less noisy: a validation curve
+    that jumps becomes smooth, and its best epoch means something. Averaged are the trainable
+    weights. Put it first in the list of callbacks, so that the others see the mean.
+
+    All weights are read after each call of the graph: with large tables, let it run several steps
+    (`steps_per_execution` of `compile`). With `tf.keras.callbacks.BackupAndRestore` both are kept,
+    and training goes on as without an interruption.
+
+    Args:
+        momentum: Of the exponential mean, in each step: it reaches back about
+            `1 / (1 - momentum)` steps. It is corrected for the steps there have been, so that the
+            first weights have no part in it. `None` for the plain mean of all steps, which is
+            stochastic weight averaging. Defaults to `0.99`.
+        start_epoch: The epochs before the mean begins. Defaults to `0`.
+
+    Raises:
+        ValueError: If the momentum is not in (0, 1), or the epochs are negative.
+
+    Source:
+        Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992;
+        Izmailov et al., "Averaging weights leads to wider optima and better generalization", 2018;
+        the correction is that of Kingma and Ba, "Adam", 2015.
+
+    Example:
+        >>> import rankkit as rk
+        >>> averaging = rk.WeightAveraging(0.9)
+        >>> model = rk.RankingModel(
+        ...     rk.ranking_network(
+        ...         {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)},
+        ...         head=rk.layers.DenseRatingHead([16]),
+        ...     ),
+        ...     label="rating",
+        ... )
+        >>> model.compile("adam")
+        >>> rows = rk.data.batches({"user_id": ["7", "42"], "rating": [3.0, 5.0]}, 2)
+        >>> history = model.fit(rows, epochs=3, callbacks=[averaging], verbose=0)
+    """
+
+    def __init__(self, momentum: float | None = 0.99, *, start_epoch: int = 0):
+        super().__init__()
+        if momentum is not None and not 0 < momentum < 1:
+            raise invalid("momentum", momentum, "between 0 and 1, or None for the plain mean")
+        self.momentum = momentum
+        check_integer("start_epoch", start_epoch, 0)
+        self.start_epoch = start_epoch
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        weights = self.model.trainable_variables
+        with self.model.distribute_strategy.scope():
+            self._others = [
+                tf.Variable(tf.zeros_like(each), trainable=False, name="mean") for each in weights
+            ]
+            self._weight = tf.Variable(0.0, trainable=False)  # of all steps so far, in the mean
+            self._swapped = tf.Variable(False, trainable=False)
+        # A part of the model's checkpoints, and of nothing else that the model has.
+        self.model.weight_averaging = tf.train.Checkpoint(
+            others=self._others, weight=self._weight, swapped=self._swapped
+        )
+        self._update = tf.function(self._update_mean)  # anew: another model has other variables
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._averages = epoch >= self.start_epoch
+        self._steps = 0
+        if self._swapped.numpy():
+            self._exchange()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        steps, self._steps = batch + 1 - self._steps, batch + 1  # several in one call of the graph
+        if self._averages:
+            self._update(tf.constant(float(steps)))
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._take_mean()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._take_mean()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        del self.model.weight_averaging
+
+    def _take_mean(self) -> None:
+        if self._averages and not self._swapped.numpy():
+            self._exchange()
+
+    def _update_mean(self, steps: tf.Tensor) -> None:
+        if self.momentum is None:
+            new = steps
+            self._weight.assign_add(new)
+        else:
+            new = -tf.math.expm1(steps * math.log(self.momentum))  # 1 - momentum**steps
+            self._weight.assign((1.0 - new) * self._weight + new)
+        for mean, now in zip(self._others, self.model.trainable_variables, strict=True):
+            share = tf.cast(new / self._weight, now.dtype)
+            mean.assign_add(share * (now - mean))
+
+    def _exchange(self) -> None:
+        for other, now in zip(self._others, self.model.trainable_variables, strict=True):
+            kept = tf.identity(now)
+            now.assign(other)
+            other.assign(kept)
+        self._swapped.assign(tf.logical_not(self._swapped))
+
+
+def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
+    """Counts the whole epochs in a folder of `tf.keras.callbacks.BackupAndRestore`.
+
+    `fit` with that callback goes on after these epochs by itself. Give the number to
+    `rankkit.data.batches` as `initial_epoch`, and the rows come in the order that they would have
+    come in without the interruption.
+
+    Args:
+        backup_dir: The callback's `backup_dir`, which need not exist yet. The callback must keep
+            whole epochs, `save_freq="epoch"`, as it does by default.
+
+    Returns:
+        The number of epochs, 0 without a backup.
+
+    Example:
+        >>> import rankkit as rk
+        >>> rk.completed_epochs("nothing/here/yet")
+        0
+    """
+    checkpoint = tf.train.latest_checkpoint(os.path.join(backup_dir, "chief"))
+    if checkpoint is None:
+        return 0
+    last = tf.train.load_variable(checkpoint, "ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")
+    return int(last) + 1

@@ -1,0 +1,92 @@
+"""Precomputed lookups of feature layers, for examples in memory."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.core.features import as_feature
+from rankkit.core.in_memory import Column, Lookups, RowsInMemory
+from rankkit.layers.base import FeatureLayer
+from rankkit.models.network import feature_specs, readers
+
+# Codes of a row that are kept at most; those of long histories are made when they are needed.
+_WIDEST = 64
+_CHUNK = 65_536  # rows encoded at a time
+
+
+def looked_up(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Lookups:
+    """Looks up what the feature layers of networks make of rows.
+
+    A layer that is called twice, or has too many codes to be kept, goes on reading raw values.
+
+    Args:
+        networks: What the rows go through.
+        rows: Rows with all features of theirs.
+
+    Raises:
+        TypeError: If a column is of the wrong kind for its feature.
+    """
+    specs: dict[str, tf.TensorSpec] = {}
+    sources: dict[Any, dict[int, list[str]]] = {}
+    for network in networks:
+        specs |= feature_specs(network)
+        for name in network.input:
+            for layer, place in readers(network, name):
+                sources.setdefault(layer, {}).setdefault(place, []).append(name)
+    codes = {}
+    for layer, read in sources.items():
+        names = [name for _, of_place in sorted(read.items()) for name in of_place]
+        once = all(len(of_place) == 1 for of_place in read.values())
+        if once and isinstance(layer, FeatureLayer) and all(name in rows.columns for name in names):
+            found = _encoded(layer, {name: rows.columns[name] for name in names}, specs)
+            if found is not None:
+                codes[layer] = found
+    raw = {
+        name
+        for layer, read in sources.items()
+        if layer not in codes
+        for of_place in read.values()
+        for name in of_place
+    }
+    unread = {name: specs[name] for name in specs if name not in raw and name in rows.columns}
+    kept = {name: column for name, column in rows.columns.items() if name not in unread}
+    return Lookups(kept, codes, unread, frozenset(raw))
+
+
+def _encoded(
+    layer: FeatureLayer, columns: Mapping[str, Column], specs: Mapping[str, tf.TensorSpec]
+) -> Column | None:
+    """Encodes columns; `None` if that gives more numbers a row than are kept."""
+    if len(columns) == 1:  # each distinct value once
+        (column,) = columns.values()
+        values = column.values
+        count = int(values.shape[0])
+        parts = [(values[i : i + _CHUNK],) for i in range(0, count, _CHUNK)]
+        if isinstance(values, tf.RaggedTensor):
+            parts = [(values,)]  # of one width
+        numbers = column.numbers
+    else:
+        count = next(iter(columns.values())).num_rows
+        rows = [tf.range(i, min(i + _CHUNK, count)) for i in range(0, count, _CHUNK)]
+        parts = [tuple(column(each) for column in columns.values()) for each in rows]
+        numbers = None
+    encoded = []
+    for part in parts:
+        raw = [
+            as_feature(name, each, specs[name]) for name, each in zip(columns, part, strict=True)
+        ]
+        if not encoded:  # a few, to know how wide they are
+            few = layer.encode(*_inputs([each[:2] for each in raw]))
+            if not isinstance(few, tf.Tensor) or math.prod(few.shape[1:]) > _WIDEST:
+                return None
+        encoded.append(layer.encode(*_inputs(raw)))
+    if len({tuple(each.shape[1:]) for each in encoded}) > 1:
+        return None
+    values = tf.concat(encoded, axis=0)
+    return None if math.prod(values.shape[1:]) > _WIDEST else Column(values, numbers)
+
+
+def _inputs(raw: list[tf.Tensor]) -> tuple[Any]:
+    return (raw[0] if len(raw) == 1 else raw,)

@@ -1,0 +1,178 @@
+"""Loop over the batches of examples in memory, inside the graph."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit.core.in_memory import Lookups, RowsInMemory
+from rankkit.core.listwise import MASK
+from rankkit.core.precomputed import given_codes
+from rankkit.utils.tensorflow import tracing_expected
+
+_LOG = logging.getLogger("rankkit")
+
+
+class Loop:
+    """Runs the steps of passes over rows in memory: a function as Keras calls it for each step.
+
+    The numbers are those of steps over the batches, which are never made as a data set: an iterator
+    costs a good part of a small step.
+
+    Args:
+        step: What is done with a batch.
+        metrics: Gives the metrics that are read after a call.
+        rows: The rows.
+        lookups: What the steps read of them.
+        count: Gives how many steps Keras asks for.
+        autograph: Whether code of the user's has to be converted; it takes seconds.
+
+    Attributes:
+        reads_raw: Whether a layer reads raw values, which it may have to check.
+        is_compilable: Whether XLA could compile steps whose batches are full.
+        compiled: Whether it does.
+        is_checked: Whether the values of labels and weights are known to be right.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[dict[str, Any]], Any],
+        metrics: Callable[[], Iterable[tf.keras.metrics.Metric]],
+        rows: RowsInMemory,
+        lookups: Lookups,
+        count: Callable[[], int],
+        *,
+        autograph: bool,
+    ):
+        self._step, self._metrics, self._count = step, metrics, count
+        self._rows, self._lookups = rows, lookups
+        self.rows_a_step, self.steps = rows.rows_a_step, rows.steps
+        # What Keras counts the steps of; it does not know how to do without a data set.
+        self.stand_in = tf.data.Dataset.range(rows.steps)
+        self._autograph = autograph
+        self._next = 0
+        read = [rows.columns[name] for name in lookups.raw if name in rows.columns]
+        read += lookups.codes.values()
+        self.reads_raw = bool(lookups.raw)
+        self.is_compilable = rows.of_one_shape and all(column.is_plain for column in read)
+        self.compiled = self._falls_back = self.is_checked = False
+        self._functions: dict[bool, Any] = {}
+
+    def compile(self, compiled: bool, *, falls_back: bool) -> None:
+        """Says whether XLA compiles the steps from now on.
+
+        Args:
+            compiled: Whether it does.
+            falls_back: Whether to do without where it cannot.
+        """
+        self.compiled, self._falls_back = compiled, falls_back
+
+    def begin(self) -> None:
+        """Begins a pass with the next call, whether the last one came to its end or not."""
+        self._next = 0
+        self._rows.skip_pass()  # as Keras makes an iterator that it does not use
+
+    def __call__(self, iterator: Any) -> dict[str, tf.Tensor]:
+        """Runs the next steps.
+
+        Args:
+            iterator: Not used.
+
+        Returns:
+            The metrics.
+        """
+        if self._next == 0:
+            self._order = self._rows.next_order()
+        count = self._count()
+        first = tf.constant(self._next, tf.int64)
+        self._next = (self._next + count) % self.steps
+        given = self._order, first, first + count
+        try:
+            return self._run(*given)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            if not (self.compiled and self._falls_back and "XLA" in str(error)):
+                raise
+            # It is compiled before anything of it is run.
+            _LOG.info("XLA cannot compile the steps: %s", _reason(error))
+            self.compiled = self.is_compilable = False
+            return self._run(*given)
+
+    def _run(self, *given: tf.Tensor) -> dict[str, tf.Tensor]:
+        if self.compiled not in self._functions:
+            make = self._compiled_steps if self.compiled else self._steps
+            self._functions[self.compiled] = tf.function(
+                make(), reduce_retracing=True, autograph=self._autograph
+            )
+        with tracing_expected():
+            return self._functions[self.compiled](*given)
+
+    def _steps(self) -> Callable[..., dict[str, tf.Tensor]]:
+        def run(order: tf.Tensor, first: tf.Tensor, end: tf.Tensor) -> dict[str, tf.Tensor]:
+            size = tf.constant(self._rows.batch_size, tf.int64)
+            _from_to(first, end, lambda n: self._one_step(order[n * size : (n + 1) * size]))
+            return self._logs()
+
+        return run
+
+    def _compiled_steps(self) -> Callable[..., dict[str, tf.Tensor]]:
+        size = self._rows.batch_size
+        in_full = self._rows.count // size
+
+        @tf.function(jit_compile=True, autograph=self._autograph)
+        def full(order: tf.Tensor, first: tf.Tensor, end: tf.Tensor) -> None:
+            # Of a shape that XLA knows.
+            _from_to(first, end, lambda n: self._one_step(tf.slice(order, [n * size], [size])))
+
+        def run(order: tf.Tensor, first: tf.Tensor, end: tf.Tensor) -> dict[str, tf.Tensor]:
+            if in_full:
+                full(order, first, tf.minimum(end, in_full))
+            if in_full < self.steps:
+                tf.cond(end > in_full, lambda: self._one_step(order[in_full * size :]), lambda: 0)
+            return self._logs()
+
+        return run
+
+    def _logs(self) -> dict[str, tf.Tensor]:
+        return {metric.name: metric.result() for metric in self._metrics()}
+
+    def _one_step(self, part: tf.Tensor) -> int:
+        rows, batch = self._rows.lay_out(part)
+        for name, column in self._lookups.columns.items():
+            if column.is_plain or not self.compiled:  # or else XLA has no part of it
+                batch[name] = column(rows)
+        for name, spec in self._lookups.unread.items():
+            batch[name] = _nothing(rows, spec)
+        if MASK in batch:  # as the features of lists are read
+            rows = tf.boolean_mask(rows, batch[MASK])
+        with given_codes({layer: codes(rows) for layer, codes in self._lookups.codes.items()}):
+            self._step(batch)
+        return 0
+
+    def __str__(self) -> str:
+        names = sorted(layer.name for layer in self._lookups.codes)
+        by = ", compiled by XLA" if self.compiled else ""
+        return f"looked up ahead: {', '.join(names) or 'nothing'}{by}"
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    lines = [line.strip() for line in error.message.splitlines()]
+    return next((line for line in lines if "unsupported" in line.lower()), lines[0])
+
+
+def _from_to(first: tf.Tensor, end: tf.Tensor, step: Callable[[tf.Tensor], Any]) -> None:
+    def body(number: tf.Tensor) -> tf.Tensor:
+        step(number)
+        return number + 1
+
+    tf.while_loop(lambda number: number < end, body, [first], parallel_iterations=1)
+
+
+def _nothing(rows: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
+    """Stands for the values of a feature that nothing reads."""
+    ones = [1 for _ in spec.shape[1:]]
+    if rows.shape.is_fully_defined():  # a constant: XLA could not fill text in
+        value = "" if spec.dtype == tf.string else 0
+        return tf.constant(np.full([*rows.shape, *ones], value, spec.dtype.as_numpy_dtype))
+    return tf.zeros([*tf.unstack(tf.shape(rows)), *ones], spec.dtype)

@@ -1,0 +1,1 @@
+"""What has no dependency on ranking: errors, files, memory of the host, TensorFlow helpers."""

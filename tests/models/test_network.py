@@ -1,0 +1,204 @@
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+from rankkit.models.network import feature_specs, select_features
+
+
+def embedding(*ids, dim=3, **kwargs):
+    return rk.layers.IdEmbedding(list(ids), dim, **kwargs)
+
+
+def head():
+    return rk.layers.DenseRatingHead([4])
+
+
+def test_network_is_functional_with_one_dict_in_and_one_score_out():
+    network = rk.ranking_network({"user": embedding("a"), "item": embedding(1, 2)}, head=head())
+    assert type(network).__name__ == "Functional"
+    assert isinstance(network.input, dict)
+    assert list(network.input) == ["user", "item"]
+    assert network.output_shape == (None, 1)
+    scores = network({"user": tf.constant(["a", "?"]), "item": tf.constant([2, 9], tf.int64)})
+    assert scores.shape == (2, 1)
+
+
+def test_features_are_joined_in_their_order():
+    layers = {"b": embedding("x", dim=1), "a": embedding("y", dim=2)}
+    network = rk.ranking_network(layers, head=lambda joined: joined)
+    batch = {"a": tf.constant(["y"]), "b": tf.constant(["x"])}
+    expected = tf.concat([layers["b"](batch["b"]), layers["a"](batch["a"])], axis=1)
+    np.testing.assert_array_equal(network(batch), expected)
+
+
+def test_interaction_takes_the_list_of_vectors():
+    layers = {"user": embedding("a", dim=5), "item": embedding("b", dim=5)}
+    network = rk.ranking_network(
+        layers, head=lambda score: score, interaction=tf.keras.layers.Dot(axes=1)
+    )
+    batch = {"user": tf.constant(["a"]), "item": tf.constant(["b"])}
+    expected = tf.reduce_sum(layers["user"](batch["user"]) * layers["item"](batch["item"]))
+    np.testing.assert_allclose(network(batch), [[expected]], rtol=1e-6)
+
+
+def test_one_layer_under_two_names_is_shared(tmp_path):
+    shared = embedding("a", "b")
+    network = rk.ranking_network({"rated": shared, "viewed": shared}, head=head())
+    assert sum(isinstance(one, rk.layers.IdEmbedding) for one in network.layers) == 1
+    network.save(tmp_path / "n.keras")
+    again = tf.keras.models.load_model(tmp_path / "n.keras")
+    assert sum(isinstance(one, rk.layers.IdEmbedding) for one in again.layers) == 1
+    batch = {"rated": tf.constant(["a"]), "viewed": tf.constant(["b"])}
+    np.testing.assert_array_equal(again(batch), network(batch))
+    rk.export.save(network, tmp_path / "1")
+
+
+def test_summary_and_picture_name_the_features(tmp_path, capsys):
+    network = rk.ranking_network({"user_id": embedding("a")}, head=head())
+    network.summary()
+    assert "user_id" in capsys.readouterr().out
+    dot = tf.keras.utils.model_to_dot(network, show_shapes=True)
+    assert "user_id" in dot.to_string()
+
+
+def test_layers_of_keras_become_features_by_their_spec():
+    age = tf.keras.layers.Normalization(axis=None, mean=40.0, variance=100.0)
+    tower = tf.keras.Sequential([age, tf.keras.layers.Reshape((1,))])
+    tower.feature_spec = tf.TensorSpec((None,), tf.float32)
+    network = rk.ranking_network({"age": tower}, head=lambda joined: joined)
+    np.testing.assert_allclose(network({"age": tf.constant([50.0])}), [[1.0]])
+
+
+def test_specs_say_what_the_network_takes():
+    network = rk.ranking_network({"user": embedding("a"), "item": embedding(1)}, head=head())
+    assert feature_specs(network) == {
+        "user": tf.TensorSpec((None,), tf.string, "user"),
+        "item": tf.TensorSpec((None,), tf.int64, "item"),
+    }
+
+
+def test_a_missing_feature_is_named_with_the_nearest():
+    specs = {"user_id": tf.TensorSpec((None,), tf.string)}
+    with pytest.raises(
+        ValueError,
+        match="Missing feature 'user_id'. Expected: 'user_id'. Got: 'userid', 'x'. "
+        "Did you mean 'userid'?",
+    ):
+        select_features({"userid": ["a"], "x": [1]}, specs)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "words"),
+    [
+        (tf.string, [1, 2], "feature 'f' must be string. Got: .*'int32'"),
+        (tf.int64, ["a"], "feature 'f' must be int64. Got: .*'string'"),
+        (tf.int64, [10.7, np.nan], "feature 'f' must be int64. Got: .*'float.*drop missing"),
+    ],
+)
+def test_a_feature_of_the_other_kind_is_named(dtype, values, words):
+    with pytest.raises(TypeError, match=words):
+        select_features({"f": values}, {"f": tf.TensorSpec((None,), dtype)})
+
+
+def test_bad_features_are_named():
+    with pytest.raises(ValueError, match="features must be a dict with at least one"):
+        rk.ranking_network({}, head=head())
+    with pytest.raises(ValueError, match="feature name must be letters.*'user id'"):
+        rk.ranking_network({"user id": embedding("a")}, head=head())
+    with pytest.raises(TypeError, match=r"features\['user'\] must be a tf.keras layer"):
+        rk.ranking_network({"user": "embedding"}, head=head())
+    with pytest.raises(TypeError, match=r"features\['user'\] must be a layer with a feature_spec"):
+        rk.ranking_network({"user": tf.keras.layers.Dense(1)}, head=head())
+    with pytest.raises(ValueError, match=r"features\['user'\].name must be no feature's name"):
+        rk.ranking_network({"user": embedding("a", name="user")}, head=head())
+    with pytest.raises(TypeError, match="head must be a tf.keras layer or a function"):
+        rk.ranking_network({"user": embedding("a")}, head="dense")  # pyright: ignore[reportArgumentType]  refusing it is the point
+
+
+@pytest.mark.parametrize("name", ["user-id", "item.id", "1st", "_x", "", "k", "rating", "self"])
+def test_names_that_no_export_could_take_are_refused(name):
+    with pytest.raises(ValueError, match="feature name must be"):
+        rk.ranking_network({name: embedding("a")}, head=head())
+
+
+def test_names_that_differ_in_case_alone_are_refused():
+    with pytest.raises(ValueError, match="feature name must be different from 'A'.*Got: .*'a'"):
+        rk.ranking_network({"A": embedding("a"), "a": embedding("a")}, head=head())
+
+
+@pytest.mark.parametrize("name", ["features", "inputs", "columns", "training", "embedding", "x"])
+def test_other_names_go_all_the_way(name, tmp_path):
+    network = rk.ranking_network({name: embedding("a"), "b": embedding("a")}, head=head())
+    rk.export.save(network, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "r.tflite")
+
+
+def test_a_layer_of_keras_3_is_named():
+    import keras
+
+    with pytest.raises(TypeError, match="head must be .*not from Keras 3"):
+        rk.ranking_network({"user": embedding("a")}, head=keras.layers.Dense(1))
+    with pytest.raises(TypeError, match="Take layers from tf.keras, not from Keras 3"):
+        rk.ranking_network({"user": keras.layers.Dense(1)}, head=head())
+
+
+def test_a_network_without_a_dict_is_refused():
+    with pytest.raises(
+        TypeError, match="network must be a Functional tf.keras.Model with one dict"
+    ):
+        rk.RankingModel(tf.keras.Sequential([tf.keras.layers.Dense(1)]), label="r")
+
+
+class Difference(tf.keras.layers.Layer):
+    """Two numbers read, their difference given."""
+
+    feature_spec = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.int64))
+
+    def call(self, inputs):
+        later, earlier = inputs
+        return tf.cast(later - earlier, tf.float32)[:, tf.newaxis]
+
+
+def number(dtype=tf.int64):
+    layer = tf.keras.layers.Lambda(lambda x: tf.cast(x, tf.float32)[:, tf.newaxis])
+    layer.feature_spec = tf.TensorSpec((None,), dtype)
+    return layer
+
+
+def test_a_feature_reads_columns_of_other_names():
+    network = rk.ranking_network(
+        {
+            "day": ("time", number()),
+            "time": number(),
+            "age": (("time", "born"), Difference()),
+        },
+        head=tf.keras.layers.Dense(1, kernel_initializer="ones"),
+    )
+    assert list(network.input) == ["time", "born"]
+    # time + time + (time - born)
+    assert network({"time": tf.constant([7]), "born": tf.constant([4])}).numpy() == [[17.0]]
+
+
+def test_sources_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"sources of feature 'age' must be the names of the 2"):
+        rk.ranking_network({"age": ("time", Difference())}, head=head())
+    with pytest.raises(ValueError, match=r"sources of feature 'age' must .* Got: .*\('age',\)"):
+        rk.ranking_network({"age": Difference()}, head=head())
+    with pytest.raises(ValueError, match="column 'time' is int64 .* 'day', float32 .* for 'time'"):
+        rk.ranking_network({"day": ("time", number()), "time": number(tf.float32)}, head=head())
+    with pytest.raises(ValueError, match="feature name must be letters.*'the time'"):
+        rk.ranking_network({"day": ("the time", number())}, head=head())
+
+
+def test_lists_are_filled_up_to_one_length():
+    specs = {
+        "tags": tf.TensorSpec((None, None), tf.string),
+        "ids": tf.TensorSpec((None, None), tf.int64),
+    }
+    for make in (lambda lists: lists, tf.ragged.constant):
+        columns = {"tags": make([["a"], [], ["b", "c"]]), "ids": make([[7], [8, 9], []])}
+        found = select_features(columns, specs)
+        assert found["tags"].numpy().tolist() == [[b"a", b""], [b"", b""], [b"b", b"c"]]
+        assert found["ids"].numpy().tolist() == [[7, -1], [8, 9], [-1, -1]]
+    empty = select_features({"tags": [[], []], "ids": [[], []]}, specs)
+    assert empty["tags"].shape == (2, 0)

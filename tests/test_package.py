@@ -1,0 +1,341 @@
+"""Rules of the package: layout, imports, file sizes, docstrings and metadata."""
+
+import ast
+import configparser
+import functools
+import importlib
+import inspect
+import re
+import subprocess
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import rankkit as rk
+
+ROOT = Path(__file__).parents[1]
+
+# A folder may import folders of earlier lines.
+LEVELS = [
+    {"_keras2"},
+    {"utils"},
+    {"core"},
+    {"data", "distributed", "interactions", "layers", "losses", "metrics", "optimizers", "plots"},
+    {"models"},
+    {"training"},
+    {"bayesian", "ranking", "tuning"},
+    {"evaluation", "export"},
+    {"spark"},
+]
+LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
+
+
+# --- Layout and imports ---
+
+
+def imported_modules(path: Path, package: Path) -> Iterator[str]:
+    """Dotted names of the package's modules that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = path.relative_to(package.parent).parent.parts
+                base = ".".join([*above[: len(above) + 1 - node.level], *filter(None, [base])])
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] == package.name)
+
+
+def forbidden_imports(package: Path) -> list[str]:
+    """Imports of folders that are not below, and of private modules of other folders."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        folder = path.relative_to(package).parts[0]
+        if folder == "__init__.py":
+            continue
+        for module in imported_modules(path, package):
+            imported = f"{module}.".split(".")[1]
+            below = LEVEL.get(imported, len(LEVELS)) < LEVEL.get(folder, -1)
+            private = any(part.startswith("_") for part in module.split(".")[2:-1])
+            if folder != imported and (private or not below):
+                found.append(f"{path.relative_to(package.parent)} imports {module}")
+    return found
+
+
+def test_root_holds_folders_and_the_keras_switch():
+    files = {path.name for path in (ROOT / "rankkit").iterdir() if path.name != "__pycache__"}
+    assert files == {"__init__.py", "_keras2.py", "py.typed", *(LEVEL.keys() - {"_keras2"})}
+
+
+def test_folders_import_only_folders_below():
+    assert forbidden_imports(ROOT / "rankkit") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "is_allowed"),
+    [
+        ("layers/one.py", "from rankkit.training.model import RankingModel", False),
+        ("layers/one.py", "import rankkit.models.network", False),
+        ("layers/one.py", "from rankkit import export", False),
+        ("layers/one.py", "from ..data import batches", False),
+        ("layers/one.py", "def f():\n    import rankkit.tuning.search", False),
+        ("newcomer/one.py", "from rankkit.utils.errors import invalid", False),
+        ("models/one.py", "from rankkit.layers._numeric import check_finite", False),
+        ("layers/one.py", "from rankkit.layers._numeric import check_finite", True),
+        ("layers/one.py", "from .two import Two", True),
+        ("layers/one.py", "import rankkit_like", True),
+        ("export/one.py", "from rankkit.data import batches", True),
+    ],
+)
+def test_forbidden_imports_are_found_and_others_are_not(tmp_path, file, line, is_allowed):
+    path = tmp_path / "rankkit" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(line)
+    assert (forbidden_imports(tmp_path / "rankkit") == []) == is_allowed
+
+
+def test_module_with_a_single_importer_lies_in_the_folder_of_the_importer():
+    package = ROOT / "rankkit"
+    files = [path for path in package.rglob("*.py") if path.name != "__init__.py"]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files}
+    importers: dict[str, set[Path]] = {module: set() for module in modules}
+    for path in package.rglob("*.py"):
+        for name in imported_modules(path, package):
+            module = name if name in modules else name.rpartition(".")[0]
+            if module in modules:
+                importers[module].add(path)
+
+    def folder(path: Path) -> str:
+        return path.relative_to(package).parts[0]
+
+    far = {
+        module: path.name
+        for module, paths in importers.items()
+        for path in list(paths)[:1]
+        if len(paths) == 1 and path.parent != package and folder(path) != module.split(".")[1]
+    }
+    assert far == {}
+
+
+# --- Files ---
+
+
+def test_no_file_is_over_500_lines():
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in (ROOT / "rankkit").rglob("*.py")
+    }
+    assert {path: lines for path, lines in lengths.items() if lines > 500} == {}
+
+
+def test_tests_mirror_the_folders():
+    folders = {
+        path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")
+    }
+    missing = [str(each) for each in folders if not (ROOT / "rankkit" / each).is_dir()]
+    assert missing == []
+
+
+@functools.cache
+def repository_text() -> dict[str, str]:
+    git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]
+    listed = subprocess.run(
+        [*git, "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("needs a git checkout, to know which files belong to it")
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return {
+        str(path.relative_to(ROOT)): path.read_text(errors="replace")
+        for path in paths
+        if path.is_file()
+    }
+
+
+MACHINE = re.compile(
+    r"(?<![\w.:/])/(?:home|Users|root|work|farm|tmp|opt)/[\w.]"  # a folder of one machine
+    r"|pypi\.org|python[h]osted|index[-]url|registry\.npmjs",  # a host that packages come from
+)
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    lines = [
+        f"{path}: {line}"
+        for path, text in repository_text().items()
+        for line in text.splitlines()
+        if MACHINE.search(line)
+    ]
+    assert lines == []
+
+
+@pytest.mark.parametrize("folder", ["home", "root", "tmp"])
+def test_a_folder_of_one_machine_is_found(folder):
+    assert MACHINE.search(f"reads /{folder}/someone")
+    assert not MACHINE.search(f"reads output/{folder}/someone")
+
+
+def test_setup_cfg_ships_and_pyproject_builds_and_checks():
+    shipped = configparser.ConfigParser()
+    shipped.read(ROOT / "setup.cfg")
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert {section.split(".")[0] for section in shipped.sections()} == {"metadata", "options"}
+    assert set(checked) == {"build-system", "tool"}
+    assert "setuptools" not in checked["tool"]
+
+
+def test_constraints_pin_a_version_that_setup_cfg_allows():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    texts = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    lines = [line for text in texts for line in text.splitlines() if line.strip()]
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    for requirement in map(Requirement, (line for line in lines if not line.startswith("#"))):
+        if requirement.name != "rankkit":
+            assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+# --- Public names and their docstrings ---
+
+
+def public(module: Any) -> Iterator[tuple[str, Any]]:
+    """What a module's `__all__` names, and what the modules among it name in turn."""
+    for name in getattr(module, "__all__", ()):
+        value = getattr(module, name)
+        if inspect.ismodule(value):
+            yield from public(value)
+        else:
+            yield f"{module.__name__}.{name}", value
+
+
+def documented_callables() -> Iterator[tuple[str, str, Callable]]:
+    """Name, docstring and callable of public classes, functions and the methods of the former."""
+    for name, value in public(rk):
+        if inspect.isclass(value):
+            yield name, inspect.cleandoc(value.__doc__ or ""), value
+            functions = {k: f for k, f in vars(value).items() if inspect.isfunction(f)}
+            for method, function in functions.items():
+                doc = inspect.cleandoc(function.__doc__ or "")
+                if method[0] != "_" and "\nArgs:" in doc:
+                    yield f"{name}.{method}", doc, function
+        elif inspect.isfunction(value):
+            yield name, inspect.cleandoc(value.__doc__ or ""), value
+
+
+def test_every_init_names_what_is_there():
+    packages = [ROOT / "rankkit" / "__init__.py", *(ROOT / "rankkit").glob("*/__init__.py")]
+    folders = [".".join(path.relative_to(ROOT).parent.parts) for path in packages]
+    modules = [value.__name__ for value in vars(rk).values() if inspect.ismodule(value)]
+    public_modules = [name for name in modules if name.split(".")[-1] in rk.__all__]
+    for dotted in sorted({*folders, *public_modules}):
+        module = importlib.import_module(dotted)
+        names = getattr(module, "__all__", [])  # none where the root names what is public
+        assert [name for name in names if not hasattr(module, name)] == [], dotted
+        assert len(names) == len(set(names)), dotted
+
+
+def documented_arguments(doc: str) -> dict[str, str]:
+    """Argument to its text in one line, from the `Args` or `Attributes` of a Google docstring."""
+    section = re.search(r"^(?:Args|Attributes):\n((?:[ ]+.*\n|\n)*)", doc + "\n", re.MULTILINE)
+    if section is None:
+        return {}
+    entries = re.split(r"^(\*{0,2}\w+)[ ]*(?:\([^)]*\))?:", textwrap.dedent(section[1]), flags=re.M)
+    return {
+        name: " ".join(text.split())
+        for name, text in zip(entries[1::2], entries[2::2], strict=True)
+    }
+
+
+def signature_arguments(function: Callable) -> dict[str, inspect.Parameter]:
+    # Of a class Python 3.11.2 would take `__new__`, which Keras's layers have.
+    takes_init = inspect.isclass(function) and function.__init__ is not object.__init__
+    parameters = inspect.signature(function.__init__ if takes_init else function).parameters
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    return {
+        stars.get(parameter.kind, "") + name: parameter
+        for name, parameter in parameters.items()
+        if name not in ("self", "cls")
+    }
+
+
+def same_default(text: str, default: Any) -> bool:
+    """Whether the code of a docstring stands for a default."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text in (repr(default), str(default), getattr(default, "__qualname__", None))
+    return type(value) is type(default) and value == default
+
+
+def drift(doc: str, function: Callable) -> list[str]:
+    """What a docstring says of the arguments that the signature does not."""
+    told, real = documented_arguments(doc), signature_arguments(function)
+    if list(told) != list(real):
+        return [f"documents {list(told)}, takes {list(real)}"]
+    found = []
+    for name, parameter in real.items():
+        defaults = re.findall(r"[Dd]efaults to `+([^`]+)`+", told[name])
+        if parameter.default is inspect.Parameter.empty:
+            if "efaults to" in told[name]:
+                found.append(f"{name} has no default")
+        elif len(defaults) != 1:
+            found.append(f"{name} needs one: Defaults to `{parameter.default!r}`")
+        elif not same_default(defaults[0], parameter.default):
+            found.append(f"{name} defaults to {parameter.default!r}, not `{defaults[0]}`")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("doc", "function"), [pytest.param(d, f, id=n) for n, d, f in documented_callables()]
+)
+def test_docstring_tells_the_signature(doc, function):
+    assert doc.strip(), "has no docstring"
+    assert drift(doc, function) == []
+
+
+SCALE = """Scales.
+
+Args:
+    x: A number.
+    by: A factor
+        in no unit. Defaults to `{}`{}
+    **kwargs: More.
+
+Returns:
+    Another: number.
+"""
+
+
+def scale(x, by=2.0, **kwargs): ...
+
+
+@pytest.mark.parametrize(
+    ("doc", "told"),
+    [
+        (SCALE.format("2.0", "."), []),
+        (SCALE.format("2.0", ", no less."), []),
+        (SCALE.format("3.0", "."), ["by defaults to 2.0, not `3.0`"]),
+        (SCALE.format("2", "."), ["by defaults to 2.0, not `2`"]),
+        (SCALE.replace("Defaults to", "Is"), ["by needs one: Defaults to `2.0`"]),
+        (SCALE.format("2.0", ".").replace("number.\n", "number. Defaults to `1`.\n", 1),
+         ["x has no default"]),
+        (SCALE.replace("by:", "times:"),
+         ["documents ['x', 'times', '**kwargs'], takes ['x', 'by', '**kwargs']"]),
+        ("Scales.", ["documents [], takes ['x', 'by', '**kwargs']"]),
+    ],
+)  # fmt: skip
+def test_drift_is_found(doc, told):
+    assert drift(doc, scale) == told
