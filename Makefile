@@ -11,13 +11,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install demo test check lint types docs coverage bench clean
+.PHONY: help install demo test test-all check lint types docs coverage bench clean
 
 help:
 	@echo "make install   make .venv with rankkit and the tested versions of what it needs"
 	@echo "make demo    train, evaluate and export a ranker of MovieLens; results in output/demo"
-	@echo "make test    run the tests; ARGS=... goes to pytest"
-	@echo "make check   all that CI runs: lint, types, docs, test"
+	@echo "make test    run the fast tests; ARGS=... goes to pytest"
+	@echo "make test-all   run all tests: also searches, subprocesses, Spark, examples and pages"
+	@echo "make check   all that CI runs: lint, types, docs, test-all"
 	@echo "make lint | types | docs    one of these"
 	@echo "make coverage   run the tests and tell which lines they missed"
 	@echo "make bench   run the measurements of tests/benchmarks; ratios in output/benchmarks.json"
@@ -41,13 +42,16 @@ demo: $(INSTALLED)
 	$(BIN)/python examples/01_movielens_ranking.py --output-dir output/demo
 
 test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m coverage run -m pytest $(ARGS)
 	$(BIN)/python -m coverage report
 
-check: lint types docs test
+check: lint types docs test-all
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
