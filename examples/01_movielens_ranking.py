@@ -1,4 +1,4 @@
-"""From ratings to a ranker: load MovieLens, train, evaluate, rank, export, and score alike."""
+"""Train a ranker on MovieLens, evaluate it, rank movies, export it and verify the exports."""
 
 import argparse
 import os
@@ -11,20 +11,20 @@ TITLES = ["M*A*S*H (1970)", "Dances with Wolves (1990)", "Speed (1994)"]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--epochs", type=positive, default=3, help="passes over the training rows")
-    parser.add_argument("--batch-size", type=positive, default=8192, help="rows a step")
-    parser.add_argument("--learning-rate", type=float, default=0.1, help="of Adagrad")
-    parser.add_argument(
-        "--embedding-dim", type=positive, default=32, help="width of each embedding"
-    )
+    parser.add_argument("--epochs", type=positive, default=3, help="number of epochs")
+    parser.add_argument("--batch-size", type=positive, default=8192, help="examples per step")
+    parser.add_argument("--learning-rate", type=float, default=0.1, help="learning rate of Adagrad")
+    parser.add_argument("--embedding-dim", type=positive, default=32, help="embedding dimension")
     parser.add_argument(
         "--hidden-units",
         type=positive,
         nargs="*",
         default=[256, 64],
-        help="widths of the tower",
+        help="units of the hidden layers of the MLP",
     )
-    parser.add_argument("--seed", type=natural, default=42, help="of the weights and the batches")
+    parser.add_argument(
+        "--seed", type=natural, default=42, help="seed of the weights and the shuffling"
+    )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Tune a ranker of MovieLens: search, train the winner on all training rows, compare, export."""
+"""Tune a ranker of MovieLens, train the best model on all training rows, and export it."""
 
 import argparse
 import csv
@@ -10,7 +10,7 @@ from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TUNERS = ("random", "bayesian", "hyperband", "grid")
-TUTORIAL_RMSE = 1.10  # as its page says, untuned
+TUTORIAL_RMSE = 1.10  # without tuning, as stated on its page
 SPACE = {
     "tower_width": (64, 512),
     "learning_rate": (3e-4, 1e-2),
@@ -21,11 +21,11 @@ SPACE = {
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tuner", choices=TUNERS, default="random", help="how trials are chosen")
-    parser.add_argument("--max-trials", type=positive, default=20, help="the most trials")
-    parser.add_argument("--epochs", type=positive, default=40, help="the most epochs of a trial")
-    parser.add_argument("--workers", type=positive, default=1, help="trials at a time")
-    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+    parser.add_argument("--tuner", choices=TUNERS, default="random", help="search strategy")
+    parser.add_argument("--max-trials", type=positive, default=20, help="maximum number of trials")
+    parser.add_argument("--epochs", type=positive, default=40, help="most epochs per trial")
+    parser.add_argument("--workers", type=positive, default=1, help="number of parallel trials")
+    parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
 
 def main() -> None:
@@ -57,13 +57,16 @@ def main() -> None:
             )
         except (ValueError, RuntimeError) as error:
             sys.exit(f"error: {error}")
-        print("the best:", *(f"{name}={value}" for name, value in found.hyperparameters.items()))
+        print(
+            "best hyperparameters:",
+            *(f"{name}={value}" for name, value in found.hyperparameters.items()),
+        )
 
     with run.step("evaluate"):
         report = rk.evaluate_ranking(found.model, test, train=train, item="movie_title")
         print(report)
         rmse, baseline = (report.lines[line]["rmse"] for line in (0, 1))
-        print(f"test RMSE {rmse:.4f}; user and item means alone {baseline:.4f}; untuned, as in")
+        print(f"test RMSE {rmse:.4f}; user and item biases {baseline:.4f}; not tuned, as in")
         print(f"          TensorFlow Recommenders' tutorial, {TUTORIAL_RMSE:.2f}")
 
     with run.step("export"):

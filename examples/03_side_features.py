@@ -1,4 +1,4 @@
-"""More than two ids: side features, any network of the field, early stopping, and a diagnosis."""
+"""Train on side features with any named architecture and early stopping, and diagnose it."""
 
 import argparse
 import os
@@ -13,12 +13,12 @@ METRIC = "val_root_mean_squared_error"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", choices=RECIPES, default="svd_plus_plus", help="the network")
-    parser.add_argument("--epochs", type=positive, default=40, help="the most epochs")
-    parser.add_argument("--width", type=positive, default=65, help="of each feature's vector")
-    parser.add_argument("--penalty", type=float, default=0.05, help="on the vectors of a batch")
-    parser.add_argument("--learning-rate", type=float, default=0.003, help="of Adam")
-    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+    parser.add_argument("--recipe", choices=RECIPES, default="svd_plus_plus", help="architecture")
+    parser.add_argument("--epochs", type=positive, default=40, help="most epochs")
+    parser.add_argument("--width", type=positive, default=65, help="embedding dimension")
+    parser.add_argument("--penalty", type=float, default=0.05, help="L2 penalty on the vectors")
+    parser.add_argument("--learning-rate", type=float, default=0.003, help="learning rate of Adam")
+    parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
         rk.export.to_tflite(folder, lite)
         raw = {name: test[name] for name in model.feature_specs}
         difference = rk.export.max_abs_difference(model, rk.export.load(folder), raw)
-        print(f"over all test rows the SavedModel differs by {difference:.1e} at most")
+        print(f"largest difference of the SavedModel on the test rows: {difference:.1e}")
 
     run.write_metrics(
         test=report.metrics, warnings=diagnosis.warnings, max_abs_difference=difference

@@ -1,4 +1,4 @@
-"""The table of results: rankers and what they know, on the tutorial's split of MovieLens 100K."""
+"""The table of results: models and their inputs on the tutorial's split of MovieLens 100K."""
 
 import argparse
 import json
@@ -25,10 +25,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=row_or_number,
         default=list(RANKERS),
-        help="rows of the table by name; or how many of the ratings to take",
+        help="names of the rows of the table, or a number of ratings to use",
     )
     parser.add_argument(
-        "--seeds", nargs="+", type=natural, default=[42, 43, 44], help="of all but the test rows"
+        "--seeds",
+        nargs="+",
+        type=natural,
+        default=[42, 43, 44],
+        help="seed (the test rows are fixed)",
     )
 
 
@@ -68,7 +72,7 @@ def main() -> None:
                     train=train,
                     item="movie_title",
                     label="user_rating",
-                    rating_range=(1, 5),  # of which no score beyond can be right
+                    rating_range=(1, 5),  # clips predictions
                 )
                 print(report)
                 measured = {measure: report.metrics[measure] for measure in MEASURES}

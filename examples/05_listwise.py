@@ -1,4 +1,4 @@
-"""Rank what users like best: losses over lists of ratings against the error of each rating."""
+"""Compare pairwise and listwise losses on ratings with the squared error of single ratings."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from movielens_rows import movielens_rows
 from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-LOSSES = {  # with a penalty on the vectors, chosen on validation rows like all defaults
+LOSSES = {  # with a penalty on the vectors; all defaults were chosen on validation rows
     "pairwise_logistic": ("PairwiseLogisticLoss", {}, 3.5e-5),
     "pairwise_hinge": ("PairwiseHingeLoss", {}, 7e-5),
     "lambda_rank": ("LambdaRankLoss", {"k": 10}, 5e-5),
@@ -22,13 +22,19 @@ METRIC = "val_ndcg_at_10"
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--losses", nargs="+", choices=LOSSES, default=list(LOSSES), help="to compare with it"
+        "--losses",
+        nargs="+",
+        choices=LOSSES,
+        default=list(LOSSES),
+        help="losses to compare with squared error",
     )
-    parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
-    parser.add_argument("--list-size", type=positive, default=10, help="the most ratings of a list")
-    parser.add_argument("--width", type=positive, default=65, help="of each id's vector")
-    parser.add_argument("--learning-rate", type=float, default=0.003, help="of Adam")
-    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+    parser.add_argument("--epochs", type=positive, default=60, help="most epochs per loss")
+    parser.add_argument(
+        "--list-size", type=positive, default=10, help="maximum number of ratings per list"
+    )
+    parser.add_argument("--width", type=positive, default=65, help="embedding dimension")
+    parser.add_argument("--learning-rate", type=float, default=0.003, help="learning rate of Adam")
+    parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
 
 def main() -> None:
@@ -43,7 +49,7 @@ def main() -> None:
         _, train, test = movielens_rows(args.quick)
         fit, validation = rk.data.random_split(train, test_fraction=0.1, seed=args.seed)
         size = {"list_size": args.list_size, "overflow": "split"}
-        number = max(1, 512 // args.list_size)  # about as many ratings a step
+        number = max(1, 512 // args.list_size)  # about the same number of ratings per step
         lists = rk.data.lists(fit, number, **size, shuffle=True, seed=args.seed)
         rows = rk.data.batches(fit, 512, shuffle=True, seed=args.seed)
         print(f"{len(lists)} batches of lists, {len(rows)} of ratings")

@@ -1,4 +1,4 @@
-"""From clicks alone to a ranker: drawn negatives, two losses, and a rank among all movies."""
+"""Train on clicks with sampled negatives and two losses, and rank among all movies."""
 
 import argparse
 import os
@@ -9,21 +9,21 @@ from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 METRIC = "val_ndcg_at_10"
-PENALTY = {"cross_entropy": 6e-6, "softmax": 6e-5}  # on the vectors, chosen on validation rows
+PENALTY = {"cross_entropy": 6e-6, "softmax": 6e-5}  # on embeddings; chosen on validation rows
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--losses", nargs="+", choices=PENALTY, default=list(PENALTY))
-    parser.add_argument("--negatives", type=positive, default=10, help="drawn for each click")
-    parser.add_argument("--popularity", type=float, default=0.0, help="power by which they are")
-    parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
-    parser.add_argument("--width", type=positive, default=65, help="of each id's vector")
-    parser.add_argument("--learning-rate", type=float, default=0.003, help="of Adam")
-    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+    parser.add_argument("--negatives", type=positive, default=10, help="negatives per click")
+    parser.add_argument("--popularity", type=float, default=0.0, help="popularity exponent")
+    parser.add_argument("--epochs", type=positive, default=60, help="most epochs per loss")
+    parser.add_argument("--width", type=positive, default=65, help="embedding dimension")
+    parser.add_argument("--learning-rate", type=float, default=0.003, help="learning rate of Adam")
+    parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
 
 def clicks_of(rows: dict) -> dict:
-    """Gives who clicked what: a movie rated below 4 stars is as if it had not been shown."""
+    """Returns the clicks: movies rated below 4 stars are treated as not shown."""
     clicked = with_clicks(rows)["click"] > 0
     return {name: rows[name][clicked] for name in ("user_id", "movie_title")}
 
@@ -79,7 +79,7 @@ def main() -> None:
         for name, model in models.items():
             report = rk.evaluate_ranking(model, tests, train=known, item=item["item"], relevant=1.0)
             found[name] = report.metrics
-            print(f"{name}, beside the users' and the movies' shares of clicks:\n{report}")
+            print(f"{name}, next to the click rates of users and movies (biases):\n{report}")
         if len(models) > 1:
             print(rk.evaluation.compare_rankings(models, tests, relevant=1.0))
 

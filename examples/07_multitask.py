@@ -1,4 +1,4 @@
-"""Ratings and clicks from one network, against a network for each, and ranking by both."""
+"""Train ratings and clicks in one network and in one network each, and rank by both."""
 
 import argparse
 import os
@@ -10,18 +10,18 @@ from run_folder import RunFolder, natural, parse, positive, run_example
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 LABELS = {"rating": "user_rating", "click": "click"}
 METRICS = ("rating_root_mean_squared_error", "click_loss", "click_auc")
-SCORE = {"rating": 1.0, "click": 0.5}  # what candidates are ranked by
+SCORE = {"rating": 1.0, "click": 0.5}  # weights of the heads when ranking
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sharing", choices=("shared_bottom", "mmoe", "ple"), default="shared_bottom"
     )
-    parser.add_argument("--epochs", type=positive, default=60, help="the most epochs of each")
-    parser.add_argument("--width", type=positive, default=32, help="of each id's vector")
-    parser.add_argument("--penalty", type=float, default=8e-3, help="on the vectors")
-    parser.add_argument("--learning-rate", type=float, default=0.002, help="of Adam")
-    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+    parser.add_argument("--epochs", type=positive, default=60, help="most epochs per network")
+    parser.add_argument("--width", type=positive, default=32, help="embedding dimension")
+    parser.add_argument("--penalty", type=float, default=8e-3, help="L2 penalty on the embeddings")
+    parser.add_argument("--learning-rate", type=float, default=0.002, help="learning rate of Adam")
+    parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
 
 def main() -> None:

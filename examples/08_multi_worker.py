@@ -1,4 +1,4 @@
-"""Train by several workers, here of one machine, which go on after one of them was lost."""
+"""Train with several workers on this host, and resume after one of them is lost."""
 
 import argparse
 import json
@@ -9,20 +9,20 @@ from movielens_rows import movielens_rows
 from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-FOUND = "found.json"  # what the first worker tells
+FOUND = "found.json"  # written by the first worker
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=positive, default=2, help="processes that train together")
-    parser.add_argument("--restarts", type=natural, default=3, help="the most, of all workers")
-    parser.add_argument("--wait", type=float, default=300, help="seconds for workers to come")
+    parser.add_argument("--workers", type=positive, default=2, help="number of worker processes")
+    parser.add_argument("--restarts", type=natural, default=3, help="maximum number of restarts")
+    parser.add_argument("--wait", type=float, default=300, help="seconds to wait for the workers")
     parser.add_argument("--epochs", type=positive, default=3)
-    parser.add_argument("--batch-size", type=positive, default=1024, help="of all workers together")
-    parser.add_argument("--seed", type=natural, default=42, help="of all but the test rows")
+    parser.add_argument("--batch-size", type=positive, default=1024, help="global batch size")
+    parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
 
 def train(args: argparse.Namespace, number: int) -> None:
-    """What each worker does: all as with one process, but for the first three lines."""
+    """Trains in a worker: as in a single process, except for the first three lines."""
     import rankkit as rk
     import tensorflow as tf
 
@@ -38,9 +38,9 @@ def train(args: argparse.Namespace, number: int) -> None:
         model = rk.RankingModel(network, label="user_rating")
         model.compile(optimizer=tf.keras.optimizers.Adagrad(0.1))
 
-    backup = str(args.output_dir / "backup")  # where all workers see it
+    backup = str(args.output_dir / "backup")  # shared by all workers
     done = rk.completed_epochs(backup)
-    print(f"worker {number} goes on after {done} epochs", flush=True)
+    print(f"worker {number} starts after {done} epochs", flush=True)
     batches = rk.data.batches(
         train, args.batch_size, shuffle=True, seed=args.seed, initial_epoch=done
     )
@@ -63,7 +63,7 @@ def main() -> None:
     with run.step("train"):
         restarts = run_workers(args.workers, args.restarts)
     found = json.loads((run.path / FOUND).read_text())
-    print(f"test RMSE {found['test_rmse']:.4f}, after {restarts} restarts")
+    print(f"test RMSE {found['test_rmse']:.4f}, {restarts} restarts")
     run.write_metrics(**found, restarts=restarts)
 
 

@@ -1,4 +1,4 @@
-"""Runs a script by several workers of this machine, and all of them anew when one is lost."""
+"""Runs a script in several local workers, and restarts all of them when one is lost."""
 
 import json
 import os
@@ -9,20 +9,20 @@ import time
 
 
 def own_number() -> int | None:
-    """Gives the number of the worker that this process is, `None` if it is none."""
+    """Returns the number of this worker, or `None` in a process that is not a worker."""
     config = os.environ.get("TF_CONFIG")
     return json.loads(config)["task"]["index"] if config else None
 
 
 def run_workers(number: int, restarts: int) -> int:
-    """Runs the script that is running, once for each worker, until all of them have ended.
+    """Runs the current script once per worker, until all workers have finished.
 
     Args:
-        number: How many workers.
-        restarts: How often to start all of them anew, at most.
+        number: Number of workers.
+        restarts: Maximum number of restarts.
 
     Returns:
-        How often they were.
+        The number of restarts.
     """
     for attempt in range(restarts + 1):
         workers = _start(number)
@@ -30,14 +30,14 @@ def run_workers(number: int, restarts: int) -> int:
             lost = _first_to_fail(workers)
         finally:
             for worker in workers:
-                worker.kill()  # waiting for one that is lost, it would not hear anything gentler
+                worker.kill()  # a worker that waits for a lost one ignores SIGTERM
                 worker.wait()
         if lost is None:
             return attempt
-        if (code := workers[lost].returncode) > 0:  # an error that would come again
+        if (code := workers[lost].returncode) > 0:  # the error would occur again
             sys.exit(f"error: worker {lost} ended with exit code {code}. Its error is above.")
-        print(f"worker {lost} was lost, by signal {-code}; the others were ended", flush=True)
-    sys.exit(f"error: a worker was lost {restarts + 1} times. --resume goes on from here.")
+        print(f"worker {lost} was lost, by signal {-code}; the others were stopped", flush=True)
+    sys.exit(f"error: a worker was lost {restarts + 1} times. Pass --resume to continue.")
 
 
 def _start(number: int) -> list[subprocess.Popen]:
@@ -55,10 +55,10 @@ def _start(number: int) -> list[subprocess.Popen]:
 
 
 def _first_to_fail(workers: list[subprocess.Popen]) -> int | None:
-    """Waits for the end of all workers, or for the first that fails."""
+    """Waits until all workers have finished or one has failed; returns its number."""
     while True:
         codes = [worker.poll() for worker in workers]
-        if any(codes):  # one that was killed comes before one that misses it
+        if any(codes):  # a killed worker before those that fail because of it
             return codes.index(min(code for code in codes if code))
         if None not in codes:
             return None

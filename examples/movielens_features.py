@@ -1,4 +1,4 @@
-"""What the examples know of MovieLens: features of users, of movies and of moments."""
+"""Features of MovieLens for the examples: users, movies and timestamps."""
 
 import re
 from typing import Any
@@ -7,18 +7,18 @@ DAY, MINUTE = 86_400, 60
 
 
 def movie_columns(titles: Any) -> dict[str, list[str]]:
-    """Gives the year and the decade that stand at the end of each title."""
+    """Returns year and decade, parsed from the end of each title."""
     years = [(re.findall(r"\((\d{4})\)", title) or ["unknown"])[-1] for title in titles]
     return {"year": years, "decade": [year[:3] for year in years]}
 
 
 def penalized_ids(train: dict, width: int, strength: float) -> dict[str, Any]:
-    """User and movie for networks that are trained by gradients, with a penalty on all vectors.
+    """User and movie embeddings with an L2 penalty, for networks trained by gradient descent.
 
     Args:
         train: The training rows.
-        width: Of each vector.
-        strength: Of the penalty, on the sum of squares.
+        width: Embedding dimension.
+        strength: Strength of the L2 penalty.
     """
     import rankkit as rk
     import tensorflow as tf
@@ -31,14 +31,14 @@ def penalized_ids(train: dict, width: int, strength: float) -> dict[str, Any]:
 
 
 def id_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
-    """User and movie, each with a vector of its own.
+    """User and movie embeddings.
 
     Args:
         train: The training rows.
-        width: Of each vector: one number for the bias, the rest to meet the others.
+        width: Embedding dimension: one number is the bias, the rest interacts.
 
     Returns:
-        The features, and the names of those of the user and of those of the movie.
+        The features, and the names of the user features and of the movie features.
     """
     import rankkit as rk
 
@@ -50,7 +50,7 @@ def id_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]
 
 
 def history_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
-    """Beside the ids, who rated what: the user's movies, and the movie's users."""
+    """Adds who rated what: the movies of the user, and the users of the movie."""
     import rankkit as rk
 
     features, (user, movie) = id_features(train, width)
@@ -61,7 +61,7 @@ def history_features(train: dict, width: int) -> tuple[dict[str, Any], list[list
 
 
 def movie_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
-    """Beside who rated what, the movie's genres, year and decade."""
+    """Adds genres, year and decade of the movie."""
     import rankkit as rk
 
     features, (user, movie) = history_features(train, width)
@@ -75,11 +75,11 @@ def movie_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[s
     return features, [user, [*movie, "genres", "year", "decade"]]
 
 
-def moment_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
-    """Beside the movie's sides, when: the user on a day, in a minute and in five seconds.
+def timestamp_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
+    """Adds the timestamp: the user on a day, in a minute and in five seconds.
 
-    The ratings of MovieLens come in sessions, and a random split puts rows of one session on both
-    sides; a ranker that serves has the past alone.
+    MovieLens users rate in sessions, and a random split puts ratings of one session on both
+    sides; a model in production only knows the past.
     """
     import rankkit as rk
 
@@ -96,17 +96,17 @@ def moment_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[
 
 
 def network_features(train: dict, width: int, penalty: Any) -> dict[str, Any]:
-    """Features for networks that are trained by gradients, a line each.
+    """Features for networks trained by gradient descent.
 
     Args:
         train: The training rows.
-        width: Of each vector.
+        width: Embedding dimension.
         penalty: Keras regularizer of the vectors of a batch, or `None`.
     """
     import rankkit as rk
 
     layers, kwargs = rk.layers, {"activity_regularizer": penalty}
-    # Now and then an id is taken for an unknown one, so that these have a trained vector too.
+    # Id dropout trains the embedding of unknown ids.
     ids = {"id_dropout_rate": 0.02, **kwargs}
     users, titles, when = train["user_id"], train["movie_title"], train["timestamp"]
     genres = layers.TagsEmbedding.from_column(train["movie_genres"], width, **kwargs)

@@ -1,4 +1,4 @@
-"""Rankers of MovieLens, each trained by one call; settings chosen on part of the training rows."""
+"""Models of MovieLens, each trained by one call; settings chosen on validation rows."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import movielens_features
 
 
 def user_and_item_means(train: dict, seed: int) -> Any:
-    """No network: the mean, and how far users and movies are from it."""
+    """The mean rating with a bias for each user and movie."""
     import rankkit as rk
 
     return rk.evaluation.BiasBaseline(train, ["user_id", "movie_title"], label="user_rating")
@@ -63,29 +63,29 @@ def _tower(
     return model
 
 
-def sampled_ids(train: dict, seed: int) -> Any:
-    """A sampled factorization machine of user and movie."""
-    return _sampled(train, seed, movielens_features.id_features, dim=16)
+def bayesian_ids(train: dict, seed: int) -> Any:
+    """Bayesian factorization machine of user and movie."""
+    return _bayesian(train, seed, movielens_features.id_features, dim=16)
 
 
-def sampled_history(train: dict, seed: int) -> Any:
-    """The same with who rated what."""
-    return _sampled(train, seed, movielens_features.history_features, dim=24)
+def bayesian_history(train: dict, seed: int) -> Any:
+    """Also with who rated what."""
+    return _bayesian(train, seed, movielens_features.history_features, dim=24)
 
 
-def sampled_movies(train: dict, seed: int) -> Any:
-    """The same with the movies' genres and years."""
-    return _sampled(train, seed, movielens_features.movie_features, dim=24)
+def bayesian_movies(train: dict, seed: int) -> Any:
+    """Also with genres and years of the movies."""
+    return _bayesian(train, seed, movielens_features.movie_features, dim=24)
 
 
-def sampled_moments(train: dict, seed: int) -> Any:
-    """The same with the moments of the ratings."""
-    return _sampled(
-        train, seed, movielens_features.moment_features, dim=16, burn_in=40, num_samples=100
+def bayesian_timestamps(train: dict, seed: int) -> Any:
+    """Also with the timestamps of the ratings."""
+    return _bayesian(
+        train, seed, movielens_features.timestamp_features, dim=16, burn_in=40, num_samples=100
     )
 
 
-def _sampled(
+def _bayesian(
     train: dict, seed: int, make: Any, dim: int, burn_in: int = 30, num_samples: int = 70
 ) -> Any:
     import rankkit as rk
@@ -105,12 +105,12 @@ def _sampled(
     )
 
 
-RANKERS = {  # name to inputs and how it is trained
+RANKERS = {  # name to inputs and training function
     "user_and_item_means": ("ids", user_and_item_means),
     "tutorial_tower": ("ids", tutorial_tower),
     "tuned_tower": ("ids", tuned_tower),
-    "sampled_ids": ("ids", sampled_ids),
-    "sampled_history": ("ids", sampled_history),
-    "sampled_movies": ("all but timestamps", sampled_movies),
-    "sampled_moments": ("all", sampled_moments),
+    "bayesian_ids": ("ids", bayesian_ids),
+    "bayesian_history": ("ids", bayesian_history),
+    "bayesian_movies": ("all but timestamps", bayesian_movies),
+    "bayesian_timestamps": ("all", bayesian_timestamps),
 }

@@ -1,4 +1,4 @@
-"""The rows that the examples train and test on: MovieLens 100K, split as the tutorial splits it."""
+"""Training and test rows of the examples: MovieLens 100K with the split of the tutorial."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ COLUMNS = ("user_id", "movie_title", "user_rating")
 def movielens_rows(
     quick: bool, columns: Sequence[str] = COLUMNS, number: int | None = None
 ) -> tuple[dict, dict, dict]:
-    """Gives all ratings, those to train on and those to test, and prints their numbers.
+    """Returns all ratings, the training rows and the test rows, and prints their numbers.
 
     Args:
-        quick: Whether to take a tenth of them.
-        columns: The columns to take.
-        number: How many to take, the first ones. Defaults to `None`, all.
+        quick: Whether to use a tenth of the ratings.
+        columns: Columns to read.
+        number: Number of ratings to use. Defaults to `None`, all.
     """
     import rankkit as rk
 
@@ -23,17 +23,17 @@ def movielens_rows(
     if number is not None:
         ratings = {name: column[:number] for name, column in ratings.items()}
     train, test = rk.data.random_split(ratings, test_fraction=0.2, seed=42)
-    print(f"{len(train['user_id']):,} ratings to train on, {len(test['user_id']):,} to test")
+    print(f"{len(train['user_id']):,} training ratings, {len(test['user_id']):,} test ratings")
     return ratings, train, test
 
 
 def sha256(rows: dict) -> str:
-    """Gives the hash of who rated what how, in order: the same rows have the same."""
+    """Returns the hash of users, titles and ratings in order, which identifies the rows."""
     lines = zip(*(rows[name] for name in COLUMNS), strict=True)
     text = "\n".join(f"{user}\t{title}\t{int(rating)}" for user, title, rating in lines)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_clicks(rows: dict) -> dict:
-    """Adds whether the rating is of at least 4 stars, taken for a click."""
+    """Adds a click label: whether the rating is at least 4 stars."""
     return {**rows, "click": (rows["user_rating"] >= 4).astype("float32")}

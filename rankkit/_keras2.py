@@ -1,8 +1,8 @@
-"""The one place that puts the process on Keras 2: for `tf.keras`, TFRS and keras-tuner alike.
+"""Makes `tf.keras`, TFRS and keras-tuner use Keras 2.
 
-TFRS needs Keras 2 (`tf_keras`) and TensorFlow takes Keras 3 unless it is told otherwise before
-`tf.keras` is first used. keras-tuner imports `keras`, always Keras 3, and then refuses Keras 2
-models; while it is being imported, the name `keras` is lent to `tf_keras`.
+TFRS needs Keras 2 (`tf_keras`), and TensorFlow uses Keras 3 unless an environment variable is set
+before `tf.keras` is first used. keras-tuner imports `keras`, which is Keras 3, and then rejects
+models of Keras 2; while keras-tuner is being imported, the name `keras` refers to `tf_keras`.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def use_keras_2() -> None:
-    """Puts `tf.keras`, `tensorflow_recommenders` and `keras_tuner` on Keras 2.
+    """Makes `tf.keras`, `tensorflow_recommenders` and `keras_tuner` use Keras 2.
 
     Raises:
         ImportError: If Keras 3, or keras-tuner on Keras 3, is already imported.
@@ -28,8 +28,8 @@ def use_keras_2() -> None:
     import tensorflow as tf
     import tf_keras
 
-    # A bare `import tensorflow` before this one has not settled `tf.keras` yet, but it has chosen
-    # the folders that `from tensorflow.keras import ...` searches.
+    # A plain `import tensorflow` before this line has not resolved `tf.keras` yet, but it has set
+    # the folders in which `from tensorflow.keras import ...` searches.
     legacy = os.path.join(os.path.dirname(tf_keras.__file__), "api", "_v2")
     if legacy not in tf.__path__:
         tf.__path__.insert(0, legacy)
@@ -42,8 +42,8 @@ def use_keras_2() -> None:
 def _too_late(what: str) -> str:
     return (
         f"rankkit needs Keras 2 (tf_keras), but {what} was imported before rankkit and cannot be "
-        "swapped any more. Import rankkit first, or set TF_USE_LEGACY_KERAS=1 before Python "
-        "starts and take Keras from tf.keras."
+        "replaced. Import rankkit first, or set TF_USE_LEGACY_KERAS=1 before Python starts and use "
+        "tf.keras."
     )
 
 

@@ -1,4 +1,4 @@
-"""Puts the process in the state that every test counts on, before TensorFlow starts."""
+"""Fixtures for all tests, and settings that TensorFlow needs before it starts."""
 
 import gc
 import json
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Spark's Java starts in half the time, and would need longer than tests last to make up for it.
+# Without the optimizing compiler, which short tests do not need, Spark's JVM starts faster.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
 
 import rankkit as rk  # isort: skip
@@ -15,24 +15,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-# Two devices to mirror over. TensorFlow lays them out once, when it first runs an operation; all
-# that names no device runs on the first one, as ever.
+# Two logical devices for tests of replicas, created with the first operation; whatever
+# names no device runs on the first.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
 
-# Tests that share what is slow to make: one of the processes that run tests gets all of them.
+# Tests that share a slow fixture: one of the test processes gets all of them.
 TOGETHER = (
     "tests/spark/",
     "tests/distributed/test_parameter_server.py",
-    "tests/tuning/test_pruning.py",
+    "tests/tuning/test_processes.py",
+    "tests/tuning/test_search_end_to_end.py",
 )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Does for `--dist loadgroup` what the marks of xdist 3.8 do not: pytest 9.2 loses them."""
+    """Groups tests for `--dist loadgroup`, whose marks pytest 9.2 loses with xdist 3.8."""
     from xdist.scheduler import LoadGroupScheduling
 
     class Together(LoadGroupScheduling):
@@ -44,7 +45,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_finish():
-    """Spares the garbage collector what is imported, and stays: a search collects at each trial."""
+    """Excludes imported objects from garbage collection, which a search runs after each trial."""
     gc.collect()
     gc.freeze()
 
@@ -56,12 +57,12 @@ def _seeds():
 
 @pytest.fixture(scope="session")
 def mirrored_strategy():
-    """Two replicas on this machine's CPU.
+    """Two replicas on the CPU, one strategy for the whole run.
 
-    One for the whole run: each strategy numbers its collective operations from the same start, and
-    two that meet in a process abort each other with a shape mismatch.
+    Strategies number their collective operations from the same start, so that two of them in one
+    process abort each other with a shape mismatch.
     """
-    # Collectives of one process remember shapes from strategy to strategy.
+    # Collective operations of one process remember shapes from strategy to strategy.
     across = tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"], cross_device_ops=across)
 
@@ -73,11 +74,11 @@ def _movielens_ratings():
 
 @pytest.fixture
 def movielens_ratings(_movielens_ratings) -> dict[str, np.ndarray]:
-    """The 100,000 ratings of MovieLens 100K: read once, a fresh dict for every test."""
+    """The 100,000 ratings of MovieLens 100K: read once, a new dict for each test."""
     return dict(_movielens_ratings)
 
 
-# Imports TensorFlow once; each script that it is told of then has a process of its own.
+# Imports TensorFlow once, then forks a process for each script.
 _RUNS_SCRIPTS = """
 import json, os, runpy, sys
 import tensorflow
@@ -99,7 +100,7 @@ runpy.run_path(script, run_name="__main__")
 
 @pytest.fixture(scope="session")
 def _tensorflow_process():
-    # As a user's shell has it: importing rankkit has set the variable in this process.
+    # As in a user's shell: importing rankkit has set the variable in this process.
     env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
     with subprocess.Popen(
         [sys.executable, "-c", _RUNS_SCRIPTS],
@@ -114,10 +115,9 @@ def _tensorflow_process():
 
 @pytest.fixture
 def run_after_tensorflow(_tensorflow_process, tmp_path):
-    """Runs a script in a process that has imported TensorFlow and nothing else.
+    """Runs a script in a process that has imported TensorFlow, and returns exit code and output.
 
-    It saves the seconds of that import, and nothing of it can be seen by the script: `tf.keras` is
-    chosen later. Gives the exit code and the output.
+    The import takes seconds, and does not resolve `tf.keras` yet.
     """
 
     def run(script, folder):

@@ -1,4 +1,7 @@
-"""What README and docs show is run: code in order, one process and one empty folder a page."""
+"""README and docs: code that the build of the docs does not run is run here, and names exist.
+
+`make docs` runs the pages of cells (`file_format: mystnb`), and fails where one of them fails.
+"""
 
 import inspect
 import re
@@ -14,6 +17,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 BLOCK = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"python", "console", "text"}
+CELL = re.compile(
+    r"^```\{code-cell\} python\n(?:---\n(.*?)---\n|((?::[^\n]*\n)*))(.*?)^```$", re.M | re.S
+)
+CELLS_HEAD = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n"
+HIDDEN = {"IPython.display", "run_example"}  # what cells that readers do not see are made of
 
 
 def blocks(page: Path, *languages: str) -> list[re.Match]:
@@ -33,6 +41,7 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if code(page)], ids=name)
 def test_code_runs_as_it_stands(page, tmp_path, run_after_tensorflow):
     script = tmp_path / page.name
@@ -45,6 +54,34 @@ def test_code_runs_as_it_stands(page, tmp_path, run_after_tensorflow):
 
 def test_readme_shows_code():
     assert code(ROOT / "README.md")
+
+
+def test_the_build_runs_every_page_with_cells():
+    pages = [page for page in PAGES if "{code-cell}" in page.read_text()]
+    assert [name(page) for page in pages if not page.read_text().startswith(CELLS_HEAD)] == []
+    assert [name(page) for page in pages if "```python" in page.read_text()] == []
+    folders = {page.parent.name for page in pages}
+    assert folders >= {"tutorial", "howto", "examples"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_hidden_cells_only_show_images_and_run_examples(page):
+    cells = [(cell[1] or cell[2] or "", cell[3]) for cell in CELL.finditer(page.read_text())]
+    assert len(cells) == page.read_text().count("{code-cell}")
+    hidden = [code for options, code in cells if "remove-input" in options]
+    modules = {line.split()[1] for code in hidden for line in code.splitlines() if "import" in line}
+    assert modules <= HIDDEN
+    shown = "".join(code for options, code in cells if "remove-input" not in options)
+    assert [module for module in HIDDEN if module in shown] == []
+
+
+def test_every_example_has_a_page_that_runs_it():
+    scripts = sorted(path.name for path in (ROOT / "examples").glob("[0-9]*.py"))
+    assert scripts
+    for script in scripts:
+        page = (ROOT / "docs" / "examples" / f"{script[3:-3]}.md").read_text()
+        assert f'run_example("{script}"' in page
+        assert f"literalinclude}} ../../examples/{script}" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

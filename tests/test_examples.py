@@ -1,4 +1,4 @@
-"""The examples, run as a user runs them."""
+"""The examples, run from the command line as users run them."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def run(script, *arguments):
 
 @pytest.fixture
 def run_here(monkeypatch):
-    """Runs an example in this process, which has imported all that it needs."""
+    """Runs an example in this process, which has already imported TensorFlow."""
 
     def run_here(script, *arguments):
         monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
@@ -54,17 +54,18 @@ def metrics(folder):
 
 
 @pytest.mark.parametrize("script", sorted(map(str, EXAMPLES.glob("[0-9]*.py"))))
-def test_help_is_quick_and_scripts_are_short(script):
+def test_help_is_fast_and_scripts_are_short(script):
     started = time.perf_counter()
     code, output, _ = run(script, "--help")
     assert code == 0
-    assert time.perf_counter() - started < 3  # no TensorFlow was imported for it
+    assert time.perf_counter() - started < 3  # TensorFlow is not imported
     for option in ("--quick", "--output-dir", "--help"):
         assert option in output
     assert len(Path(script).read_text().splitlines()) < 100
 
 
-def test_the_tutorial_from_loading_to_tflite(tmp_path):
+@pytest.mark.slow
+def test_movielens_ranking_from_loading_to_tflite(tmp_path):
     folder = tmp_path / "run"
     code, output, errors = run(MOVIELENS, "--output-dir", folder)
     assert code == 0, errors
@@ -79,21 +80,22 @@ def test_the_tutorial_from_loading_to_tflite(tmp_path):
     steps = [line.split(". ")[1] for line in output.splitlines() if line.startswith("== ")]
     assert steps == list(found["seconds"])
     assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
-    assert "10/10 [====" in output  # Keras's progress bar, with the number of steps known
+    assert "10/10 [====" in output  # the progress bar knows the number of steps
 
     code, _, errors = run(MOVIELENS, "--output-dir", folder)
     assert code == 1
-    assert "is not empty. Name another --output-dir, or --resume." in errors
+    assert "is not empty. Choose another --output-dir, or pass --resume." in errors
 
 
-def test_impossible_options_are_refused_before_anything_is_made(tmp_path):
+def test_invalid_options_are_rejected_before_the_folder_is_created(tmp_path):
     code, _, errors = run(MOVIELENS, "--epochs", 0, "--output-dir", tmp_path / "run")
     assert code == 2
     assert "--epochs: invalid positive value: '0'" in errors
     assert not (tmp_path / "run").exists()
 
 
-def test_an_interrupted_run_is_resumed_and_ends_with_the_same_numbers(tmp_path, run_here):
+@pytest.mark.slow
+def test_a_resumed_run_gives_the_same_metrics(tmp_path, run_here):
     options = ("--quick", "--epochs", 30, "--batch-size", 256, "--hidden-units", 32)
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     run_here(MOVIELENS, *options, "--output-dir", straight)
@@ -106,13 +108,13 @@ def test_an_interrupted_run_is_resumed_and_ends_with_the_same_numbers(tmp_path, 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.splitlines()[-1].startswith("Interrupted. The same command with --resume goes on")
+    assert errors.splitlines()[-1].startswith("Interrupted. Run the same command with --resume")
     assert "Traceback" not in errors
     assert not (stopped / "metrics.json").exists()
 
     code, _, errors = run(MOVIELENS, *options, "--resume", "--seed", 1, "--output-dir", stopped)
     assert code == 1
-    assert "was begun with" in errors
+    assert "was started with" in errors
     code, output, errors = run(MOVIELENS, *options, "--resume", "--output-dir", stopped)
     assert code == 0, errors
     assert "Epoch 1/30" not in output
@@ -122,7 +124,8 @@ def test_an_interrupted_run_is_resumed_and_ends_with_the_same_numbers(tmp_path, 
     assert sorted(set(map(int, epochs))) == list(range(30))
 
 
-def test_a_search_is_tuned_killed_resumed_and_written_down(tmp_path, run_here):
+@pytest.mark.slow
+def test_a_killed_search_resumes_with_the_same_result(tmp_path, run_here):
     options = ("--quick", "--epochs", 8)
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     run_here(TUNE, *options, "--max-trials", 4, "--output-dir", straight)
@@ -134,11 +137,11 @@ def test_a_search_is_tuned_killed_resumed_and_written_down(tmp_path, run_here):
         time.sleep(0.02)
     process.kill()
     process.communicate(timeout=60)
-    # More trials, by one process alone, are the same search.
+    # Resuming with more trials in one process continues the same search.
     options = (*options, "--max-trials", 4, "--resume", "--output-dir", killed)
     code, output, errors = run(TUNE, *options)
     assert code == 0, errors
-    assert "going on after" in output
+    assert "resuming after" in output
     found = metrics(killed)
     for name in ("test_rmse", "best_hyperparameters", "validation_rmse", "epochs"):
         assert metrics(straight)[name] == found[name]
@@ -161,27 +164,29 @@ def test_a_search_is_tuned_killed_resumed_and_written_down(tmp_path, run_here):
     assert (killed / "export" / "1" / "saved_model.pb").exists()
 
 
-def test_a_search_that_cannot_be_is_refused_and_leaves_its_folder_free(tmp_path, run_here):
+@pytest.mark.slow
+def test_an_invalid_search_is_rejected_and_its_folder_stays_usable(tmp_path, run_here):
     arguments = ["--quick", "--output-dir", tmp_path]
     with pytest.raises(SystemExit, match="^error: max_trials must be at least"):
         run_here(TUNE, *arguments, "--tuner", "hyperband", "--max-trials", "2")
     run_here(TUNE, *arguments, "--max-trials", "1", "--epochs", "1")
     assert metrics(tmp_path)["trials"] == 1
-    assert not (tmp_path / "parallel_coordinates.png").exists()  # one line tells nothing
+    assert not (tmp_path / "parallel_coordinates.png").exists()  # a single trial
 
 
 SIDE = str(EXAMPLES / "03_side_features.py")
 TABLE = str(EXAMPLES / "04_results_table.py")
 
 
-def test_side_features_are_trained_diagnosed_and_exported(tmp_path):
+@pytest.mark.slow
+def test_side_features_example_writes_plots_and_exports(tmp_path):
     folder = tmp_path / "run"
     code, output, errors = run(
         SIDE, "--quick", "--epochs", 8, "--width", 17, "--output-dir", folder
     )
     assert code == 0, errors
     found = metrics(folder)
-    assert found["test"]["rmse"] < 1.10  # the mean alone has 1.14; more takes more rows
+    assert found["test"]["rmse"] < 1.10  # the mean rating has 1.14; lower errors need more rows
     assert found["max_abs_difference"] < 1e-5
     assert "NormalizedNumber" not in output
     assert "HistoryEmbedding" in output
@@ -191,9 +196,10 @@ def test_side_features_are_trained_diagnosed_and_exported(tmp_path):
     assert (folder / "ranker.tflite").exists()
 
 
-def test_the_results_table_is_written_row_by_row_and_goes_on(tmp_path, run_here, capsys):
+@pytest.mark.slow
+def test_the_results_table_resumes_after_its_last_row(tmp_path, run_here, capsys):
     folder = tmp_path / "run"
-    rows = ["user_and_item_means", "sampled_ids"]
+    rows = ["user_and_item_means", "bayesian_ids"]
     command = (TABLE, "--quick", "--rows", *rows, "--output-dir", folder, "--seeds", 1, 2)
     code, output, errors = run(*command)
     assert code == 0, errors
@@ -206,16 +212,17 @@ def test_the_results_table_is_written_row_by_row_and_goes_on(tmp_path, run_here,
     (folder / "results.json").write_text(json.dumps(results[:3]))
     run_here(*command, "--resume")
     output = capsys.readouterr().out
-    assert "sampled_ids, seed 2" in output
-    assert "sampled_ids, seed 1" not in output
+    assert "bayesian_ids, seed 2" in output
+    assert "bayesian_ids, seed 1" not in output
     again = json.loads((folder / "results.json").read_text())
     assert [row["rmse"] for row in again] == [row["rmse"] for row in results]
 
 
-def test_the_results_table_takes_a_number_of_ratings(tmp_path, run_here, capsys):
+@pytest.mark.slow
+def test_the_results_table_accepts_a_number_of_ratings(tmp_path, run_here, capsys):
     folder = tmp_path / "run"
     run_here(TABLE, "--rows", 2000, "user_and_item_means", "--seeds", 1, "--output-dir", folder)
-    assert "1,600 ratings to train on" in capsys.readouterr().out
+    assert "1,600 training ratings" in capsys.readouterr().out
     code, _, errors = run(TABLE, "--rows", "magic", "--output-dir", tmp_path / "other")
     assert code == 2
     assert "magic" in errors
@@ -228,8 +235,9 @@ def test_the_results_table_takes_a_number_of_ratings(tmp_path, run_here, capsys)
 LISTS = str(EXAMPLES / "05_listwise.py")
 
 
-@pytest.mark.filterwarnings("ignore:Lists of one item")  # as a tenth of the rows has
-def test_losses_over_lists_are_compared(tmp_path, run_here, capsys):
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Lists of one item")  # there are some in a tenth of the rows
+def test_listwise_example_compares_losses(tmp_path, run_here, capsys):
     folder = tmp_path / "run"
     run_here(LISTS, "--quick", "--losses", "softmax", "--epochs", 4, "--output-dir", folder)
     [line] = metrics(folder)["differences"]
@@ -242,13 +250,14 @@ CLICKS = str(EXAMPLES / "06_clicks.py")
 HEADS = str(EXAMPLES / "07_multitask.py")
 
 
-def test_clicks_are_ranked_among_all_movies(tmp_path):
+@pytest.mark.slow
+def test_clicks_example_ranks_among_all_movies(tmp_path):
     folder = tmp_path / "run"
     code, output, errors = run(CLICKS, "--quick", "--epochs", 8, "--output-dir", folder)
     assert code == 0, errors
     found = metrics(folder)["test"]
     assert set(found) == {"cross_entropy", "softmax"}
-    assert found["softmax"]["auc"] > 0.55  # a tenth of the rows; equal scores have 0.5
+    assert found["softmax"]["auc"] > 0.55  # on a tenth of the rows; constant scores have 0.5
     assert found["softmax"] != found["cross_entropy"]
     assert "all   softmax - cross_entropy" in output
     assert output.partition("new to user 42")[2].count(")\n") == 10
@@ -256,8 +265,9 @@ def test_clicks_are_ranked_among_all_movies(tmp_path):
     assert (folder / "ranker.tflite").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharing", ["shared_bottom", "ple"])
-def test_two_objectives_are_trained_at_once_and_apart(tmp_path, sharing, run_here, capsys):
+def test_multitask_example_trains_both_objectives(tmp_path, sharing, run_here, capsys):
     folder = tmp_path / "run"
     options = ("--quick", "--epochs", 30, "--sharing", sharing, "--output-dir", folder)
     run_here(HEADS, *options)
@@ -276,7 +286,7 @@ WORKERS = str(EXAMPLES / "08_multi_worker.py")
 
 
 def rmse_without_workers(epochs, batch_size):
-    """What the example's training ends with in one process, without any strategy."""
+    """Test RMSE of the same training in one process, without a strategy."""
     tf.keras.utils.set_random_seed(42)
     rows = runpy.run_path(str(EXAMPLES / "movielens_rows.py"))["movielens_rows"]
     ratings, train, test = rows(quick=True)
@@ -293,7 +303,8 @@ def rmse_without_workers(epochs, batch_size):
     return logs["root_mean_squared_error"]
 
 
-def test_workers_go_on_after_one_was_killed_as_if_it_had_not_been(tmp_path):
+@pytest.mark.slow
+def test_training_resumes_after_a_worker_is_killed_with_the_same_result(tmp_path):
     options = ("--quick", "--epochs", 6, "--batch-size", 4096)
     killed = tmp_path / "killed"
     process = start(WORKERS, *options, "--output-dir", killed)
@@ -307,15 +318,16 @@ def test_workers_go_on_after_one_was_killed_as_if_it_had_not_been(tmp_path):
     os.kill(int(line.split()[-1]), signal.SIGKILL)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert "worker 1 was lost, by signal 9; the others were ended" in output
-    assert "worker 0 goes on after 0 epochs" not in output.partition("was lost")[2]
+    assert "worker 1 was lost, by signal 9; the others were stopped" in output
+    assert "worker 0 starts after 0 epochs" not in output.partition("was lost")[2]
     assert metrics(killed)["restarts"] == 1
     alone = rmse_without_workers(epochs=6, batch_size=4096)
     assert metrics(killed)["test_rmse"] == pytest.approx(alone, abs=1e-5)
     assert (killed / "export" / "1" / "saved_model.pb").exists()
 
 
-def test_an_error_of_a_worker_ends_all_of_them(tmp_path):
+@pytest.mark.slow
+def test_an_error_of_one_worker_stops_all_workers(tmp_path):
     options = ("--quick", "--wait", -1, "--output-dir", tmp_path / "run")
     code, output, errors = run(WORKERS, *options)
     assert code == 1

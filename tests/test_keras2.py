@@ -1,4 +1,4 @@
-"""Which Keras the process is on: each case in a process of its own."""
+"""The choice of Keras 2, each case in a process of its own."""
 
 import os
 import subprocess
@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-# A tuner's search with a model of rankkit, in as few lines as it takes.
+pytestmark = pytest.mark.slow
+
+# A search of keras-tuner with a model of rankkit.
 TUNE = """
 import tempfile
 import keras_tuner
@@ -33,14 +35,14 @@ assert "tf_keras" not in getattr(sys.modules.get("keras"), "__name__", "")
 
 @pytest.fixture
 def run(run_after_tensorflow, tmp_path):
-    """Runs code in a process of its own."""
+    """Runs code in a new process and returns its exit code and error output."""
 
     def run(code):
         code = "import os, sys\nos.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\n" + code
         if "import tensorflow" in code.splitlines()[2]:
             (tmp_path / "code.py").write_text(code)
             return run_after_tensorflow(tmp_path / "code.py", tmp_path)
-        # A process of the user's own does not have what rankkit sets in this one.
+        # A user's process does not have the variable that rankkit sets in this one.
         fresh = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
         command = [sys.executable, "-c", code]
         done = subprocess.run(
@@ -60,12 +62,12 @@ def run(run_after_tensorflow, tmp_path):
         "import rankkit as rk; import keras; assert keras.__version__[0] == '3'",
     ],
 )
-def test_keras_tuner_takes_rankkits_models(before, run):
+def test_keras_tuner_searches_models_of_rankkit(before, run):
     code, errors = run(f"{before}\n{TUNE}")
     assert code == 0, errors
 
 
-def test_every_way_to_name_keras_leads_to_keras_2(run):
+def test_every_import_of_tf_keras_is_keras_2(run):
     code, errors = run(
         "import tensorflow as tf\n"
         "import rankkit\n"
@@ -90,7 +92,7 @@ def test_every_way_to_name_keras_leads_to_keras_2(run):
         ("import keras_tuner", "keras_tuner"),
     ],
 )
-def test_what_came_too_early_is_named(before, named, run):
+def test_keras_3_imported_before_rankkit_raises(before, named, run):
     code, errors = run(
         f"{before}\n"
         "import re\n"
@@ -105,7 +107,7 @@ def test_what_came_too_early_is_named(before, named, run):
     assert code == 0, errors
 
 
-def test_importing_rankkit_imports_nothing_heavy(run):
+def test_import_of_rankkit_leaves_slow_packages_out(run):
     heavy = ["tensorflow_datasets", "keras_tuner", "matplotlib", "ai_edge_litert", "sklearn"]
     heavy += ["pyspark"]
     code, errors = run(

@@ -145,6 +145,24 @@ def test_tests_mirror_the_folders():
     assert missing == []
 
 
+def test_tests_import_public_names_or_modules_of_the_mirrored_folder():
+    found = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        folder = path.relative_to(ROOT / "tests").parts[0]
+        if folder == "benchmarks":
+            continue
+        for module in imported_modules(path, ROOT / "rankkit"):
+            _, part, *names = [*module.split("."), ""]
+            if part in ("", folder, "utils", "core") or (part in rk.__all__ and names == [""]):
+                continue  # every folder builds on `utils` and `core`
+            public = getattr(importlib.import_module(f"rankkit.{part}"), "__all__", ())
+            if names[0] not in public:
+                found.append(f"{path.relative_to(ROOT)} imports {module}")
+        if re.search(r"""setattr\(\s*['"]rankkit""", path.read_text()):
+            found.append(f"{path.relative_to(ROOT)} patches by a dotted path")
+    assert found == []
+
+
 @functools.cache
 def repository_text() -> dict[str, str]:
     git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]
@@ -178,7 +196,7 @@ def test_no_file_names_a_machine_or_a_registry():
 
 
 @pytest.mark.parametrize("folder", ["home", "root", "tmp"])
-def test_a_folder_of_one_machine_is_found(folder):
+def test_path_of_one_machine_is_found(folder):
     assert MACHINE.search(f"reads /{folder}/someone")
     assert not MACHINE.search(f"reads output/{folder}/someone")
 
@@ -212,7 +230,7 @@ def test_constraints_pin_a_version_that_setup_cfg_allows():
 
 
 def public(module: Any) -> Iterator[tuple[str, Any]]:
-    """What a module's `__all__` names, and what the modules among it name in turn."""
+    """The names of `__all__` and of the modules among them."""
     for name in getattr(module, "__all__", ()):
         value = getattr(module, name)
         if inspect.ismodule(value):
@@ -222,7 +240,7 @@ def public(module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def documented_callables() -> Iterator[tuple[str, str, Callable]]:
-    """Name, docstring and callable of public classes, functions and the methods of the former."""
+    """Name, docstring and callable of public classes, their methods, and functions."""
     for name, value in public(rk):
         if inspect.isclass(value):
             yield name, inspect.cleandoc(value.__doc__ or ""), value
@@ -235,7 +253,7 @@ def documented_callables() -> Iterator[tuple[str, str, Callable]]:
             yield name, inspect.cleandoc(value.__doc__ or ""), value
 
 
-def test_every_init_names_what_is_there():
+def test_every_name_in_all_exists():
     packages = [ROOT / "rankkit" / "__init__.py", *(ROOT / "rankkit").glob("*/__init__.py")]
     folders = [".".join(path.relative_to(ROOT).parent.parts) for path in packages]
     modules = [value.__name__ for value in vars(rk).values() if inspect.ismodule(value)]
@@ -260,7 +278,7 @@ def documented_arguments(doc: str) -> dict[str, str]:
 
 
 def signature_arguments(function: Callable) -> dict[str, inspect.Parameter]:
-    # Of a class Python 3.11.2 would take `__new__`, which Keras's layers have.
+    # Python 3.11.2 would use `__new__` of a class, which Keras layers have.
     takes_init = inspect.isclass(function) and function.__init__ is not object.__init__
     parameters = inspect.signature(function.__init__ if takes_init else function).parameters
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
@@ -272,7 +290,7 @@ def signature_arguments(function: Callable) -> dict[str, inspect.Parameter]:
 
 
 def same_default(text: str, default: Any) -> bool:
-    """Whether the code of a docstring stands for a default."""
+    """Whether the text of a docstring is the value of a default."""
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -281,7 +299,7 @@ def same_default(text: str, default: Any) -> bool:
 
 
 def drift(doc: str, function: Callable) -> list[str]:
-    """What a docstring says of the arguments that the signature does not."""
+    """Differences between the arguments of a docstring and of the signature."""
     told, real = documented_arguments(doc), signature_arguments(function)
     if list(told) != list(real):
         return [f"documents {list(told)}, takes {list(real)}"]
@@ -301,7 +319,7 @@ def drift(doc: str, function: Callable) -> list[str]:
 @pytest.mark.parametrize(
     ("doc", "function"), [pytest.param(d, f, id=n) for n, d, f in documented_callables()]
 )
-def test_docstring_tells_the_signature(doc, function):
+def test_docstring_matches_the_signature(doc, function):
     assert doc.strip(), "has no docstring"
     assert drift(doc, function) == []
 
@@ -337,5 +355,5 @@ def scale(x, by=2.0, **kwargs): ...
         ("Scales.", ["documents [], takes ['x', 'by', '**kwargs']"]),
     ],
 )  # fmt: skip
-def test_drift_is_found(doc, told):
+def test_difference_between_docstring_and_signature_is_found(doc, told):
     assert drift(doc, scale) == told

@@ -1,4 +1,4 @@
-"""Bayesian factorization machines, sampled from their posterior."""
+"""Bayesian factorization machines, fitted by Gibbs sampling."""
 
 from rankkit.bayesian.factorization_machine import factorization_machine
 

@@ -1,4 +1,4 @@
-"""Design matrices of the Gibbs sampler."""
+"""Design matrices of the Gibbs sampler, built from feature layers and columns."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,217 +16,203 @@ from rankkit.utils.errors import invalid, unknown, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
-class Slot:
-    """A field of which each row has one value.
+class Field:
+    """A categorical field with one value per example.
 
     Attributes:
-        group: The group that it is part of; `None` for biases alone.
-        codes: Value of each row, `(rows,)`.
-        size: How many values there are.
+        group: Group of the field; `None` for biases without vectors.
+        indices: Value of each example, `(examples,)`.
+        size: Number of values.
     """
 
     group: int | None
-    codes: np.ndarray
+    indices: np.ndarray
     size: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Owner:
-    """Fields that depend on one column alone, such as a user, its titles and its age.
+class Entity:
+    """All fields that depend on one column, such as an item id and the genres of the item.
 
     Attributes:
-        group: The group that they are part of.
-        codes: Owner of each row, `(rows,)`.
-        size: How many owners there are.
-        own: Whether each owner has a vector of its own, besides those of its values.
-        attributes: One matrix a field, of `(owners, values)`: how much of each value they have.
+        group: Group of the fields.
+        indices: Entity of each example, `(examples,)`.
+        size: Number of entities.
+        has_vectors: Whether an entity has a vector of its own, beside those of its attributes.
+        attributes: For each attribute a matrix of weights, `(entities, values)`.
     """
 
     group: int
-    codes: np.ndarray
+    indices: np.ndarray
     size: int
-    own: bool = True
+    has_vectors: bool = True
     attributes: tuple[scipy.sparse.csr_array, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-    """The rows that a chain learns from.
+    """The training data of a chain.
 
     Attributes:
-        labels: `(rows,)`, of mean 0 and deviation 1, for which the priors are made.
-        num_groups: How many groups there are.
-        owners: The fields of owners.
-        slots: All other fields.
-        sources: Source of each row's noise, `(rows,)`, or `None`.
+        labels: `(examples,)`, standardized: the priors assume mean 0 and standard deviation 1.
+        num_groups: Number of groups.
+        entities: Entities, with all fields that depend on them.
+        fields: All other fields.
+        noise_indices: Noise group of each example, `(examples,)`, or `None`.
     """
 
     labels: np.ndarray
     num_groups: int
-    owners: tuple[Owner, ...]
-    slots: tuple[Slot, ...] = ()
-    sources: np.ndarray | None = None
-
-
-FIXES = "Hold what is known of an id in an Attribute, or leave the feature out."
+    entities: tuple[Entity, ...]
+    fields: tuple[Field, ...] = ()
+    noise_indices: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class OwnedFeatures:
-    """Features of one group that depend on one column alone.
-
-    Attributes:
-        source, group: The column, and the number of the group.
-        ids: The known owners; of the design's owners, the first is that of unknown ids.
-        layers: The layer of each feature.
-    """
+class EntityPlan:
+    """Features of one group that read the same column."""
 
     source: str
     group: int
-    ids: list
+    ids: list  # index 0 of the design is for unknown ids, which are not among these
     layers: list[Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
-    """What a dict of features says to a chain, and to the network that is made of it.
+class DesignPlan:
+    """Features sorted into entities and fields, in the order of the design.
 
     Attributes:
-        owned: The features of owners, in the order of the design's owners.
-        slots: Name to feature and number of its group, in the order of the design's slots.
-        num_groups: How many groups there are.
-        width: `1 + dim`, of the vectors.
+        entities: Features that read one column of ids.
+        fields: Name of each other feature to the feature and its group.
+        num_groups: Number of groups.
+        width: `1 + dim`, a bias and a vector.
     """
 
-    owned: list[OwnedFeatures]
-    slots: dict[str, tuple[Feature, int | None]]
+    entities: list[EntityPlan]
+    fields: dict[str, tuple[Feature, int | None]]
     num_groups: int
     width: int
 
-    @property
-    def sources(self) -> list[str]:
-        """The columns that the features read."""
-        slots = (source for part, _ in self.slots.values() for source in part.sources)
-        return [*(owned.source for owned in self.owned), *slots]
+
+_FIX = "Wrap it in rankkit.layers.Attribute if it depends on an id, or leave the feature out."
 
 
-def read(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) -> Reading:
-    """Sorts features by what they depend on.
-
-    Args:
-        features: Features as for `rankkit.ranking_network`.
-        groups: Names of the features of each group.
-
-    Raises:
-        ValueError: If a group names an unknown feature, or one twice; or if widths differ.
-        TypeError: If a layer has no table of vectors, or reads lists of a row.
-    """
-    parts = as_features(features)
-    seen: dict[int, str] = {}
-    for name, part in parts.items():
-        if (first := seen.setdefault(id(part.layer), name)) != name:
-            fix = "Sampling learns a table for each feature: make two layers."
-            raise invalid(f"features[{name!r}]", part.layer, f"another layer than {first!r}", fix)
-    group_of: dict[str, int] = {}
-    for number, group in enumerate(groups):
-        for name in group:
-            if name not in parts:
-                raise unknown("feature", name, parts)
-            if name in group_of:
-                raise invalid("groups", name, "each feature in one group at most")
-            group_of[name] = number
-    widths = {name: _table_of(name, part.layer).embedding_dim for name, part in parts.items()}
-    wide = {width for width in widths.values() if width > 1}
-    if len(wide) != 1:
-        fix = "Give all layers one embedding_dim, 1 + dim, or 1 for a bias alone."
-        raise invalid("embedding_dim of the features", widths, "equal, and above 1", fix)
-    # A group counts if it has a vector.
+def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) -> DesignPlan:
+    """Checks features and groups, and sorts the features into entities and fields."""
+    parsed = as_features(features)
+    first: dict[int, str] = {}
+    for name, feature in parsed.items():
+        if (other := first.setdefault(id(feature.layer), name)) != name:
+            raise ValueError(
+                f"Each feature must have a layer of its own. Got: features {other!r} and {name!r} "
+                "share one. Build the layer twice."
+            )
+    widths = {
+        name: _embedding_layer(name, each.layer).embedding_dim for name, each in parsed.items()
+    }
+    group_of = _groups_by_feature(parsed, groups)
+    if len(wide := {width for width in widths.values() if width > 1}) != 1:
+        raise ValueError(
+            "All features must have the same embedding_dim, 1 + dim, except for biases, which have "
+            f"1. Got: {widths}."
+        )
+    # Groups without vectors are dropped, and the others numbered again.
     used = sorted({group for name, group in group_of.items() if widths[name] > 1})
     group_of = {name: used.index(group) for name, group in group_of.items() if group in used}
-    count = len(used)
-    owned: dict[tuple[int, str], OwnedFeatures] = {}
-    slots: dict[str, tuple[Feature, int | None]] = {}
-    for name, part in parts.items():
-        if widths[name] == 1 and isinstance(part.layer, Attribute):
-            fix = "Give it the others' width; its bias is the first number."
-            raise invalid(f"embedding_dim of Attribute {name!r}", 1, "above 1", fix)
+    num_groups = len(used)
+    entities: dict[tuple[int, str], EntityPlan] = {}
+    fields: dict[str, tuple[Feature, int | None]] = {}
+    for name, feature in parsed.items():
         if widths[name] == 1:
-            slots[name] = (part, None)
+            if isinstance(feature.layer, Attribute):
+                raise ValueError(
+                    f"Attribute {name!r} must have the embedding_dim of the other features, "
+                    f"{wide.pop()}. Got: embedding_dim=1. Its first component is the bias."
+                )
+            fields[name] = (feature, None)
             continue
         if name not in group_of:
-            group_of[name], count = count, count + 1
+            group_of[name], num_groups = num_groups, num_groups + 1
         group = group_of[name]
-        if not isinstance(part.layer, IdEmbedding | Attribute):
-            slots[name] = (part, group)
+        if not isinstance(feature.layer, IdEmbedding | Attribute):
+            fields[name] = (feature, group)
             continue
-        source = part.sources[0]
-        held = owned.setdefault((group, source), OwnedFeatures(source, group, [], []))
-        known = set(held.ids)
-        held.ids.extend(each for each in _ids(part.layer) if each not in known)
-        held.layers.append(part.layer)
-    return Reading(list(owned.values()), slots, count, wide.pop())
+        source = feature.sources[0]
+        entity = entities.setdefault((group, source), EntityPlan(source, group, [], []))
+        is_embedding = isinstance(feature.layer, IdEmbedding)
+        ids = feature.layer.vocabulary if is_embedding else feature.layer.ids
+        known = set(entity.ids)
+        entity.ids.extend(each for each in ids if each not in known)
+        entity.layers.append(feature.layer)
+    return DesignPlan(list(entities.values()), fields, num_groups, wide.pop())
 
 
-def _ids(layer: Any) -> list:
-    return layer.vocabulary if isinstance(layer, IdEmbedding) else layer.ids
+def _groups_by_feature(features: Mapping[str, Any], groups: Any) -> dict[str, int]:
+    group_of: dict[str, int] = {}
+    if isinstance(groups, str) or any(isinstance(group, str) for group in groups):
+        raise wrong_type("groups", groups, "a list of lists of feature names")
+    for number, group in enumerate(groups):
+        for name in group:
+            if name not in features:
+                raise unknown("feature", name, features)
+            if name in group_of:
+                raise ValueError(f"A feature must be in at most one group. Got: {name!r} in two.")
+            group_of[name] = number
+    return group_of
 
 
-def _table_of(name: str, layer: Any) -> Any:
-    """The layer whose table a feature's vectors come from."""
-    inner = layer.layer if isinstance(layer, Attribute) else layer
-    if not hasattr(inner, "embedding_dim") or not hasattr(inner, "_embedding"):
-        raise wrong_type(f"features[{name!r}]", inner, "a layer with a table of vectors", FIXES)
-    if getattr(inner, "num_oov_indices", 1) != 1:
-        raise invalid(f"num_oov_indices of {name!r}", inner.num_oov_indices, "1")
-    return inner
+def _embedding_layer(name: str, layer: Any) -> Any:
+    """Returns the layer that holds the embedding table of a feature."""
+    layer = layer.layer if isinstance(layer, Attribute) else layer
+    if not hasattr(layer, "embedding_dim") or not hasattr(layer, "_embedding"):
+        raise wrong_type(f"features[{name!r}]", layer, "a layer with an embedding table", _FIX)
+    if getattr(layer, "num_oov_indices", 1) != 1:
+        raise invalid(f"features[{name!r}].num_oov_indices", layer.num_oov_indices, "1")
+    return layer
 
 
-def design_of(
-    reading: Reading, columns: Mapping[str, Any], label: str, noise_group: str | None
+def build_design(
+    plan: DesignPlan, columns: Mapping[str, Any], label: str, noise_group: str | None
 ) -> Design:
-    """Looks the values of rows up.
-
-    Args:
-        reading: The features.
-        columns: Rows, column name to values.
-        label: Name of the column of labels.
-        noise_group: Name of the column by which the noise differs, or `None`.
-
-    Raises:
-        ValueError: If a column is missing, or a label is not finite.
-        TypeError: If a column is of the wrong kind, or a layer reads lists of a row.
-    """
-    read_columns = [*reading.sources, label, *([noise_group] if noise_group else [])]
-    columns = as_columns(columns, list(dict.fromkeys(read_columns)))
+    """Encodes the columns of the training data; the labels are not yet standardized."""
+    sources = [source for feature, _ in plan.fields.values() for source in feature.sources]
+    names = [*(entity.source for entity in plan.entities), *sources, label]
+    columns = as_columns(columns, list(dict.fromkeys([*names, *filter(None, [noise_group])])))
     labels = columns[label]
     if labels.ndim != 1 or labels.dtype.kind not in "biuf":
-        shown = f"{labels.dtype.name} of shape {labels.shape}"
-        raise wrong_type(f"label {label!r}", shown, "a number a row")
-    if not len(labels) or not np.isfinite(labels).all():
-        raise invalid(f"label {label!r}", labels[~np.isfinite(labels)][:1], "finite, of some rows")
-    owners, slots = [], []
-    for owned in reading.owned:
-        ids = IdEmbedding(owned.ids, 1)
-        codes = _encode(ids, [owned.source], columns)
+        raise TypeError(
+            f"Label column {label!r} must have one number per example. "
+            f"Got: {labels.dtype.name} of shape {labels.shape}."
+        )
+    if not (is_finite := np.isfinite(labels)).all():
+        raise ValueError(
+            f"Label column {label!r} must have finite numbers only. Got: {labels[~is_finite][0]}. "
+            "Drop the examples without a label."
+        )
+    entities, fields = [], []
+    for entity in plan.entities:
+        lookup = IdEmbedding(entity.ids, 1)
+        indices = _encode(lookup, [entity.source], columns)
         attributes = [
-            _shares(layer, ids.feature_spec, owned.ids)
-            for layer in owned.layers
+            _attribute_matrix(layer, lookup.feature_spec, entity.ids)
+            for layer in entity.layers
             if isinstance(layer, Attribute)
         ]
-        own = any(isinstance(layer, IdEmbedding) for layer in owned.layers)
-        owners.append(Owner(owned.group, codes, 1 + len(owned.ids), own, tuple(attributes)))
-    for name, (part, group) in reading.slots.items():
-        codes = _encode(part.layer, part.sources, columns)
-        if codes.ndim != 1 or codes.dtype.kind != "i":
-            expected = "a layer that gives each row one of its vectors"
-            raise wrong_type(f"features[{name!r}]", part.layer, expected, FIXES)
-        slots.append(Slot(group, codes, part.layer._embedding.input_dim))
-    sources = None
+        has_vectors = any(isinstance(layer, IdEmbedding) for layer in entity.layers)
+        size = 1 + len(entity.ids)
+        entities.append(Entity(entity.group, indices, size, has_vectors, tuple(attributes)))
+    for name, (feature, group) in plan.fields.items():
+        indices = _encode(feature.layer, feature.sources, columns)
+        if indices.ndim != 1 or indices.dtype.kind != "i":
+            expected = "a layer that looks up one embedding per example"
+            raise wrong_type(f"features[{name!r}]", feature.layer, expected, _FIX)
+        fields.append(Field(group, indices, feature.layer._embedding.input_dim))
+    noise_indices = None
     if noise_group is not None:
-        _, sources = np.unique(columns[noise_group], return_inverse=True)
-    return Design(
-        labels.astype(np.float64), reading.num_groups, tuple(owners), tuple(slots), sources
-    )
+        _, noise_indices = np.unique(columns[noise_group], return_inverse=True)
+    labels = labels.astype(np.float64)
+    return Design(labels, plan.num_groups, tuple(entities), tuple(fields), noise_indices)
 
 
 def _encode(layer: Any, sources: Sequence[str], columns: Mapping[str, Any]) -> np.ndarray:
@@ -239,15 +225,16 @@ def _encode(layer: Any, sources: Sequence[str], columns: Mapping[str, Any]) -> n
     return layer.encode(raw[0] if len(raw) == 1 else raw).numpy()
 
 
-def _shares(layer: Attribute, spec: tf.TensorSpec, ids: list) -> scipy.sparse.csr_array:
-    """How much of each vector of a layer the owners have, that of unknown ids first."""
-    codes = np.concatenate([layer._codes[:1], layer.encode(tf.constant(ids, spec.dtype))])
-    if codes.dtype.kind != "i":
-        raise wrong_type("layer of an Attribute", layer.layer, "one that looks vectors up", FIXES)
-    members = codes if codes.ndim == 2 else codes[:, None]
-    owners, places = np.nonzero(members >= 0)
-    size = (len(codes), layer.layer._embedding.input_dim)
-    counts = np.maximum((members >= 0).sum(axis=1), 1).astype(np.float32)
+def _attribute_matrix(layer: Attribute, spec: tf.TensorSpec, ids: list) -> scipy.sparse.csr_array:
+    """Returns the weight of each embedding of an attribute for unknown ids, then for `ids`."""
+    indices = np.concatenate([layer._codes[:1], layer.encode(tf.constant(ids, spec.dtype))])
+    if indices.dtype.kind != "i":
+        expected = "a layer that looks up embeddings"
+        raise wrong_type("layer of an Attribute", layer.layer, expected, _FIX)
+    lists = indices if indices.ndim == 2 else indices[:, None]  # -1 is padding
+    entities, positions = np.nonzero(lists >= 0)
+    shape = (len(indices), layer.layer._embedding.input_dim)
+    counts = np.maximum((lists >= 0).sum(axis=1), 1).astype(np.float32)
     power = {"mean": 1.0, "sqrtn": 0.5}.get(getattr(layer.layer, "pooling", "sum"), 0.0)
-    shares = (counts**-power)[owners]
-    return scipy.sparse.csr_array((shares, (owners, members[owners, places])), shape=size)
+    weights = (counts**-power)[entities]
+    return scipy.sparse.csr_array((weights, (entities, lists[entities, positions])), shape=shape)

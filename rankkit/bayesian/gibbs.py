@@ -1,22 +1,22 @@
-"""Chain of Gibbs sweeps."""
+"""Markov chain of Gibbs sweeps over the parameters of a factorization machine."""
 
 from typing import Any
 
 import numpy as np
 
 from rankkit.bayesian.design import Design
-from rankkit.bayesian.fields import BiasDraws, OwnerDraws, SlotDraws
+from rankkit.bayesian.fields import BiasUpdate, EntityUpdate, FieldUpdate
 from rankkit.bayesian.state import State
 
 
 class Chain:
-    """Draws factorization machines from their posterior given rows.
+    """Samples factorization machines from their posterior given the training data.
 
     Args:
-        design: The rows.
-        dim: Width of the vectors.
-        noise_dof: Degrees of freedom of the weights of the sources of noise.
-        seed: Of all draws, as `numpy.random.default_rng` takes it.
+        design: The training data.
+        dim: Dimension of the vectors.
+        noise_dof: Degrees of freedom of the weights of the noise groups.
+        seed: Seed, as for `numpy.random.default_rng`.
     """
 
     def __init__(self, design: Design, dim: int, *, noise_dof: float, seed: Any):
@@ -24,17 +24,18 @@ class Chain:
         self.design = design
         self.noise_dof = noise_dof
         self.state = State(design, dim, rng)
-        self.owners = [OwnerDraws(each, dim, rng) for each in design.owners]
-        self.slots = [
-            BiasDraws(each, rng) if each.group is None else SlotDraws(each, each.group, dim, rng)
-            for each in design.slots
+        self.entities = [EntityUpdate(each, dim, rng) for each in design.entities]
+        self.fields = [
+            BiasUpdate(each, rng) if each.group is None else FieldUpdate(each, each.group, dim, rng)
+            for each in design.fields
         ]
-        for block in (*self.owners, *self.slots):
-            block.begin(self.state)
+        for block in (*self.entities, *self.fields):
+            if not isinstance(block, BiasUpdate):  # biases are initialized to zero
+                block.start(self.state)
 
     def sweep(self) -> None:
-        """Draws everything once, each part given the others."""
-        self.state.draw_noise(self.design.sources, self.noise_dof)
-        self.state.draw_constant()
-        for block in (*self.owners, *self.slots):
-            block.draw(self.state)
+        """Samples all parameters once, each block given the others."""
+        self.state.sample_noise(self.design.noise_indices, self.noise_dof)
+        self.state.sample_bias()
+        for block in (*self.entities, *self.fields):
+            block.update(self.state)

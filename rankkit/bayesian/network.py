@@ -1,4 +1,4 @@
-"""Network that averages the Gibbs samples."""
+"""Ranking network that averages sampled factorization machines."""
 
 import dataclasses
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.bayesian.design import Design, Reading
+from rankkit.bayesian.design import Design, DesignPlan
+from rankkit.bayesian.fields import EntityUpdate
 from rankkit.bayesian.gibbs import Chain
 from rankkit.interactions import FactorizationMachine
 from rankkit.layers import EnsembleMean, IdEmbedding
@@ -14,201 +15,168 @@ from rankkit.models.network import ranking_network
 
 
 @dataclasses.dataclass(frozen=True)
-class Draws:
-    """Tables of vectors.
+class Samples:
+    """Parameters of sampled factorization machines, side by side on the last axis.
 
     Attributes:
-        constants: `(members,)`.
-        owners: For each owner of the design, `(owners, members * (1 + dim))`.
-        slots: For each slot, `(values, members * (1 + dim))`, or `(values, members)` of biases.
+        biases: `(samples,)`.
+        tables: For each entity, then each field, `(values, samples * (1 + dim))`; for a field
+            without vectors, `(values, samples)`.
     """
 
-    constants: np.ndarray
-    owners: list[np.ndarray]
-    slots: list[np.ndarray]
+    biases: np.ndarray
+    tables: list[np.ndarray]
 
-    def rescaled(self, mean: float, deviation: float) -> "Draws":
-        """Gives machines for labels that have been brought to mean 0 and deviation 1.
-
-        Args:
-            mean: Of the labels as they were.
-            deviation: Of the labels as they were.
-        """
-        members = len(self.constants)
+    def unstandardize(self, mean: float, std: float) -> "Samples":
+        """Returns the parameters for labels of another mean and standard deviation."""
+        root = np.float32(np.sqrt(std))  # a dot product has two factors
 
         def scaled(table: np.ndarray) -> np.ndarray:
-            split = table.reshape(len(table), members, -1)
-            split = split * np.float32(np.sqrt(deviation))  # a product has two of them
-            split[:, :, 0] *= np.float32(np.sqrt(deviation))
+            split = table.reshape(len(table), len(self.biases), -1) * root
+            split[:, :, 0] *= root
             return split.reshape(table.shape)
 
-        constants = (mean + deviation * self.constants.astype(np.float64)).astype(np.float32)
-        return Draws(constants, list(map(scaled, self.owners)), list(map(scaled, self.slots)))
+        biases = (mean + std * self.biases.astype(np.float64)).astype(np.float32)
+        return Samples(biases, list(map(scaled, self.tables)))
 
 
-class Keeper:
-    """Keeps the draws of chains.
+class SampleStore:
+    """Collects the samples of all chains.
 
     Args:
-        design: What the chains learn from.
-        members: How many draws there will be.
+        design: Training data of the chains.
+        num_samples: Number of samples that will be added.
         width: `1 + dim`.
-        means: Whether what no row tells of has its prior's mean, in place of draws from it.
+        use_prior_mean: Whether values without examples get the mean of their prior, in place of a
+            sample from it.
     """
 
-    def __init__(self, design: Design, members: int, width: int, *, means: bool):
-        self.means = means
-        self.constants = np.zeros(members, np.float32)
-        self.owners = [np.zeros((each.size, members, width), np.float32) for each in design.owners]
-        self.slots = [
-            np.zeros((each.size, members, 1 if each.group is None else width), np.float32)
-            for each in design.slots
+    def __init__(self, design: Design, num_samples: int, width: int, *, use_prior_mean: bool):
+        self.use_prior_mean = use_prior_mean
+        self.biases = np.zeros(num_samples, np.float32)
+        self.blocks = [*design.entities, *design.fields]
+        self.tables = [
+            np.zeros((each.size, num_samples, 1 if each.group is None else width), np.float32)
+            for each in self.blocks
         ]
-        self._unseen = [
-            np.bincount(each.codes, minlength=each.size) == 0
-            for each in (*design.owners, *design.slots)
-        ]
+        self.num_examples = len(design.labels)
+        self._counts = [np.bincount(each.indices, minlength=each.size) for each in self.blocks]
 
-    def keep(self, member: int, chain: Chain) -> None:
-        """Keeps what a chain has drawn last.
+    def add(self, index: int, chain: Chain) -> None:
+        """Stores the current parameters of a chain as the sample at `index`."""
+        self.biases[index] = chain.state.bias
+        updates = (*chain.entities, *chain.fields)
+        for update, stored, counts in zip(updates, self.tables, self._counts, strict=True):
+            is_unseen = counts == 0
+            if isinstance(update, EntityUpdate):
+                values = update.vectors()
+                if is_unseen[0]:  # of unknown ids: distributed around the mean of the known ones
+                    values[0] = values[1:].mean(axis=0)
+                    for table in update.own:
+                        values[0] += table.values[0] - table.mean
+                for table in update.own if self.use_prior_mean else ():
+                    values[is_unseen] += table.mean - table.values[is_unseen]
+            else:
+                values = update.table.values
+                if self.use_prior_mean:
+                    values = np.where(is_unseen[:, None], 0, values)
+            stored[:, index] = values
 
-        Args:
-            member: Place of the draw.
-            chain: The chain.
-        """
-        self.constants[member] = chain.state.constant
-        unseen = iter(self._unseen)
-        for kept, block in zip(self.owners, chain.owners, strict=True):
-            vectors, without = block.vectors(), next(unseen)
-            if without[0]:  # the unknown owner: around the mean of all that the known ones have
-                vectors[0] = vectors[1:].mean(axis=0)
-                for table in block.own:
-                    vectors[0] += table.values[0] - table.mean
-            for table in block.own if self.means else ():
-                vectors[without] += table.mean - table.values[without]
-            kept[:, member] = vectors
-        for kept, block in zip(self.slots, chain.slots, strict=True):
-            kept[:, member] = block.table.values
-            without = next(unseen)
-            if self.means:
-                kept[without, member] = 0
+    def stack(self) -> Samples:
+        """Returns every sample as a member of an ensemble."""
+        return Samples(self.biases, [each.reshape(len(each), -1) for each in self.tables])
 
-    def side_by_side(self) -> Draws:
-        """Gives each draw as a member of an ensemble."""
-        owners, slots = (
-            [each.reshape(len(each), -1) for each in kept] for kept in (self.owners, self.slots)
-        )
-        return Draws(self.constants, owners, slots)
+    def compress(self, dim: int) -> Samples:
+        """Returns a single model of two groups that approximates the mean of the samples' scores.
 
-    def compressed(self, design: Design, dim: int) -> Draws:
-        """Gives one machine whose scores are nearly the mean of the draws'.
-
-        The mean over the draws of the products of two groups' vectors is the product of vectors as
-        wide as all draws together. They are narrowed so that the products of the rows' vectors
+        The mean over samples of the dot products of two groups is one dot product of concatenated
+        vectors. They are projected to `dim` dimensions so that the dot products of the examples
         change least.
-
-        Args:
-            design: What the chains have learned from, of two groups.
-            dim: Width of the vectors.
         """
-        parts = (*design.owners, *design.slots)
-        kept = [*self.owners, *self.slots]
-        wide = {
-            place: (part.group, each[:, :, 1:].reshape(len(each), -1))
-            for place, (part, each) in enumerate(zip(parts, kept, strict=True))
-            if part.group is not None
-        }
+
+        def concatenated(table: np.ndarray) -> np.ndarray:
+            return table[:, :, 1:].reshape(len(table), -1)
+
         weighted: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for place, (group, vectors) in wide.items():
-            rows = np.bincount(parts[place].codes, minlength=len(vectors))
-            there = rows > 0
-            root = np.sqrt(rows[there] / len(design.labels), dtype=np.float32)
-            weighted[group].append(vectors[there] * root[:, None])
-        first, second = (np.concatenate(each) for each in weighted)
-        maps = product_maps(first, second, dim, np.random.default_rng(0))
-        members = len(self.constants)
+        for block, table, counts in zip(self.blocks, self.tables, self._counts, strict=True):
+            if block.group is not None:
+                is_seen = counts > 0
+                root = np.sqrt(counts[is_seen] / self.num_examples, dtype=np.float32)
+                weighted[block.group].append(concatenated(table)[is_seen] * root[:, None])
+        first, second = map(np.concatenate, weighted)
+        projections = product_projections(first, second, dim, np.random.default_rng(0))
         tables = []
-        for place, each in enumerate(kept):
-            table = [each[:, :, 0].mean(axis=1, dtype=np.float64)[:, None]]
-            if place in wide:
-                group, vectors = wide[place]
-                table.append(vectors @ maps[group] / np.sqrt(members))
-            tables.append(np.concatenate(table, axis=1).astype(np.float32))
-        constant = self.constants.mean(dtype=np.float64, keepdims=True).astype(np.float32)
-        count = len(self.owners)
-        return Draws(constant, tables[:count], tables[count:])
+        for block, table in zip(self.blocks, self.tables, strict=True):
+            columns = [table[:, :, 0].mean(axis=1, dtype=np.float64)[:, None]]
+            if block.group is not None:
+                projected = concatenated(table) @ projections[block.group]
+                columns.append(projected / np.sqrt(len(self.biases)))
+            tables.append(np.concatenate(columns, axis=1).astype(np.float32))
+        bias = self.biases.mean(dtype=np.float64, keepdims=True).astype(np.float32)
+        return Samples(bias, tables)
 
 
-def network_of(reading: Reading, draws: Draws, *, as_members: bool) -> tf.keras.Model:
-    """Builds the network whose tables hold drawn vectors.
+def build_network(plan: DesignPlan, samples: Samples, *, is_ensemble: bool) -> tf.keras.Model:
+    """Builds the network of sampled parameters; with `is_ensemble`, each sample is a member.
 
-    All that an owner has is added up into one vector, so that its id alone is read.
-
-    Args:
-        reading: The features.
-        draws: Vectors of the owners and of the slots.
-        as_members: Whether each draw is a member of an ensemble, not part of one vector.
+    All vectors of an entity are summed into one, so that the network reads the id alone.
     """
     features: dict[str, Any] = {}
     groups: dict[int, list[int]] = {}
-
-    def add(name: str, sources: Any, layer: Any, group: int | None) -> None:
+    widths = (table.shape[1] for table in samples.tables)
+    for entity in plan.entities:
+        name = entity.source
+        while name in features or name in plan.fields:
+            name += "_"
+        groups.setdefault(entity.group, []).append(len(features))
+        layer = IdEmbedding(entity.ids, next(widths), name=f"{name}_vectors")
+        features[name] = (entity.source, layer)
+    for name, (feature, group) in plan.fields.items():
         if group is not None:
             groups.setdefault(group, []).append(len(features))
-        features[name] = (sources, layer)
-
-    for owned, table in zip(reading.owned, draws.owners, strict=True):
-        name = owned.source
-        while name in features or name in reading.slots:
-            name += "_"
-        layer = IdEmbedding(owned.ids, table.shape[1], name=f"{name}_vectors")
-        add(name, owned.source, layer, owned.group)
-    for (name, (part, group)), table in zip(reading.slots.items(), draws.slots, strict=True):
-        config = {**part.layer.get_config(), "embedding_dim": table.shape[1]}
-        config["name"] = f"{name}_vectors"
-        add(name, part.sources, type(part.layer).from_config(config), group)
-    machine = FactorizationMachine(
-        groups=list(groups.values()), num_members=len(draws.constants) if as_members else 1
+        config = {**feature.layer.get_config(), "name": f"{name}_vectors"}
+        config["embedding_dim"] = next(widths)
+        features[name] = (feature.sources, type(feature.layer).from_config(config))
+    interaction = FactorizationMachine(
+        groups=list(groups.values()), num_members=len(samples.biases) if is_ensemble else 1
     )
     network = ranking_network(
         features,
-        interaction=machine,
-        head=EnsembleMean() if as_members else None,
+        interaction=interaction,
+        head=EnsembleMean() if is_ensemble else None,
         name="sampled_factorization_machine",
     )
-    for (_, layer), table in zip(features.values(), (*draws.owners, *draws.slots), strict=True):
+    for (_, layer), table in zip(features.values(), samples.tables, strict=True):
         layer.set_weights([table])
-    machine.set_weights([draws.constants])
+    interaction.set_weights([samples.biases])
     return network
 
 
-_EXTRA, _TURNS = 32, 3
+_OVERSAMPLING, _POWER_ITERATIONS = 32, 3
 
 
-def product_maps(
+def product_projections(
     first: np.ndarray, second: np.ndarray, dim: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds how to narrow two kinds of vectors so that their dot products change least.
+    """Finds projections of two kinds of vectors that change their dot products least.
+
+    A randomized SVD of the matrix of all dot products, which is never computed: Halko, Martinsson
+    and Tropp, Finding structure with randomness, SIAM Review 2011.
 
     Args:
-        first: Vectors of the first kind, each times the root of its weight, `(vectors, width)`.
-        second: Of the second kind, `(vectors, width)`.
-        dim: Width wanted.
-        rng: Draws what the search begins with.
+        first: Vectors of the first kind, times the root of their weights, `(vectors, width)`.
+        second: Vectors of the second kind, `(vectors, width)`.
+        dim: Dimension after the projection, at most.
+        rng: Random generator of the initial matrix.
 
     Returns:
-        What the vectors of the first and of the second kind are to be multiplied with,
-        `(width, dim)` each, or narrower where that loses nothing.
-
-    References:
-        Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 2011: the
-        largest singular vectors of a matrix, here of all products, that is only multiplied with.
+        Matrices that the vectors of each kind are to be multiplied by, `(width, dim)`.
     """
     dim = min(dim, *first.shape, *second.shape)
-    size = min(dim + _EXTRA, len(first), len(second))
+    size = min(dim + _OVERSAMPLING, len(first), len(second))
     on_second = rng.standard_normal((len(second), size), np.float32)
     on_first = np.empty(0, np.float32)
-    for _ in range(_TURNS):
+    for _ in range(_POWER_ITERATIONS):
         on_first = np.linalg.qr(first @ (second.T @ on_second))[0]
         on_second = np.linalg.qr(second @ (first.T @ on_first))[0]
     left, values, right = np.linalg.svd(

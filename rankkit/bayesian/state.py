@@ -1,4 +1,4 @@
-"""State of the chain, and the hierarchical priors."""
+"""State of a Gibbs chain, and solvers for batches of ridge regressions."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ from rankkit.bayesian.design import Design
 
 
 class Regression(NamedTuple):
-    """What the rows, in the order of a field's values, say of that field.
+    """Regression of the labels on the biases and vectors of one field.
 
     Attributes:
-        x: What its bias and vector are multiplied with: 1 and the sum of the other groups'
-            vectors, `(rows, 1 + dim)`.
-        y: What they are to come to, with noise of the labels' own size added, `(rows,)`.
-        precision: Of that noise, `(rows,)`.
+        x: What bias and vector are multiplied by: 1 and the sum of the other groups' vectors,
+            `(examples, 1 + dim)`.
+        y: Targets, with sampled noise added, `(examples,)`.
+        precision: Precision of the noise, `(examples,)`.
     """
 
     x: np.ndarray
@@ -23,142 +23,103 @@ class Regression(NamedTuple):
 
 
 class State:
-    """The rows in the middle of a chain.
+    """What all updates of a chain share.
 
     Attributes:
-        rng: Draws everything.
-        constant: Part of every score.
-        precision: Of the noise of a row of weight 1.
-        weights: Of the rows, `(rows,)`.
-        residual: Label less score, `(rows,)`.
-        vectors: Sum of the vectors of each group's fields, `(groups, rows, dim)`.
-        together: Sum over the groups, `(rows, dim)`.
+        rng: Random generator of the chain.
+        bias: Global bias.
+        precision: Noise precision of an example of weight 1.
+        weights: Relative noise precision, `(examples,)`.
+        residual: Label minus score, `(examples,)`.
+        vectors: Sum of the vectors of each group, `(groups, examples, dim)`.
+        total: Sum over the groups, `(examples, dim)`.
     """
 
     def __init__(self, design: Design, dim: int, rng: np.random.Generator):
         self.rng = rng
-        rows = len(design.labels)
-        self.constant = float(design.labels.mean(dtype=np.float64))
+        num_examples = len(design.labels)
+        self.bias = float(design.labels.mean(dtype=np.float64))
         self.precision = 1.0
-        self.weights = np.ones(rows, np.float32)
-        self.residual: np.ndarray = design.labels - np.float32(self.constant)
-        self.vectors = np.zeros((design.num_groups, rows, dim), np.float32)
-        self.together = np.zeros((rows, dim), np.float32)
+        self.weights = np.ones(num_examples, np.float32)
+        self.residual: np.ndarray = design.labels - np.float32(self.bias)
+        self.vectors = np.zeros((design.num_groups, num_examples, dim), np.float32)
+        self.total = np.zeros((num_examples, dim), np.float32)
 
-    def normal(self, *shape: int) -> np.ndarray:
-        """Draws standard normal numbers, as `float32`."""
-        return self.rng.standard_normal(shape, np.float32)
-
-    def regression(self, group: int, order: np.ndarray, now: np.ndarray) -> Regression:
-        """Gives the regression of a field on what it meets.
-
-        Args:
-            group: The field's group.
-            order: Places of the rows.
-            now: What it gives each of these rows now, `(rows, 1 + dim)`.
-        """
-        x = np.empty((len(order), 1 + self.together.shape[1]), np.float32)
+    def regression(self, group: int, order: np.ndarray, current: np.ndarray) -> Regression:
+        """Returns the regression of a field, given its current vectors, both sorted by `order`."""
+        x = np.empty((len(order), 1 + self.total.shape[1]), np.float32)
         x[:, 0] = 1
-        np.subtract(self.together[order], self.vectors[group][order], out=x[:, 1:])
+        np.subtract(self.total[order], self.vectors[group][order], out=x[:, 1:])
         precision = np.float32(self.precision) * self.weights[order]
-        y = self.residual[order] + along(x, now)
-        y += self.normal(len(y)) / np.sqrt(precision)
+        y = self.residual[order] + row_dots(x, current)
+        y += self.rng.standard_normal(len(y), np.float32) / np.sqrt(precision)
         return Regression(x, y, precision)
 
-    def change(self, group: int, order: np.ndarray, change: np.ndarray, x: np.ndarray) -> None:
-        """Adds to the vectors of a group.
-
-        Args:
-            group: The group.
-            order: Places of the rows.
-            change: What their biases and vectors change by, `(rows, 1 + dim)`.
-            x: What these are multiplied with.
-        """
-        self.residual[order] -= along(x, change)
+    def add(self, group: int, order: np.ndarray, change: np.ndarray, x: np.ndarray) -> None:
+        """Adds a change of biases and vectors, `(examples, 1 + dim)`, sorted by `order`."""
+        self.residual[order] -= row_dots(x, change)
         self.vectors[group][order] += change[:, 1:]
-        self.together[order] += change[:, 1:]
+        self.total[order] += change[:, 1:]
 
-    def draw_constant(self) -> None:
-        """Draws the constant, under a flat prior."""
+    def sample_bias(self) -> None:
+        """Samples the global bias, which has a flat prior."""
         weight = self.weights.sum(dtype=np.float64)
         mean = self.weights @ self.residual.astype(np.float64) / weight
         step = mean + self.rng.standard_normal() / np.sqrt(self.precision * weight)
-        self.constant += step
+        self.bias += step
         self.residual -= np.float32(step)
 
-    def draw_noise(self, sources: np.ndarray | None, freedom: float) -> None:
-        """Draws the precision of the noise, and the weight of each of its sources.
-
-        Args:
-            sources: Source of each row, such as its user; `None` if all are alike.
-            freedom: Degrees of freedom of the weights: the higher, the nearer they are to 1.
-        """
+    def sample_noise(self, noise_indices: np.ndarray | None, dof: float) -> None:
+        """Samples the noise precision, and the weight of each noise group."""
         squares = self.residual.astype(np.float64) ** 2
         shape, rate = (1 + len(squares)) / 2, (1 + self.weights @ squares) / 2
         self.precision = self.rng.gamma(shape) / rate
-        if sources is not None:
-            shape = (freedom + np.bincount(sources)) / 2
-            rate = (freedom + self.precision * np.bincount(sources, squares)) / 2
-            self.weights = (self.rng.gamma(shape) / rate).astype(np.float32)[sources]
+        if noise_indices is not None:
+            shape = (dof + np.bincount(noise_indices)) / 2
+            rate = (dof + self.precision * np.bincount(noise_indices, squares)) / 2
+            self.weights = (self.rng.gamma(shape) / rate).astype(np.float32)[noise_indices]
 
 
-def along(x: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Gives the dot product of each two rows."""
-    return np.einsum("rk,rk->r", x, vectors)
+def row_dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns the dot product of each row of `x` with the same row of `y`."""
+    return np.einsum("rk,rk->r", x, y)
 
 
-def by_rows(
-    x: np.ndarray, y: np.ndarray, noise: np.ndarray, prior: np.ndarray, precision: np.ndarray
+def ridge_by_examples(
+    x: np.ndarray,  # (regressions, examples, components)
+    y: np.ndarray,  # (regressions, examples)
+    noise: np.ndarray,  # precision of y, (regressions, examples)
+    prior: np.ndarray,  # (regressions, components)
+    precision: np.ndarray,  # of the prior, (components,)
 ) -> np.ndarray:
-    """Solves ridge regressions by systems as large as they have rows.
-
-    Args:
-        x: Regressors, `(regressions, rows, numbers)`.
-        y: Targets, `(regressions, rows)`.
-        noise: Precisions of the targets, `(regressions, rows)`.
-        prior: What the solutions are drawn to, `(regressions, numbers)`.
-        precision: Of the prior, `(numbers,)`.
-
-    Returns:
-        `(regressions, numbers)`.
-    """
+    """Solves ridge regressions by systems of one equation per example."""
     error = y - np.einsum("brk,bk->br", x, prior)
     scaled = x / precision
     if x.shape[1] == 1:
         scale = np.einsum("brk,brk->br", scaled, x) + 1 / noise
         return prior + scaled[:, 0] * (error / scale)
     system = scaled @ x.transpose(0, 2, 1)
-    places = np.arange(x.shape[1])
-    system[:, places, places] += 1 / noise
-    return prior + np.einsum("brk,br->bk", scaled, solved(system, error))
+    diagonal = np.arange(x.shape[1])
+    system[:, diagonal, diagonal] += 1 / noise
+    return prior + np.einsum("brk,br->bk", scaled, solve_each(system, error))
 
 
-def by_numbers(
+def ridge_by_components(
     x: np.ndarray, y: np.ndarray, noise: np.ndarray, prior: np.ndarray, precision: np.ndarray
 ) -> np.ndarray:
-    """Solves ridge regressions by systems as large as they have numbers; as `by_rows`."""
+    """Solves the regressions of `ridge_by_examples` by systems of one equation per component."""
     weighted = (x * noise[..., None]).transpose(0, 2, 1)
     system = weighted @ x
-    places = np.arange(x.shape[2])
-    system[:, places, places] += precision
-    return solved(system, np.einsum("bkr,br->bk", weighted, y) + precision * prior)
+    diagonal = np.arange(x.shape[2])
+    system[:, diagonal, diagonal] += precision
+    return solve_each(system, np.einsum("bkr,br->bk", weighted, y) + precision * prior)
 
 
-def solved(systems: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solves systems, each with its own right side.
-
-    Args:
-        systems: `(systems, numbers, numbers)`.
-        right: `(systems, numbers)`.
-    """
+def solve_each(systems: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solves a batch of linear systems, `(batch, n, n)` and `(batch, n)`."""
     return np.linalg.solve(systems, right[..., None])[..., 0]
 
 
-def times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Multiplies matrices, each with its own vector.
-
-    Args:
-        matrices: `(matrices, numbers, numbers)`.
-        vectors: `(matrices, numbers)`.
-    """
+def multiply_each(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Multiplies a batch of matrices by one vector each, `(batch, n, n)` and `(batch, n)`."""
     return (matrices @ vectors[..., None])[..., 0]

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.keras_graph import outputs_of_layer
+
 # Enough to keep the matrix products busy, few enough for the memory.
 _MOST_ROWS, _FEWEST_ROWS, _UNKNOWN_WIDTH_ROWS = 65_536, 1_024, 16_384
 _NUMBERS = 2**26  # that the layers of a network give for them, all in all
@@ -20,6 +22,6 @@ def chunk_rows(scorer: Any) -> int:
 
 def numbers_a_row(network: tf.keras.Model) -> int:
     """How many numbers the layers of a network give for a row, all in all."""
-    outputs = [node.outputs for layer in network.layers for node in layer.inbound_nodes]
+    outputs = [outputs_of_layer(layer) for layer in network.layers]
     shapes = [list(each.shape)[1:] for each in tf.nest.flatten(outputs) if each.shape.rank]
     return sum(math.prod(size or 1 for size in shape) for shape in shapes)

@@ -14,21 +14,21 @@ NUMBER = (bool, int, float, np.number, np.bool_)
 
 
 def as_array(column: Any) -> np.ndarray:
-    """One column as an array; text and lists become cells of an object array."""
+    """Converts a column to an array; strings and lists become cells of an object array."""
     if hasattr(column, "to_numpy"):  # pandas
         return column.to_numpy()
     if hasattr(column, "numpy"):  # TensorFlow
         return np.asarray(column.numpy())
     if not isinstance(column, list | tuple):
         return np.asarray(column)
-    # NumPy would turn [1, "a"] into text, and lists of one length into a matrix.
+    # NumPy would convert [1, "a"] to strings, and lists of equal length to a matrix.
     if all(isinstance(cell, NUMBER) for cell in column):
         return as_numbers(column)
     return np.fromiter(column, object, len(column))
 
 
 def as_numbers(cells: Iterable[Any]) -> np.ndarray:
-    """Python numbers as an array; whole numbers beyond 64 bits stay as they are, in objects."""
+    """Converts Python numbers to an array; integers beyond 64 bits stay objects."""
     array = np.array(cells)
     if array.dtype.kind == "f" and all(isinstance(cell, int) for cell in cells) and array.size:
         return np.array(cells, object)
@@ -39,18 +39,18 @@ _PLAIN = {str, int, float}
 
 
 def is_column(value: Any) -> bool:
-    """Whether a value holds many: it is neither text nor a single number."""
+    """Whether a value is a collection: neither a string nor a single number."""
     if isinstance(value, (str, bytes)):
         return False
     return isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
 
 
 def as_list(column: Any) -> list:
-    """Gives a column, or any collection, as a list of `str` and Python numbers."""
+    """Converts a column, or any collection, to a list of `str` and Python numbers."""
     if tf.is_tensor(column):
         column = column.numpy()
     values = column.tolist() if hasattr(column, "tolist") else list(column)
-    if _PLAIN.issuperset(map(type, values)):  # nearly always, and there may be many
+    if _PLAIN.issuperset(map(type, values)):  # the usual case, which has to be fast
         return values
     return [_as_python(value) for value in values]
 
@@ -71,12 +71,7 @@ def _as_python(value: Any) -> Any:
 
 
 def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
-    """Makes the tensor of a column, as a scorer takes it.
-
-    Raises:
-        TypeError: If strings come where numbers are expected, or the other way round.
-        ValueError: If a string cannot be written as UTF-8, or the values are of several kinds.
-    """
+    """Converts the values of a column to the tensor that a scorer expects."""
     if spec is not None and spec.shape.rank == 2 and all(map(is_column, values)):
         lists = [as_list(cell) for cell in values]
         _check_kind(name, list(chain.from_iterable(lists)), text=spec.dtype == tf.string)
@@ -88,8 +83,10 @@ def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
     except (TypeError, ValueError) as error:
         for value in values:
             if isinstance(value, str) and not _is_utf8(value):
-                raise invalid(f"feature {name!r}", value, "text that UTF-8 can hold") from None
-        raise invalid(f"feature {name!r}", values[:3], "values of one kind", str(error)) from None
+                raise invalid(
+                    f"feature {name!r}", value, "a string that can be encoded as UTF-8"
+                ) from None
+        raise invalid(f"feature {name!r}", values[:3], "values of one type", str(error)) from None
 
 
 def _is_utf8(text: str) -> bool:

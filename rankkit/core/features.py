@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from rankkit.utils.errors import invalid, wrong_type
 
-# Names that graphs, function arguments and every export take as they are.
+# Names that are valid in graphs, as function arguments and in every export.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = ("index", "k", "rating", "self")
-TEXT_PADDING, NUMBER_PADDING = "", -1  # what fills up lists to one length
+TEXT_PADDING, NUMBER_PADDING = "", -1  # pad lists to one length
 
 
 class Feature(NamedTuple):
@@ -21,18 +21,12 @@ class Feature(NamedTuple):
     layer: Any
 
     def specs(self) -> dict[str, tf.TensorSpec]:
-        """Raw column to the `tf.TensorSpec` that the layer has for it."""
+        """Raw column to the `tf.TensorSpec` that the layer expects of it."""
         return dict(zip(self.sources, _specs(self.layer), strict=True))
 
 
 def as_features(features: Any) -> dict[str, Feature]:
-    """Reads a dict of features: name to layer, or to `(source or sources, layer)`.
-
-    Raises:
-        ValueError: If there is no feature, a name could not be exported later, or two layers read
-            a column as of different kinds.
-        TypeError: If a value is no feature layer.
-    """
+    """Checks a dict of features: name to layer, or to `(source or sources, layer)`."""
     if not isinstance(features, Mapping) or not features:
         raise invalid("features", features, "a dict with at least one feature layer")
     check_names(features)
@@ -41,17 +35,15 @@ def as_features(features: Any) -> dict[str, Feature]:
     check_names(specs)
     for name, feature in read.items():
         if feature.layer.name in specs:
-            fix = "The input of the network has that name: give the layer another."
-            raise invalid(f"features[{name!r}].name", feature.layer.name, "no feature's name", fix)
+            raise ValueError(
+                "Layer names must differ from feature names, which the inputs of the network have. "
+                f"Got: the layer of feature {name!r} is named {feature.layer.name!r}. Rename it."
+            )
     return read
 
 
 def raw_specs(features: Mapping[str, Feature]) -> dict[str, tf.TensorSpec]:
-    """Gives the `tf.TensorSpec` of each raw column that the features read.
-
-    Raises:
-        ValueError: If two layers read a column as of different kinds.
-    """
+    """The `tf.TensorSpec` of each raw column that the features read."""
     specs: dict[str, tf.TensorSpec] = {}
     first: dict[str, str] = {}
     for name, feature in features.items():
@@ -59,9 +51,10 @@ def raw_specs(features: Mapping[str, Feature]) -> dict[str, tf.TensorSpec]:
             other = specs.setdefault(source, spec)
             if (other.dtype, other.shape) != (spec.dtype, spec.shape):
                 raise ValueError(
-                    f"Features must read a column as of one kind. Got: column {source!r} is "
-                    f"{_shown(other)} for feature {first[source]!r}, {_shown(spec)} for {name!r}. "
-                    "Make their vocabularies of one kind, or read two columns."
+                    "Features must read a column with one dtype and shape. Got: column "
+                    f"{source!r} is {_shown(other)} for feature {first[source]!r}, "
+                    f"{_shown(spec)} for {name!r}. "
+                    "Use ids of the same type in their vocabularies, or two columns."
                 )
             first.setdefault(source, name)
     return specs
@@ -86,7 +79,7 @@ def _as_feature(name: str, value: Any) -> Feature:
 
 
 def _specs(layer: Any) -> tuple[Any, ...]:
-    """What a layer has for a `feature_spec`, one for each column that it reads."""
+    """The `feature_spec` of a layer, one for each column that it reads."""
     specs = getattr(layer, "feature_spec", None)
     return tuple(specs) if isinstance(specs, tuple | list) else (specs,)
 
@@ -107,22 +100,17 @@ def _check_layer(name: str, layer: Any) -> None:
 
 
 def of_keras_3(part: Any) -> bool:
-    """Whether something comes from Keras 3, which cannot be mixed in."""
+    """Whether an object comes from Keras 3, which cannot be mixed with Keras 2."""
     return type(part).__module__.partition(".")[0] == "keras"
 
 
 def keras_fix(part: Any) -> str:
-    """What to do about a part of a network that is of the wrong kind."""
+    """What to do about a part of a network that has the wrong type."""
     return "Take layers from tf.keras, not from Keras 3." if of_keras_3(part) else ""
 
 
 def check_names(features: Iterable[str]) -> None:
-    """Refuses feature names that could not be exported later.
-
-    Raises:
-        ValueError: If a name is no plain word, is that of an export's output, or differs from
-            another in case alone.
-    """
+    """Checks that feature names can be exported: plain words that differ in more than case."""
     seen: dict[str, str] = {}
     for name in features:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -137,21 +125,12 @@ def check_names(features: Iterable[str]) -> None:
 
 
 def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
-    """Gives raw values as the tensor that a layer takes; lists are filled up to one length.
-
-    Args:
-        name: The column's name, for errors.
-        value: Raw values, one a row.
-        spec: What the layer takes.
-
-    Raises:
-        TypeError: If strings come where integers are expected, or the other way round.
-    """
+    """Converts raw values, one per row, to the tensor that a layer expects; pad lists."""
     value = _as_tensor(value, spec)
     if spec.dtype == tf.string:
         fits = value.dtype == tf.string
     elif spec.dtype.is_integer:
-        # A float id would be cut off, and a missing one, NaN, be looked up as some number.
+        # A float id would be truncated, and NaN, a missing one, be looked up as some integer.
         fits = value.dtype.is_integer or value.dtype.is_bool
     else:
         fits = value.dtype != tf.string

@@ -9,27 +9,23 @@ import tensorflow as tf
 
 
 class Column(NamedTuple):
-    """The cells of a column: one a row, or one a distinct value and its number for each row."""
+    """A column: one cell per row, or the distinct cells and the index of each row's cell."""
 
-    values: Any  # a tensor or a ragged one, (rows or distinct values, ...)
+    values: Any  # a tensor or ragged tensor, (rows or distinct cells, ...)
     numbers: tf.Tensor | None = None  # (rows,)
 
     @property
     def is_plain(self) -> bool:
-        """Whether all cells have one shape, and hold no text."""
+        """Whether all cells have one shape and are no strings."""
         return isinstance(self.values, tf.Tensor) and self.values.dtype != tf.string
 
     @property
     def num_rows(self) -> int:
-        """How many rows have a cell."""
+        """The number of rows."""
         return int((self.values if self.numbers is None else self.numbers).shape[0])
 
     def __call__(self, rows: tf.Tensor) -> Any:
-        """Gives the cells of rows.
-
-        Args:
-            rows: Their numbers, of any shape.
-        """
+        """Returns the cells of rows, whose numbers may have any shape."""
         if self.numbers is not None:
             rows = tf.gather(self.numbers, rows)
         return tf.gather(self.values, rows)
@@ -37,19 +33,17 @@ class Column(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RowsInMemory:
-    """What a data set of batches, of rows or of lists of them, is made of.
+    """The examples of a data set of batches, rows or lists of rows, and how batches are made.
 
     Attributes:
-        columns: Columns of one length, by name.
-        count: How many rows or lists a pass has.
-        batch_size: Rows or lists a batch.
-        rows_a_step: Rows a batch, at most.
-        seeds: A data set that yields a pair of seeds, another one at each pass; `None` where the
-            order stays the same.
-        order: Makes of that pair what stands for each row or list of a pass, `(count, ...)`.
-        lay_out: Makes of that, for a batch, the numbers of its rows, of any shape, and columns
-            beside those of the rows.
-        of_one_shape: Whether all batches that are full have the same shape.
+        columns: Columns of equal length, by name.
+        count: Rows or lists in an epoch.
+        batch_size: Rows or lists in a batch.
+        rows_a_step: Rows in a batch, at most.
+        seeds: Yields a pair of seeds, another for each epoch; `None` without shuffling.
+        order: Maps the seeds to one index for each row or list of an epoch, `(count, ...)`.
+        lay_out: Maps the indices of a batch to row numbers of any shape, and further columns.
+        of_one_shape: Whether all full batches have the same shape.
     """
 
     columns: dict[str, Column]
@@ -63,40 +57,36 @@ class RowsInMemory:
 
     @property
     def steps(self) -> int:
-        """Batches a pass."""
+        """Batches in an epoch."""
         return -(-self.count // self.batch_size)
 
     def batch(self, part: tf.Tensor) -> dict[str, Any]:
-        """Gives a batch, by name.
-
-        Args:
-            part: What stands for its rows or lists.
-        """
+        """Makes a batch from the indices of its rows or lists."""
         rows, more = self.lay_out(part)
         return {**{name: column(rows) for name, column in self.columns.items()}, **more}
 
     def skip_pass(self) -> None:
-        """Leaves out the order of a pass."""
+        """Skips the shuffle order of one epoch."""
         if self.seeds is not None:
             iter(self.seeds)
 
     def next_order(self) -> tf.Tensor:
-        """Gives the order of the pass that comes next, whoever makes the passes."""
+        """Returns the shuffle order of the next epoch, whoever asks for it."""
         return self.order(None if self.seeds is None else next(iter(self.seeds)))
 
 
 class Lookups(NamedTuple):
-    """What steps over rows in memory read.
+    """What the steps over examples in memory read.
 
     Attributes:
-        columns: The raw columns, by name, less those that nothing reads.
-        codes: Feature layer to the codes of its raw values.
+        columns: Raw columns by name, without those that nothing reads.
+        indices: Feature layer to the precomputed indices of its raw values.
         unread: Features whose raw values nothing reads.
-        raw: Names of the features whose raw values something reads.
+        raw: Names of features whose raw values are read.
     """
 
     columns: dict[str, Column]
-    codes: dict[Any, Column]
+    indices: dict[Any, Column]
     unread: dict[str, tf.TensorSpec]
     raw: frozenset[str] = frozenset()
 
@@ -105,11 +95,11 @@ _KNOWN: weakref.WeakKeyDictionary[tf.data.Dataset, RowsInMemory] = weakref.WeakK
 
 
 def remember(batches: tf.data.Dataset, rows: RowsInMemory) -> tf.data.Dataset:
-    """Keeps what batches are made of as long as there is the data set, and gives it back."""
+    """Keeps what batches are made of as long as their data set exists; return the data set."""
     _KNOWN[batches] = rows
     return batches
 
 
-def rows_of(batches: Any) -> RowsInMemory | None:
-    """Gives the rows that a data set of batches is made of, if they are in memory."""
+def in_memory_rows(batches: Any) -> RowsInMemory | None:
+    """Returns the examples that a data set of batches is made of, if they are in memory."""
     return _KNOWN.get(batches) if isinstance(batches, tf.data.Dataset) else None

@@ -9,20 +9,15 @@ from rankkit.utils.errors import invalid, wrong_type
 
 
 def as_levels(levels: Any) -> tuple[float, ...]:
-    """Gives the ratings that there are as numbers.
-
-    Raises:
-        ValueError: If there are fewer than two, one is not finite, or they do not ascend.
-        TypeError: If they are no numbers.
-    """
+    """Checks rating levels: at least two finite numbers in ascending order."""
     if isinstance(levels, str) or not hasattr(levels, "__iter__"):
         raise wrong_type("levels", levels, "a sequence of numbers, such as (1, 2, 3, 4, 5)")
     found = tuple(levels)
-    for step in found:
-        if isinstance(step, bool) or not isinstance(step, NUMBER):
+    for level in found:
+        if isinstance(level, bool) or not isinstance(level, NUMBER):
             raise wrong_type("levels", levels, "a sequence of numbers, such as (1, 2, 3, 4, 5)")
     numbers = tuple(map(float, found))
     ascend = all(one < other for one, other in itertools.pairwise(numbers))
     if len(numbers) < 2 or not ascend or not all(map(math.isfinite, numbers)):
-        raise invalid("levels", levels, "at least two numbers that ascend")
+        raise invalid("levels", levels, "at least two finite numbers in ascending order")
     return numbers

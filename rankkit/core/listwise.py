@@ -5,72 +5,45 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.utils.errors import wrong_type
+from rankkit.utils.graph_errors import assert_in_graph
 
-MASK = "mask"  # the column that says which items of a list there are
-_LARGEST_LABEL = 30.0  # beyond it, sums of gains in float32 lose those of other labels
+MASK = "mask"  # the column that is true for items and false for padding
+_LARGEST_LABEL = 30.0  # float32 sums of larger gains would lose the smaller ones
 
 
 def check_lists(labels: Any, scores: Any, sample_weight: Any) -> None:
-    """Refuses what are no lists, as far as the shapes are known ahead.
-
-    Args:
-        labels: `(lists, items)`.
-        scores: `(lists, items)`.
-        sample_weight: `(lists,)`, `(lists, items)` or `None`.
-
-    Raises:
-        TypeError: If one has another shape.
-    """
+    """Checks that labels, scores and weights are lists, as far as shapes are static."""
     shape = tf.TensorShape(labels.shape)
     for name, tensor in (("y_true", labels), ("y_pred", scores)):
         if not tensor.shape.is_compatible_with([None, None]):
-            expected = "of lists, of shape (lists, items)"
-            raise wrong_type(name, tensor.shape, expected, "For single rows take another loss.")
+            expected = "a tensor of shape (lists, items)"
+            fix = "Use a loss of tf.keras.losses for single rows."
+            raise wrong_type(f"{name}.shape", tensor.shape, expected, fix)
     if not scores.shape.is_compatible_with(shape):
-        raise wrong_type("y_pred", scores.shape, f"of the shape of y_true, {shape}")
+        raise wrong_type("y_pred.shape", scores.shape, f"the shape of y_true, {shape}")
     if sample_weight is None or sample_weight.shape.is_compatible_with(shape):
         return
     if not sample_weight.shape.is_compatible_with(shape[:1]):
-        expected = f"one a list, {shape[:1]}, or one an item, {shape}"
-        raise wrong_type("sample_weight", sample_weight.shape, expected)
+        expected = f"{shape[:1]}, one weight per list, or {shape}, one per item"
+        raise wrong_type("sample_weight.shape", sample_weight.shape, expected)
 
 
-def mask_of(labels: tf.Tensor) -> tf.Tensor:
-    """Tells which items of lists there are.
-
-    Args:
-        labels: `(lists, items)`.
-
-    Returns:
-        `(lists, items)`.
-    """
+def item_mask(labels: tf.Tensor) -> tf.Tensor:
+    """The mask of padded lists: true where the label is not NaN."""
     return tf.logical_not(tf.math.is_nan(labels))
 
 
 def has_order(labels: tf.Tensor) -> tf.Tensor:
-    """Tells which lists have two items of different labels.
-
-    Args:
-        labels: `(lists, items)`, NaN where there is no item.
-
-    Returns:
-        `(lists,)`.
-    """
-    mask = mask_of(labels)
+    """Whether each list has two items with different labels."""
+    mask = item_mask(labels)
     highest = tf.reduce_max(tf.where(mask, labels, labels.dtype.min), axis=1)
     return highest > tf.reduce_min(tf.where(mask, labels, labels.dtype.max), axis=1)
 
 
-def places(scores: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Counts, for each item of a list, those that score higher and those that score the same.
+def count_above_and_tied(scores: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Counts the items of a list that score higher than each item, and those that score the same.
 
-    Args:
-        scores: `(lists, items)`.
-        mask: Which items there are, `(lists, items)`.
-
-    Returns:
-        How many score higher, and how many the same, itself included, each `(lists, items)`;
-        0 and 1 where there is no item.
+    Both counts have shape `(lists, items)`. An item ties with itself; padding has 0 and 1.
     """
     there = mask[:, tf.newaxis, :]
     other, own = scores[:, tf.newaxis, :], scores[:, :, tf.newaxis]
@@ -82,14 +55,9 @@ def places(scores: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def discounts_until(num_items: int | tf.Tensor, k: int | None) -> tf.Tensor:
-    """Adds up the discounts `1 / log2(1 + place)` of the first places, 0 beyond the first `k`.
+    """Cumulative sums of the discounts `1 / log2(1 + rank)`, 0 after rank `k`.
 
-    Args:
-        num_items: How many places there are.
-        k: How many places count; `None` counts all.
-
-    Returns:
-        The sum over the first `i` places at `i`, `(num_items + 1,)`.
+    The sum over the first `i` ranks is at index `i`; the shape is `(num_items + 1,)`.
     """
     place = tf.range(num_items)
     discounts = tf.math.log(2.0) / tf.math.log(tf.cast(place, tf.float32) + 2.0)
@@ -99,71 +67,38 @@ def discounts_until(num_items: int | tf.Tensor, k: int | None) -> tf.Tensor:
 
 
 def best_gain(gains: tf.Tensor, until: tf.Tensor) -> tf.Tensor:
-    """Gives the discounted gain of the best order.
-
-    Args:
-        gains: `(lists, items)`, 0 where masked.
-        until: From `discounts_until`.
-
-    Returns:
-        `(lists,)`.
-    """
+    """The discounted gain of the ideal order (IDCG), `(lists,)`."""
     best = tf.sort(gains, axis=1, direction="DESCENDING")
     return tf.reduce_sum(best * (until[1:] - until[:-1]), axis=1)
 
 
 def checked_labels(labels: tf.Tensor, fits: tf.Tensor, expected: str, fix: str) -> tf.Tensor:
-    """Gives labels, once all of them fit; not under XLA, which leaves checks of values out.
+    """Returns labels after a check that all of them fit, which names the largest that does not.
 
-    Args:
-        labels: Of any shape.
-        fits: Which of them do, of the same shape.
-        expected: What they must be.
-        fix: What to do.
-
-    Raises:
-        tf.errors.InvalidArgumentError: If one does not, with the largest that does not.
+    XLA leaves the check out.
     """
     wrong = tf.reduce_max(tf.where(fits, labels.dtype.min, labels))
-    check = tf.debugging.Assert(
-        tf.reduce_all(fits), [f"Labels must be {expected}. Got:", wrong, f". {fix}"]
+    check = assert_in_graph(
+        tf.reduce_all(fits), f"Labels must be {expected}. Got: ", wrong, f". {fix}"
     )
     with tf.control_dependencies([check]):
         return tf.identity(labels)
 
 
-def make_gains(labels: tf.Tensor) -> tf.Tensor:
-    """Tells which lists have labels of which gains can be made, neither negative nor huge.
-
-    Args:
-        labels: `(lists, items)`, 0 where masked.
-
-    Returns:
-        `(lists,)`.
-    """
+def allows_gains(labels: tf.Tensor) -> tf.Tensor:
+    """Whether all labels of a list, `(lists, items)` and 0 in the padding, allow gains."""
     return tf.reduce_all((labels >= 0.0) & (labels <= _LARGEST_LABEL), axis=1)
 
 
-def gains_of(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Gives `2**label - 1`.
-
-    Args:
-        labels: `(lists, items)`, 0 where masked.
-        mask: Which items there are, `(lists, items)`.
-
-    Returns:
-        `(lists, items)`, 0 where masked; finite for labels of which no gains can be made too.
-    """
+def compute_gains(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """The gains `2**label - 1`, 0 in the padding; labels are clipped to the allowed range."""
     gains = tf.pow(2.0, tf.clip_by_value(labels, 0.0, _LARGEST_LABEL)) - 1.0
     return tf.where(mask, gains, 0.0)
 
 
 def checked_gains(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Gives `2**label - 1`, as `gains_of`.
-
-    Raises:
-        tf.errors.InvalidArgumentError: If there is a label of which no gain can be made.
-    """
+    """The gains `2**label - 1`, after a check of the labels."""
     fits = (labels >= 0.0) & (labels <= _LARGEST_LABEL)
-    expected = f"from 0 to {_LARGEST_LABEL:.0f} where gains of 2**label - 1 count"
-    return gains_of(checked_labels(labels, fits, expected, "Shift or scale them."), mask)
+    expected = f"from 0 to {_LARGEST_LABEL:.0f} for gains of 2**label - 1"
+    fix = "Shift or scale the labels."
+    return compute_gains(checked_labels(labels, fits, expected, fix), mask)

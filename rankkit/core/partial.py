@@ -8,12 +8,9 @@ import tensorflow as tf
 
 
 class Part:
-    """A tensor that is computed when it is needed, of one row or of as many as there are.
+    """A tensor that is computed when it is needed, for one row (the query) or for all candidates.
 
-    Args:
-        sides: What it was made of, such as the query. Parts of the same sides have as many rows.
-        shape: Its shape, with the batch axis first.
-        make: What computes it.
+    `sides` names what it depends on, such as the query; parts of the same sides have as many rows.
     """
 
     def __init__(self, sides: frozenset[str], shape: Any, make: Callable[[], tf.Tensor]):
@@ -23,23 +20,19 @@ class Part:
 
     @functools.cached_property
     def computed(self) -> tf.Tensor:
-        """The tensor, for other parts of the same sides to be made of."""
+        """The tensor."""
         return self._make()
 
 
 class Vector:
-    """A tensor as parts that lie side by side on its last axis.
-
-    Args:
-        parts: The parts, in their order.
-    """
+    """A tensor as parts that are concatenated on its last axis."""
 
     def __init__(self, parts: Sequence[Part]):
         self.parts = list(parts)
 
     @property
     def sides(self) -> set[frozenset[str]]:
-        """The sides of all parts; several sides in one set have met already."""
+        """The sides of all parts."""
         return {part.sides for part in self.parts}
 
     @property
@@ -49,17 +42,12 @@ class Vector:
 
     @property
     def computed(self) -> tf.Tensor:
-        """The whole tensor, of parts of the same sides."""
+        """The concatenated tensor of parts that have the same sides."""
         return _joined([part.computed for part in self.parts])
 
 
-class Kept:
-    """What is computed of one side before it meets the others, and can be kept.
-
-    Args:
-        side: The side. Defaults to `None`, nothing is kept.
-        given: What has been kept before, to be taken in place of computing it. Defaults to `None`.
-    """
+class ActivationCache:
+    """Activations of one side before it interacts with the others; computed, or from a cache."""
 
     def __init__(self, side: str | None = None, given: Sequence[tf.Tensor] | None = None):
         self._sides = None if side is None else frozenset([side])
@@ -68,7 +56,7 @@ class Kept:
         self.tensors: list[tf.Tensor] = []
 
     def take(self, part: Part) -> tf.Tensor:
-        """Gives the tensor of a part where it meets others."""
+        """Returns the tensor of a part that is about to interact with others."""
         if part.sides != self._sides:
             return part.computed
         if part not in self._taken:
@@ -77,7 +65,7 @@ class Kept:
         return self._taken[part]
 
     def whole(self, vectors: Sequence[Vector]) -> list[tf.Tensor]:
-        """Gives the tensors of vectors, all of as many rows as the longest of them."""
+        """Returns the tensors of vectors, repeated to the same number of rows."""
         parts = [part for vector in vectors for part in vector.parts]
         tensors = [self.take(part) for part in parts]
         if len({part.sides for part in parts}) > 1:
@@ -87,13 +75,13 @@ class Kept:
 
 
 def knows_parts(layer: Any) -> bool:
-    """Whether a layer has a `call_parts` that goes with its own `call`, not an inherited one."""
+    """Whether a layer has a `call_parts` that belongs to its own `call`, not an inherited one."""
     kind = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
     return "call_parts" in vars(kind)
 
 
 def of_equal_length(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Repeats tensors of one row; all others must have as many rows already."""
+    """Repeats tensors of one row to the number of rows of the others."""
     lengths = tf.stack([tf.shape(tensor)[0] for tensor in tensors])
     rows = tf.reduce_max(lengths) * tf.reduce_min(tf.minimum(lengths, 1))  # none, if one has none
     return [repeated(tensor, rows) for tensor in tensors]
@@ -104,14 +92,10 @@ def repeated(tensor: tf.Tensor, rows: Any) -> tf.Tensor:
     return tf.broadcast_to(tensor, tf.concat([[rows], tf.shape(tensor)[1:]], axis=0))
 
 
-def through(layers: Sequence[tf.keras.layers.Layer], vector: Vector, kept: Kept) -> tf.Tensor:
-    """Puts a vector through layers, one after the other; a dense one takes the first by parts.
-
-    Args:
-        layers: Layers of Keras, from one tensor to one.
-        vector: What goes into the first.
-        kept: What is computed of one side.
-    """
+def through(
+    layers: Sequence[tf.keras.layers.Layer], vector: Vector, kept: ActivationCache
+) -> tf.Tensor:
+    """Applies layers to a vector; the first, if it is a Dense layer, is applied part by part."""
     first, *rest = layers
     if type(first) is tf.keras.layers.Dense and _can_be_split(first, vector):
         outputs = _dense(first, vector, kept)
@@ -129,7 +113,7 @@ def _can_be_split(layer: tf.keras.layers.Dense, vector: Vector) -> bool:
     return full_precision and layer.built and all(part.shape.rank == 2 for part in vector.parts)
 
 
-def _dense(layer: tf.keras.layers.Dense, vector: Vector, kept: Kept) -> tf.Tensor:
+def _dense(layer: tf.keras.layers.Dense, vector: Vector, kept: ActivationCache) -> tf.Tensor:
     """`x @ W + b` as the sum of the products of parts with their rows of `W`."""
     ends = [0]
     for part in vector.parts:

@@ -9,24 +9,20 @@ import tensorflow as tf
 
 _NONE: dict[Any, tf.Tensor] = {}
 _GIVEN: contextvars.ContextVar[Mapping[Any, tf.Tensor]] = contextvars.ContextVar(
-    "codes", default=_NONE
+    "indices", default=_NONE
 )
 
 
 @contextlib.contextmanager
-def given_codes(codes: Mapping[Any, tf.Tensor]) -> Iterator[None]:
-    """Within it, these layers take these codes, whatever raw values they are called with.
-
-    Args:
-        codes: Layer to what its `encode` gave for the rows of the batch.
-    """
-    token = _GIVEN.set(codes)
+def precomputed_indices(indices: Mapping[Any, tf.Tensor]) -> Iterator[None]:
+    """Within the context, layers use these results of their `encode` instead of their inputs."""
+    token = _GIVEN.set(indices)
     try:
         yield
     finally:
         _GIVEN.reset(token)
 
 
-def codes_for(layer: tf.keras.layers.Layer) -> tf.Tensor | None:
-    """Gives the codes of a layer, or `None` where it has to encode raw values."""
+def indices_for(layer: tf.keras.layers.Layer) -> tf.Tensor | None:
+    """The precomputed indices of a layer, `None` where it has to encode raw values."""
     return _GIVEN.get().get(layer)

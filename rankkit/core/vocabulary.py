@@ -14,16 +14,7 @@ CAST = "Cast the ids to int or to str, such as with .astype(str)."
 
 
 def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
-    """The ids as a plain list of Python `str` or `int`, in the order given.
-
-    Args:
-        name: What the caller calls the ids; named in the errors.
-        ids: The ids, all strings or all whole numbers.
-
-    Raises:
-        ValueError: If there is no id, an id comes twice, or an id cannot be looked up as it is.
-        TypeError: If an id is neither string nor whole number, or if both are mixed.
-    """
+    """Checks ids, all strings or all integers, and returns them as a list in the order given."""
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
         raise wrong_type(name, ids, "a list of ids", "Put the ids in a list.")
     values = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
@@ -53,13 +44,13 @@ def _plain(name: str, values: list[Any]) -> list[Any]:
         first = first or kind
         if kind is not first:
             got = [plain[0], one]
-            raise wrong_type(name, got, "all str or all int", "Make them one kind, such as str.")
+            raise wrong_type(name, got, "all str or all int", "Convert all of them to str.")
         plain.append(one)
     return plain
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds no value: None, NaN, or pandas's marks for a missing one."""
+    """Whether a cell is missing: None, NaN, or the missing value of pandas."""
     if isinstance(value, float | np.floating):
         return bool(np.isnan(value))
     return value is None or type(value).__name__ in ("NAType", "NaTType")
@@ -74,7 +65,7 @@ def _cast(value: Any) -> str:
 
 
 def _check_text(name: str, values: list[str]) -> None:
-    # One search in the ids joined is many times faster than a search in each.
+    # One search in the joined ids is many times faster than one search per id.
     joined = "\0".join(values)
     if joined.count("\0") == len(values) - 1 and "\n" not in joined and _is_utf8(joined):
         return
@@ -106,19 +97,10 @@ def _check_unique(name: str, values: list[Any]) -> None:
 
 
 def distinct_ids(column: Any, min_count: int = 1) -> list[str] | list[int]:
-    """The distinct ids of a column, or of the lists in it, sorted.
-
-    Args:
-        column: Strings, UTF-8 bytes or whole numbers, or lists of them.
-        min_count: How often an id comes at least. Defaults to `1`.
-
-    Raises:
-        ValueError: If there is no id, or none so often, or one cannot be looked up as it is.
-        TypeError: If a value is missing or neither text nor whole number, or both are mixed.
-    """
+    """The sorted distinct ids of a column, or of its lists, with a count of min_count or more."""
     check_integer("min_count", min_count)
     if isinstance(column, str | bytes):
-        raise wrong_type("column", column, "an array or list of ids", "Give a whole column.")
+        raise wrong_type("column", column, "an array or list of ids", "Pass the whole column.")
     values = as_array(column)
     if not values.size:
         return check_vocabulary("column", [])
@@ -133,25 +115,16 @@ def distinct_ids(column: Any, min_count: int = 1) -> list[str] | list[int]:
     counted = _counted(values)
     check_frequent("column", max(counted.values(), default=min_count), min_count)
     kept = [value for value, count in counted.items() if count >= min_count]
-    # Values of several kinds have no order; they get their error.
+    # Values of several types have no order; check_vocabulary raises.
     comparable = len(set(map(type, counted))) == 1
     return check_vocabulary("column", sorted(kept) if comparable else list(counted))
 
 
 def check_frequent(name: str, most: int, min_count: int) -> None:
-    """Refuses a cut-off that leaves no id.
-
-    Args:
-        name: What the caller calls the ids.
-        most: How often the most frequent one comes.
-        min_count: How often an id has to come.
-
-    Raises:
-        ValueError: If it leaves none.
-    """
+    """Checks that `min_count` leaves at least one id."""
     if most < min_count:
-        expected = f"at most {most}, as no id of {name} comes more often"
-        raise invalid("min_count", min_count, expected, "Unknown ids alone teach nothing.")
+        expected = f"at most {most}, the count of the most frequent id of {name}"
+        raise invalid("min_count", min_count, expected, "The vocabulary would be empty.")
 
 
 def _counted(values: np.ndarray) -> dict[Any, int]:
@@ -160,8 +133,8 @@ def _counted(values: np.ndarray) -> dict[Any, int]:
     except TypeError:  # lists have no hash
         for value in values:
             if not isinstance(value, list | tuple | np.ndarray):
-                fix = "A row without members has an empty list."
-                raise wrong_type("column", value, "of lists, as other cells are", fix) from None
+                fix = "Use an empty list in rows without ids."
+                raise wrong_type("cell", value, "a list, like other cells", fix) from None
         counted = Counter(chain.from_iterable(values))
     if not any(isinstance(value, bytes) for value in counted):
         return counted

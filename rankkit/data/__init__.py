@@ -35,7 +35,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The readers import pyarrow, which not every process needs.
+    # The readers import pyarrow, which takes time and which not every process needs.
     readers = {"read_csv": "csv", "read_parquet": "parquet"}
     if name in readers:
         return getattr(importlib.import_module(f"rankkit.data.readers.{readers[name]}"), name)

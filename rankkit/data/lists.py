@@ -1,5 +1,6 @@
-"""Lists of the examples of one query, padded to one length."""
+"""Batches of lists: the rows of a query, padded to a common length."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,19 +10,21 @@ import tensorflow as tf
 from rankkit.core.in_memory import RowsInMemory
 from rankkit.core.listwise import MASK
 from rankkit.data.batches import (
-    WINDOW,
+    SHUFFLE_BUFFER,
+    batch_in_memory,
     batch_rows,
-    check_number,
-    drawn_seed,
-    made_of_rows,
+    buffer_size,
+    check_full_shuffle,
+    resolve_seed,
     select_rows,
-    window,
 )
-from rankkit.data.columns import as_columns, encoded, numbered
+from rankkit.data.columns import as_columns, encode_column, factorize
 from rankkit.data.shuffle import seeds_by_epoch
-from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.errors import check_integer, invalid, unknown
+from rankkit.utils.graph_errors import assert_in_graph
 
-OVERFLOW = ("sample", "split", "error")
+_OVERFLOW = ("sample", "split", "error")
+_OVERFLOW_FIX = "Pass overflow='sample' or overflow='split', or a larger list_size."
 
 
 def lists(
@@ -38,45 +41,44 @@ def lists(
     drop_remainder: bool = False,
     columns: Iterable[str] | None = None,
 ) -> tf.data.Dataset:
-    """Batches of lists, each of the rows of one query, for a loss of `rankkit.losses` on lists.
+    """Groups rows by query into batches of padded lists, for the listwise losses.
 
-    Every column becomes `(lists, items)`, cut off behind the longest list of the batch. `mask`
-    tells which items there are; what fills a list up repeats its first row. With `shuffle` the
-    lists, and the rows within each, come in a new order at each pass; with a `seed`, that of each
-    epoch is fixed, as in `rankkit.data.batches`.
+    Every column has the shape `(lists, items)`, as long as the longest list of the batch. The
+    column `mask` is `False` for padding, which repeats the first row of the list. With `shuffle`,
+    the lists and the rows within each list have a new order in every epoch; `seed` makes these
+    orders reproducible, as in `rankkit.data.batches`.
 
-    A `tf.data.Dataset` is grouped, and shuffled, in windows: it is not held in memory whole, and a
-    query whose rows lie in several windows has a list in each. Rows that come sorted by query give
-    whole lists.
+    A `tf.data.Dataset` is grouped and shuffled one buffer at a time and never held in memory
+    whole. A query whose rows are in several buffers has a list in each of them, so sort the rows
+    by query to get whole lists.
 
     Args:
-        rows: A dict of arrays or lists, a pandas DataFrame, or a `tf.data.Dataset` of dicts, one
-            row each.
-        batch_size: Lists a batch.
-        query: The column that rows are grouped by. Defaults to `"user_id"`.
-        list_size: The most rows of a list, 2 or more. Defaults to `None`: that of the query with
-            the most rows, of rows in memory alone.
-        overflow: What becomes of queries with more rows: `"sample"` takes some of them, others at
-            each pass where rows are shuffled, the first otherwise; `"split"` makes several lists
-            as equal as they can be; `"error"` refuses them. Defaults to `"sample"`.
-        shuffle: Whether to shuffle. A number is the size of a data set's windows, 100,000 rows
-            otherwise. Defaults to `False`.
-        seed: Chooses the orders of the epochs. Defaults to `None`: one is drawn from Python's
-            `random`.
-        initial_epoch: The epoch that the first pass stands for. Defaults to `0`.
-        trim: Whether each batch is cut off behind its longest list. XLA compiles a step anew for
-            each length: `False` gives all of them `list_size` places. Defaults to `True`.
-        drop_remainder: Whether to leave out a last batch that is not full, of a data set that of
-            each window. Defaults to `False`.
-        columns: The columns to take. Defaults to `None`: all.
+        rows: A dict of arrays or lists, a pandas DataFrame, or a `tf.data.Dataset` of dicts with
+            one row per element.
+        batch_size: Lists per batch.
+        query: The column to group by. Defaults to `"user_id"`.
+        list_size: Maximum length of a list, at least 2. Required for a data set. Defaults to
+            `None`: the largest number of rows of a query.
+        overflow: What to do with queries of more than `list_size` rows. `"sample"` takes a random
+            sample, a new one in each epoch, or the first rows without `shuffle`; `"split"` makes
+            several lists of nearly equal length; `"error"` raises. Defaults to `"sample"`.
+        shuffle: Whether to shuffle. An integer sets the size of a data set's buffers, which is
+            100,000 rows otherwise. Defaults to `False`.
+        seed: Seed of the shuffle orders. Defaults to `None`: a seed from Python's `random`.
+        initial_epoch: Epoch to start from. Defaults to `0`.
+        trim: Whether to trim each batch to its longest list. With `False`, all lists are padded to
+            `list_size`, which saves XLA from compiling for each length. Defaults to `True`.
+        drop_remainder: Whether to drop an incomplete last batch, that of each buffer if `rows` is
+            a data set. Defaults to `False`.
+        columns: Names of the columns to keep. Defaults to `None`: all.
 
     Returns:
-        The batches, with their number known where rows are in memory.
+        A data set of batches. Its cardinality is known for in-memory rows.
 
     Raises:
-        TypeError: If the rows, or the values of a column, are of a kind that cannot be batched.
-        ValueError: If there is no row, a column is not known or named `mask`, a number is out of
-            its range, or a query has too many rows and that is refused.
+        TypeError: If `rows` or the values of a column have an unsupported type.
+        ValueError: If there are no rows, a column is unknown or named `mask`, a number is out of
+            range, or a query has too many rows and `overflow` is `"error"`.
 
     Example:
         >>> import rankkit as rk
@@ -85,223 +87,138 @@ def lists(
         >>> batch["user_rating"].numpy().tolist(), batch["mask"].numpy().tolist()
         ([[4.0, 5.0], [2.5, 2.5]], [[True, True], [True, False]])
     """
-    check_number("batch_size", batch_size, 1)
+    check_integer("batch_size", batch_size)
     if list_size is not None:
-        check_number("list_size", list_size, 2)
-    if overflow not in OVERFLOW:
-        raise unknown("overflow", overflow, OVERFLOW)
-    drawn = drawn_seed(seed, initial_epoch, bool(shuffle))
-    seeds = seeds_by_epoch(drawn, initial_epoch=initial_epoch) if shuffle else None
-    settings: dict[str, Any] = {
-        "query": query, "overflow": overflow, "trim": trim, "drop_remainder": drop_remainder,
-    }  # fmt: skip
+        check_integer("list_size", list_size, 2)
+    if overflow not in _OVERFLOW:
+        raise unknown("overflow", overflow, _OVERFLOW)
+    seed = resolve_seed(seed, initial_epoch, bool(shuffle))
+    seeds = seeds_by_epoch(seed, initial_epoch=initial_epoch) if shuffle else None
+    grouping = _Grouping(query, batch_size, overflow, trim, drop_remainder, seeds)
     if isinstance(rows, tf.data.Dataset):
         if list_size is None:
-            fix = "How long the longest will be is not known ahead."
-            raise invalid("list_size", None, "a number where the rows are a data set", fix)
+            fix = "The length of the longest list is unknown until the data set is read."
+            raise invalid("list_size", None, "a number if the rows are a data set", fix)
         single = select_rows(rows, columns, cache=False)
-        check_columns(list(single.element_spec), query)
-        size = window(single, WINDOW if isinstance(shuffle, bool) else shuffle)
-        return stream_lists(single, batch_size, list_size, size, seeds=seeds, **settings)
-    if not isinstance(shuffle, bool):
-        fix = "Rows in memory are always shuffled whole."
-        raise invalid("shuffle", shuffle, "True or False for rows in memory", fix)
+        _check_columns(list(single.element_spec), query)
+        size = buffer_size(single, SHUFFLE_BUFFER if isinstance(shuffle, bool) else shuffle)
+        return grouping.of_stream(single, list_size, size)
+    check_full_shuffle(shuffle)
     arrays = as_columns(rows, columns)
-    check_columns(list(arrays), query)
-    return array_lists(arrays, batch_size, list_size, seeds=seeds, **settings)
+    _check_columns(list(arrays), query)
+    return grouping.of_arrays(arrays, list_size)
 
 
-def check_columns(names: list[str], query: str) -> None:
-    """Refuses columns without the query, or with one that the mask would replace.
-
-    Raises:
-        ValueError: If there is none of the query, or one of the mask's name.
-    """
+def _check_columns(names: list[str], query: str) -> None:
     if query not in names:
         raise unknown("query", query, names)
     if MASK in names:
         raise invalid("columns", names, f"none named {MASK!r}", "Rename that column.")
 
 
-def array_lists(
-    columns: dict[str, np.ndarray],
-    batch_size: int,
-    list_size: int | None,
-    *,
-    query: str,
-    overflow: str,
-    trim: bool,
-    drop_remainder: bool,
-    seeds: tf.data.Dataset | None,
-) -> tf.data.Dataset:
-    """Groups columns of arrays into lists, in another order at each pass if there are seeds.
+@dataclasses.dataclass(frozen=True)
+class _Grouping:
+    """Arguments of `lists`; `seeds` yields a pair per epoch, or is `None` without shuffling."""
 
-    Args:
-        columns: Arrays of one length.
-        batch_size: Lists a batch.
-        list_size: The most rows of a list; `None` for as many as a query has.
-        query: The column to group by.
-        overflow: What becomes of queries with more rows.
-        trim: Whether a batch is cut off behind its longest list.
-        drop_remainder: Whether to leave out a last batch that is not full.
-        seeds: A data set that yields one pair of seeds a pass; `None` keeps the rows in order.
+    query: str
+    batch_size: int
+    overflow: str
+    trim: bool
+    drop_remainder: bool
+    seeds: tf.data.Dataset | None
 
-    Raises:
-        ValueError: If a query has more rows, and that is refused.
-    """
-    numbers, distinct = numbered(columns[query].tolist())
-    counts = np.bincount(numbers)
-    most = int(counts.max())
-    size = max(2, most) if list_size is None else list_size
-    if overflow == "error" and most > size:
-        name = f"rows of {query} {distinct[counts.argmax()]!r}"
-        fix = "Make overflow 'sample' or 'split' for some of its rows, or several lists."
-        raise invalid(name, most, f"at most list_size={size}", fix)
-    split = overflow == "split"
-    num_lists = int((-(-counts // size)).sum()) if split else len(counts)
-    queries = tf.constant(numbers)
-    read = {name: encoded(name, column) for name, column in columns.items()}
-    count = num_lists - num_lists % batch_size if drop_remainder else num_lists
+    def of_arrays(self, columns: dict[str, np.ndarray], list_size: int | None) -> tf.data.Dataset:
+        """Groups columns of equal length."""
+        indices, distinct = factorize(columns[self.query].tolist())
+        counts = np.bincount(indices)
+        longest = int(counts.max())
+        size = max(2, longest) if list_size is None else list_size
+        if self.overflow == "error" and longest > size:
+            got = f"Got: {longest} rows of {distinct[counts.argmax()]!r}. {_OVERFLOW_FIX}"
+            raise ValueError(f"Each {self.query} must have at most list_size={size} rows. {got}")
+        lists_of_query = -(-counts // size) if self.overflow == "split" else np.ones_like(counts)
+        num_lists = int(lists_of_query.sum())
+        count = num_lists - num_lists % self.batch_size if self.drop_remainder else num_lists
+        queries = tf.constant(indices)
+        rows = RowsInMemory(
+            {name: encode_column(name, column) for name, column in columns.items()},
+            count,
+            self.batch_size,
+            self.batch_size * size,
+            self.seeds,
+            lambda seed: self.make_table(queries, size, seed)[:count],
+            self.pad,
+            of_one_shape=False,  # the number of rows without padding differs
+        )
+        return batch_in_memory(
+            rows, lambda table: tf.data.Dataset.from_tensor_slices(table).batch(self.batch_size)
+        )
 
-    def order(seed: tf.Tensor | None) -> tf.Tensor:
-        return list_table(queries, size, split=split, seed=seed)[:count]
+    def of_stream(self, rows: tf.data.Dataset, list_size: int, buffer: int) -> tf.data.Dataset:
+        """Groups single rows, `buffer` of them at a time."""
 
-    def lay_out(table: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        rows, mask = filled(trimmed(table) if trim else table)
-        return rows, {MASK: mask}
+        def group(index: tf.Tensor, block: dict[str, Any], pair: tf.Tensor) -> tf.data.Dataset:
+            queries, counts = tf.unique_with_counts(block[self.query])[1:]
+            if self.overflow == "error":
+                longest = tf.reduce_max(counts)
+                message = f"Each {self.query} must have at most list_size={list_size} rows. Got: "
+                fits = assert_in_graph(longest <= list_size, message, longest, f". {_OVERFLOW_FIX}")
+                with tf.control_dependencies([fits]):
+                    queries = tf.identity(queries)
+            seed = None if self.seeds is None else pair + tf.stack([index, tf.zeros_like(index)])
+            tables = tf.data.Dataset.from_tensor_slices(self.make_table(queries, list_size, seed))
+            return tables.batch(self.batch_size, self.drop_remainder).map(
+                lambda table: make_batch(block, table)
+            )
 
-    rows = RowsInMemory(
-        read,
-        count,
-        batch_size,
-        batch_size * size,
-        seeds,
-        order,
-        lay_out,
-        of_one_shape=False,  # nor have the rows that there are
-    )
-    return made_of_rows(
-        rows, lambda table: tf.data.Dataset.from_tensor_slices(table).batch(batch_size)
-    )
+        def make_batch(block: dict[str, Any], table: tf.Tensor) -> dict[str, Any]:
+            padded, mask = self.pad(table)
+            return {**{name: tf.gather(column, padded) for name, column in block.items()}, **mask}
 
+        blocks = batch_rows(rows, buffer, drop_remainder=False).enumerate()
+        epochs = tf.data.Dataset.from_tensors([0, 0]) if self.seeds is None else self.seeds
+        batched = epochs.flat_map(
+            lambda pair: blocks.flat_map(lambda index, block: group(index, block, pair))
+        )
+        return batched.prefetch(tf.data.AUTOTUNE)
 
-def stream_lists(
-    rows: tf.data.Dataset,
-    batch_size: int,
-    list_size: int,
-    window: int,
-    *,
-    query: str,
-    overflow: str,
-    trim: bool,
-    drop_remainder: bool,
-    seeds: tf.data.Dataset | None,
-) -> tf.data.Dataset:
-    """Groups single rows into lists, a window of them at a time.
+    def make_table(self, queries: tf.Tensor, size: int, seed: tf.Tensor | None) -> tf.Tensor:
+        """Row indices of each list, `(lists, size)`, -1 for padding.
 
-    Args:
-        rows: Dicts of one row each.
-        batch_size: Lists a batch.
-        list_size: The most rows of a list.
-        window: How many rows are grouped at a time.
-        query: The column to group by.
-        overflow: What becomes of queries with more rows.
-        trim: Whether a batch is cut off behind its longest list.
-        drop_remainder: Whether to leave out a last batch of a window that is not full.
-        seeds: A data set that yields one pair of seeds a pass; `None` keeps the rows in order.
-    """
+        Args:
+            queries: The query of each row, numbered from 0 without gaps, `(rows,)`.
+            size: Maximum length of a list.
+            seed: A pair that shuffles the lists and the rows within them; `None` keeps the order.
+        """
+        order = tf.range(tf.size(queries, tf.int64))
+        if seed is not None:
+            order = tf.random.experimental.stateless_shuffle(order, seed)
+        order = tf.gather(order, tf.argsort(tf.gather(queries, order), stable=True))
+        queries = tf.cast(tf.gather(queries, order), tf.int64)
+        counts = tf.math.bincount(tf.cast(queries, tf.int32), dtype=tf.int64)
+        start = tf.gather(tf.cumsum(counts, exclusive=True), queries)
+        position = tf.range(tf.size(queries, tf.int64)) - start
+        if self.overflow == "split":
+            lists_of_query = -(-counts // size)
+            num_splits = tf.gather(lists_of_query, queries)
+            first_list = tf.gather(tf.cumsum(lists_of_query, exclusive=True), queries)
+            index = first_list + position % num_splits
+            position //= num_splits
+            num_lists = tf.reduce_sum(lists_of_query)
+        else:
+            kept = position < size
+            order, position, index = (tf.boolean_mask(x, kept) for x in (order, position, queries))
+            num_lists = tf.size(counts, tf.int64)
+        empty = tf.fill([num_lists, size], tf.constant(-1, tf.int64))
+        table = tf.tensor_scatter_nd_update(empty, tf.stack([index, position], axis=1), order)
+        if seed is not None:
+            table = tf.random.experimental.stateless_shuffle(table, seed)
+        return table
 
-    def batches(number: tf.Tensor, block: dict[str, Any], pair: tf.Tensor) -> tf.data.Dataset:
-        queries, counts = tf.unique_with_counts(block[query])[1:]
-        if overflow == "error":
-            queries = _checked(queries, query, tf.reduce_max(counts), list_size)
-        seed = None if seeds is None else pair + tf.stack([number, tf.zeros_like(number)])
-        table = list_table(queries, list_size, split=overflow == "split", seed=seed)
-        tables = tf.data.Dataset.from_tensor_slices(table).batch(batch_size, drop_remainder)
-        return tables.map(lambda part: _batch(block, trimmed(part) if trim else part))
-
-    blocks = batch_rows(rows, window, drop_remainder=False).enumerate()
-    passes = tf.data.Dataset.from_tensors([0, 0]) if seeds is None else seeds
-    made = passes.flat_map(
-        lambda pair: blocks.flat_map(lambda number, block: batches(number, block, pair))
-    )
-    return made.prefetch(tf.data.AUTOTUNE)
-
-
-def _checked(queries: tf.Tensor, query: str, most: tf.Tensor, list_size: int) -> tf.Tensor:
-    message = tf.strings.format(
-        f"rows of a {query} must be at most list_size={list_size}. Got: {{}}. Make overflow "
-        "'sample' or 'split' for some of its rows, or several lists.",
-        most,
-    )
-    fits = tf.debugging.Assert(most <= list_size, [message])
-    with tf.control_dependencies([fits]):
-        return tf.identity(queries)
-
-
-def _batch(block: dict[str, Any], table: tf.Tensor) -> dict[str, Any]:
-    rows, mask = filled(table)
-    return {**{name: tf.gather(column, rows) for name, column in block.items()}, MASK: mask}
-
-
-def list_table(queries: tf.Tensor, size: int, *, split: bool, seed: tf.Tensor | None) -> tf.Tensor:
-    """Shares rows out among lists, each of one query.
-
-    Args:
-        queries: Number of each row's query, from 0 and none left out, `(rows,)`.
-        size: The most rows of a list.
-        split: Whether a query of more rows has several lists, as equal as they can be. Otherwise
-            it has one, of its first rows.
-        seed: A pair that chooses the order of a query's rows and of the lists; `None` leaves both
-            as they come.
-
-    Returns:
-        Numbers of rows, `(lists, size)`, -1 behind the end of a list.
-    """
-    order = tf.range(tf.size(queries, tf.int64))
-    if seed is not None:
-        order = tf.random.experimental.stateless_shuffle(order, seed)
-    order = tf.gather(order, tf.argsort(tf.gather(queries, order), stable=True))
-    queries = tf.cast(tf.gather(queries, order), tf.int64)
-    counts = tf.math.bincount(tf.cast(queries, tf.int32), dtype=tf.int64)
-    place = tf.range(tf.size(queries, tf.int64)) - tf.gather(_before(counts), queries)
-    if split:
-        parts = -(-counts // size)
-        number = tf.gather(_before(parts), queries) + place % tf.gather(parts, queries)
-        place //= tf.gather(parts, queries)
-        num_lists = tf.reduce_sum(parts)
-    else:
-        first = place < size
-        order, place, number = (tf.boolean_mask(each, first) for each in (order, place, queries))
-        num_lists = tf.size(counts, tf.int64)
-    empty = tf.fill([num_lists, size], tf.constant(-1, tf.int64))
-    table = tf.tensor_scatter_nd_update(empty, tf.stack([number, place], axis=1), order)
-    if seed is not None:
-        table = tf.random.experimental.stateless_shuffle(table, seed)
-    return table
-
-
-def _before(counts: tf.Tensor) -> tf.Tensor:
-    return tf.cumsum(counts, exclusive=True)
-
-
-def filled(table: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Fills lists up with their first row.
-
-    Args:
-        table: From `list_table`, or some of its rows.
-
-    Returns:
-        Numbers of rows, and which are no filling, each of the table's shape.
-    """
-    mask = table >= 0
-    return tf.where(mask, table, table[:, :1]), mask
-
-
-def trimmed(table: tf.Tensor) -> tf.Tensor:
-    """Cuts lists off behind the longest of them.
-
-    Args:
-        table: From `list_table`, or some of its rows.
-    """
-    return table[:, : tf.reduce_max(tf.reduce_sum(tf.cast(table >= 0, tf.int32), axis=1))]
+    def pad(self, table: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Pads lists of `make_table` with their first row; returns the rows and the mask."""
+        mask = table >= 0
+        if self.trim:
+            longest = tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=1))
+            table, mask = table[:, :longest], mask[:, :longest]
+        return tf.where(mask, table, table[:, :1]), {MASK: mask}

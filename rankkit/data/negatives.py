@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from rankkit.core.columns import NUMBER
 from rankkit.core.listwise import MASK
-from rankkit.data.batches import check_number, drawn_seed, made_of_numbers
-from rankkit.data.columns import as_columns, encoded, numbered
+from rankkit.data.batches import batch_epochs, resolve_seed
+from rankkit.data.columns import as_columns, encode_column, factorize
 from rankkit.data.shuffle import seeds_by_epoch
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
 
 
 def with_negatives(
@@ -33,47 +33,47 @@ def with_negatives(
     initial_epoch: int = 0,
     columns: Iterable[str] | None = None,
 ) -> tf.data.Dataset:
-    """Batches of clicks, each followed by candidates that its query has not clicked.
+    """Batches clicks, each followed by sampled candidates that its query has not clicked.
 
-    At each pass the clicks come in a new order, with other candidates. With a `seed`, those of
-    each epoch are fixed, as in `rankkit.data.batches`. What a query has clicked in any of the
-    rows, or of those to exclude, is never drawn for it.
+    Every epoch has a new order and new negatives; `seed` makes them reproducible, as in
+    `rankkit.data.batches`. An item that a query has clicked, in any of the rows or in `exclude`,
+    is never sampled for it.
 
     Args:
         rows: The clicks: a dict of arrays or lists, or a pandas DataFrame.
-        batch_size: Clicks a batch; with their negatives it has `batch_size * (1 + num_negatives)`
-            rows.
-        item: The column of the item.
-        query: The column of who clicked. Defaults to `"user_id"`.
-        num_negatives: Candidates drawn for each click. Defaults to `4`.
-        candidates: What is drawn from: column name to values, `item` among them, each item once.
-            Its columns replace those of the click; the others are repeated. Defaults to `None`,
-            the items of the rows.
-        exclude: Clicks beside the rows, such as those trained on where the rows are to validate
-            on: their items are not drawn for their queries either, and count as candidates and
-            for the popularity. Defaults to `None`.
-        outcomes: Columns of what came of the click, such as a rating: NaN for the others, which
-            for a head of that label is no label. Defaults to `()`.
-        popularity: Candidates are drawn in proportion to their number of clicks to this power: 0
-            for all alike, 1 for their popularity. Defaults to `0.0`.
-        label: The column to add: 1 for clicks, 0 for the others. Defaults to `"click"`.
-        lists: Whether each click and its negatives are a list, for a loss over lists.
-            Defaults to `False`, rows.
-        shuffle: Whether order and candidates are new at each pass. Without, both stay the same,
-            as rows to validate on are to. Defaults to `True`.
-        seed: Chooses the orders and the candidates. Defaults to `None`: one is drawn from Python's
+        batch_size: Clicks per batch. With their negatives, a batch has
+            `batch_size * (1 + num_negatives)` rows.
+        item: The column of the clicked item.
+        query: The column of the user or query that clicked. Defaults to `"user_id"`.
+        num_negatives: Negatives per click. Defaults to `4`.
+        candidates: The items to sample from: column name to values, including `item`, each item
+            once. These columns replace those of the click; the others are repeated. Defaults to
+            `None`: the items of `rows` and `exclude`.
+        exclude: Further clicks, such as the training clicks if `rows` are for validation: their
+            items are not sampled for their queries either, and they count towards candidates and
+            popularity. Defaults to `None`.
+        outcomes: Columns that are known for clicks only, such as a rating. They are NaN for
+            negatives, which a head with that label ignores. Defaults to `()`.
+        popularity: Candidates are sampled in proportion to their number of clicks to this power:
+            0 for a uniform distribution, 1 for their popularity. Defaults to `0.0`.
+        label: Name of the added column: 1 for clicks, 0 for negatives. Defaults to `"click"`.
+        lists: Whether each click and its negatives form a list, for a listwise loss.
+            Defaults to `False`: rows.
+        shuffle: Whether every epoch has a new order and new negatives. With `False` both stay the
+            same, as validation data should. Defaults to `True`.
+        seed: Seed of the orders and the negatives. Defaults to `None`: a seed from Python's
             `random`.
-        initial_epoch: The epoch that the first pass stands for. Defaults to `0`.
-        columns: The columns of the rows to take. Defaults to `None`: all.
+        initial_epoch: Epoch to start from. Defaults to `0`.
+        columns: Names of the columns of `rows` to keep. Defaults to `None`: all.
 
     Returns:
-        The batches, with their number known.
+        A data set of batches, with known cardinality.
 
     Raises:
-        TypeError: If the rows, or the values of a column, are of a kind that cannot be batched,
-            or an outcome is no number.
-        ValueError: If there is no row, a column is not known, a number is out of its range, or a
-            query has clicked all that can be drawn.
+        TypeError: If `rows` or the values of a column have an unsupported type, or an outcome is
+            not numeric.
+        ValueError: If there are no rows, a column is unknown, a number is out of range, or a query
+            has clicked all candidates.
 
     Example:
         >>> import rankkit as rk
@@ -84,68 +84,72 @@ def with_negatives(
         >>> sorted(zip(batch["user_id"].numpy(), batch["item_id"].numpy()))
         [(b'u1', b'a'), (b'u1', b'b'), (b'u2', b'a'), (b'u2', b'b')]
     """
-    check_number("batch_size", batch_size, 1)
-    check_number("num_negatives", num_negatives, 1)
-    first = drawn_seed(seed, initial_epoch, shuffle)
+    check_integer("batch_size", batch_size)
+    check_integer("num_negatives", num_negatives)
+    first_seed = resolve_seed(seed, initial_epoch, shuffle)
     if isinstance(popularity, bool) or not isinstance(popularity, NUMBER):
         raise wrong_type("popularity", popularity, "a number")
     if not 0 <= popularity < math.inf:
-        raise invalid("popularity", popularity, "a power of at least 0")
+        raise invalid("popularity", popularity, "a finite power of at least 0")
     if isinstance(rows, tf.data.Dataset):
-        fix = "All clicks of a query have to be known before one can be drawn that is none."
+        fix = "All clicks of a query must be known before negatives can be sampled for it."
         raise wrong_type("rows", rows, "in memory: a dict of columns", fix)
     clicks = as_columns(rows, columns)
-    check_clicks(clicks, query, item, [label, MASK])
-    known = clicks if exclude is None else joined(clicks, as_columns(exclude), [query, item])
-    pool = candidate_pool(candidates, [known[item]], query, item)
-    draws = NegativeDraws(known[query], known[item], pool[item], query, popularity)
-    taken = {name: encoded(name, column) for name, column in clicks.items()}
-    drawn = {name: encoded(name, pool[name]) for name in pool if name in clicks}
-    of_click = _checked_outcomes(outcomes, clicks, (query, *drawn))
+    _check_clicks(clicks, query, item, [label, MASK])
+    known = {name: clicks[name] for name in (query, item)}
+    if exclude is not None:
+        more = as_columns(exclude, known)
+        known = as_columns({name: [*known[name].tolist(), *more[name].tolist()] for name in known})
+    pool = _candidate_columns(candidates, [known[item]], query, item)
+    sampler = _NegativeSampler(known[query], known[item], pool[item], query, popularity)
+    of_click = {name: encode_column(name, column) for name, column in clicks.items()}
+    of_candidate = {name: encode_column(name, pool[name]) for name in pool if name in clicks}
+    outcomes = _check_outcomes(outcomes, clicks, (query, *of_candidate))
     num_rows = len(clicks[item])
 
-    def numbered(pair: tf.Tensor) -> tf.data.Dataset:
+    def slice_epoch(pair: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(num_rows, dtype=tf.int64)
         if shuffle:
             order = tf.random.experimental.stateless_shuffle(order, pair)
         else:
-            pair = tf.constant([first, 0], tf.int64)
+            pair = tf.constant([first_seed, 0], tf.int64)
         batched = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        return batched.enumerate().map(lambda number, rows: (pair + tf.stack([number, 0]), rows))
+        return batched.enumerate().map(lambda index, rows: (pair + tf.stack([index, 0]), rows))
 
-    def batch(pair: tf.Tensor, rows: tf.Tensor) -> dict[str, Any]:
-        negatives = draws.draw(rows, num_negatives, pair)  # (batch, num_negatives)
+    def make_batch(pair: tf.Tensor, rows: tf.Tensor) -> dict[str, Any]:
+        negatives = sampler.sample(rows, num_negatives, pair)  # (batch, num_negatives)
         repeated = tf.tile(rows[:, tf.newaxis], [1, 1 + num_negatives])
-        made = {name: take(repeated) for name, take in taken.items()}
-        for name, take in drawn.items():
-            made[name] = tf.concat([taken[name](rows[:, tf.newaxis]), take(negatives)], axis=1)
-        made[label] = tf.concat([tf.ones_like(repeated)[:, :1], tf.zeros_like(negatives)], axis=1)
-        made[label] = tf.cast(made[label], tf.float32)
-        for name in of_click:
-            made[name] = tf.where(made[label] > 0.0, tf.cast(made[name], tf.float32), math.nan)
+        batch = {name: column(repeated) for name, column in of_click.items()}
+        for name, column in of_candidate.items():
+            positive = of_click[name](rows[:, tf.newaxis])
+            batch[name] = tf.concat([positive, column(negatives)], axis=1)
+        is_click = tf.concat([tf.ones_like(repeated)[:, :1], tf.zeros_like(negatives)], axis=1)
+        batch[label] = tf.cast(is_click, tf.float32)
+        for name in outcomes:
+            batch[name] = tf.where(is_click > 0, tf.cast(batch[name], tf.float32), math.nan)
         if lists:
-            return {**made, MASK: tf.ones_like(repeated, tf.bool)}
-        return {name: _as_rows(column) for name, column in made.items()}
+            return {**batch, MASK: tf.ones_like(repeated, tf.bool)}
+        return {name: _flatten_lists(column) for name, column in batch.items()}
 
-    seeds = seeds_by_epoch(first, initial_epoch=initial_epoch) if shuffle else None
-    return made_of_numbers(seeds, numbered, batch, -(-num_rows // batch_size))
+    seeds = seeds_by_epoch(first_seed, initial_epoch=initial_epoch) if shuffle else None
+    return batch_epochs(seeds, slice_epoch, make_batch, -(-num_rows // batch_size))
 
 
-def _checked_outcomes(
-    outcomes: Iterable[str], clicks: Mapping[str, np.ndarray], others: Iterable[str]
+def _check_outcomes(
+    outcomes: Iterable[str], clicks: Mapping[str, np.ndarray], replaced: Iterable[str]
 ) -> list[str]:
     outcomes = [outcomes] if isinstance(outcomes, str) else list(outcomes)
     for name in outcomes:
         if name not in clicks:
             raise unknown("column in outcomes", name, clicks)
-        if name in others:
-            raise invalid("outcomes", name, "columns of neither query nor candidate")
+        if name in replaced:
+            raise invalid("outcomes", name, "columns of neither the query nor the candidates")
         if clicks[name].dtype.kind not in "biuf":
-            raise wrong_type(f"outcome {name!r}", clicks[name][0], "a number")
+            raise TypeError(f"Outcomes must be numeric, but {name!r} holds {clicks[name][0]!r}.")
     return outcomes
 
 
-def _as_rows(column: Any) -> Any:
+def _flatten_lists(column: Any) -> Any:
     if isinstance(column, tf.RaggedTensor):
         return column.merge_dims(0, 1)
     return tf.reshape(column, tf.concat([[-1], tf.shape(column)[2:]], axis=0))
@@ -160,29 +164,29 @@ def with_candidates(
     candidates: Any = None,
     label: str = "click",
 ) -> dict[str, np.ndarray]:
-    """Makes rows of each query with every candidate, to evaluate a ranking of all of them.
+    """Pairs each query with every candidate, to evaluate a full ranking.
 
-    `rankkit.evaluate_ranking` of them, with `relevant=1.0`, tells where the clicks held out come
-    among all that could have been shown, which metrics over drawn negatives do not.
+    `rankkit.evaluate_ranking` of these rows, with `relevant=1.0`, ranks the held-out clicks among
+    all candidates. Metrics over sampled negatives can order models differently.
 
     Args:
-        rows: The clicks held out: a dict of arrays or lists, or a pandas DataFrame.
-        item: The column of the item.
-        query: The column of who clicked. Defaults to `"user_id"`.
-        exclude: Clicks that are known, such as those trained on: the same pair of query and item
-            is left out, unless it is among the rows too. Defaults to `None`.
-        candidates: What is ranked: column name to values, `item` among them, each item once. Its
-            columns replace those of the click; the others are those of the query's first row.
-            Defaults to `None`, the items of the rows and of `exclude`.
-        label: The column to add: 1 for clicks, 0 for the others. Defaults to `"click"`.
+        rows: The held-out clicks: a dict of arrays or lists, or a pandas DataFrame.
+        item: The column of the clicked item.
+        query: The column of the user or query that clicked. Defaults to `"user_id"`.
+        exclude: Known clicks, such as the training clicks: these pairs of query and item are left
+            out, unless they are also in `rows`. Defaults to `None`.
+        candidates: The items to rank: column name to values, including `item`, each item once.
+            These columns replace those of the click; the others are those of the query's first
+            row. Defaults to `None`: the items of `rows` and `exclude`.
+        label: Name of the added column: 1 for held-out clicks, else 0. Defaults to `"click"`.
 
     Returns:
-        The rows, `(queries * candidates - left out,)` each column.
+        A dict of columns, each `(queries * candidates - excluded pairs,)`.
 
     Raises:
-        TypeError: If the rows or candidates are of a kind that has no columns.
-        ValueError: If there is no row, a column is missing or named as the label, a candidate
-            comes twice, or a click is of none of the candidates.
+        TypeError: If the rows or candidates are not columns.
+        ValueError: If there are no rows, a column is missing or named like the label, a candidate
+            is repeated, or a clicked item is not among the candidates.
 
     References:
         Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020.
@@ -191,139 +195,118 @@ def with_candidates(
         >>> import rankkit as rk
         >>> clicks = {"user_id": ["u1", "u2"], "item_id": ["a", "b"]}
         >>> known = {"user_id": ["u1"], "item_id": ["c"]}
-        >>> found = rk.data.with_candidates(clicks, item="item_id", exclude=known)
-        >>> list(zip(found["user_id"], found["item_id"], found["click"].tolist()))
+        >>> pairs = rk.data.with_candidates(clicks, item="item_id", exclude=known)
+        >>> list(zip(pairs["user_id"], pairs["item_id"], pairs["click"].tolist()))
         [('u1', 'a', 1.0), ('u1', 'b', 0.0), ('u2', 'a', 0.0), ('u2', 'b', 1.0), ('u2', 'c', 0.0)]
     """
     clicks = as_columns(rows)
-    check_clicks(clicks, query, item, [label])
+    _check_clicks(clicks, query, item, [label])
     known = None if exclude is None else as_columns(exclude, [query, item])
     clicked = [clicks[item], *([] if known is None else [known[item]])]
-    pool = candidate_pool(candidates, clicked, query, item)
-    queries = {each: code for code, each in enumerate(dict.fromkeys(clicks[query].tolist()))}
-    items = {each: code for code, each in enumerate(pool[item].tolist())}
-
-    def pairs(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        both = (columns[query], queries), (columns[item], items)
-        found = [[codes.get(each, -1) for each in column.tolist()] for column, codes in both]
-        return np.array(found[0]), np.array(found[1])
-
-    labels = np.zeros((len(queries), len(items)), np.float32)
-    query_codes, item_codes = pairs(clicks)
-    if (missing := clicks[item][item_codes < 0]).size:
-        fix = "Add it, or drop the row."
-        raise invalid(f"{item} of a row", missing.tolist()[0], "among the candidates", fix)
-    labels[query_codes, item_codes] = 1.0
+    pool = _candidate_columns(candidates, clicked, query, item)
+    query_index = {each: i for i, each in enumerate(dict.fromkeys(clicks[query].tolist()))}
+    item_index = {each: i for i, each in enumerate(pool[item].tolist())}
+    queries, items = _find(clicks[query], query_index), _find(clicks[item], item_index)
+    if (items < 0).any():
+        missing = clicks[item][items < 0].tolist()[0]
+        raise ValueError(
+            f"Each {item} of rows must be among the candidates, but {missing!r} is not. "
+            "Add it to the candidates, or drop its rows."
+        )
+    labels = np.zeros((len(query_index), len(item_index)), np.float32)
+    labels[queries, items] = 1.0
     kept = np.ones(labels.shape, bool)
     if known is not None:
-        known_queries, known_items = pairs(known)
-        both = (known_queries >= 0) & (known_items >= 0)
-        kept[known_queries[both], known_items[both]] = False
+        excluded = _find(known[query], query_index), _find(known[item], item_index)
+        is_pair = (excluded[0] >= 0) & (excluded[1] >= 0)
+        kept[excluded[0][is_pair], excluded[1][is_pair]] = False
     kept |= labels > 0
     of_query, of_item = np.nonzero(kept)
-    first = np.unique(query_codes, return_index=True)[1]
-    made = {
-        name: pool[name][of_item] if name in pool else column[first][of_query]
+    first_row = np.unique(queries, return_index=True)[1]
+    pairs = {
+        name: pool[name][of_item] if name in pool else column[first_row][of_query]
         for name, column in {**clicks, **pool}.items()
     }
-    return {**made, label: labels[kept]}
+    return {**pairs, label: labels[kept]}
 
 
-_BITS = 40  # of the sum of all candidates' weights, whole numbers so that no sum is rounded
+def _find(column: np.ndarray, index: Mapping[Any, int]) -> np.ndarray:
+    return np.array([index.get(each, -1) for each in column.tolist()])
 
 
-class NegativeDraws:
-    """Draws candidates for rows, none of which the query of the row has chosen.
+_WEIGHT_BITS = 40  # of the sum of all weights, which are integers so that sums are exact
 
-    Candidates lie one behind the other on a line, each as long as its weight. A place is drawn on
-    the line without what the query has chosen, and moved on past that of it which lies before.
 
-    Args:
-        queries: The query of each choice; the first rows are those to draw for.
-        items: The item that it has chosen, `(rows,)`.
-        candidates: What is drawn from, each item once, `(candidates,)`.
-        query: Name of the query's column, for errors.
-        popularity: Power of the number of choices that candidates are drawn in proportion to.
+class _NegativeSampler:
+    """Samples candidates that the query of a row has not clicked, without rejection.
 
-    Raises:
-        ValueError: If a query has chosen all that can be drawn.
+    Each candidate is an interval on a line, as long as its weight. A point is drawn on the line
+    without the clicked candidates of the query, then shifted past those of them before it.
     """
 
     def __init__(
         self,
-        queries: np.ndarray,
-        items: np.ndarray,
-        candidates: np.ndarray,
+        queries: np.ndarray,  # of each click, those to sample for first
+        items: np.ndarray,  # of each click
+        candidates: np.ndarray,  # distinct items
         query: str,
         popularity: float,
     ):
-        codes, distinct = numbered(queries.tolist())
-        of_candidate = {each: code for code, each in enumerate(candidates.tolist())}
+        query_of_click, distinct = factorize(queries.tolist())
         size = len(candidates)
-        chosen = np.array([of_candidate.get(each, -1) for each in items.tolist()])
-        known = chosen >= 0
-        counts = np.bincount(chosen[known], minlength=size)
-        bits = min(_BITS, 62 - len(distinct).bit_length())
-        weights = _whole_weights(counts, float(popularity), bits)
-        until = np.cumsum(weights)
-        pairs = np.unique(codes[known].astype(np.int64) * size + chosen[known])
-        of_pair, item = pairs // size, pairs % size
-        first = np.searchsorted(of_pair, np.arange(len(distinct)))  # of a query's pairs
-        taken = np.concatenate([[0], np.cumsum(weights[item])])  # by all pairs before
-        before = until[item] - weights[item] - (taken[:-1] - taken[first[of_pair]])
-        left = until[-1] - (np.append(taken[first[1:]], taken[-1]) - taken[first])
-        if (left <= 0).any():
-            name = f"candidates that {query} {distinct[left.argmin()]!r} has not chosen"
-            raise invalid(name, 0, "at least 1", "Leave such rows out, or give more candidates.")
-        self._stride = int(until[-1]) + 1
-        self._codes = tf.constant(codes, tf.int64)
-        self._left = tf.constant(left, tf.int64)
-        self._first = tf.constant(first, tf.int64)
-        self._before = tf.constant(of_pair * self._stride + before, tf.int64)
-        self._taken = tf.constant(taken, tf.int64)
-        self._until = tf.constant(until, tf.int64)
+        clicked = _find(items, {each: i for i, each in enumerate(candidates.tolist())})
+        known = clicked >= 0
+        counts = np.bincount(clicked[known], minlength=size)
+        bits = min(_WEIGHT_BITS, 62 - len(distinct).bit_length())
+        weights = _integer_weights(counts, float(popularity), bits)
+        ends = np.cumsum(weights)
+        # Distinct pairs of query and clicked candidate, sorted by query.
+        pairs = np.unique(query_of_click[known].astype(np.int64) * size + clicked[known])
+        of_pair, candidate = pairs // size, pairs % size
+        first_pair = np.searchsorted(of_pair, np.arange(len(distinct)))  # of each query
+        shifts = np.concatenate([[0], np.cumsum(weights[candidate])])  # by all pairs before
+        starts = ends[candidate] - weights[candidate] - (shifts[:-1] - shifts[first_pair[of_pair]])
+        free = ends[-1] - (np.append(shifts[first_pair[1:]], shifts[-1]) - shifts[first_pair])
+        if (free <= 0).any():
+            raise ValueError(
+                f"{query} {distinct[free.argmin()]!r} has clicked all candidates that can be "
+                "sampled. Drop its rows, or pass more candidates."
+            )
+        self._stride = int(ends[-1]) + 1
+        self._query_of_click = tf.constant(query_of_click, tf.int64)
+        self._free = tf.constant(free, tf.int64)
+        self._first_pair = tf.constant(first_pair, tf.int64)
+        self._starts = tf.constant(of_pair * self._stride + starts, tf.int64)
+        self._shifts = tf.constant(shifts, tf.int64)
+        self._ends = tf.constant(ends, tf.int64)
 
-    def draw(self, rows: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
-        """Draws candidates for rows.
-
-        Args:
-            rows: Numbers of rows, `(batch,)`.
-            count: How many to draw for each; the same may come twice.
-            seed: A pair that chooses them.
-
-        Returns:
-            Numbers of candidates, `(batch, count)`.
-        """
-        query = tf.repeat(tf.gather(self._codes, rows), count)
-        numbers = tf.random.stateless_uniform(
+    def sample(self, rows: tf.Tensor, count: int, seed: tf.Tensor) -> tf.Tensor:
+        """Samples candidate indices with replacement for rows, `(rows, count)`."""
+        query = tf.repeat(tf.gather(self._query_of_click, rows), count)
+        bits = tf.random.stateless_uniform(
             [tf.size(query)], seed, minval=None, maxval=None, dtype=tf.int64
         )
-        place = numbers % tf.gather(self._left, query)
+        point = bits % tf.gather(self._free, query)
         passed = tf.searchsorted(
-            self._before, query * self._stride + place, side="right", out_type=tf.int64
+            self._starts, query * self._stride + point, side="right", out_type=tf.int64
         )
-        begin = tf.gather(self._first, query)
-        place += tf.gather(self._taken, passed) - tf.gather(self._taken, begin)
-        drawn = tf.searchsorted(self._until, place, side="right", out_type=tf.int64)
-        return tf.reshape(drawn, [tf.shape(rows)[0], count])
+        first = tf.gather(self._first_pair, query)
+        point += tf.gather(self._shifts, passed) - tf.gather(self._shifts, first)
+        sampled = tf.searchsorted(self._ends, point, side="right", out_type=tf.int64)
+        return tf.reshape(sampled, [tf.shape(rows)[0], count])
 
 
-def _whole_weights(counts: np.ndarray, popularity: float, bits: int) -> np.ndarray:
-    """Gives whole weights in proportion to `counts**popularity`, at least 1 where that is not 0."""
+def _integer_weights(counts: np.ndarray, popularity: float, bits: int) -> np.ndarray:
+    """Integers in proportion to `counts**popularity`, at least 1 where that is above 0."""
     if popularity == 0:
         return np.ones(len(counts), np.int64)
     logs = popularity * np.log(np.maximum(counts, 1))
-    chances = np.where(counts > 0, np.exp(logs - logs.max()), 0.0)
-    scaled = np.rint(chances / max(chances.sum(), 1e-300) * 2.0**bits).astype(np.int64)
+    probabilities = np.where(counts > 0, np.exp(logs - logs.max()), 0.0)
+    scaled = np.rint(probabilities / max(probabilities.sum(), 1e-300) * 2.0**bits).astype(np.int64)
     return np.where(counts > 0, np.maximum(scaled, 1), 0)
 
 
-def check_clicks(clicks: Mapping[str, Any], query: str, item: str, added: Iterable[str]) -> None:
-    """Refuses clicks that lack the query or the item, or have a column of a name to be added.
-
-    Raises:
-        ValueError: If so.
-    """
+def _check_clicks(clicks: Mapping[str, Any], query: str, item: str, added: Iterable[str]) -> None:
     for kind, name in (("query", query), ("item", item)):
         if name not in clicks:
             raise unknown(kind, name, clicks)
@@ -332,40 +315,19 @@ def check_clicks(clicks: Mapping[str, Any], query: str, item: str, added: Iterab
             raise invalid("columns", list(clicks), f"none named {name!r}", "Rename that column.")
 
 
-def joined(
-    clicks: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray], names: Iterable[str]
-) -> dict[str, np.ndarray]:
-    """Puts the rows of others behind those of clicks, in such columns alone.
-
-    Raises:
-        ValueError: If the others lack one.
-    """
-    names = list(names)
-    more = as_columns(others, names)
-    return as_columns({name: [*clicks[name].tolist(), *more[name].tolist()] for name in names})
-
-
-def candidate_pool(
+def _candidate_columns(
     candidates: Any, clicked: Iterable[np.ndarray], query: str, item: str
 ) -> dict[str, np.ndarray]:
-    """Gives the columns of the candidates.
-
-    Args:
-        candidates: Column name to values, or `None` for the items that were clicked.
-        clicked: Columns of items.
-        query: Name of the query's column, which must not be among them.
-        item: Name of the item's column, which must.
-
-    Raises:
-        TypeError: If they are other columns.
-        ValueError: If there is none, or one comes twice.
-    """
+    """The columns of the candidates; if `candidates` is `None`, those of the clicked items."""
     if candidates is None:
         return as_columns({item: list(dict.fromkeys(np.concatenate([*clicked]).tolist()))})
     pool = as_columns(candidates)
     if item not in pool or query in pool:
-        expected = f"columns of candidates, {item!r} among them and not {query!r}"
+        expected = f"columns of candidates, with {item!r} and without {query!r}"
         raise wrong_type("candidates", list(pool), expected)
-    if (different := len(set(pool[item].tolist()))) < len(pool[item]):
-        raise invalid("candidates", len(pool[item]), f"{different} different items")
+    if (num_distinct := len(set(pool[item].tolist()))) < len(pool[item]):
+        raise ValueError(
+            f"candidates must list each {item} once. Got: {len(pool[item])} candidates with "
+            f"{num_distinct} different values. Drop the duplicates."
+        )
     return pool

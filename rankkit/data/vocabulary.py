@@ -7,28 +7,27 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.vocabulary import distinct_ids
-from rankkit.data.columns import as_columns, selected
+from rankkit.data.columns import as_columns, select_names
 from rankkit.utils.errors import check_integer, wrong_type
 
 
 def vocabulary(column: Any, *, min_count: int = 1) -> list[str] | list[int]:
-    """The distinct ids of a column, sorted, as plain Python values for an embedding layer.
+    """Computes the sorted distinct ids of a column, for an embedding layer.
 
-    A column whose cells are lists, such as the genres of each row, gives the distinct members of
-    those lists.
+    For a column of lists, such as the genres of each movie, these are the distinct members.
 
     Args:
-        column: An array, list or pandas Series of strings, of UTF-8 bytes or of whole numbers.
-        min_count: How often an id comes at least: rarer ones are left out, and share the rows for
-            unknown ids of `rankkit.layers.IdEmbedding`. Defaults to `1`.
+        column: An array, list or pandas Series of strings, UTF-8 bytes or integers.
+        min_count: Ids that occur fewer times are left out; `rankkit.layers.IdEmbedding` then
+            treats them as out-of-vocabulary ids. Defaults to `1`.
 
     Returns:
         The ids, as a list of `str` or of `int`.
 
     Raises:
-        ValueError: If there is no id, or none comes so often, or an id holds a newline, a NUL or
-            invalid UTF-8.
-        TypeError: If a value is missing or neither text nor whole number, or both are mixed.
+        ValueError: If there are no ids, none occurs often enough, or an id contains a newline, a
+            NUL or invalid UTF-8.
+        TypeError: If a value is missing or neither text nor an integer, or both are mixed.
 
     Example:
         >>> import rankkit as rk
@@ -45,30 +44,29 @@ def vocabulary(column: Any, *, min_count: int = 1) -> list[str] | list[int]:
 def vocabularies(
     rows: Any, columns: Iterable[str], *, min_count: int = 1, verbose: bool | None = None
 ) -> dict[str, list[str] | list[int]]:
-    """The distinct ids of columns, sorted, as `rankkit.data.vocabulary` gives those of one.
+    """Computes the vocabularies of several columns, each as `rankkit.data.vocabulary` does.
 
-    All are counted in one pass. Memory follows how many different ids there are, not how many
-    rows. What `rankkit.data.read_parquet` or `rankkit.data.read_csv` gave is counted as it lies in
-    the files, these columns alone and in their order: it takes a fraction of the time that making
-    batches takes, and no pass of the data set. Of a shard all rows are counted, since workers need
-    the same vocabularies.
+    Use it for data sets and files: all columns are counted in one pass over the rows, and the
+    memory grows with the number of distinct ids only. For a data set from
+    `rankkit.data.read_parquet` or `rankkit.data.read_csv`, only these columns are read, directly
+    from the files: this takes a fraction of the time that making batches takes, and no epoch of the
+    data set. For a shard, all rows of the files are counted, since workers need equal vocabularies.
 
     Args:
-        rows: A `tf.data.Dataset` of dicts, batches or single rows; or rows in memory, a dict of
-            arrays or lists or a pandas DataFrame.
-        columns: The columns of ids.
-        min_count: How often an id comes at least: rarer ones are left out, and share the rows for
-            unknown ids of `rankkit.layers.IdEmbedding`. Defaults to `1`.
-        verbose: Whether a line tells how many rows are counted. Defaults to `None`: where the
-            output is a terminal.
+        rows: A `tf.data.Dataset` of dicts, batched or not, or a dict of arrays or lists, or a
+            pandas DataFrame.
+        columns: Names of the id columns.
+        min_count: Ids that occur fewer times are left out; `rankkit.layers.IdEmbedding` then
+            treats them as out-of-vocabulary ids. Defaults to `1`.
+        verbose: Whether to show a progress bar. Defaults to `None`: if the output is a terminal.
 
     Returns:
-        Column to its ids, a list of `str` or of `int`.
+        A dict from column to its ids, a list of `str` or of `int`.
 
     Raises:
-        ValueError: If a column is not known, has no id or none so often, or an id holds a newline,
-            a NUL or invalid UTF-8.
-        TypeError: If the rows have no columns, or a column is neither text nor whole numbers.
+        ValueError: If a column is unknown, has no ids or none that occurs often enough, or an id
+            contains a newline, a NUL or invalid UTF-8.
+        TypeError: If the rows have no columns, or a column is neither text nor integers.
 
     Example:
         >>> import rankkit as rk
@@ -79,27 +77,23 @@ def vocabularies(
     """
     check_integer("min_count", min_count)
     if not isinstance(rows, tf.data.Dataset):
-        found = as_columns(rows, columns)
-        return {name: vocabulary(column, min_count=min_count) for name, column in found.items()}
+        in_memory = as_columns(rows, columns)
+        return {name: vocabulary(column, min_count=min_count) for name, column in in_memory.items()}
     if not isinstance(rows.element_spec, Mapping):
-        raise wrong_type("rows", rows.element_spec, "a data set of dicts")
-    names = selected(columns, list(rows.element_spec))
-    # Importing Arrow takes a while, and few processes read files.
-    from rankkit.data.counting import IdCounts, dataset_kinds, dataset_parts, file_parts
-    from rankkit.data.readers.table_batches import source_of
+        raise wrong_type("rows", rows.element_spec, "a data set of dicts", "Map them to dicts.")
+    names = select_names(columns, list(rows.element_spec))
+    # Imported here because importing pyarrow takes time.
+    from rankkit.data.counting import IdCounts, open_columns
 
-    files = source_of(rows)
-    kinds = dataset_kinds(rows) if files is None else files.kinds
-    counts = {name: IdCounts(name, kinds[name]) for name in names}
-    parts = dataset_parts(rows, names) if files is None else file_parts(files, names)
+    types, chunks, num_rows = open_columns(rows, names)
+    counts = {name: IdCounts(name, types[name]) for name in names}
     shown = sys.stdout.isatty() if verbose is None else verbose
-    num_rows = None if files is None else files.num_rows
     progress = tf.keras.utils.Progbar(num_rows, verbose=int(shown), unit_name="row")
     num_seen = 0
-    for part in parts:
-        for name, column in part.columns.items():
+    for chunk_rows, chunk in chunks:
+        for name, column in chunk.items():
             counts[name].add(column)
-        num_seen += part.num_rows
+        num_seen += chunk_rows
         progress.update(num_seen, finalize=False)
     progress.update(num_seen, finalize=True)
     return {name: counted.vocabulary(min_count) for name, counted in counts.items()}

@@ -10,23 +10,22 @@ from collections.abc import Iterator
 
 from rankkit.utils.errors import invalid
 
-_AGAIN = 0.2  # seconds until a worker that was not there is looked for once more
+_RETRY_SECONDS = 0.2
 
 
 def wait_for_workers(timeout: float = 600.0) -> None:
-    """Returns when all workers of the cluster are there, or names one that has not come.
+    """Waits until all workers of the cluster are reachable; otherwise name one that is not.
 
-    To be called before `tf.distribute.MultiWorkerMirroredStrategy()`, which itself waits without a
-    word. The cluster is that of the environment variable `TF_CONFIG`; without one there
-    is nobody to wait for.
+    Call it before `tf.distribute.MultiWorkerMirroredStrategy()`, which waits silently. The cluster
+    is read from the environment variable `TF_CONFIG`; without it the function returns at once.
 
     Args:
         timeout: Seconds to wait at most. Defaults to `600.0`.
 
     Raises:
-        ValueError: If `TF_CONFIG` is not one of workers.
-        OSError: If this worker's own address is in use, or none of this machine.
-        TimeoutError: If a worker has not come by then.
+        ValueError: If `TF_CONFIG` does not describe a cluster of workers.
+        OSError: If this worker's own address is in use, or is not an address of this host.
+        TimeoutError: If a worker is not reachable in time.
 
     Example:
         >>> import rankkit as rk
@@ -39,18 +38,18 @@ def wait_for_workers(timeout: float = 600.0) -> None:
     deadline = time.monotonic() + timeout
     with _listening(workers[index]):
         for number, address in enumerate(workers):
-            while not _is_there(address):
+            while not _is_reachable(address):
                 if time.monotonic() > deadline:
                     raise TimeoutError(
-                        f"Worker {number} at {address} did not come within {timeout:g} s. Start "
-                        'it, with the same "cluster" in its TF_CONFIG, and see that worker '
-                        f"{index} reaches that address."
+                        f"Worker {number} at {address} was not reachable within {timeout:g} s. "
+                        'Start it with the same "cluster" in its TF_CONFIG, and check that worker '
+                        f"{index} can connect to that address."
                     )
-                time.sleep(_AGAIN)
+                time.sleep(_RETRY_SECONDS)
 
 
 def _read(config: str) -> tuple[list[str], int]:
-    """The addresses of the workers, and the number of this one."""
+    """The addresses of the workers, and the index of this worker."""
     try:
         parsed = json.loads(config)
         workers, index = parsed["cluster"]["worker"], parsed["task"]["index"]
@@ -58,7 +57,7 @@ def _read(config: str) -> tuple[list[str], int]:
         return workers, index
     except (ValueError, LookupError, TypeError, AttributeError):
         fix = (
-            'Such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+            'For example: {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}.'
         )
         raise invalid("TF_CONFIG", config, "the cluster and the task of a worker", fix) from None
@@ -69,7 +68,7 @@ def _split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _is_there(address: str) -> bool:
+def _is_reachable(address: str) -> bool:
     try:
         socket.create_connection(_split(address), timeout=5).close()
     except OSError:
@@ -79,7 +78,7 @@ def _is_there(address: str) -> bool:
 
 @contextlib.contextmanager
 def _listening(address: str) -> Iterator[None]:
-    """Is there for the others, until TensorFlow listens at the address itself."""
+    """Accepts connections of other workers until TensorFlow listens at the address itself."""
     host, port = _split(address)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -87,8 +86,8 @@ def _listening(address: str) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             error.errno,
-            f"This worker cannot listen at {address} ({error.strerror}). Name a free port of this "
-            "machine in the TF_CONFIG of all workers.",
+            f"This worker cannot listen at {address} ({error.strerror}). Use a free port of this "
+            "host in the TF_CONFIG of all workers.",
         ) from None
 
     def answer() -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation finds, what is wrong with a model, and what a scorer has to beat."""
+"""Evaluation: ranking metrics, comparison of scorers, diagnosis of a model and a baseline."""
 
 from rankkit.evaluation.baselines import BiasBaseline
 from rankkit.evaluation.callback import RankingMetrics

@@ -1,4 +1,4 @@
-"""Scores without a network: what a model has to beat."""
+"""Baselines that a model should beat."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,27 +6,30 @@ from typing import Any
 import numpy as np
 
 from rankkit.data.columns import as_columns
-from rankkit.utils.errors import invalid
+from rankkit.evaluation.metrics import is_number
+from rankkit.utils.errors import invalid, wrong_type
 
-_TURNS = 200
-_SETTLED = 1e-6  # of a rating step
+_MAX_ITERATIONS = 200
+_TOLERANCE = 1e-6  # change of a bias, in units of the label
 
 
 class BiasBaseline:
-    """Predicts a label by its mean and by how much each id's labels differ from it.
+    """Predicts the mean label plus a bias for each id: what any model should beat.
 
-    `label = mean + bias[user] + bias[item]`, each bias shrunk towards 0 by `regularization` labels
-    that are just as expected (Koren, Bell and Volinsky 2009, equation 3, solved in turns). Ids that
-    are not among the rows have no bias. Without ids it is the mean alone.
+    `label = mean + bias[user] + bias[item]`, fitted by regularized least squares with alternating
+    updates (Koren, Bell and Volinsky 2009, equation 3). Ids that are not in the training rows have
+    a bias of 0. Without `ids` it predicts the mean.
 
     Args:
         rows: The training rows, as a dict of arrays or lists, or a pandas DataFrame.
-        ids: Names of the columns of ids.
-        label: Name of the column of labels.
-        regularization: The labels that each bias is shrunk by. Defaults to `3.0`.
+        ids: Columns of ids that get a bias each.
+        label: Column of labels.
+        regularization: L2 regularization: each bias is shrunk towards 0 as if its id had so many
+            more rows with a residual of 0. Defaults to `3.0`.
 
     Raises:
-        ValueError: If a column is missing, or the regularization is negative.
+        ValueError: If a column is missing or the regularization is negative.
+        TypeError: If `ids` is a string.
 
     Example:
         >>> rows = {"user_id": ["a", "a", "b"], "rating": [5.0, 5.0, 2.0]}
@@ -36,32 +39,34 @@ class BiasBaseline:
     """
 
     def __init__(self, rows: Any, ids: Sequence[str], *, label: str, regularization: float = 3.0):
-        if not regularization >= 0:
+        if isinstance(ids, str):
+            raise wrong_type("ids", ids, "a list of column names", f"Pass ids=[{ids!r}].")
+        if not is_number(regularization) or not regularization >= 0:
             raise invalid("regularization", regularization, "a number of at least 0")
         columns = as_columns(rows, [*ids, label])
         labels = columns[label].astype(float)
         self.mean = labels.mean()
-        self._known: dict[str, np.ndarray] = {}
+        self._vocabularies: dict[str, np.ndarray] = {}
         self._biases: dict[str, np.ndarray] = {}
-        places = {}
+        indices = {}
         for name in ids:
-            self._known[name], places[name] = np.unique(columns[name], return_inverse=True)
-            self._biases[name] = np.zeros(len(self._known[name]))
-        left = labels - self.mean
-        for _ in range(_TURNS if ids else 0):
-            moved = 0.0
-            for name, place in places.items():
+            self._vocabularies[name], indices[name] = np.unique(columns[name], return_inverse=True)
+            self._biases[name] = np.zeros(len(self._vocabularies[name]))
+        residuals = labels - self.mean
+        for _ in range(_MAX_ITERATIONS if ids else 0):
+            change = 0.0
+            for name, index in indices.items():
                 bias = self._biases[name]
-                left += bias[place]
-                counts = np.bincount(place) + regularization
-                self._biases[name] = np.bincount(place, left) / counts
-                left -= self._biases[name][place]
-                moved = max(moved, float(np.abs(self._biases[name] - bias).max()))
-            if moved < _SETTLED:
+                residuals += bias[index]
+                counts = np.bincount(index) + regularization
+                self._biases[name] = np.bincount(index, residuals) / counts
+                residuals -= self._biases[name][index]
+                change = max(change, float(np.abs(self._biases[name] - bias).max()))
+            if change < _TOLERANCE:
                 break
 
     def __call__(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Scores rows.
+        """Predicts labels.
 
         Args:
             columns: The columns of ids; others are ignored.
@@ -69,12 +74,11 @@ class BiasBaseline:
         Returns:
             The predicted labels, `(rows,)`.
         """
-        rows = len(next(iter(columns.values())))
-        scores = np.full(rows, self.mean)
-        for name, known in self._known.items():
+        scores = np.full(len(next(iter(columns.values()))), self.mean)
+        for name, vocabulary in self._vocabularies.items():
             ids = as_columns({name: columns[name]})[name]
             if isinstance(ids[0], bytes):  # of a TensorFlow tensor
                 ids = np.array([each.decode() for each in ids], object)
-            places = np.searchsorted(known, ids).clip(max=len(known) - 1)
-            scores += np.where(known[places] == ids, self._biases[name][places], 0.0)
+            indices = np.searchsorted(vocabulary, ids).clip(max=len(vocabulary) - 1)
+            scores += np.where(vocabulary[indices] == ids, self._biases[name][indices], 0.0)
         return scores

@@ -1,4 +1,4 @@
-"""Paired comparison of two scorers."""
+"""`compare_rankings`: paired comparison of scorers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from rankkit.data.columns import as_columns
-from rankkit.evaluation.report import Report, check_settings, drawn_metrics, with_intervals
-from rankkit.evaluation.scored_rows import feature_batches, label_numbers, label_of, labelled_rows
-from rankkit.ranking.scoring import scores_of
-from rankkit.utils.errors import invalid
+from rankkit.evaluation.metrics import MetricSettings
+from rankkit.evaluation.report import Report
+from rankkit.evaluation.scored_rows import label_name, label_values, labelled_rows, score_rows
+from rankkit.utils.errors import invalid, wrong_type
 
 
 def compare_rankings(
@@ -25,33 +25,34 @@ def compare_rankings(
     confidence: float = 0.95,
     seed: int = 42,
 ) -> Report:
-    """Tells by how much each scorer's metrics differ from those of the first.
+    """Computes the differences between the metrics of scorers and those of the first scorer.
 
-    The metrics are those of `rankkit.evaluate_ranking`. Each draw of queries is the same for all
-    scorers, so that the interval is that of the difference, mostly far narrower than those of the
-    two: one that does not hold 0 tells scorers apart.
+    The metrics are those of `rankkit.evaluate_ranking`. The bootstrap is paired: all scorers are
+    evaluated on the same samples of queries, so the confidence interval of a difference is usually
+    far narrower than those of the two metrics. A difference is significant if its interval does not
+    contain 0.
 
     Args:
-        scorers: Name to scorer, two or more; the others are compared with the first.
+        scorers: Name to scorer, two or more; the first is the one to compare with.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
-        query: Name of the column by which rows belong together. Defaults to `"user_id"`.
-        label: Name of the column of labels. Defaults to `None`, that of the first scorer.
-        k: How many places count. Defaults to `10`.
-        relevant: Labels from this on are relevant. Defaults to `4.0`, of ratings up to 5.
-        rating_range: Lowest and highest label, to which scores are clipped for `rmse` and `mae`.
+        query: Column that identifies the query: rows are ranked within it. Defaults to `"user_id"`.
+        label: Column of labels. Defaults to `None`, the label of the first scorer.
+        k: Rank cutoff. Defaults to `10`.
+        relevant: Lowest label of a relevant row. Defaults to `4.0`, for ratings up to 5.
+        rating_range: Lowest and highest rating, to which scores are clipped for `rmse` and `mae`.
             Defaults to `None`, no clipping.
-        num_bootstrap: How many times queries are drawn for the intervals. Defaults to `1000`.
-        confidence: Share of the draws within an interval. Defaults to `0.95`.
-        seed: Chooses the draws. Defaults to `42`.
+        num_bootstrap: Number of bootstrap samples. Defaults to `1000`.
+        confidence: Confidence level of the intervals. Defaults to `0.95`.
+        seed: Random seed of the bootstrap. Defaults to `42`.
 
     Returns:
-        A table of differences, one line for each scorer but the first: `print` shows it, `lines`
-        has everything as a list of dicts, `metrics` the first line's.
+        A table of differences, one line per scorer except the first: `print` shows it, `lines` has
+        everything as a list of dicts, `metrics` has the values of the first line.
 
     Raises:
-        ValueError: If there are fewer than two scorers, a column is missing, or a number is out of
-            its range.
-        TypeError: If the labels are no numbers.
+        ValueError: If there are fewer than two scorers, a column is missing, or an argument is out
+            of range.
+        TypeError: If `scorers` is not a dict, or the labels are not numbers.
 
     Example:
         >>> import rankkit as rk
@@ -64,31 +65,26 @@ def compare_rankings(
         >>> found.metrics["auc"]
         1.0
     """
+    if not isinstance(scorers, Mapping):
+        fix = 'Name the scorers: {"old": ..., "new": ...}.'
+        raise wrong_type("scorers", scorers, "a dict of names and scorers", fix)
     if len(scorers) < 2:
-        raise invalid("scorers", list(scorers), "two or more")
-    check_settings(k, rating_range, num_bootstrap, confidence)
+        raise invalid("scorers", list(scorers), "two or more", "Pass the scorers to compare.")
+    settings = MetricSettings(k, relevant, rating_range, num_bootstrap, confidence, seed)
     first_scorer = next(iter(scorers.values()))
-    label = label_of(first_scorer, label)
+    label = label_name(first_scorer, label)
     rows = labelled_rows(first_scorer, as_columns(columns), label)
-    queries = as_columns(rows, [query])[query]
-    labels = label_numbers(rows, label)
-    settings: dict[str, Any] = {
-        "k": k, "relevant": relevant, "rating_range": rating_range,
-        "num_bootstrap": num_bootstrap, "seed": seed,
-    }  # fmt: skip
-    found = {}
-    for name, scorer in scorers.items():
-        scores = scores_of(scorer, feature_batches(scorer, rows, label), len(labels)).astype(float)
-        found[name] = drawn_metrics(queries, labels, scores, **settings)
-    first, *others = found
+    _, queries = np.unique(as_columns(rows, [query])[query], return_inverse=True)
+    labels = label_values(rows, label)
+    (first, expected), *others = (
+        (name, settings.bootstrap(queries, labels, score_rows(scorer, rows, label)))
+        for name, scorer in scorers.items()
+    )
     lines = []
-    for name in others:
+    for name, metrics in others:
         differences = {
-            metric: (value - found[first][metric][0], samples - found[first][metric][1])
-            for metric, (value, samples) in found[name].items()
+            metric: (value - expected[metric][0], samples - expected[metric][1])
+            for metric, (value, samples) in metrics.items()
         }
-        counts = {"num_rows": len(labels), "num_queries": len(np.unique(queries))}
-        scorer = f"{name} - {first}"
-        line = {"rows": "all", "scorer": scorer, **counts}
-        lines.append({**line, **with_intervals(differences, confidence)})
+        lines.append(settings.line("all", f"{name} - {first}", queries, differences))
     return Report(lines)

@@ -1,43 +1,124 @@
-"""Ranking metrics per query, and their bootstrap confidence intervals."""
+"""Ranking metrics per query, their bootstrap samples and confidence intervals."""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from rankkit.utils.errors import check_integer, invalid, wrong_type
+
+_MAX_BOOTSTRAP_WEIGHTS = 1 << 23  # held in memory at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricSettings:
+    """Checked arguments shared by `evaluate_ranking`, `compare_rankings` and `RankingMetrics`."""
+
+    k: int
+    relevant: float
+    rating_range: tuple[float, float] | None = None
+    num_bootstrap: int = 1000
+    confidence: float = 0.95
+    seed: int = 42
+
+    def __post_init__(self):
+        for name, least in (("k", 1), ("num_bootstrap", 1), ("seed", 0)):
+            check_integer(name, getattr(self, name), least)
+        if not is_number(self.relevant):
+            raise wrong_type("relevant", self.relevant, "a number", "For example 4.0.")
+        if not is_number(self.confidence) or not 0 < self.confidence < 1:
+            raise invalid("confidence", self.confidence, "between 0 and 1", "For example 0.95.")
+        check_rating_range(self.rating_range)
+
+    def bootstrap(
+        self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray
+    ) -> dict[str, tuple[float, np.ndarray]]:
+        """Metric to its value on all rows and on each bootstrap sample, `(num_bootstrap,)`."""
+        _, queries = np.unique(queries, return_inverse=True)
+        sizes = np.bincount(queries)
+        errors = labels - clip_scores(scores, self.rating_range)
+        per_query = metrics_by_query(queries, labels, scores, k=self.k, relevant=self.relevant)
+        values = np.stack(list(per_query.values()), axis=1)  # (queries, metrics)
+        error_sums = [np.bincount(queries, each) for each in (errors**2, np.abs(errors))]
+        sums = np.column_stack([*error_sums, np.nan_to_num(values)])
+        counts = np.column_stack([sizes, sizes, np.isfinite(values)]).astype(float)
+        means = divide(sums.sum(0), counts.sum(0))
+        samples = bootstrap_means(sums, counts, num_samples=self.num_bootstrap, seed=self.seed)
+        for each in (means, samples):
+            each[..., 0] = np.sqrt(each[..., 0])  # the mean squared error comes first
+        names = ["rmse", "mae", *per_query]
+        return {name: (means[index], samples[:, index]) for index, name in enumerate(names)}
+
+    def line(
+        self,
+        rows: str,
+        scorer: str,
+        queries: np.ndarray,
+        metrics: dict[str, tuple[float, np.ndarray]],
+    ) -> dict[str, Any]:
+        """A line of a `Report`: metrics with the bounds of their intervals, `None` for NaN."""
+        line: dict[str, Any] = {"rows": rows, "scorer": scorer}
+        line |= {"num_rows": len(queries), "num_queries": len(np.unique(queries))}
+        tail = (1 - self.confidence) / 2
+        for name, (value, samples) in metrics.items():
+            finite = samples[np.isfinite(samples)]
+            bounds = np.quantile(finite, [tail, 1 - tail]) if len(finite) else (math.nan, math.nan)
+            keys = (name, f"{name}_low", f"{name}_high")
+            for key, number in zip(keys, (value, *bounds), strict=True):
+                line[key] = float(number) if math.isfinite(number) else None
+        return line
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number; booleans are not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def check_rating_range(rating_range: Any) -> None:
+    """Raises if a range is neither `None` nor a pair of ascending numbers."""
+    if rating_range is None:
+        return
+    is_list = isinstance(rating_range, Sequence | np.ndarray)
+    is_pair = is_list and [is_number(each) for each in rating_range] == [True, True]
+    if not is_pair or not rating_range[0] < rating_range[1]:
+        raise invalid("rating_range", rating_range, "(lowest, highest) with lowest < highest")
+
+
+def clip_scores(scores: np.ndarray, rating_range: tuple[float, float] | None) -> np.ndarray:
+    """Clip scores to a range; without a range they are returned unchanged."""
+    return scores if rating_range is None else np.clip(scores, *rating_range)
 
 
 def metrics_by_query(
     queries: np.ndarray, labels: np.ndarray, scores: np.ndarray, *, k: int, relevant: float
 ) -> dict[str, np.ndarray]:
-    """Computes the metrics of each query's order.
+    """Metric to its value per query, `(queries,)`; NaN where a query has none.
 
     Args:
-        queries: Number of each row's query, from 0, `(rows,)`.
+        queries: Index of the query of each row, from 0, `(rows,)`.
         labels: Label of each row, `(rows,)`.
         scores: Score of each row, `(rows,)`.
-        k: How many places count.
-        relevant: Labels from this on are relevant.
-
-    Returns:
-        Name of the metric to one value a query, `(queries,)`; NaN for queries that do not have it.
+        k: Rank cutoff.
+        relevant: Lowest label of a relevant row.
     """
-    rows = QueryRows(queries, labels, scores)
-    hits = rows.labels >= relevant
+    rows = RankedRows(queries, labels, scores)
+    is_relevant = rows.labels >= relevant
     return {
         f"ndcg_at_{k}": rows.ndcg(np.exp2(rows.labels) - 1, k),
-        "mrr": rows.reciprocal_rank(hits),
-        f"hit_rate_at_{k}": rows.hit(hits, k),
+        "mrr": rows.reciprocal_rank(is_relevant),
+        f"hit_rate_at_{k}": rows.hit_rate(is_relevant, k),
         "auc": rows.auc(),
     }
 
 
-class QueryRows:
-    """Rows of many queries with their scores, each query's best first.
+class RankedRows:
+    """Rows sorted by query, then by descending score; arguments of methods are in this order.
 
-    Rows of one query with equal scores are tied. A metric of tied rows is its mean over all
-    orders of the ties, so that no order that rows happen to have is worth anything.
-
-    Args:
-        queries: Number of each row's query, from 0, `(rows,)`.
-        labels: Label of each row, `(rows,)`.
-        scores: Score of each row, `(rows,)`.
+    Rows of a query with equal scores are tied. A metric is its expected value over all orders of
+    the ties, so that the order of the input does not matter.
     """
 
     def __init__(self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray):
@@ -47,153 +128,103 @@ class QueryRows:
         self.scores = scores[order]
         self.sizes = np.bincount(self.queries)  # (queries,)
         self._starts = np.cumsum(self.sizes) - self.sizes
-        self._places = np.arange(len(order)) - self._starts[self.queries]  # 0 for the best
-        another = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
-        self._ties = np.concatenate([[0], np.cumsum(another)])  # number of each row's tied rows
+        self._ranks = np.arange(len(order)) - self._starts[self.queries]  # from 0
+        is_new = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
+        self._ties = np.concatenate([[0], np.cumsum(is_new)])  # index of each row's group of ties
 
     def ndcg(self, gains: np.ndarray, k: int | None) -> np.ndarray:
-        """Normalized discounted cumulative gain of the first `k`.
-
-        The gain of the row at place `i`, from 1, is divided by `log2(1 + i)`; the sum is divided
-        by that of the best order.
-
-        Args:
-            gains: What each label is worth, `(rows,)` in the order of the rows here.
-            k: How many places count; None counts all.
-
-        Returns:
-            One value a query, from 0 to 1; NaN for those of one row or without any gain, and for
-            all if a gain is negative.
-        """
-        discounts = 1 / np.log2(self._places + 2)
+        """NDCG at `k`; NaN for one row or no gain, and for all queries if a gain is negative."""
+        discounts = 1 / np.log2(self._ranks + 2)
         if k is not None:
-            discounts[self._places >= k] = 0.0
+            discounts[self._ranks >= k] = 0.0
         gains = gains if gains.min() >= 0 else np.full(len(gains), np.nan)
         ideal = gains[np.lexsort((-gains, self.queries))]
-        dcg = self._sums(discounts * self._tied_means(gains))
-        best = self._sums(discounts * ideal)
-        return np.where(self.sizes > 1, means_of(dcg, best), np.nan)
+        tied_gains = (np.bincount(self._ties, gains) / np.bincount(self._ties))[self._ties]
+        dcg, ideal_dcg = (
+            np.bincount(self.queries, discounts * each, len(self.sizes))
+            for each in (tied_gains, ideal)
+        )
+        return np.where(self.sizes > 1, divide(dcg, ideal_dcg), np.nan)
 
     def auc(self) -> np.ndarray:
-        """Share of the pairs of rows of different label in which the higher one scores higher.
-
-        A pair of equal scores counts as half. With two labels this is the area under the ROC curve.
-
-        Returns:
-            One value a query; NaN for those whose labels are all the same.
-        """
-        right, pairs = np.zeros(len(self.sizes)), np.zeros(len(self.sizes))
+        """Share of correctly ordered pairs of different label; NaN if all labels are equal."""
+        correct, pairs = np.zeros(len(self.sizes)), np.zeros(len(self.sizes))
         for query, (start, size) in enumerate(zip(self._starts, self.sizes, strict=True)):
             rows = slice(start, start + size)
-            right[query], pairs[query] = _ordered_pairs(self.labels[rows], self.scores[rows])
-        return means_of(right, pairs)
+            correct[query], pairs[query] = _count_pairs(self.labels[rows], self.scores[rows])
+        return divide(correct, pairs)
 
     def reciprocal_rank(self, relevant: np.ndarray) -> np.ndarray:
-        """One divided by the place of the first relevant row, from 1.
-
-        Args:
-            relevant: Whether each row is, `(rows,)` in the order of the rows here.
-
-        Returns:
-            One value a query; NaN for those without a relevant row.
-        """
-        first, tied, hits, found = self._first_relevant_ties(relevant)
+        """Reciprocal rank of the first relevant row; NaN without one."""
+        first, tied, hits = self._first_relevant_ties(relevant)
+        found = tied > 0
         expected, missed = np.zeros(len(first)), found.astype(float)
-        for place in range(int(tied.max(initial=0))):
-            left = np.maximum(tied - place, 1)
-            drawn = np.clip(hits / left, 0, 1)
-            expected += missed * drawn / (first + place + 1)
-            missed *= 1 - drawn
+        for offset in range(int(tied.max(initial=0))):
+            probability = np.clip(hits / np.maximum(tied - offset, 1), 0, 1)
+            expected += missed * probability / (first + offset + 1)
+            missed *= 1 - probability
         return np.where(found, expected, np.nan)
 
-    def hit(self, relevant: np.ndarray, k: int | None) -> np.ndarray:
-        """Whether a relevant row is among the first `k`.
-
-        Args:
-            relevant: Whether each row is, `(rows,)` in the order of the rows here.
-            k: How many places count; None counts all.
-
-        Returns:
-            0 or 1 a query, between them where ties decide; NaN without a relevant row.
-        """
-        first, tied, hits, found = self._first_relevant_ties(relevant)
-        counting = tied if k is None else np.clip(k - first, 0, tied)
+    def hit_rate(self, relevant: np.ndarray, k: int | None) -> np.ndarray:
+        """Probability that a relevant row is among the first `k`; NaN without a relevant row."""
+        first, tied, hits = self._first_relevant_ties(relevant)
+        within_k = tied if k is None else np.clip(k - first, 0, tied)
         missed = np.ones(len(first))
-        for place in range(int(counting.max(initial=0))):
-            left = np.maximum(tied - place, 1)
-            missed *= np.where(place < counting, 1 - np.clip(hits / left, 0, 1), 1.0)
-        return np.where(found, 1 - missed, np.nan)
+        for offset in range(int(within_k.max(initial=0))):
+            probability = np.clip(hits / np.maximum(tied - offset, 1), 0, 1)
+            missed *= np.where(offset < within_k, 1 - probability, 1.0)
+        return np.where(tied > 0, 1 - missed, np.nan)
 
     def _first_relevant_ties(self, relevant: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Finds, for each query, the first tied rows with a relevant one among them.
-
-        Returns:
-            How many rows come before them, how many they are, how many of them are relevant, and
-            whether there are any, each `(queries,)`.
-        """
+        """Rank, size and number of relevant rows of each query's first ties with a relevant row."""
         sizes, hits = np.bincount(self._ties), np.bincount(self._ties, relevant)
         starts = np.cumsum(sizes) - sizes
         with_hit = np.flatnonzero(hits)
-        owners, places = np.unique(self.queries[starts[with_hit]], return_index=True)
-        chosen = with_hit[places]
-        first, tied, number = (np.zeros(len(self.sizes), int) for _ in range(3))
-        first[owners] = self._places[starts[chosen]]
-        tied[owners], number[owners] = sizes[chosen], hits[chosen]
-        return first, tied, number, tied > 0
-
-    def _tied_means(self, values: np.ndarray) -> np.ndarray:
-        return (np.bincount(self._ties, values) / np.bincount(self._ties))[self._ties]
-
-    def _sums(self, values: np.ndarray) -> np.ndarray:
-        return np.bincount(self.queries, values, len(self.sizes))
+        queries, indices = np.unique(self.queries[starts[with_hit]], return_index=True)
+        chosen = with_hit[indices]
+        first, tied, num_relevant = (np.zeros(len(self.sizes), int) for _ in range(3))
+        first[queries] = self._ranks[starts[chosen]]
+        tied[queries], num_relevant[queries] = sizes[chosen], hits[chosen]
+        return first, tied, num_relevant
 
 
-def _ordered_pairs(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
-    """Counts the pairs of different label that are in order, ties by half, and all such pairs.
-
-    Scores come highest first.
-    """
+def _count_pairs(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """Number of correctly ordered pairs, ties by half, and of all; scores are descending."""
     labels, scores = labels[::-1], scores[::-1]
-    right, pairs = 0.0, 0.0
+    correct, pairs = 0.0, 0.0
     for label in np.unique(labels)[1:]:
         lower, own = scores[labels < label], scores[labels == label]
         below = np.searchsorted(lower, own, "left"), np.searchsorted(lower, own, "right")
-        right += sum(map(np.sum, below)) / 2
+        correct += sum(map(np.sum, below)) / 2
         pairs += len(lower) * len(own)
-    return right, pairs
-
-
-_WEIGHTS_AT_ONCE = 1 << 23
+    return correct, pairs
 
 
 def bootstrap_means(
     sums: np.ndarray, counts: np.ndarray, *, num_samples: int, seed: int
 ) -> np.ndarray:
-    """Draws as many queries as there are, with replacement, and takes the means over them.
+    """Means over queries resampled with replacement, `(num_samples, values)`; NaN for no row.
 
     Args:
-        sums: Sum of each value over a query's rows, `(queries, values)`.
-        counts: How many rows it has for each value, `(queries, values)`; 0 leaves it out.
-        num_samples: How often to draw.
-        seed: Chooses the draws.
-
-    Returns:
-        The means, `(num_samples, values)`; NaN where no row was drawn.
+        sums: Sum of each value over the rows of a query, `(queries, values)`.
+        counts: Number of rows that are summed, `(queries, values)`.
+        num_samples: Number of bootstrap samples.
+        seed: Random seed.
     """
     rng = np.random.default_rng(seed)
     queries = len(sums)
-    at_once = max(1, _WEIGHTS_AT_ONCE // queries)
+    at_once = max(1, _MAX_BOOTSTRAP_WEIGHTS // queries)
     means = []
     for start in range(0, num_samples, at_once):
         samples = min(at_once, num_samples - start)
-        drawn = rng.integers(queries, size=(samples, queries))
-        drawn += queries * np.arange(samples)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=samples * queries)
+        sampled = rng.integers(queries, size=(samples, queries))
+        sampled += queries * np.arange(samples)[:, None]
+        weights = np.bincount(sampled.ravel(), minlength=samples * queries)
         weights = weights.reshape(samples, queries).astype(float)
-        means.append(means_of(weights @ sums, weights @ counts))
+        means.append(divide(weights @ sums, weights @ counts))
     return np.concatenate(means)
 
 
-def means_of(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Divides sums by counts, both of one shape; NaN where there is nothing to count."""
+def divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Divide sums by counts of the same shape; NaN where a count is 0."""
     return np.where(counts > 0, sums / np.where(counts > 0, counts, 1), np.nan)

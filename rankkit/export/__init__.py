@@ -1,4 +1,4 @@
-"""A trained model leaves Python: SavedModel and TensorFlow Lite, checked to score alike."""
+"""Export of trained models to SavedModel and TensorFlow Lite, checked for equal scores."""
 
 from rankkit.export.load import load
 from rankkit.export.parity import max_abs_difference

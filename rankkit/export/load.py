@@ -1,4 +1,4 @@
-"""`load`: scorers from files."""
+"""`load`: scorers from saved files."""
 
 import os
 import zipfile
@@ -13,29 +13,25 @@ from rankkit.utils.errors import unreadable
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Loads a scorer: what maps a dict of columns to a score a row, as `rankkit.rank` takes it.
+    """Loads a scorer: a function from a dict of columns to one score per row, for `rankkit.rank`.
 
     Args:
         path: A SavedModel folder of `save`, a `.tflite` file of `to_tflite`, or a `.keras` file of
             `RankingModel.save`.
 
     Returns:
-        A scorer with `feature_specs`; from a `.keras` file the `RankingModel` itself, compiled as
-        it was, so that training can go on.
+        A scorer with `feature_specs`. From a `.keras` file, the `RankingModel` itself, compiled
+        as it was when saved, so that training can continue.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file or folder does not exist.
         ValueError: If it cannot be read.
     """
     path = Path(path)
     if path.is_dir():
         return SavedModelScorer(path)
-    if path.suffix == ".keras":
-        return _load_keras(path)
-    return TFLiteScorer(path)
-
-
-def _load_keras(path: Path) -> Any:
+    if path.suffix != ".keras":
+        return TFLiteScorer(path)
     if not path.is_file():
         raise FileNotFoundError(f"No .keras file at {str(path)!r}.")
     try:

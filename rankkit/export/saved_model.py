@@ -13,51 +13,41 @@ import tensorflow as tf
 from rankkit.core.columns import as_list, is_column
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
 from rankkit.distributed.parameter_server import gathered
-from rankkit.export.parity import check_parity, check_ranking, sample_columns
+from rankkit.export.parity import check_parity, check_rank_signatures, make_sample
 from rankkit.export.scorer import ExportScorer
 from rankkit.export.servable import Servable
 from rankkit.models.heads import SCORE, named_outputs, score_name
 from rankkit.models.network import feature_specs, select_features
-from rankkit.ranking.candidates import Registered, registrable
-from rankkit.ranking.queries import Columns
-from rankkit.ranking.scoring import finite, in_order
+from rankkit.ranking.candidates import PrecomputedCandidates, indexable_columns
+from rankkit.ranking.scoring import check_finite_scores, scatter_scores
 from rankkit.utils.errors import invalid, unreadable
-from rankkit.utils.files import written_whole
+from rankkit.utils.files import write_atomically
 
 
-class SavedCandidates(Registered):
-    """Candidates of a SavedModel, to be ranked by its `rank_indexed` signature.
-
-    Args:
-        scorer: The SavedModel as a scorer.
-        loaded: The SavedModel as TensorFlow loads it.
-    """
+class SavedCandidateIndex(PrecomputedCandidates):
+    """Candidate index of a SavedModel, ranked by its signature `rank_indexed`."""
 
     def __init__(self, scorer: Any, loaded: Any):
         self._scorer = scorer
         self._rank = loaded.signatures["rank_indexed"]
         self.columns = {
-            name: [_unfilled(cell) for cell in as_list(tf.convert_to_tensor(column))]
+            name: [_without_padding(cell) for cell in as_list(tf.convert_to_tensor(column))]
             for name, column in loaded.candidates.items()
         }
 
     def check(self, scorer: Any) -> None:
         if scorer is not self._scorer:
-            fix = "Take the candidates of the scorer itself, not of one of its heads or another."
-            raise invalid("candidates", self, "registered with the scorer", fix)
+            fix = "Use the candidates of the loaded scorer itself; a head of it has none."
+            raise invalid("candidates", self, "an index of this scorer", fix)
 
     def scores(self, query: Mapping[str, tf.Tensor], best: int) -> np.ndarray:
         outputs = self._rank(k=tf.constant(best), **query)
-        scores = in_order(outputs, len(self))
-        finite(scores[outputs["index"].numpy()])
+        scores = scatter_scores(outputs, len(self))
+        check_finite_scores(scores[outputs["index"].numpy()])
         return scores
 
-    def __repr__(self) -> str:
-        return f"SavedCandidates({len(self):,} of {', '.join(map(repr, self.columns))})"
 
-
-def _unfilled(cell: Any) -> Any:
-    """A list without what filled it up to the length of the others."""
+def _without_padding(cell: Any) -> Any:
     if not is_column(cell):
         return cell
     return [value for value in as_list(cell) if value not in (TEXT_PADDING, NUMBER_PADDING)]
@@ -70,32 +60,37 @@ def save(
     candidates: Any = None,
     sample: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a model as a SavedModel, and checks that it scores as the model does.
+    """Writes a model as a SavedModel, and checks that it has the scores of the model.
 
-    The folder has these signatures. `serving_default` takes one value a row for each feature and
-    gives `rating`, `(batch, 1)`; of a network that gives a dict, its `score` and all else by name.
-    `rank` takes the same columns, where those of length 1 (the query) are repeated for the others
-    (the candidates), and `k`, a scalar `tf.int32`; it gives the best `min(k, candidates)` rows in
-    order: `rating`, or `score` and all else, `index` (the row's place in the input) and each
-    feature. What the query alone decides is computed once.
+    The SavedModel has two signatures:
 
-    With `candidates` there is `rank_indexed` too: it takes the query's features, each of length
-    1, and `k`, and gives the same of the registered candidates, whose part of the scores is in the
-    folder. `tf.saved_model.load` gives an object that is called with a dict of columns.
+    - `serving_default` takes a column of each feature and returns `rating`, `(batch, 1)`. If the
+      network has several outputs, it returns `score` and all others by name.
+    - `rank` takes the same columns and `k`, a scalar `tf.int32`. Columns of length 1 (the query)
+      are repeated for the others (the candidates), and the query side is computed once. It
+      returns the best `min(k, candidates)` rows in order: `rating`, or `score` and all others;
+      `index`, the position of the row in the input; and each feature.
+
+    With `candidates`, there is a third one, `rank_indexed`, and the SavedModel holds a candidate
+    index with the item-side activations. It takes the query's features, each of length 1, and
+    `k`, and returns the same as `rank` for the candidates of the index.
+
+    The object that `tf.saved_model.load` returns can be called with a dict of columns.
 
     Args:
         model: A `RankingModel`, a head of one (`model.head(...)`), or a network.
-        path: Folder to make, named by a version number, such as `"export/1"`: TensorFlow Serving
+        path: Folder to write, named by a version number, such as `"export/1"`: TensorFlow Serving
             serves the highest number.
-        candidates: Column name to values, one a candidate, or a DataFrame: those to register.
-            Columns that are no features come back with the best. Defaults to `None`, none.
+        candidates: Candidates to index: column name to values, one per candidate, or a DataFrame.
+            Columns that are not features are returned with the best candidates. Defaults to
+            `None`, no index.
         sample: A few rows to compare scores on, feature name to values. Defaults to `None`: rows
-            made up from the layers' vocabularies, unknown ids included.
+            made from the vocabularies of the layers, with out-of-vocabulary ids.
 
     Raises:
-        ValueError: If the folder is not named by a positive number, a feature has a name that no
-            export can take, candidates have no feature or a column of an output's name, or the
-            SavedModel scores otherwise than the model.
+        ValueError: If the folder is not named by a positive number, a feature has a name that
+            cannot be exported, candidates have no feature or a column with the name of an output,
+            or the scores of the SavedModel differ from those of the model.
         FileExistsError: If the folder exists.
         OSError: If it cannot be written.
     """
@@ -105,31 +100,27 @@ def save(
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
         raise invalid("path", str(path), "a folder named by a version number", fix)
     check_names(specs)
-    columns = select_features(sample_columns(network) if sample is None else sample, specs)
-    registered = None if candidates is None else _registrable(candidates, specs, network)
-    with written_whole(path) as part:
-        servable = Servable(network, specs, columns, registered)
-        _write(servable, part)
+    columns = select_features(make_sample(network) if sample is None else sample, specs)
+    index = None
+    if candidates is not None:
+        index = indexable_columns(candidates, specs)
+        check_names(index)
+        if taken := set(index) & set(named_outputs(network.output)):
+            raise ValueError(
+                f"No column of the candidates may have the name of an output. Got: {min(taken)!r}. "
+                "Rename the column."
+            )
+    with write_atomically(path) as part:
+        _write(Servable(network, specs, columns, index), part)
         loaded = tf.saved_model.load(str(part))
         check_parity("The SavedModel", loaded, network, columns)
-        check_ranking(loaded, network, columns, registered)
-
-
-def _registrable(
-    candidates: Any, specs: Mapping[str, tf.TensorSpec], network: tf.keras.Model
-) -> Columns:
-    columns = registrable(candidates, specs)
-    check_names(columns)
-    if taken := set(columns) & set(named_outputs(network.output)):
-        fix = "The network has an output of that name: rename the column."
-        raise invalid("column of the candidates", min(taken), "none of the outputs' names", fix)
-    return columns
+        check_rank_signatures(loaded, network, columns, index)
 
 
 def _write(servable: Servable, folder: Path) -> None:
     logger = tf.get_logger()
     level = logger.level
-    logger.setLevel(logging.ERROR)  # Where the assets went is no news to whoever named the folder.
+    logger.setLevel(logging.ERROR)  # TensorFlow logs where it writes assets
     try:
         tf.saved_model.save(servable, str(folder), signatures=servable.signatures())
     except tf.errors.OpError as error:
@@ -139,15 +130,15 @@ def _write(servable: Servable, folder: Path) -> None:
 
 
 class SavedModelScorer(ExportScorer):
-    """A SavedModel of `rankkit.export.save`, as a scorer.
+    """A SavedModel of `rankkit.export.save` as a scorer.
 
     Args:
         path: The folder.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If it is no SavedModel, a broken one, or one without a `serving_default` of
-            named columns and one `rating` or `score`.
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it is not a SavedModel, is damaged, or has no signature `serving_default`
+            with named columns and one output `rating` or `score`.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -164,26 +155,27 @@ class SavedModelScorer(ExportScorer):
 
     @property
     def rank_signature(self) -> Any:
-        """The signature that `rankkit.rank` asks for the best of one query's candidates.
+        """The signature by which `rankkit.rank` ranks the candidates of one query.
 
-        `None` for one of several heads, by which it does not rank, and for a SavedModel without it.
+        `None` for one of several heads, and for a SavedModel without it.
         """
         is_head = self.score not in (SCORE, "rating")
         return None if is_head else self.loaded.signatures.get("rank")
 
     @functools.cached_property
-    def candidates(self) -> SavedCandidates:
-        """The candidates that were registered with it, for `rankkit.rank`.
+    def candidates(self) -> SavedCandidateIndex:
+        """The candidate index of the SavedModel, for `rankkit.rank`.
 
         Raises:
-            ValueError: If there are none.
+            ValueError: If it was exported without one.
         """
         if "rank_indexed" not in self.loaded.signatures:
-            fix = "Write it with rankkit.export.save(..., candidates=...)."
-            names = list(self.loaded.signatures)
-            expected = "some with 'rank_indexed', for registered candidates"
-            raise invalid("signatures of the SavedModel", names, expected, fix)
-        return SavedCandidates(self, self.loaded)
+            raise ValueError(
+                "The SavedModel must have a candidate index, with the signature 'rank_indexed'. "
+                f"Got: signatures {list(self.loaded.signatures)}. "
+                "Write it with rankkit.export.save(..., candidates=...)."
+            )
+        return SavedCandidateIndex(self, self.loaded)
 
     @property
     def feature_specs(self) -> dict[str, tf.TensorSpec]:

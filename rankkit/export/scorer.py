@@ -1,4 +1,4 @@
-"""Base class of the scorers loaded from files."""
+"""Base class of the scorers loaded from exported files."""
 
 import copy
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ class ExportScorer:
     """An exported file as a scorer.
 
     Attributes:
-        widths: Name of each output to how many numbers a row it gives.
+        widths: Output name to the size of its last axis.
         score: Name of the output that is the score.
     """
 
@@ -27,35 +27,28 @@ class ExportScorer:
         raise NotImplementedError
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives all that the file gives, such as the scores of several heads.
+        """Computes all outputs of the file, such as the scores of several heads.
 
         Args:
-            columns: Feature name to values, one a row.
+            columns: Feature name to values, one per row.
 
         Returns:
-            Name to values of shape `(rows, ...)`.
+            Output name to values of shape `(rows, ...)`.
         """
         raise NotImplementedError
 
     def __call__(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Scores rows.
-
-        Args:
-            columns: Feature name to values, one a row.
-
-        Returns:
-            Scores of shape `(rows, 1)`, `float32`.
-        """
+        """Computes the scores, `(rows, 1)` and `float32`, of columns with one value per row."""
         return self.outputs_of(columns)[self.score]
 
     def head(self, name: str) -> Self:
-        """Gives one head as a scorer, of a file with several.
+        """Returns one of several heads as a scorer.
 
         Args:
-            name: The head.
+            name: Name of the head.
 
         Raises:
-            ValueError: If there is no such head.
+            ValueError: If there is no head of that name.
         """
         known = [each for each, width in self.widths.items() if width == 1 and each != self.score]
         if name not in known:

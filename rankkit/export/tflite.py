@@ -14,7 +14,7 @@ from rankkit.export.scorer import ExportScorer
 from rankkit.models.heads import score_name
 from rankkit.models.network import select_features
 from rankkit.utils.errors import unreadable
-from rankkit.utils.files import written_whole
+from rankkit.utils.files import write_atomically
 
 _SIGNATURE = "serving_default"
 
@@ -25,26 +25,27 @@ def to_tflite(
     *,
     sample: Mapping[str, Any] | None = None,
 ) -> None:
-    """Converts a SavedModel of `rankkit.export.save`, and checks that it scores as before.
+    """Converts a SavedModel of `rankkit.export.save` to TensorFlow Lite, and checks its scores.
 
-    The file has the signature `serving_default` of the SavedModel, strings and any number of rows
-    included, and needs built-in operations alone, so that every TensorFlow Lite runtime runs it.
+    The file has the signature `serving_default` of the SavedModel: it takes strings, and any
+    number of rows. It uses built-in operations only, so that every TensorFlow Lite runtime can
+    run it.
 
     Args:
         source: Folder of the SavedModel.
-        path: File to make, such as `"ranker.tflite"`.
+        path: File to write, such as `"ranker.tflite"`.
         sample: A few rows to compare scores on, feature name to values. Defaults to `None`: the
-            rows that the SavedModel itself was checked on.
+            rows on which the SavedModel was checked.
 
     Raises:
-        ValueError: If the network needs operations that TensorFlow Lite does not have built in,
-            or the file scores otherwise than the SavedModel.
-        FileNotFoundError: If there is no SavedModel.
+        ValueError: If the network needs operations that are not built into TensorFlow Lite, or
+            the scores of the file differ from those of the SavedModel.
+        FileNotFoundError: If the SavedModel does not exist.
         FileExistsError: If the file exists.
         OSError: If it cannot be written.
     """
     scorer = SavedModelScorer(source)
-    with written_whole(path) as part:
+    with write_atomically(path) as part:
         part.write_bytes(_convert(str(source)))
         columns = scorer.loaded.sample() if sample is None else sample
         check_parity("The TensorFlow Lite file", TFLiteScorer(part), scorer, columns)
@@ -55,28 +56,28 @@ def _convert(source: str) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         return converter.convert()
-    except Exception as error:  # The converter's own error class is not public.
+    except Exception as error:  # the converter's own error class is not public
         lines = [line for line in str(error).splitlines() if " ops: " in line] or [str(error)]
         raise ValueError(
-            "The network must need built-in TensorFlow Lite operations alone. Got: "
-            f"{lines[-1].strip()}. Hashed ids are one cause: use IdEmbedding with "
-            "num_oov_indices=1. Splitting text is another: hold the text of an id split, with "
-            "rankkit.layers.Attribute. Half precision is a third: export a network made without it."
+            "The network must use built-in TensorFlow Lite operations only. Got: "
+            f"{lines[-1].strip()}. Instead of hashed ids, use IdEmbedding with num_oov_indices=1. "
+            "Instead of splitting the text of an id, pass its words to rankkit.layers.Attribute. "
+            "Instead of half precision, export a network built without it."
         ) from None
 
 
 class TFLiteScorer(ExportScorer):
-    """A TensorFlow Lite file of `rankkit.export.to_tflite`, as a scorer.
+    """A TensorFlow Lite file of `rankkit.export.to_tflite` as a scorer.
 
-    Run by LiteRT (`ai_edge_litert`). Like its interpreter, it serves one thread at a time.
+    LiteRT (`ai_edge_litert`) runs it. Like the interpreter, it is not thread-safe.
 
     Args:
         path: The file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no TensorFlow Lite file, a broken one, or one without a
-            `serving_default` of named columns and one `rating` or `score`.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a TensorFlow Lite file, is damaged, or has no signature
+            `serving_default` with named columns and one output `rating` or `score`.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -86,7 +87,7 @@ class TFLiteScorer(ExportScorer):
             raise FileNotFoundError(f"No TensorFlow Lite file at {str(path)!r}.")
         self._path = str(path)
         try:
-            # Kept, since the runner below only points into it.
+            # The runner does not keep the interpreter alive.
             self._interpreter = Interpreter(model_path=str(path))
             self._run = self._interpreter.get_signature_runner(_SIGNATURE)
             outputs = self._run.get_output_details()
@@ -99,7 +100,7 @@ class TFLiteScorer(ExportScorer):
     def feature_specs(self) -> dict[str, tf.TensorSpec]:
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return {
-            name: tf.TensorSpec(_shape(details), _dtype(details), name)
+            name: _input_spec(name, details)
             for name, details in self._run.get_input_details().items()
         }
 
@@ -112,10 +113,8 @@ class TFLiteScorer(ExportScorer):
             raise ValueError(f"{self._path!r} cannot be run: {error}. Write it again.") from None
 
 
-def _shape(details: Mapping[str, Any]) -> list[int | None]:
-    """The shape of an input; its first dimension is the batch, another of -1 any length."""
-    return [None, *(size if size >= 0 else None for size in details["shape_signature"][1:])]
-
-
-def _dtype(details: Mapping[str, Any]) -> tf.DType:
-    return tf.string if details["dtype"] is np.bytes_ else tf.as_dtype(details["dtype"])
+def _input_spec(name: str, details: Mapping[str, Any]) -> tf.TensorSpec:
+    # The first axis is the batch; of the others, -1 means any length.
+    sizes = [size if size >= 0 else None for size in details["shape_signature"][1:]]
+    dtype = details["dtype"]
+    return tf.TensorSpec([None, *sizes], tf.string if dtype is np.bytes_ else dtype, name)

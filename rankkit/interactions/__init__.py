@@ -1,4 +1,4 @@
-"""How feature vectors meet: a list of vectors in, one vector out."""
+"""Feature interactions: layers that combine one vector per feature into a single vector."""
 
 from rankkit.interactions.concatenate import concatenate
 from rankkit.interactions.cross_network import CrossNetwork

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 
 def concatenate(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Puts the vectors side by side, in the order of the features.
+    """Concatenates the vectors, in the order of the features.
 
     Args:
-        vectors: One tensor of shape `(batch, dim)` for each feature.
+        vectors: One tensor of shape `(batch, dim)` per feature.
 
     Returns:
         A tensor of shape `(batch, sum of dims)`.

@@ -1,34 +1,36 @@
-"""Products of features of ever higher degree: the cross network of DCN-v2."""
+"""Cross network of DCN-v2."""
 
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit.interactions._vectors import listed
+from rankkit.interactions._vectors import as_vectors
 from rankkit.utils.errors import check_integer
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class CrossNetwork(tf.keras.layers.Layer):
-    """A stack of `tfrs.layers.feature_interaction.Cross` layers over the joined vectors.
+    """Cross network of DCN-v2: explicit feature interactions of bounded degree.
 
-    With `x0` the vectors side by side, each layer gives `x0 * (W x + b) + x` of what the one
-    before it gave: after `n` layers there are products of up to `n + 1` features.
+    It stacks `tfrs.layers.feature_interaction.Cross` layers over the concatenated vectors `x0`.
+    Each layer computes `x0 * (W x + b) + x` from the output `x` of the previous one (equation 1 of
+    the paper), so `n` layers model products of up to `n + 1` features.
 
     Args:
-        num_layers: How many layers, at least 1. Defaults to `2`.
-        projection_dim: Rank of `W`, to save time and memory. Defaults to `None`, full rank.
+        num_layers: Number of layers, at least 1. Defaults to `2`.
+        projection_dim: Rank of a low-rank `W`, which saves time and memory. Defaults to `None`:
+            full rank.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        A list of vectors of `(batch, dim)`, one a feature; widths may differ.
+        A list of vectors of `(batch, dim)`, one per feature; dimensions may differ.
 
     Output shape:
         `(batch, sum of dims)`.
 
     Raises:
-        ValueError: If a number is below 1.
+        ValueError: If `num_layers` or `projection_dim` is below 1.
 
     References:
         Wang et al., DCN V2: improved deep & cross network, WWW 2021.
@@ -54,16 +56,11 @@ class CrossNetwork(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        joined = tf.concat(listed(inputs), axis=1)
-        crossed = joined
+        x = x0 = tf.concat(as_vectors(inputs), axis=1)
         for layer in self._layers:
-            crossed = layer(joined, crossed)
-        return crossed
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        shapes = listed(input_shape)
-        return tf.TensorShape([shapes[0][0], sum(shape[-1] for shape in shapes)])
+            x = layer(x0, x)
+        return x
 
     def get_config(self) -> dict[str, Any]:
-        mine = {"num_layers": self.num_layers, "projection_dim": self.projection_dim}
-        return {**super().get_config(), **mine}
+        own = {"num_layers": self.num_layers, "projection_dim": self.projection_dim}
+        return {**super().get_config(), **own}

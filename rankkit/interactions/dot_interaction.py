@@ -1,32 +1,33 @@
-"""The products of all pairs of vectors, beside the vectors themselves."""
+"""Dot-product interaction of DLRM."""
 
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit.core.partial import Kept, Part, Vector
-from rankkit.interactions._vectors import equal_width, listed
+from rankkit.core.partial import ActivationCache, Part, Vector
+from rankkit.interactions._vectors import as_vectors, unequal_dims
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class DotInteraction(tf.keras.layers.Layer):
-    """Puts the dot products of each pair of vectors beside the vectors, as DLRM does.
+    """Concatenates the vectors and the dot products of all pairs of them, as in DLRM.
 
-    The products are those of `tfrs.layers.feature_interaction.DotInteraction`, which Keras
-    cannot save by itself.
+    The products are those of `tfrs.layers.feature_interaction.DotInteraction`, which Keras cannot
+    save on its own.
 
     Args:
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        A list of `n` vectors of `(batch, dim)`, one a feature, of equal width.
+        A list of `n` vectors of `(batch, dim)`, one per feature, of equal dimension.
 
     Output shape:
-        `(batch, n * dim + n * n)`; the products are in a square of which a half is zero.
+        `(batch, n * dim + n * n)`; the products fill the lower triangle of an `n * n` matrix, the
+        rest is 0.
 
     Raises:
-        TypeError: If the widths differ.
+        TypeError: If the dimensions differ.
 
     References:
         Naumov et al., Deep learning recommendation model for personalization and recommendation
@@ -42,23 +43,25 @@ class DotInteraction(tf.keras.layers.Layer):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        # The gather that leaves the zeros out is slower, and no operation of TensorFlow Lite.
+        # Gathering the lower triangle is slower, and TensorFlow Lite has no operation for it.
         self._products = tfrs.layers.feature_interaction.DotInteraction(
             skip_gather=True, dtype=self.dtype_policy
         )
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        vectors = equal_width(inputs, "dot product")
-        return tf.concat([*vectors, self._products(vectors)], axis=1)
+        vectors = as_vectors(inputs)
+        return tf.concat([*vectors, self._multiply(vectors)], axis=1)
 
-    def call_parts(self, inputs: Any, kept: Kept) -> Vector:
-        products = self._products(equal_width(kept.whole(listed(inputs)), "dot product"))
-        parts = [part for vector in listed(inputs) for part in vector.parts]
-        met = frozenset().union(*(part.sides for part in parts))
-        return Vector([*parts, Part(met, products.shape, lambda: products)])
+    def call_parts(self, inputs: Any, cache: ActivationCache) -> Vector:
+        vectors = as_vectors(inputs)
+        products = self._multiply(cache.whole(vectors))
+        parts = [part for vector in vectors for part in vector.parts]
+        sides = frozenset().union(*(part.sides for part in parts))
+        return Vector([*parts, Part(sides, products.shape, lambda: products)])
 
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        shapes = listed(input_shape)
-        number, width = len(shapes), shapes[0][-1]
-        return tf.TensorShape([shapes[0][0], number * width + number**2])
+    def _multiply(self, vectors: list[tf.Tensor]) -> tf.Tensor:
+        dims = [vector.shape[-1] for vector in vectors]
+        if len(set(dims)) != 1:
+            raise unequal_dims(dims, "dot product")
+        return self._products(vectors)

@@ -1,37 +1,38 @@
-"""Whole features left out at random while training."""
+"""Dropout of whole feature vectors."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.partial import Kept, Vector, knows_parts
-from rankkit.interactions._vectors import listed
+from rankkit.core.partial import ActivationCache, Vector, knows_parts
+from rankkit.interactions._vectors import as_vectors
 from rankkit.utils.errors import invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class FieldDropout(tf.keras.layers.Layer):
-    """Sets whole vectors to zero at random while training, before they meet.
+    """Drops whole feature vectors at random during training, before they interact.
 
-    Dropout of single numbers leaves each feature in sight. Without a whole one, the others have to
-    do: a network does not lean on the one feature that fits the training rows best.
+    Dropout of single units leaves some of every feature visible. Dropping a whole feature forces
+    the network to predict from the others, so it relies less on the one feature that fits the
+    training data best, such as an id.
 
     Args:
-        rate: Share of the vectors that are left out, in [0, 1). The others are scaled by
-            `1 / (1 - rate)`, so that their sum stays the same on average.
-        interaction: The layer of `rankkit.interactions`, or another layer, that they meet in.
-            Defaults to `None`, which puts them side by side.
+        rate: Probability that a vector is set to 0, in [0, 1). The others are scaled by
+            `1 / (1 - rate)`, which keeps the expected sum.
+        interaction: A layer of `rankkit.interactions`, or another layer, that combines the vectors.
+            Defaults to `None`: they are concatenated.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        A list of vectors of `(batch, dim)`, one a feature.
+        A list of vectors of `(batch, dim)`, one per feature.
 
     Output shape:
-        As that of `interaction`.
+        That of `interaction`, or `(batch, sum of dims)`.
 
     Raises:
-        ValueError: If the rate is out of its range.
-        TypeError: If the interaction is no layer.
+        ValueError: If the rate is not in [0, 1).
+        TypeError: If the interaction is not a layer.
 
     References:
         Volkovs, Yu and Poutanen, DropoutNet: addressing cold start in recommender systems,
@@ -55,32 +56,26 @@ class FieldDropout(tf.keras.layers.Layer):
             raise wrong_type("interaction", interaction, "a tf.keras layer, or None")
         self.rate = float(rate)
         self.interaction = interaction
-        # Of `(batch, 1)` for each vector: one number keeps or drops a whole row of it.
+        # Applied to a mask with one value per vector, which keeps or drops all of it.
         self._drop = tf.keras.layers.Dropout(self.rate, dtype=self.dtype_policy)
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        vectors = listed(inputs)
+        vectors = as_vectors(inputs)
         if self.rate:
             ones = tf.ones_like(tf.stack([each[:, 0] for each in vectors], axis=1))
-            kept = self._drop(ones, training=training)  # (batch, vectors)
-            vectors = [each * kept[:, place, None] for place, each in enumerate(vectors)]
+            scale = self._drop(ones, training=training)  # (batch, vectors)
+            vectors = [each * scale[:, index, None] for index, each in enumerate(vectors)]
         if self.interaction is None:
             return tf.concat(vectors, axis=-1)
         return self.interaction(vectors)
 
-    def call_parts(self, inputs: Any, kept: Kept) -> Any:
+    def call_parts(self, inputs: Any, cache: ActivationCache) -> Any:
         if self.interaction is None:
-            return Vector([part for vector in listed(inputs) for part in vector.parts])
+            return Vector([part for vector in as_vectors(inputs) for part in vector.parts])
         if knows_parts(self.interaction):
-            return self.interaction.call_parts(inputs, kept)
-        return self.interaction(kept.whole(listed(inputs)))
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        shapes = listed(input_shape)
-        if self.interaction is not None:
-            return tf.TensorShape(self.interaction.compute_output_shape(shapes))
-        return tf.TensorShape([shapes[0][0], sum(shape[-1] for shape in shapes)])
+            return self.interaction.call_parts(inputs, cache)
+        return self.interaction(cache.whole(as_vectors(inputs)))
 
     def get_config(self) -> dict[str, Any]:
         inner = self.interaction

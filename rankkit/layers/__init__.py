@@ -1,4 +1,4 @@
-"""One layer a file: a raw feature value in, a vector out; and the heads."""
+"""Feature layers, which turn a raw value into a vector, and heads, which output the score."""
 
 from rankkit.layers.attribute import Attribute
 from rankkit.layers.bucket_embedding import BucketEmbedding

@@ -1,93 +1,112 @@
-"""Lookup of ids in a vocabulary."""
+"""Lookup of ids in a vocabulary, and columns of ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.columns import as_list
+from rankkit.core.vocabulary import check_vocabulary
 from rankkit.utils.errors import wrong_type
 
 
-def unknown_id(ids: Sequence[Any]) -> Any:
-    """Gives an id that is not among some, of their kind; nor one that fills up lists."""
-    known = set(ids)
-    numbers = range(len(known) + 1)
-    names = map("unknown-{}".format, numbers) if isinstance(ids[0], str) else numbers
-    return next(name for name in names if name not in known)
+class IdLookup(tf.Module):
+    """The ids of a vocabulary and their indices, found by operations that TensorFlow Lite has."""
 
-
-class _FreedTable(tf.lookup.StaticHashTable):
-    """Frees its memory with the Python object; TensorFlow's own keeps it for ever.
-
-    TensorFlow's anonymous tables are freed, but TensorFlow Lite has none.
-    """
-
-    def _destroy_resource(self) -> None:
-        # Traced for a SavedModel it stays empty: there a signature may outlive what was loaded.
-        if tf.executing_eagerly():
-            tf.raw_ops.DestroyResourceOp(resource=self.resource_handle, ignore_lookup_error=True)
-
-
-class IdTable(tf.Module):
-    """Finds the place of each id in a vocabulary, with operations that TensorFlow Lite has too.
-
-    Args:
-        ids: The vocabulary, all `str` or all `int`, without duplicates.
-    """
-
-    def __init__(self, ids: Sequence[str] | Sequence[int]):
+    def __init__(self, argument: str, ids: Iterable[Any]):
         super().__init__(name="ids")
-        self.dtype = tf.string if isinstance(ids[0], str) else tf.int64
+        known = check_vocabulary(argument, ids)  # errors name the layer's argument
+        # An array, since Keras would wrap and track every string of a list.
+        self.ids = np.array(known, dtype=object)
+        self.dtype = tf.string if isinstance(known[0], str) else tf.int64
+        self.spec = tf.TensorSpec((None,), self.dtype)
         with tf.init_scope():
             if self.dtype == tf.string:
-                places = tf.range(len(ids), dtype=tf.int64)
-                known = tf.lookup.KeyValueTensorInitializer(tf.constant(ids, self.dtype), places)
-                self._hashed = _FreedTable(known, -1)
+                indices = tf.range(len(known), dtype=tf.int64)
+                keys = tf.constant(known, self.dtype)
+                initializer = tf.lookup.KeyValueTensorInitializer(keys, indices)
+                self._hash_table = _CollectableHashTable(initializer, -1)
             else:
-                values = np.array(ids, np.int64)
+                values = np.array(known, np.int64)
                 order = np.argsort(values)
                 self._sorted = tf.constant(values[order])
-                self._places = tf.constant(order, tf.int64)
+                self._order = tf.constant(order, tf.int64)
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     def check(self, ids: Any, layer: str) -> tf.Tensor:
-        """Gives ids as a tensor, and refuses those of the wrong kind.
-
-        Args:
-            ids: Any shape.
-            layer: Name of the layer that was called with them.
-
-        Raises:
-            TypeError: If integers come where the vocabulary has strings, or the other way round.
-        """
+        """Convert ids to a tensor; raise unless they have the type of the vocabulary."""
         ids = tf.convert_to_tensor(ids)
-        text = self.dtype == tf.string
-        if (ids.dtype == tf.string) != text or not (text or ids.dtype.is_integer):
-            kind = "strings" if text else "integers"
+        is_text = self.dtype == tf.string
+        if (ids.dtype == tf.string) != is_text or not (is_text or ids.dtype.is_integer):
+            kind = "strings" if is_text else "integers"
             raise wrong_type("ids", ids, f"{kind}, as the vocabulary of layer {layer!r}")
         return ids
 
-    def find(self, ids: tf.Tensor) -> tf.Tensor:
-        """Gives the place of each id, -1 for the unknown ones.
-
-        Args:
-            ids: Any shape, strings or integers as the vocabulary.
-
-        Returns:
-            Places of the same shape, `tf.int64`.
-        """
+    def find(self, ids: Any, layer: str) -> tf.Tensor:
+        """Find the index of each id, -1 if it is out of vocabulary; `tf.int64`."""
+        ids = self.check(ids, layer)
         if self.dtype == tf.string:
             # TensorFlow Lite forgets the shape, and later operations need its rank.
-            return tf.reshape(self._hashed.lookup(ids), tf.shape(ids))
+            return tf.reshape(self._hash_table.lookup(ids), tf.shape(ids))
         return self._search(tf.cast(ids, self.dtype))
 
     def _search(self, ids: tf.Tensor) -> tf.Tensor:
-        """Binary search, unrolled: TensorFlow Lite hashes strings alone, and has no search."""
+        """Unrolled binary search: TensorFlow Lite hashes only strings, and has no search."""
         last = len(self._sorted) - 1
         found = tf.zeros_like(ids)
         for power in reversed(range(last.bit_length())):
             further = found + 2**power
-            below = tf.gather(self._sorted, tf.minimum(further, last)) <= ids
-            found = tf.where(below & (further <= last), further, found)
-        known = tf.gather(self._sorted, found) == ids
-        return tf.where(known, tf.gather(self._places, found), -tf.ones_like(ids))
+            is_at_most = tf.gather(self._sorted, tf.minimum(further, last)) <= ids
+            found = tf.where(is_at_most & (further <= last), further, found)
+        is_known = tf.gather(self._sorted, found) == ids
+        return tf.where(is_known, tf.gather(self._order, found), -tf.ones_like(ids))
+
+    def check_one_per_id(self, name: str, values: Any) -> None:
+        """Raise unless an argument is a sequence with one entry for each id."""
+        if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+            raise wrong_type(name, values, "a sequence with one entry for each id")
+        if len(values) != len(self):
+            raise ValueError(
+                f"{name} must have one entry for each id, in the order of ids. "
+                f"Got: {len(values)} {name} for {len(self)} ids."
+            )
+
+    def sample(self, count: int) -> list:
+        """Return `count` ids, evenly spaced in the vocabulary."""
+        return self.ids[np.linspace(0, len(self) - 1, count, dtype=int)].tolist()
+
+    def unknown_id(self) -> Any:
+        """Return an id of the same type that is neither in the vocabulary nor padding."""
+        known, numbers = set(self.ids), range(len(self) + 1)
+        names = map("unknown-{}".format, numbers) if self.dtype == tf.string else numbers
+        return next(name for name in names if name not in known)
+
+
+class _CollectableHashTable(tf.lookup.StaticHashTable):
+    """A hash table whose memory is freed with the Python object; TensorFlow keeps it forever.
+
+    TensorFlow's anonymous tables are freed, too, but TensorFlow Lite has none.
+    """
+
+    def _destroy_resource(self) -> None:
+        # In a SavedModel this function is traced and stays empty: a signature may outlive the
+        # object that was loaded.
+        if tf.executing_eagerly():
+            tf.raw_ops.DestroyResourceOp(resource=self.resource_handle, ignore_lookup_error=True)
+
+
+def paired_columns(**columns: Any) -> list[tuple]:
+    """The rows of two columns, given by the names that errors should show, as pairs of cells."""
+    for name, column in columns.items():
+        if isinstance(column, str | bytes) or getattr(column, "shape", None) == ():
+            raise wrong_type(name, column, "a column", "Pass one value for each training row.")
+    (first, one), (second, other) = ((name, as_list(each)) for name, each in columns.items())
+    if len(one) != len(other):
+        raise ValueError(
+            f"{first} and {second} must have one value for each training row. "
+            f"Got: {len(one)} {first} and {len(other)} {second}."
+        )
+    return list(zip(one, other, strict=True))

@@ -1,5 +1,6 @@
-"""Checks and buckets of numbers, and the policy for missing ones."""
+"""Checks of numbers, buckets of numbers, and the policies for missing numbers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -7,110 +8,101 @@ import tensorflow as tf
 
 from rankkit.core.columns import as_array
 from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
+from rankkit.utils.graph_errors import in_graph
 
-POLICIES = ("error", "learn")
+_MISSING_POLICIES = ("error", "learn")
 
 
-def check_policy(missing: str) -> None:
-    """Refuses a policy that is not known.
+def is_number(value: Any) -> bool:
+    """Whether a value is a single number and not a boolean."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
-    Raises:
-        ValueError: If it is none of `POLICIES`.
-    """
-    if missing not in POLICIES:
-        raise unknown("policy for missing values", missing, POLICIES)
+
+def check_rate(name: str, rate: Any) -> None:
+    """Raise unless a rate is a number in [0, 1)."""
+    if not is_number(rate) or not 0.0 <= rate < 1.0:
+        raise invalid(name, rate, "in [0, 1)")
+
+
+def as_units(name: str, units: Any) -> tuple[int, ...]:
+    """The widths of dense layers as a tuple; raise unless they are positive integers."""
+    if isinstance(units, str | bytes) or not isinstance(units, Iterable):
+        raise wrong_type(name, units, "a sequence of integers", "Put a single width in a list.")
+    widths = tuple(units)
+    for width in widths:
+        if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 1:
+            raise invalid(name, units, "integers of at least 1")
+    return tuple(map(int, widths))
+
+
+def check_missing_policy(missing: str) -> None:
+    """Raise if the policy for missing values is unknown."""
+    if missing not in _MISSING_POLICIES:
+        raise unknown("policy for missing values", missing, _MISSING_POLICIES)
 
 
 def check_finite(values: tf.Tensor, missing: str, layer: str) -> tf.Tensor:
-    """Refuses NaN, unless it has a row of its own, and infinite values.
-
-    Args:
-        values: Numbers of any shape.
-        missing: One of `POLICIES`.
-        layer: Name of the layer, for the message.
-    """
+    """Add a check to the graph that no value is infinite, or NaN if missing values are errors."""
     if not values.dtype.is_floating:
         return values
-    words = f"Numbers of layer {layer!r} must be finite. Got: NaN or an infinite value. "
-    words += "Drop or mend those rows"
+    message = f"The input of layer {layer!r} must be finite. Got: NaN or an infinite value. "
     if missing == "error":
-        words += ", or give missing ones a row of their own: missing='learn'."
-        return tf.debugging.check_numerics(values, words)
-    unknown_ones = tf.math.is_nan(values)
-    known_ones = tf.debugging.check_numerics(tf.where(unknown_ones, 0.0, values), f"{words}.")
-    return tf.where(unknown_ones, values, known_ones)
+        message += "Drop or fix those rows, or learn a value for NaN: missing='learn'."
+        return tf.debugging.check_numerics(values, in_graph(message))
+    message = in_graph(f"{message}Drop or fix those rows.")
+    is_missing = tf.math.is_nan(values)
+    known = tf.debugging.check_numerics(tf.where(is_missing, 0.0, values), message)
+    return tf.where(is_missing, values, known)
 
 
 def finite_numbers(
-    name: str, values: Any, *, missing: bool = False, whole: bool = False
+    name: str, values: Any, *, is_column: bool = False, integers: bool = False
 ) -> np.ndarray:
-    """Gives finite numbers as an array of `int64` or `float64`.
-
-    Args:
-        name: What the caller calls them, for errors.
-        values: Numbers.
-        missing: Whether NaN is left out; it is an error otherwise. Defaults to `False`.
-        whole: Whether they have to be whole numbers. Defaults to `False`.
-
-    Raises:
-        ValueError: If there is none, or one is not finite.
-        TypeError: If they are no numbers.
-    """
+    """Numbers as an array of `int64` or `float64`; a column may also hold NaN and booleans."""
     array = as_array(values)
-    if array.dtype.kind not in ("iu" if whole else "biuf") or array.ndim != 1:
-        kind = "whole numbers" if whole else "numbers"
-        raise wrong_type(name, array.dtype.name, f"a list of {kind}", "Convert it first.")
+    kinds = "iu" if integers else "biuf" if is_column else "iuf"
+    if array.dtype.kind not in kinds or array.ndim != 1:
+        kind = "integers" if integers else "numbers"
+        raise wrong_type(name, values, f"a list of {kind}", "Convert it first.")
     array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
-    if missing:
+    if is_column:
         array = array[~np.isnan(array)]
     if not np.isfinite(array).all():
-        raise invalid(
-            name, array[~np.isfinite(array)][0].item(), "finite", "Drop or mend those values."
-        )
+        infinite = array[~np.isfinite(array)][0].item()
+        raise invalid(name, infinite, "finite", "Drop or fix those values.")
     if not len(array):
-        raise invalid(name, [], "at least one number")
+        fix = "NaN counts as missing." if is_column else ""
+        raise invalid(name, values, "a list of at least one number", fix)
     return array
 
 
-def check_edges(name: str, values: Any, *, whole: bool = False) -> np.ndarray:
-    """Gives the boundaries of buckets as an array; as `finite_numbers`.
-
-    Raises:
-        ValueError: If they are not ascending.
-    """
-    edges = finite_numbers(name, values, whole=whole)
-    if (np.diff(edges) <= 0).any():
-        raise invalid(name, values, "ascending numbers", "Sort them; once each.")
-    return edges
+def as_boundaries(name: str, values: Any, *, integers: bool = False) -> np.ndarray:
+    """Boundaries of buckets as an array; raise unless they are finite and strictly ascending."""
+    boundaries = finite_numbers(name, values, integers=integers)
+    if (np.diff(boundaries) <= 0).any():
+        raise invalid(name, values, "strictly ascending", "Sort them and drop duplicates.")
+    return boundaries
 
 
-def bucket_edges(name: str, values: np.ndarray, num_buckets: int) -> np.ndarray:
-    """Gives boundaries between which there are equally many values.
-
-    Args:
-        name: What the values are, for errors.
-        values: Finite numbers.
-        num_buckets: At most so many buckets; fewer where values repeat.
-
-    Raises:
-        ValueError: If there are to be fewer than two buckets, or all values are equal.
-    """
+def quantile_boundaries(name: str, values: np.ndarray, num_buckets: int) -> np.ndarray:
+    """Boundaries of buckets of equal counts, fewer if values repeat; raise if there are none."""
     check_integer("num_buckets", num_buckets, least=2)
     inner = np.linspace(0, 1, num_buckets + 1)[1:-1]
-    edges = np.unique(np.quantile(values, inner, method="higher"))
-    edges = edges[edges > values.min()]  # no value is below the least
-    if not len(edges):
-        fix = "A constant column tells nothing: leave the feature out."
-        raise invalid(name, values[0].item(), "of more than one value", fix)
-    return edges
+    boundaries = np.unique(np.quantile(values, inner, method="higher"))
+    smallest = values.min()
+    boundaries = boundaries[boundaries > smallest]  # so that no bucket is empty
+    if not len(boundaries):
+        share, fix = "most", "Increase num_buckets, or pass boundaries to the constructor."
+        if (values == smallest).all():
+            share, fix = "all", "A constant carries no information: leave the feature out."
+        raise ValueError(
+            f"{name} cannot be divided into {num_buckets} buckets: {share} of its values are "
+            f"{smallest.item()}. {fix}"
+        )
+    return boundaries
 
 
-def buckets_of(values: tf.Tensor, edges: np.ndarray) -> tf.Tensor:
-    """Gives the bucket of each value, `tf.int64`: the number of boundaries that it has reached.
-
-    Args:
-        values: Any shape.
-        edges: Ascending.
-    """
-    reached = tf.expand_dims(values, -1) >= tf.constant(edges, values.dtype)
-    return tf.reduce_sum(tf.cast(reached, tf.int64), axis=-1)
+def bucket_indices(values: tf.Tensor, boundaries: np.ndarray) -> tf.Tensor:
+    """Index of the bucket of each value, `tf.int64`: how many boundaries are at most the value."""
+    is_reached = tf.expand_dims(values, -1) >= tf.constant(boundaries, values.dtype)
+    return tf.reduce_sum(tf.cast(is_reached, tf.int64), axis=-1)

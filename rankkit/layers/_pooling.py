@@ -6,75 +6,48 @@ import tensorflow as tf
 
 from rankkit.utils.errors import unknown
 
-POOLINGS = ("mean", "sqrtn", "sum")
-# Lists of more members than this share of the table are counted: one matrix product with the
-# table then takes less than copying a row for each member.
-_LONG = 1 / 8
+_POOLINGS = ("mean", "sqrtn", "sum")
+# Lists longer than this share of the table are pooled by one matrix product of their counts and
+# the table, which then takes less time than copying an embedding for each member.
+_LONG_LIST = 1 / 8
 
 
 def check_pooling(pooling: str) -> None:
-    """Refuses a pooling that is not known.
-
-    Raises:
-        ValueError: If it is none of `POOLINGS`.
-    """
-    if pooling not in POOLINGS:
-        raise unknown("pooling", pooling, POOLINGS)
+    """Raise if the pooling is unknown."""
+    if pooling not in _POOLINGS:
+        raise unknown("pooling", pooling, _POOLINGS)
 
 
-def pooled(table: Any, codes: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Pools the rows of a table that lists of codes name.
-
-    Args:
-        table: A Keras `Embedding`.
-        codes: `(batch, members)`, with -1 for no member.
-        pooling: One of `POOLINGS`.
-
-    Returns:
-        `(batch, width)`, zero for empty lists.
-    """
-    there = codes >= 0  # (batch, members)
-    if codes.shape[1] is not None and codes.shape[1] > _LONG * table.input_dim:
-        return pooled_counts(table, _counts(codes, there, table), pooling)
-    vectors = table(tf.maximum(codes, 0))  # (batch, members, width)
-    there = tf.cast(tf.expand_dims(there, -1), vectors.dtype)
-    return scaled(tf.reduce_sum(vectors * there, 1), tf.reduce_sum(there, 1), pooling)
+def pool_lists(table: Any, indices: tf.Tensor, pooling: str) -> tf.Tensor:
+    """Pool the rows of a Keras `Embedding` by lists of indices; -1 is padding."""
+    is_member = indices >= 0  # (batch, members)
+    if indices.shape[1] is not None and indices.shape[1] > _LONG_LIST * table.input_dim:
+        return pool_counts(table, _count(indices, is_member, table), pooling)
+    vectors = table(tf.maximum(indices, 0))  # (batch, members, dim)
+    is_member = tf.cast(tf.expand_dims(is_member, -1), vectors.dtype)
+    return scale_sum(tf.reduce_sum(vectors * is_member, 1), tf.reduce_sum(is_member, 1), pooling)
 
 
-def _counts(codes: tf.Tensor, there: tf.Tensor, table: Any) -> tf.Tensor:
-    batch, members = tf.shape(codes)[0], tf.shape(codes)[1]
-    rows = tf.repeat(tf.range(batch, dtype=codes.dtype), members)
-    places = tf.stack([rows, tf.reshape(tf.maximum(codes, 0), [-1])], axis=1)
-    shape = tf.cast(tf.stack([batch, table.input_dim]), codes.dtype)
-    return tf.scatter_nd(places, tf.cast(tf.reshape(there, [-1]), table.compute_dtype), shape)
+def _count(indices: tf.Tensor, is_member: tf.Tensor, table: Any) -> tf.Tensor:
+    batch, length = tf.shape(indices)[0], tf.shape(indices)[1]
+    examples = tf.repeat(tf.range(batch, dtype=indices.dtype), length)
+    cells = tf.stack([examples, tf.reshape(tf.maximum(indices, 0), [-1])], axis=1)
+    shape = tf.cast(tf.stack([batch, table.input_dim]), indices.dtype)
+    ones = tf.cast(tf.reshape(is_member, [-1]), table.compute_dtype)
+    return tf.scatter_nd(cells, ones, shape)  # (batch, rows of the table)
 
 
-def pooled_counts(table: Any, counts: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Pools the rows of a table, each as often as it is counted.
-
-    Args:
-        table: A Keras `Embedding`.
-        counts: `(batch, rows of the table)`.
-        pooling: One of `POOLINGS`.
-
-    Returns:
-        `(batch, width)`, zero where nothing is counted.
-    """
-    table(tf.zeros((0,), tf.int32))  # makes the table
+def pool_counts(table: Any, counts: tf.Tensor, pooling: str) -> tf.Tensor:
+    """Pool the rows of a Keras `Embedding` by their counts, `(batch, rows of the table)`."""
+    table(tf.zeros((0,), tf.int32))  # builds the table
     counts = tf.cast(counts, table.compute_dtype)
-    summed = counts @ tf.cast(table.embeddings, counts.dtype)  # (batch, width)
-    return scaled(summed, tf.reduce_sum(counts, axis=1, keepdims=True), pooling)
+    summed = counts @ tf.cast(table.embeddings, counts.dtype)  # (batch, dim)
+    return scale_sum(summed, tf.reduce_sum(counts, axis=1, keepdims=True), pooling)
 
 
-def scaled(summed: tf.Tensor, number: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Gives what a pooling makes of a sum.
-
-    Args:
-        summed: Sums of vectors, `(batch, width)`.
-        number: Of how many, `(batch, 1)`.
-        pooling: One of `POOLINGS`.
-    """
+def scale_sum(summed: tf.Tensor, count: tf.Tensor, pooling: str) -> tf.Tensor:
+    """Turn sums, `(batch, dim)`, of `count` vectors each, `(batch, 1)`, into the pooling."""
     if pooling == "sum":
         return summed
-    number = tf.maximum(number, 1)
-    return summed / (number if pooling == "mean" else tf.sqrt(number))
+    count = tf.maximum(count, 1)
+    return summed / (count if pooling == "mean" else tf.sqrt(count))

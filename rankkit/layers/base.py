@@ -1,4 +1,4 @@
-"""Base classes of feature layers."""
+"""Base classes of the feature layers."""
 
 import inspect
 import reprlib
@@ -6,47 +6,39 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.precomputed import codes_for
+from rankkit.core.precomputed import indices_for
+from rankkit.layers._lookup import IdLookup
 from rankkit.utils.errors import check_integer
-from rankkit.utils.system import check_table
+from rankkit.utils.system import check_table_memory
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = 4
 
 
 class FeatureLayer(tf.keras.layers.Layer):
-    """A raw value in, a vector out, in two steps.
+    """A layer that turns the raw value of a feature into a vector, in two steps.
 
-    `encode` gives numbers that depend on the raw value alone, and `embed` makes the vector of
-    them. So what is encoded ahead, such as an attribute that a network holds by id, is embedded
-    as raw values are.
+    `encode` turns raw values into numbers, such as indices of an embedding table, without use of a
+    weight; `embed` turns those numbers into vectors. Since only `embed` is trained, `encode` can
+    run ahead of training: on rows in memory, and on the values that an `Attribute` holds.
     """
 
     @property
     def feature_spec(self) -> Any:
-        """Shape and dtype of the raw feature, or a tuple of them for several."""
+        """Shape and dtype of the raw feature, or a tuple of them if the layer reads several."""
         raise NotImplementedError
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Gives the numbers that stand for raw values; no weight has a part in it.
-
-        Args:
-            inputs: Raw values, `(batch, ...)`.
-        """
+        """Encode raw values, `(batch, ...)`, as numbers; no weight is involved."""
         raise NotImplementedError
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """Gives the vectors of what `encode` gave, `(batch, width)`.
-
-        Args:
-            codes: Numbers from `encode`.
-            training: Whether the layer is being trained. Defaults to `None`, Keras's own mode.
-        """
+        """Turn the output of `encode` into vectors, `(batch, dim)`."""
         raise NotImplementedError
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        codes = codes_for(self)
+        codes = indices_for(self)
         return self.embed(self.encode(inputs) if codes is None else codes, training=training)
 
     def get_config(self) -> dict[str, Any]:
@@ -58,35 +50,44 @@ class FeatureLayer(tf.keras.layers.Layer):
 
     def __repr__(self) -> str:
         config = self.get_config()
-        told = {}
-        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
-            if name in config and config[name] != parameter.default:
-                told[name] = config[name]
-        return f"{type(self).__name__}({', '.join(f'{k}={_shown(v)}' for k, v in told.items())})"
+        parameters = inspect.signature(type(self).__init__).parameters.items()
+        shown = [
+            f"{name}={_shorten(config[name])}"
+            for name, parameter in parameters
+            if name in config and config[name] != parameter.default
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > _SHORT.maxlist:
         return f"{_SHORT.repr(list(value))[:-1]} {len(value):,} in all]"
-    if isinstance(value, dict) and "class_name" in value:  # of Keras
+    if isinstance(value, dict) and "class_name" in value:  # a serialized Keras object
         return value["class_name"]
     return _SHORT.repr(value)
 
 
+class VocabularyLayer(FeatureLayer):
+    """A feature layer with a `vocabulary`, which its constructor keeps as `self._lookup`."""
+
+    _lookup: IdLookup
+
+    @property
+    def vocabulary(self) -> list:
+        """The known values, in the order of their indices."""
+        return self._lookup.ids.tolist()
+
+    @property
+    def feature_spec(self) -> tf.TensorSpec:
+        """Shape and dtype of the raw feature, `(batch,)` of strings or integers."""
+        return self._lookup.spec
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "vocabulary": self.vocabulary}
+
+
 class EmbeddingLayer(FeatureLayer):
-    """A feature layer whose vectors are rows of a trained table.
-
-    Args:
-        num_rows: Rows of the table.
-        embedding_dim: Width of the vectors, at least 1.
-        embeddings_initializer: As in `tf.keras.layers.Embedding`.
-        embeddings_regularizer: As in `tf.keras.layers.Embedding`.
-        embeddings_constraint: As in `tf.keras.layers.Embedding`.
-        **kwargs: Keyword arguments of `tf.keras.layers.Layer`.
-
-    Raises:
-        ValueError: If the width is below 1, or the machine has no memory for the table.
-    """
+    """A feature layer whose vectors are rows of a Keras `Embedding`, which must fit into memory."""
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class EmbeddingLayer(FeatureLayer):
         super().__init__(**kwargs)
         check_integer("embedding_dim", embedding_dim)
         self.embedding_dim = int(embedding_dim)
-        check_table(self.name, num_rows, self.embedding_dim)
+        check_table_memory(self.name, num_rows, self.embedding_dim)
         self._embedding = tf.keras.layers.Embedding(
             num_rows,
             self.embedding_dim,
@@ -116,7 +117,9 @@ class EmbeddingLayer(FeatureLayer):
         return self._embedding(codes)
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape).concatenate(self.embedding_dim)
+        reads_several = isinstance(self.feature_spec, tuple)
+        shape = tf.TensorShape(input_shape[0] if reads_several else input_shape)
+        return shape.concatenate(self.embedding_dim)
 
     def get_config(self) -> dict[str, Any]:
         table, keras = self._embedding, tf.keras

@@ -1,31 +1,32 @@
-"""A pair of values, such as a user on a day, as a trained vector."""
+"""Embedding of a pair of values: a feature cross."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_array, as_list
-from rankkit.core.vocabulary import check_vocabulary
-from rankkit.layers._lookup import IdTable
+from rankkit.core.columns import as_array
+from rankkit.layers._lookup import IdLookup, paired_columns
 from rankkit.layers.base import EmbeddingLayer
 from rankkit.utils.errors import check_integer, invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class CrossEmbedding(EmbeddingLayer):
-    """Gives the embedding trained for a pair of two columns' values: a feature cross.
+    """Embeds a pair of values of two columns: a feature cross.
 
-    For what neither column tells alone: a user's mood of the day, an item in a season, a user's
-    taste in one genre. Pairs outside the vocabulary share the first row of the table.
+    Use it for effects that neither column has alone: a user's mood on a day, an item in a season,
+    a user's taste in a genre. Out-of-vocabulary pairs share the first row of the table.
 
     Args:
         first: First value of each known pair, all `str` or all `int`.
-        second: Second value of each, as many.
-        embedding_dim: Width of the vectors, at least 1.
-        width: Second values that are whole numbers fall into windows so wide, each known by its
-            begin, `second - second % width`: 86,400 makes days of seconds. Defaults to `1`.
+        second: Second value of each known pair, all `str` or all `int`.
+        embedding_dim: Dimension of the vectors, at least 1.
+        width: Width of the windows that integers of the second column are grouped into. A window
+            is represented by its start, `second - second % width`; with 86,400, seconds are
+            grouped by day. Defaults to `1`, no grouping.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
 
     Input shape:
@@ -35,9 +36,8 @@ class CrossEmbedding(EmbeddingLayer):
         `(batch, embedding_dim)`.
 
     Raises:
-        ValueError: If there is no pair, one comes twice, or `width` is below 1.
-        TypeError: If the layer is called with strings where its values are integers, or the other
-            way round.
+        ValueError: If there is no pair, a pair is duplicated, or `width` is below 1.
+        TypeError: If the input has another type than the known values.
 
     Example:
         >>> import rankkit as rk
@@ -57,71 +57,71 @@ class CrossEmbedding(EmbeddingLayer):
         width: int = 1,
         **kwargs: Any,
     ):
-        firsts, seconds = (np.array(as_array(each).tolist(), object) for each in (first, second))
-        if len(firsts) != len(seconds) or not len(firsts):
-            raise invalid("second", len(seconds), f"as many as first, {len(firsts)}, at least one")
-        check_integer("width", width)
-        if width > 1 and isinstance(seconds[0], str):
-            raise invalid("width", width, "1 where the second values are no numbers")
-        super().__init__(len(firsts) + 1, embedding_dim, **kwargs)
-        self.width = int(width)
-        self._pairs = (firsts, seconds)
-        known = [check_vocabulary("values", list(dict.fromkeys(each))) for each in self._pairs]
-        self._tables = [IdTable(each) for each in known]
-        places = [dict(zip(each, range(len(each)), strict=True)) for each in known]
-        keys = [
-            places[0][one] * len(known[1]) + places[1][other]
-            for one, other in zip(*self._pairs, strict=True)
+        pairs = paired_columns(first=first, second=second)
+        # Arrays, since Keras would wrap and track every string of a list.
+        columns = [np.fromiter((pair[i] for pair in pairs), object, len(pairs)) for i in (0, 1)]
+        lookups = [
+            IdLookup(name, dict.fromkeys(column))
+            for name, column in zip(("first", "second"), columns, strict=True)
         ]
-        self._num_second = len(known[1])
-        self._keys = IdTable(check_vocabulary("pairs", keys))
+        if len(set(pairs)) < len(pairs):
+            (pair, _), *_ = Counter(pairs).most_common(1)
+            raise ValueError(f"Each pair of first and second must be unique. Got: {pair} twice.")
+        check_integer("width", width)
+        if width > 1 and lookups[1].dtype == tf.string:
+            raise invalid("width", width, "1 if the values of second are strings")
+        super().__init__(len(pairs) + 1, embedding_dim, **kwargs)
+        self.width = int(width)
+        self._columns = tuple(columns)
+        self._lookups = lookups
+        indices = [{value: i for i, value in enumerate(each.ids)} for each in lookups]
+        keys = [indices[0][one] * len(lookups[1]) + indices[1][other] for one, other in pairs]
+        self._pair_lookup = IdLookup("pairs", keys)
 
     @classmethod
     def from_columns(
         cls, first: Any, second: Any, embedding_dim: int, *, width: int = 1, **kwargs: Any
     ) -> "CrossEmbedding":
-        """Makes the layer for the pairs that come in training rows.
+        """Create the layer for the pairs in two columns of training rows.
 
         Args:
             first: First value of each row.
             second: Second value of each row.
-            embedding_dim: Width of the vectors.
-            width: Width of the windows of second values. Defaults to `1`.
+            embedding_dim: Dimension of the vectors.
+            width: Width of the windows that integers of `second` are grouped into.
+                Defaults to `1`.
             **kwargs: Further arguments of the layer.
         """
-        seconds = as_array(second)
-        windows = seconds - seconds % width if seconds.dtype.kind in "iu" else seconds
-        pairs = list(dict.fromkeys(zip(as_list(first), as_list(windows), strict=True)))
+        check_integer("width", width)
+        values = as_array(second)
+        windows = values - values % width if values.dtype.kind in "iu" else values
+        pairs = dict.fromkeys(paired_columns(first=first, second=windows))
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))
         return cls(first, second, embedding_dim, width=width, **kwargs)
 
     @property
     def feature_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """Shapes and dtypes of the two raw features, `(batch,)` each."""
-        first, second = (tf.TensorSpec((None,), table.dtype) for table in self._tables)
+        first, second = (lookup.spec for lookup in self._lookups)
         return first, second
 
     def sample_values(self, count: int) -> tuple[list, list]:
-        """Gives `count` values of each feature to try a network with."""
-        places = np.linspace(0, len(self._pairs[0]) - 1, count, dtype=int)
-        firsts, seconds = (each[places].tolist() for each in self._pairs)
-        return firsts, seconds
+        """Return `count` example inputs, known pairs."""
+        places = np.linspace(0, len(self._columns[0]) - 1, count, dtype=int)
+        first, second = (each[places].tolist() for each in self._columns)
+        return first, second
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Gives the row of each pair, 0 for unknown ones, `tf.int64`."""
-        tables, (first, second) = self._tables, inputs
-        second = tables[1].check(second, self.name)
-        if second.dtype != tf.string:
-            second -= tf.math.floormod(second, self.width)
-        of_first = tables[0].find(tables[0].check(first, self.name))
-        of_second = tables[1].find(second)
-        known = (of_first >= 0) & (of_second >= 0)
-        keys = of_first * self._num_second + of_second
-        return self._keys.find(tf.where(known, keys, -tf.ones_like(keys))) + 1
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape[0]).concatenate(self.embedding_dim)
+        """Look up the row of each pair in the table, 0 if it is out of vocabulary, `tf.int64`."""
+        first, second = self._lookups
+        window = second.check(inputs[1], self.name)
+        if window.dtype != tf.string:
+            window -= tf.math.floormod(window, self.width)
+        one, other = first.find(inputs[0], self.name), second.find(window, self.name)
+        keys = one * len(second) + other
+        is_known = (one >= 0) & (other >= 0)
+        return self._pair_lookup.find(tf.where(is_known, keys, -tf.ones_like(keys)), self.name) + 1
 
     def get_config(self) -> dict[str, Any]:
-        first, second = (each.tolist() for each in self._pairs)
+        first, second = (each.tolist() for each in self._columns)
         return {**super().get_config(), "first": first, "second": second, "width": self.width}

@@ -1,43 +1,50 @@
-"""The head of a ranking network: a tower of dense layers that ends in one score."""
+"""Dense layers that turn the vector of an example into a score."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from rankkit.core.partial import Kept, Vector, through
+from rankkit.core.partial import ActivationCache, Vector, through
+from rankkit.layers._numeric import as_units, check_rate, is_number
 from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class DenseRatingHead(tf.keras.layers.Layer):
-    """Turns the joined feature vectors into one score for each row.
+    """Turns the vector of an example into one score: hidden dense layers and a linear output unit.
 
-    A stack of dense layers, each followed by dropout where asked for, and a last dense unit. With
-    `rating_range` the score is squeezed into that range: `low + (high - low) * sigmoid(x)`.
+    This is the usual head of `rankkit.ranking_network`. It fits every loss that takes a number:
+    squared error on ratings, cross entropy on clicks (the score is then the logit, not a
+    probability), and listwise losses. For a distribution over rating levels, use
+    `rankkit.layers.OrdinalHead`.
+
+    Without `rating_range` the score `x` is unbounded. With a range it is
+    `low + (high - low) * sigmoid(x)`, which keeps predicted ratings on their scale.
 
     Args:
-        hidden_units: Widths of the hidden layers; empty for a linear model.
+        hidden_units: Number of units of each hidden layer; empty for a linear head.
             Defaults to `(256, 64)`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
         dropout_rate: Share of the hidden units dropped while training, in [0, 1).
             Defaults to `0.0`.
-        rating_range: Lowest and highest score, in units of the label. Defaults to `None`, no
-            bounds.
+        rating_range: Lowest and highest possible score, such as `(1.0, 5.0)`, in the unit of the
+            label. Defaults to `None`, an unbounded score.
         kernel_initializer: Initializer of all kernels. Defaults to `"glorot_uniform"`.
         kernel_regularizer: Regularizer of all kernels. Defaults to `None`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch, width)`.
+        `(batch, dim)`.
 
     Output shape:
-        `(batch, 1)`.
+        `(batch, 1)`, of `tf.float32` also in mixed precision.
 
     Raises:
-        ValueError: If a width is below 1, the dropout rate outside [0, 1), or the range not
-            ascending.
+        ValueError: If a number of units is below 1, `dropout_rate` is outside [0, 1), or
+            `rating_range` is not two finite numbers `(low, high)` with `low < high`.
+        TypeError: If `hidden_units` is not a sequence.
 
     Example:
         >>> import rankkit as rk
@@ -60,17 +67,11 @@ class DenseRatingHead(tf.keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        for units in hidden_units:
-            if not isinstance(units, (int, np.integer)) or units < 1:
-                raise invalid("hidden_units", hidden_units, "integers of at least 1")
-        if not 0.0 <= dropout_rate < 1.0:
-            raise invalid("dropout_rate", dropout_rate, "in [0, 1)")
-        if rating_range is not None and not rating_range[0] < rating_range[1]:
-            raise invalid("rating_range", rating_range, "(low, high) with low < high")
-        self.hidden_units = tuple(int(units) for units in hidden_units)
+        self.hidden_units = as_units("hidden_units", hidden_units)
         self.activation = tf.keras.activations.get(activation)
+        check_rate("dropout_rate", dropout_rate)
         self.dropout_rate = float(dropout_rate)
-        self.rating_range = None if rating_range is None else tuple(map(float, rating_range))
+        self.rating_range = None if rating_range is None else _as_range(rating_range)
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = tf.keras.regularizers.get(kernel_regularizer)
         self._tower = tf.keras.Sequential(name="tower")
@@ -78,7 +79,7 @@ class DenseRatingHead(tf.keras.layers.Layer):
             self._tower.add(self._dense(units, self.activation, self.dtype_policy))
             if self.dropout_rate:
                 self._tower.add(tf.keras.layers.Dropout(self.dropout_rate))
-        # In mixed precision too, scores are told apart in full precision.
+        # Scores stay in full precision in mixed precision, too: half precision would tie them.
         self._tower.add(self._dense(1, None, self.variable_dtype))
 
     def _dense(self, units: int, activation: Any, dtype: Any) -> tf.keras.layers.Dense:
@@ -94,12 +95,12 @@ class DenseRatingHead(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        return self._in_range(self._tower(inputs, training=training))  # (batch, 1)
+        return self._scale(self._tower(inputs, training=training))  # (batch, 1)
 
-    def call_parts(self, inputs: Vector, kept: Kept) -> tf.Tensor:
-        return self._in_range(through(self._tower.layers, inputs, kept))
+    def call_parts(self, inputs: Vector, kept: ActivationCache) -> tf.Tensor:
+        return self._scale(through(self._tower.layers, inputs, kept))
 
-    def _in_range(self, scores: tf.Tensor) -> tf.Tensor:
+    def _scale(self, scores: tf.Tensor) -> tf.Tensor:
         if self.rating_range is None:
             return scores
         low, high = self.rating_range
@@ -118,3 +119,13 @@ class DenseRatingHead(tf.keras.layers.Layer):
             "kernel_initializer": tf.keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": tf.keras.regularizers.serialize(self.kernel_regularizer),
         }
+
+
+def _as_range(rating_range: Any) -> tuple[float, float]:
+    """The rating range as two floats; raise unless it is finite and ascending."""
+    numbers = tuple(rating_range) if hasattr(rating_range, "__iter__") else ()
+    if len(numbers) == 2 and all(map(is_number, numbers)):
+        low, high = map(float, numbers)
+        if -math.inf < low < high < math.inf:
+            return low, high
+    raise invalid("rating_range", rating_range, "two finite numbers (low, high) with low < high")

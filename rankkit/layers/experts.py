@@ -1,99 +1,80 @@
-"""Mixtures of experts for several heads: MMoE and PLE."""
+"""Mixtures of experts for multi-task networks: MMoE and PLE."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from rankkit.layers._numeric import as_units
 from rankkit.utils.errors import check_integer, invalid
+
+_SHARED = "_shared"  # names the shared experts, beside the names of the heads
 
 
 class Experts(tf.keras.layers.Layer):
-    """Towers of dense layers over the same vector, computed together.
+    """Stacks of dense layers that read the same vector and are computed in one product."""
 
-    Args:
-        count: How many.
-        units: Widths of the layers of each.
-        activation: Of each layer.
-        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
-    """
-
-    def __init__(self, count: int, units: Sequence[int], activation: Any, **kwargs: Any):
+    def __init__(self, num_experts: int, units: Sequence[int], activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
-        self.count = count
+        self.num_experts = num_experts
         self.units = tuple(units)
         self._activation = tf.keras.activations.get(activation)
 
     def build(self, input_shape: Any) -> None:
-        widths = (tf.TensorShape(input_shape)[-1], *self.units)
         self._kernels, self._biases = [], []
-        for place, (width, units) in enumerate(zip(widths, self.units, strict=False)):
-            # As of one dense layer: the axis of the experts is no part of the fan.
-            scale = (6.0 / (width + units)) ** 0.5
+        fan_in = tf.TensorShape(input_shape)[-1]
+        for index, units in enumerate(self.units):
+            # Glorot's scale of one dense layer: the axis of the experts is not part of the fan.
+            scale = (6.0 / (fan_in + units)) ** 0.5
             initializer = tf.keras.initializers.RandomUniform(-scale, scale)
-            shape = (self.count, width, units)
-            kernel = self.add_weight(f"kernel_{place}", shape, initializer=initializer)
+            shape = (self.num_experts, fan_in, units)
+            kernel = self.add_weight(f"kernel_{index}", shape, initializer=initializer)
             self._kernels.append(kernel)
-            bias = self.add_weight(f"bias_{place}", (self.count, 1, units), initializer="zeros")
-            self._biases.append(bias)
+            shape = (self.num_experts, 1, units)
+            self._biases.append(self.add_weight(f"bias_{index}", shape, initializer="zeros"))
+            fan_in = units
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Gives what the experts make of vectors, `(experts, batch, units)`."""
-        x = tf.tile(inputs[tf.newaxis], [self.count, 1, 1])
+        x = tf.tile(inputs[tf.newaxis], [self.num_experts, 1, 1])
         for kernel, bias in zip(self._kernels, self._biases, strict=True):
             x = self._activation(tf.matmul(x, kernel) + bias)
-        return x
+        return x  # (experts, batch, units)
 
 
 class Gate(tf.keras.layers.Layer):
-    """Mixes experts, by shares that depend on a vector.
+    """A weighted sum of the outputs of experts; the weights are a softmax of a vector."""
 
-    Args:
-        count: How many experts.
-        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
-    """
-
-    def __init__(self, count: int, **kwargs: Any):
+    def __init__(self, num_experts: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self._shares = tf.keras.layers.Dense(count, activation="softmax", name="shares")
+        self._shares = tf.keras.layers.Dense(
+            num_experts, activation="softmax", name="shares", dtype=self.dtype_policy
+        )
 
     def call(self, inputs: Any) -> tf.Tensor:
-        """Mixes `(experts, batch, units)` by a vector `(batch, width)` to `(batch, units)`."""
-        vector, experts = inputs
+        vector, experts = inputs  # (batch, dim), (experts, batch, units)
         shares = tf.transpose(self._shares(vector))[:, :, tf.newaxis]  # (experts, batch, 1)
-        return tf.reduce_sum(shares * experts, axis=0)
+        return tf.reduce_sum(shares * experts, axis=0)  # (batch, units)
 
 
-class VectorOfEachHead(tf.keras.layers.Layer):
-    """A layer from one vector to a dict with one for each head.
-
-    Args:
-        heads: Names of the heads.
-        units: Widths of the layers of an expert, the last that of the vectors.
-        activation: Of each layer.
-        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
-
-    Raises:
-        ValueError: If there is no head, one comes twice, or a width is below 1.
-    """
+class MultiTaskLayer(tf.keras.layers.Layer):
+    """A layer that turns one vector into a dict with a vector for each head."""
 
     def __init__(self, heads: Sequence[str], units: Sequence[int], activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
-        if isinstance(heads, str) or not heads or len(set(heads)) < len(heads):
-            raise invalid("heads", heads, "a list of names, each once")
-        if isinstance(units, int) or not units:
-            raise invalid("units", units, "a list of widths, at least one")
-        for each in units:
-            check_integer("units", each)
-        if "_shared" in heads:  # as the experts of all heads are called
-            raise invalid("heads", heads, "names other than '_shared'")
-        self.heads = list(heads)
-        self.units = tuple(int(each) for each in units)
+        names = [] if isinstance(heads, str) else list(heads)
+        if not names or len(set(names)) < len(names):
+            raise invalid("heads", heads, "a list of at least one name, without duplicates")
+        if _SHARED in names:
+            raise invalid("heads", heads, f"names other than {_SHARED!r}")
+        self.heads = names
+        self.units = as_units("units", units)
+        if not self.units:
+            raise invalid("units", units, "a list of at least one number of units")
         self.activation = activation
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(inputs, list):  # as interactions take vectors
+        if isinstance(inputs, list):  # the vectors of the features, as interactions get them
             joined = tf.keras.layers.Concatenate(name=f"{self.name}_vectors")
             inputs = joined(inputs) if len(inputs) > 1 else inputs[0]
         return super().__call__(inputs, *args, **kwargs)
@@ -103,32 +84,35 @@ class VectorOfEachHead(tf.keras.layers.Layer):
         return dict.fromkeys(self.heads, shape)
 
     def get_config(self) -> dict[str, Any]:
-        more = {"heads": list(self.heads), "units": self.units, "activation": self.activation}
-        return {**super().get_config(), **more}
+        own = {"heads": list(self.heads), "units": self.units, "activation": self.activation}
+        return {**super().get_config(), **own}
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class MultiGateMixtureOfExperts(VectorOfEachHead):
-    """Gives each head its own mixture of experts that all heads share: MMoE.
+class MultiGateMixtureOfExperts(MultiTaskLayer):
+    """Gives each head its own mixture of experts that all heads share (MMoE).
 
-    Experts are small towers over the joined vector; the shares of a head's mixture are a softmax
-    of the same vector.
+    Each expert is a stack of dense layers that reads the joined vectors of the features. The
+    vector of a head is a weighted sum of the experts' outputs; the weights are the softmax of a
+    linear layer of its own, the head's gate. Use it if the heads' objectives are related, but too
+    different to share all layers. `rankkit.models.mmoe` builds a network with it.
 
     Args:
         heads: Names of the heads.
-        num_experts: How many experts. Defaults to `4`.
-        units: Widths of the layers of an expert. Defaults to `(128,)`.
-        activation: Of each layer. Defaults to `"relu"`.
+        num_experts: Number of experts. Defaults to `4`.
+        units: Number of units of each layer of an expert. Defaults to `(128,)`.
+        activation: Activation of the experts' layers. Defaults to `"relu"`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch, width)`, or a list of such vectors, as an interaction takes them.
+        `(batch, dim)`, or a list of such vectors, which are concatenated.
 
     Output shape:
-        A dict of one vector a head, `(batch, units[-1])`.
+        A dict from each head to its vector, `(batch, units[-1])`.
 
     Raises:
-        ValueError: If there is no head, or a number is below 1.
+        ValueError: If there is no head or no layer, a head is duplicated, or a number is below 1.
+        TypeError: If `units` is not a sequence.
 
     References:
         Ma et al., Modeling task relationships in multi-task learning with multi-gate
@@ -154,8 +138,13 @@ class MultiGateMixtureOfExperts(VectorOfEachHead):
         super().__init__(heads, units, activation, **kwargs)
         check_integer("num_experts", num_experts)
         self.num_experts = int(num_experts)
-        self._experts = Experts(self.num_experts, self.units, activation, name="experts")
-        self._gates = {name: Gate(self.num_experts, name=f"{name}_gate") for name in self.heads}
+        policy = self.dtype_policy
+        self._experts = Experts(
+            self.num_experts, self.units, activation, name="experts", dtype=policy
+        )
+        self._gates = {
+            name: Gate(self.num_experts, name=f"{name}_gate", dtype=policy) for name in self.heads
+        }
 
     def call(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         experts = self._experts(inputs)
@@ -165,33 +154,34 @@ class MultiGateMixtureOfExperts(VectorOfEachHead):
         return {**super().get_config(), "num_experts": self.num_experts}
 
 
-_SHARED = "_shared"  # no head's name
-
-
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class ProgressiveExtraction(VectorOfEachHead):
-    """Gives each head a mixture of experts of its own and of shared ones, level by level: PLE.
+class ProgressiveExtraction(MultiTaskLayer):
+    """Gives each head a mixture of its own experts and of shared ones, level by level (PLE).
 
-    The shared experts of a level but the last are mixed, with those of all heads, for the shared
-    experts of the next.
+    At each level the gate of a head mixes the experts of that head and the shared experts. At all
+    levels but the last, a further gate mixes all experts into the input of the next level's shared
+    experts. Compared with `rankkit.layers.MultiGateMixtureOfExperts`, experts that belong to one
+    head keep objectives that conflict from degrading each other. `rankkit.models.ple` builds a
+    network with it.
 
     Args:
         heads: Names of the heads.
-        num_levels: How many levels. Defaults to `1`.
-        num_own: Experts of each head, a level. Defaults to `2`.
-        num_shared: Shared experts, a level. Defaults to `2`.
-        units: Widths of the layers of an expert. Defaults to `(128,)`.
-        activation: Of each layer. Defaults to `"relu"`.
+        num_levels: Number of levels. Defaults to `1`.
+        num_own: Number of experts of each head at each level. Defaults to `2`.
+        num_shared: Number of shared experts at each level. Defaults to `2`.
+        units: Number of units of each layer of an expert. Defaults to `(128,)`.
+        activation: Activation of the experts' layers. Defaults to `"relu"`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch, width)`, or a list of such vectors, as an interaction takes them.
+        `(batch, dim)`, or a list of such vectors, which are concatenated.
 
     Output shape:
-        A dict of one vector a head, `(batch, units[-1])`.
+        A dict from each head to its vector, `(batch, units[-1])`.
 
     Raises:
-        ValueError: If there is no head, or a number is below 1.
+        ValueError: If there is no head or no layer, a head is duplicated, or a number is below 1.
+        TypeError: If `units` is not a sequence.
 
     References:
         Tang et al., Progressive layered extraction: a novel multi-task learning model for
@@ -221,17 +211,18 @@ class ProgressiveExtraction(VectorOfEachHead):
         for name, number in numbers.items():
             check_integer(name, number)
         self.numbers = {name: int(number) for name, number in numbers.items()}
-        counts = {**dict.fromkeys(self.heads, num_own), _SHARED: num_shared}
-        mixed = {**dict.fromkeys(self.heads, num_own + num_shared), _SHARED: sum(counts.values())}
+        policy = self.dtype_policy
+        created = {**dict.fromkeys(self.heads, num_own), _SHARED: num_shared}
+        mixed = {**dict.fromkeys(self.heads, num_own + num_shared), _SHARED: sum(created.values())}
         self._experts = {
             f"{name}_{level}": Experts(
-                count, self.units, activation, name=f"{name}_experts_{level}"
+                count, self.units, activation, name=f"{name}_experts_{level}", dtype=policy
             )
             for level in range(num_levels)
-            for name, count in counts.items()
+            for name, count in created.items()
         }
         self._gates = {
-            f"{name}_{level}": Gate(count, name=f"{name}_gate_{level}")
+            f"{name}_{level}": Gate(count, name=f"{name}_gate_{level}", dtype=policy)
             for level in range(num_levels)
             for name, count in mixed.items()
             if name != _SHARED or level < num_levels - 1
@@ -241,20 +232,16 @@ class ProgressiveExtraction(VectorOfEachHead):
         names = [*self.heads, _SHARED]
         vectors = dict.fromkeys(names, inputs)
         for level in range(self.numbers["num_levels"]):
-            made = {name: self._experts[f"{name}_{level}"](vectors[name]) for name in names}
-            vectors = {
-                name: self._gates[f"{name}_{level}"](
-                    (vectors[name], tf.concat(_met_by(name, made), axis=0))
-                )
-                for name in names
-                if f"{name}_{level}" in self._gates
-            }
+            experts = {name: self._experts[f"{name}_{level}"](vectors[name]) for name in names}
+            gated = {}
+            for name in names:
+                gate = self._gates.get(f"{name}_{level}")
+                if gate is not None:
+                    mixed = names if name == _SHARED else [name, _SHARED]
+                    outputs = tf.concat([experts[each] for each in mixed], axis=0)
+                    gated[name] = gate((vectors[name], outputs))
+            vectors = gated
         return {name: vectors[name] for name in self.heads}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **dict(self.numbers)}
-
-
-def _met_by(name: str, made: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-    """The experts that a gate mixes: a head's own and the shared, or all for the shared."""
-    return list(made.values()) if name == _SHARED else [made[name], made[_SHARED]]

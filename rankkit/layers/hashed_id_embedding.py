@@ -1,4 +1,4 @@
-"""An id of an open set as a trained vector, without a vocabulary."""
+"""Embedding of an id without a vocabulary, by hashing."""
 
 from typing import Any
 
@@ -11,37 +11,39 @@ from rankkit.utils.errors import check_integer, wrong_type
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class HashedIdEmbedding(EmbeddingLayer):
-    """Gives an id the sum of those rows of a table that its hashes name.
+    """Embeds an id as the sum of the rows of a table that its hashes select.
 
-    For more ids than a vocabulary can hold, or ids that keep coming: there is nothing to count
-    ahead, and the table stays as large as it is. Two ids are the same to the network only if they
-    share all of their rows: with two hashes, a share of about 2 * ids / num_bins**2 of the ids, 2 %
-    of a million ids in 10,000 rows. More hashes make it smaller. TensorFlow Lite has no hashing.
-    (Svenstrup, Hansen and Winther, "Hash Embeddings for Efficient Word Representations", 2017.)
+    Use it if there are more ids than a vocabulary can hold, or if new ids keep coming: there is no
+    vocabulary to build, and the table does not grow. Two ids have the same vector only if all of
+    their hashes collide. With two hashes this happens to a share of about
+    `2 * ids / num_bins**2` of the ids: 2 % of a million ids in a table of 10,000 rows. More hashes
+    make it rarer. TensorFlow Lite does not support hashing.
 
     Args:
-        num_bins: Rows of the table, at least 2.
-        embedding_dim: Width of the vectors, at least 1.
-        num_hashes: Rows that each id has, at least 1. Defaults to `2`.
-        integers: Whether the ids are whole numbers; strings otherwise. Defaults to `False`.
+        num_bins: Number of rows of the table, at least 2.
+        embedding_dim: Dimension of the vectors, at least 1.
+        num_hashes: Number of hashes of an id, at least 1. Defaults to `2`.
+        integers: Whether the ids are integers instead of strings. Defaults to `False`.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         Any shape, usually `(batch,)`, of `tf.string`, or `tf.int64` with `integers`.
 
     Output shape:
-        The input's shape and `embedding_dim`, usually `(batch, embedding_dim)`.
+        The input shape followed by `embedding_dim`, usually `(batch, embedding_dim)`.
 
     Raises:
-        ValueError: If a number is out of range, or the machine has no memory for the table.
-        TypeError: If the layer is called with integers where its ids are strings, or the other
-            way round.
+        ValueError: If a number is out of range, or the table does not fit into memory.
+        TypeError: If the input has another type.
+
+    References:
+        Svenstrup, Hansen and Winther, "Hash embeddings for efficient word representations", 2017.
 
     Example:
         >>> import rankkit as rk
         >>> import tensorflow as tf
         >>> layer = rk.layers.HashedIdEmbedding(1000, 4)
-        >>> layer(tf.constant(["whoever", "comes"])).shape
+        >>> layer(tf.constant(["any", "string"])).shape
         TensorShape([2, 4])
     """
 
@@ -64,23 +66,25 @@ class HashedIdEmbedding(EmbeddingLayer):
     def from_column(
         cls, column: Any, embedding_dim: int, *, num_bins: int, **kwargs: Any
     ) -> "HashedIdEmbedding":
-        """Makes the layer for a column, of which only the kind of its ids matters.
+        """Create the layer for the ids in a column, of which only the type matters.
 
         Args:
-            column: Ids, all strings or all whole numbers.
-            embedding_dim: Width of the vectors.
-            num_bins: Rows of the table.
+            column: Ids, all strings or all integers.
+            embedding_dim: Dimension of the vectors.
+            num_bins: Number of rows of the table.
             **kwargs: Further arguments of the layer.
 
         Raises:
-            TypeError: If an id is neither.
+            TypeError: If an id is neither a string nor an integer.
         """
         ids = as_array(column)
+        if not ids.ndim:
+            raise wrong_type("column", column, "a list of ids", "Put a single id in a list.")
         integers = ids.dtype.kind in "iu"
-        strange = [] if integers else [each for each in ids.tolist() if not isinstance(each, str)]
-        if strange:
-            fix = "Cast the ids to int or to str."
-            raise wrong_type("ids", strange[0], "strings or whole numbers, without gaps", fix)
+        for value in [] if integers else ids.tolist():
+            if not isinstance(value, str):
+                fix = "Drop missing ids, and cast the others to int or to str."
+                raise wrong_type("column", value, "ids that are all str or all int", fix)
         return cls(num_bins, embedding_dim, integers=integers, **kwargs)
 
     @property
@@ -89,15 +93,15 @@ class HashedIdEmbedding(EmbeddingLayer):
         return tf.TensorSpec((None,), tf.int64 if self.integers else tf.string)
 
     def sample_values(self, count: int) -> list:
-        """Gives `count` raw values to try a network with."""
-        return [place if self.integers else f"id-{place}" for place in range(count)]
+        """Return `count` example inputs."""
+        return [number if self.integers else f"id-{number}" for number in range(count)]
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Gives the rows of each id, the input's shape and `num_hashes`, `tf.int64`."""
+        """Hash each id to `num_hashes` rows of the table, on a last axis, `tf.int64`."""
         ids = tf.convert_to_tensor(inputs)
         if not (ids.dtype.is_integer if self.integers else ids.dtype == tf.string):
             kind = "integers" if self.integers else "strings"
-            raise wrong_type("ids", ids, f"{kind}, as layer {self.name!r} was made for")
+            raise wrong_type("ids", ids, f"{kind}, as layer {self.name!r} was created for")
         text = tf.strings.as_string(ids) if self.integers else ids
         salted = [text, *(tf.strings.join([f"{n}:", text]) for n in range(1, self.num_hashes))]
         rows = [tf.strings.to_hash_bucket_fast(each, self.num_bins) for each in salted]

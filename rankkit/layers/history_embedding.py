@@ -1,4 +1,4 @@
-"""What a user has chosen before, without the item in question, as one trained vector."""
+"""Pooled embedding of a user's history without the item to be scored."""
 
 import functools
 from collections.abc import Sequence
@@ -7,48 +7,46 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_list
-from rankkit.core.partial import Kept, Part, Vector, of_equal_length
-from rankkit.core.vocabulary import check_vocabulary, distinct_ids
-from rankkit.layers._lookup import IdTable
-from rankkit.layers._pooling import check_pooling, pooled, pooled_counts, scaled
+from rankkit.core.partial import ActivationCache, Part, Vector, of_equal_length
+from rankkit.core.vocabulary import distinct_ids
+from rankkit.layers._lookup import IdLookup, paired_columns
+from rankkit.layers._pooling import check_pooling, pool_counts, pool_lists, scale_sum
 from rankkit.layers.base import EmbeddingLayer
-from rankkit.utils.errors import invalid
+from rankkit.utils.errors import wrong_type
 
-# Up to so many users times items, histories are a matrix, a byte a cell: a product with it takes
-# a fraction of the time that lists of members take.
-_MATRIX = 2**26
+# Up to this many cells (users times items), histories are stored as a matrix, one byte a cell:
+# pooling by a matrix product takes a fraction of the time that pooling lists takes.
+_MAX_MATRIX_CELLS = 2**26
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class HistoryEmbedding(EmbeddingLayer):
     """Pools the embeddings of all items in a user's history, except for the item to be scored.
 
-    The implicit part of SVD++: who rated what tells a taste, whatever the ratings were. The
-    histories stay in the network, so the ids of user and item are all that it reads. A row of the
-    training set is in its own user's history, and would tell that it was rated; so the item in
-    question never counts. It works the other way round too: an item's raters.
+    This is the implicit feedback of SVD++: which items a user has rated shows a taste, whatever
+    the ratings. The histories are stored in the layer, which reads the ids of user and item. A
+    training row is part of its own user's history, which would leak that the item was rated; so
+    the item to be scored is always left out. Swap users and items to pool the users of an item.
 
     Args:
         ids: The users, all `str` or all `int`, without duplicates.
-        histories: The items of each user, without duplicates.
-        embedding_dim: Width of the vectors, at least 1.
+        histories: The items of each user; duplicates count once.
+        embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `rankkit.layers.TagsEmbedding`.
             Defaults to `"sqrtn"`.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         Two tensors of `(batch,)`: users, and the items to be scored, each of `tf.string` or
-        `tf.int64` as the known ones.
+        `tf.int64` as the known ids.
 
     Output shape:
         `(batch, embedding_dim)`, zero for unknown users and empty histories.
 
     Raises:
-        ValueError: If there is no user, one comes twice, the numbers of users and histories
-            differ, all histories are empty, or `pooling` is unknown.
-        TypeError: If the layer is called with integers where its ids are strings, or the other
-            way round.
+        ValueError: If the users are empty or duplicated, there are more or fewer histories, all
+            histories are empty, or `pooling` is unknown.
+        TypeError: If a history is not a list, or the input has another type than the known ids.
 
     References:
         Koren, Factorization meets the neighborhood, KDD 2008.
@@ -71,27 +69,29 @@ class HistoryEmbedding(EmbeddingLayer):
         **kwargs: Any,
     ):
         check_pooling(pooling)
-        known = np.array(check_vocabulary("ids", ids), dtype=object)
+        lookup = IdLookup("ids", ids)
+        lookup.check_one_per_id("histories", histories)
+        for history in histories:
+            if isinstance(history, str | bytes):
+                fix = "Put a single item in a list."
+                raise wrong_type("histories", history, "a list of items for each id", fix)
         lists = [list(dict.fromkeys(history)) for history in histories]
-        if len(lists) != len(known):
-            raise invalid("histories", len(lists), f"one for each of {len(known)} ids")
-        items = check_vocabulary("histories", dict.fromkeys(i for each in lists for i in each))
+        items = IdLookup("histories", dict.fromkeys(item for each in lists for item in each))
         super().__init__(len(items), embedding_dim, **kwargs)
         self.pooling = pooling
-        self._ids = known
-        self._table = IdTable(known.tolist())
-        self._items = IdTable(items)
-        place = dict(zip(items, range(len(items)), strict=True))
-        places = [[place[item] for item in history] for history in lists]
-        # The first row, without members, is that of unknown users.
-        if (len(lists) + 1) * len(items) <= _MATRIX:
+        self._lookup = lookup
+        self._items = items
+        index = {item: i for i, item in enumerate(items.ids)}
+        indices = [[index[item] for item in history] for history in lists]
+        # The first row, an empty history, is for unknown users.
+        if (len(lists) + 1) * len(items) <= _MAX_MATRIX_CELLS:
             rows = np.zeros((len(lists) + 1, len(items)), np.int8)  # 1 for each member
-            for row, history in enumerate(places, start=1):
+            for row, history in enumerate(indices, start=1):
                 rows[row, history] = 1
         else:
             longest = max(map(len, lists))
             rows = np.full((len(lists) + 1, longest), -1, np.int32)
-            for row, history in enumerate(places, start=1):
+            for row, history in enumerate(indices, start=1):
                 rows[row, : len(history)] = history
         with tf.init_scope():
             self._rows = tf.constant(rows)
@@ -101,96 +101,85 @@ class HistoryEmbedding(EmbeddingLayer):
     def from_columns(
         cls, ids: Any, items: Any, embedding_dim: int, **kwargs: Any
     ) -> "HistoryEmbedding":
-        """Makes the layer from training rows: who chose what.
+        """Create the layer for the users and items of training rows.
 
         Args:
             ids: The user of each row.
-            items: Its item.
-            embedding_dim: Width of the vectors.
+            items: The item of each row.
+            embedding_dim: Dimension of the vectors.
             **kwargs: Further arguments of the layer.
         """
-        known = distinct_ids(ids)
+        users = distinct_ids(ids)
+        distinct_ids(items)  # raises if an item is not an id
         histories: dict[Any, list] = {}
-        for each, item in zip(as_list(ids), as_list(items), strict=True):
-            histories.setdefault(each, []).append(item)
-        distinct_ids(items)  # names those that are no ids
-        return cls(known, [sorted(histories[each]) for each in known], embedding_dim, **kwargs)
+        for user, item in paired_columns(ids=ids, items=items):
+            histories.setdefault(user, []).append(item)
+        return cls(users, [sorted(histories[user]) for user in users], embedding_dim, **kwargs)
 
     @property
     def feature_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """Shapes and dtypes of the two raw features, `(batch,)` each."""
-        spec = tf.TensorSpec((None,), self._table.dtype)
-        return spec, tf.TensorSpec((None,), self._items.dtype)
+        return self._lookup.spec, self._items.spec
 
     def sample_values(self, count: int) -> tuple[list, list]:
-        """Gives `count` users and as many items of theirs, to try a network with."""
-        places = np.linspace(0, len(self._ids) - 1, count, dtype=int)
-        some = next(item for history in self._histories for item in history)
-        items = [(self._histories[place] or [some])[-1] for place in places]
-        return self._ids[places].tolist(), items
+        """Return `count` example inputs: users, and items of their histories."""
+        places = np.linspace(0, len(self._lookup) - 1, count, dtype=int)
+        fallback = next(item for history in self._histories for item in history)
+        items = [(self._histories[place] or [fallback])[-1] for place in places]
+        return self._lookup.sample(count), items
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Gives the members, without the item itself.
+        """Look up the histories of users, without the items to be scored.
 
-        Args:
-            inputs: Users and items, `(batch,)` each.
-
-        Returns:
-            `(batch, items)` of `tf.int8`, 1 for each member; where that is too large a matrix,
-            `(batch, longest)` of `tf.int32`, the row of each member and -1 for none.
+        The result is `(batch, items)` of `tf.int8`, 1 for each member. If that matrix is too large
+        for all users, it is `(batch, longest)` of `tf.int32`, the members padded with -1.
         """
-        ids, items = inputs
-        members, own = self._members(ids), self._own(items)
+        users, items = inputs
+        members, own = self._members(users), self._items.find(items, self.name)
         if members.dtype == tf.int8:
-            is_own = tf.one_hot(own, members.shape[1], True, False, dtype=tf.bool)
-            return tf.where(is_own, tf.zeros_like(members), members)
+            is_user_code = tf.one_hot(own, members.shape[1], True, False, dtype=tf.bool)
+            return tf.where(is_user_code, tf.zeros_like(members), members)
         own = tf.cast(own, members.dtype)
         return tf.where(members == tf.expand_dims(own, -1), -tf.ones_like(members), members)
 
-    def _members(self, ids: Any) -> tf.Tensor:
-        places = self._table.find(self._table.check(ids, self.name)) + 1
-        return tf.gather(self._rows, places)
+    def _members(self, users: Any) -> tf.Tensor:
+        return tf.gather(self._rows, self._lookup.find(users, self.name) + 1)
 
-    def _own(self, items: Any) -> tf.Tensor:
-        return self._items.find(self._items.check(items, self.name))
-
-    def call_parts(self, inputs: Sequence[Vector], kept: Kept) -> tf.Tensor:
-        """A history is added up once, and each item then leaves itself out."""
-        if self.compute_dtype != self.variable_dtype:  # no difference is exact in half precision
+    def call_parts(self, inputs: Sequence[Vector], kept: ActivationCache) -> tf.Tensor:
+        """Pool each history once, and subtract the item to be scored from the sum."""
+        if self.compute_dtype != self.variable_dtype:  # half precision cannot subtract exactly
             return self(kept.whole(inputs))
-        ids, items = (vector.parts[0] for vector in inputs)
-        own_place = functools.cache(lambda: self._own(items.computed))
-        members = self._members(kept.take(ids))
-        own = kept.take(Part(items.sides, (None,), own_place))
+        users, items = (vector.parts[0] for vector in inputs)
+        own_index = functools.cache(lambda: self._items.find(items.computed, self.name))
+        members = self._members(kept.take(users))
+        own = kept.take(Part(items.sides, (None,), own_index))
         vector = kept.take(
-            Part(items.sides, (None, None), lambda: self._embedding(tf.maximum(own_place(), 0)))
+            Part(items.sides, (None, None), lambda: self._embedding(tf.maximum(own_index(), 0)))
         )
         is_in = tf.cast(_is_member(members, own)[:, tf.newaxis], vector.dtype)
         counts = members if members.dtype == tf.int8 else tf.cast(members >= 0, tf.int8)
         number = tf.reduce_sum(tf.cast(counts, vector.dtype), axis=1, keepdims=True)
-        return scaled(self._pooled(members, "sum") - is_in * vector, number - is_in, self.pooling)
+        summed = self._pool(members, "sum")
+        return scale_sum(summed - is_in * vector, number - is_in, self.pooling)
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
-        return self._pooled(codes, self.pooling)
+        return self._pool(codes, self.pooling)
 
-    def _pooled(self, codes: tf.Tensor, pooling: str) -> tf.Tensor:
-        pool = pooled_counts if codes.dtype == tf.int8 else pooled
-        return pool(self._embedding, codes, pooling)
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape[0]).concatenate(self.embedding_dim)
+    def _pool(self, members: tf.Tensor, pooling: str) -> tf.Tensor:
+        pool = pool_counts if members.dtype == tf.int8 else pool_lists
+        return pool(self._embedding, members, pooling)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "ids": self._ids.tolist(),
+            "ids": self._lookup.ids.tolist(),
             "histories": self._histories.tolist(),
             "pooling": self.pooling,
         }
 
 
 def _is_member(members: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """Whether items are among members, `(rows,)`, of one history or of one for each item."""
+    """Whether items are in the histories, `(batch,)`; of either there may be a single one."""
     if members.dtype != tf.int8:
         items = tf.cast(items, members.dtype)
         return tf.reduce_any(members == items[:, tf.newaxis], axis=1) & (items >= 0)

@@ -1,44 +1,45 @@
-"""A number on a common scale."""
+"""Standardization of a number."""
 
 import math
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit.layers._numeric import check_finite, check_policy, finite_numbers
+from rankkit.layers import _numeric
 from rankkit.layers.base import FeatureLayer
-from rankkit.utils.errors import invalid
+from rankkit.utils.errors import check_integer, invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class NormalizedNumber(FeatureLayer):
-    """Gives `(x - mean) / standard_deviation`, times a trained vector where that is asked for.
+    """Standardizes a number, `(x - mean) / standard_deviation`, and optionally embeds it.
 
-    For numbers whose effect is near a straight line; others are better in buckets. Whole numbers
-    are taken as integers, and the mean from them before they are rounded: timestamps keep their
-    seconds.
+    Use it for numbers with a nearly linear effect; otherwise use `rankkit.layers.BucketEmbedding`.
+    Integers are read as integers and the mean is subtracted before they are converted to
+    `tf.float32`, so that timestamps keep their seconds.
 
     Args:
-        mean: Mean of the training rows. A whole number takes integers.
-        standard_deviation: Their standard deviation, above 0, in the unit of the number.
-        embedding_dim: Width of a trained vector that the number is multiplied by, so that it can
-            meet the vectors of ids in a factorization machine. Defaults to `None`, the number
-            itself.
+        mean: Mean of the training rows. With an integer, the layer reads integers.
+        standard_deviation: Standard deviation of the training rows, above 0.
+        embedding_dim: Dimension of a trained vector that is multiplied by the number, so that the
+            number can interact with other vectors in a factorization machine.
+            Defaults to `None`, the number itself.
         missing: `"error"`, or `"learn"` for a trained value in place of NaN.
             Defaults to `"error"`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch,)` of `tf.int64` where the mean is a whole number and missing ones are errors,
-        otherwise of `tf.float32`.
+        `(batch,)` of `tf.int64` if `mean` is an integer and `missing` is `"error"`, otherwise of
+        `tf.float32`.
 
     Output shape:
         `(batch, 1)`, or `(batch, embedding_dim)`.
 
     Raises:
-        ValueError: If the mean is not finite, the deviation not above 0 or the width below 1.
-        tf.errors.InvalidArgumentError: If the layer is called with an infinite number, or NaN
-            where that is an error.
+        ValueError: If `mean` is not finite, `standard_deviation` not above 0 and finite, or
+            `embedding_dim` below 1.
+        tf.errors.InvalidArgumentError: If the layer is called with an infinite number, or with NaN
+            and `missing` is `"error"`.
 
     Example:
         >>> import rankkit as rk
@@ -58,54 +59,54 @@ class NormalizedNumber(FeatureLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        check_policy(missing)
-        if not math.isfinite(mean):
-            raise invalid("mean", mean, "finite")
-        if not 0 < standard_deviation < math.inf:
-            fix = "A constant column tells nothing: leave the feature out."
-            raise invalid("standard_deviation", standard_deviation, "above 0", fix)
-        if embedding_dim is not None and (not isinstance(embedding_dim, int) or embedding_dim < 1):
-            raise invalid("embedding_dim", embedding_dim, "an integer of at least 1, or None")
+        _numeric.check_missing_policy(missing)
+        if not _numeric.is_number(mean) or not math.isfinite(mean):
+            raise invalid("mean", mean, "a finite number")
+        if not _numeric.is_number(standard_deviation) or not 0 < standard_deviation < math.inf:
+            fix = "A constant column carries no information: leave the feature out."
+            raise invalid("standard_deviation", standard_deviation, "above 0 and finite", fix)
+        if embedding_dim is not None:
+            check_integer("embedding_dim", embedding_dim, fix="None is for the number itself.")
         self.mean = mean
         self.standard_deviation = float(standard_deviation)
-        self.embedding_dim = embedding_dim
+        self.embedding_dim = None if embedding_dim is None else int(embedding_dim)
         self.missing = missing
-        whole = isinstance(mean, int) and missing == "error"
-        self._kind = tf.int64 if whole else tf.float32
-        if embedding_dim is not None:
-            self._vector = self.add_weight("vector", (embedding_dim,), initializer="uniform")
+        reads_integers = isinstance(mean, int) and missing == "error"
+        self._raw_dtype = tf.int64 if reads_integers else tf.float32
+        if self.embedding_dim is not None:
+            self._vector = self.add_weight("vector", (self.embedding_dim,), initializer="uniform")
         if missing == "learn":
             self._missing = self.add_weight("missing", (), initializer="zeros")
 
     @classmethod
     def from_column(cls, column: Any, **kwargs: Any) -> "NormalizedNumber":
-        """Makes the layer with the scale of a column of training rows.
+        """Create the layer with the mean and standard deviation of a column of training rows.
 
         Args:
-            column: Numbers. Missing ones have no part in the scale.
+            column: Numbers; NaN is skipped.
             **kwargs: Further arguments of the layer.
 
         Raises:
             ValueError: If all numbers are equal.
         """
-        values = finite_numbers("column", column, missing=True)
+        values = _numeric.finite_numbers("column", column, is_column=True)
         mean = round(values.mean()) if values.dtype.kind == "i" else float(values.mean())
         return cls(mean, float(values.std()), **kwargs)
 
     @property
     def feature_spec(self) -> tf.TensorSpec:
         """Shape and dtype of the raw feature, `(batch,)` of numbers."""
-        return tf.TensorSpec((None,), self._kind)
+        return tf.TensorSpec((None,), self._raw_dtype)
 
     def sample_values(self, count: int) -> list:
-        """Gives `count` raw values to try a network with, two deviations to either side."""
-        steps = [4 * place / (count - 1) - 2 for place in range(count)]
+        """Return `count` example inputs, within two standard deviations of the mean."""
+        steps = [4 * number / (count - 1) - 2 for number in range(count)]
         values = [self.mean + step * self.standard_deviation for step in steps]
-        return [round(value) for value in values] if self._kind == tf.int64 else values
+        return [round(value) for value in values] if self._raw_dtype == tf.int64 else values
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Gives each number on the common scale, NaN for missing ones, `tf.float32`."""
-        values = check_finite(tf.cast(inputs, self._kind), self.missing, self.name)
+        """Standardize each number, `tf.float32`; NaN stays NaN."""
+        values = _numeric.check_finite(tf.cast(inputs, self._raw_dtype), self.missing, self.name)
         return tf.cast(values - self.mean, tf.float32) / self.standard_deviation
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
@@ -113,7 +114,7 @@ class NormalizedNumber(FeatureLayer):
         if self.missing == "learn":
             learned = tf.cast(self._missing, numbers.dtype)
             numbers = tf.where(tf.math.is_nan(numbers), learned, numbers)
-        numbers = tf.expand_dims(numbers, -1)
+        numbers = tf.expand_dims(numbers, -1)  # (batch, 1)
         return numbers if self.embedding_dim is None else numbers * self._vector
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:

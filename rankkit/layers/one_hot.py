@@ -1,4 +1,4 @@
-"""A category as a vector of one 1 and zeros."""
+"""One-hot encoding of a category."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,22 +7,23 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_array
-from rankkit.core.vocabulary import check_vocabulary, distinct_ids
-from rankkit.layers._lookup import IdTable
-from rankkit.layers.base import FeatureLayer
+from rankkit.core.vocabulary import distinct_ids
+from rankkit.layers._lookup import IdLookup
+from rankkit.layers.base import VocabularyLayer
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class OneHot(FeatureLayer):
-    """Gives a category as a one-hot vector; unknown ones have the first place.
+class OneHot(VocabularyLayer):
+    """Encodes a category as a one-hot vector; index 0 is for out-of-vocabulary values.
 
-    For a few categories and for booleans, straight into a dense layer. For many, and where
-    vectors meet, `rankkit.layers.IdEmbedding` learns a vector for each.
+    Use it for booleans and a few categories that go straight into a dense layer. For many
+    categories, and for interactions of vectors such as in a factorization machine,
+    `rankkit.layers.IdEmbedding` learns a vector for each.
 
     Args:
         vocabulary: The known categories, all `str` or all `int`, without duplicates; 0 and 1 for
-            booleans. With `""` among them, missing values that are written so have their own
-            place.
+            booleans. Include `""` to give missing values that are written so an index of their
+            own.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -32,9 +33,8 @@ class OneHot(FeatureLayer):
         `(batch, len(vocabulary) + 1)`.
 
     Raises:
-        ValueError: If the vocabulary is empty, has duplicates or mixes types.
-        TypeError: If the layer is called with integers where its categories are strings, or the
-            other way round.
+        ValueError: If the vocabulary is empty or has duplicates.
+        TypeError: If the vocabulary mixes types, or the input has another type.
 
     Example:
         >>> import rankkit as rk
@@ -45,44 +45,29 @@ class OneHot(FeatureLayer):
 
     def __init__(self, vocabulary: Sequence[str] | Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
-        self._categories = np.array(check_vocabulary("vocabulary", vocabulary), dtype=object)
-        self._table = IdTable(self._categories.tolist())
+        self._lookup = IdLookup("vocabulary", vocabulary)
 
     @classmethod
     def from_column(cls, column: Any, **kwargs: Any) -> "OneHot":
-        """Makes the layer for the categories of a column of training rows.
+        """Create the layer for the categories in a column of training rows.
 
         Args:
-            column: Strings, whole numbers or booleans.
+            column: Strings, integers or booleans.
             **kwargs: Further arguments of the layer.
         """
         values = as_array(column)
-        return cls(distinct_ids(values.astype(int) if values.dtype == bool else values), **kwargs)
-
-    @property
-    def vocabulary(self) -> list:
-        """The known categories, in the order of their places."""
-        return self._categories.tolist()
-
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch,)` of strings or integers."""
-        return tf.TensorSpec((None,), self._table.dtype)
+        return cls(distinct_ids(values.astype(int) if values.dtype == bool else column), **kwargs)
 
     def sample_values(self, count: int) -> list:
-        """Gives `count` raw values to try a network with."""
-        places = np.arange(count) % len(self._categories)
-        return self._categories[places].tolist()
+        """Return `count` example inputs."""
+        return self._lookup.ids[np.arange(count) % len(self._lookup)].tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Gives the place of each category, 0 for unknown ones, of the input's shape."""
-        return self._table.find(self._table.check(inputs, self.name)) + 1
+        """Look up the index of each category, 0 if it is out of vocabulary."""
+        return self._lookup.find(inputs, self.name) + 1
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
-        return tf.one_hot(codes, len(self._categories) + 1, dtype=self.compute_dtype)
+        return tf.one_hot(codes, len(self._lookup) + 1, dtype=self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape).concatenate(len(self._categories) + 1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "vocabulary": self.vocabulary}
+        return tf.TensorShape(input_shape).concatenate(len(self._lookup) + 1)

@@ -1,4 +1,4 @@
-"""A head whose output is a distribution over rating levels."""
+"""Ordinal regression: a head that outputs a distribution over rating levels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,27 +7,29 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.levels import as_levels
-from rankkit.core.partial import Kept, Vector
+from rankkit.core.partial import ActivationCache, Vector
 from rankkit.layers.dense_rating_head import DenseRatingHead
 
-_OF_TOWER = (
+_TOWER_ARGUMENTS = (
     "hidden_units", "activation", "dropout_rate", "kernel_initializer", "kernel_regularizer"
 )  # fmt: skip
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class OrdinalHead(tf.keras.layers.Layer):
-    """Turns the joined feature vectors into chances of each step of a rating.
+    """Turns the vector of an example into a probability distribution over rating levels.
 
-    A tower gives one number `x`; a rating is at most the step `k` with the chance
-    `sigmoid(t_k - x)`, of ascending thresholds `t` that are trained: the proportional odds model.
-    The score is the mean of the levels, so that it orders as any score does, and is in their unit.
+    This is the proportional odds model: with `x` the output of a stack of dense layers, the
+    probability of a rating of at most level `k` is `sigmoid(t[k] - x)`, with trained ascending
+    thresholds `t`. The score is the mean of the distribution, in the unit of the levels, and ranks
+    like any other score.
 
-    It goes with `rankkit.losses.OrdinalLoss`; other losses are of the score.
+    Use it with `rankkit.losses.OrdinalLoss` if the uncertainty of a predicted rating matters, or if
+    the levels are not evenly spaced; other losses see the score alone.
 
     Args:
-        levels: The ratings there are, ascending, at least two, such as `(1, 2, 3, 4, 5)`.
-        hidden_units: Widths of the hidden layers of the tower. Defaults to `(256, 64)`.
+        levels: The possible ratings, ascending, at least two, such as `(1, 2, 3, 4, 5)`.
+        hidden_units: Number of units of each hidden layer. Defaults to `(256, 64)`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
         dropout_rate: Share of the hidden units dropped while training, in [0, 1).
             Defaults to `0.0`.
@@ -36,17 +38,17 @@ class OrdinalHead(tf.keras.layers.Layer):
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
-        `(batch, width)`.
+        `(batch, dim)`.
 
     Output shape:
-        A dict: `score` and `std`, the mean and the standard deviation of the levels,
-        `(batch, 1)` each, `distribution`, the chance of each step, and `log_distribution`, its
-        logarithm, `(batch, levels)` each.
+        A dict: `score` and `std`, the mean and the standard deviation of the distribution,
+        `(batch, 1)` each; `distribution`, the probabilities of the levels, and `log_distribution`,
+        their logarithms, `(batch, len(levels))` each.
 
     Raises:
-        ValueError: If there are fewer than two levels, one is not finite, or they do not ascend; if
-            a width is below 1 or the dropout rate outside [0, 1).
-        TypeError: If the levels are no numbers.
+        ValueError: If there are fewer than two levels, a level is not finite or they do not ascend;
+            if a number of units is below 1 or `dropout_rate` is outside [0, 1).
+        TypeError: If the levels are not numbers.
 
     References:
         McCullagh, Regression models for ordinal data, 1980; for ratings: Koren and Sill, OrdRec,
@@ -80,9 +82,10 @@ class OrdinalHead(tf.keras.layers.Layer):
             dropout_rate=dropout_rate,
             kernel_initializer=kernel_initializer,
             kernel_regularizer=kernel_regularizer,
+            dtype=self.dtype_policy,
             name="tower",
         )
-        # In mixed precision too, chances are told apart in full precision.
+        # Probabilities stay in full precision in mixed precision, too, as scores do.
         dtype = self.variable_dtype
         self._thresholds = _Thresholds(self.levels, name="thresholds", dtype=dtype)
 
@@ -90,51 +93,42 @@ class OrdinalHead(tf.keras.layers.Layer):
     def call(self, inputs: Any, training: Any = None) -> dict[str, tf.Tensor]:
         return self._thresholds(self._tower(inputs, training=training))
 
-    def call_parts(self, inputs: Vector, kept: Kept) -> dict[str, tf.Tensor]:
+    def call_parts(self, inputs: Vector, kept: ActivationCache) -> dict[str, tf.Tensor]:
         return self._thresholds(self._tower.call_parts(inputs, kept))
 
     def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
         batch = tf.TensorShape(input_shape)[:-1]
         levels = len(self.levels)
-        widths = {"score": 1, "std": 1, "distribution": levels, "log_distribution": levels}
-        return {name: batch.concatenate(width) for name, width in widths.items()}
+        sizes = {"score": 1, "std": 1, "distribution": levels, "log_distribution": levels}
+        return {name: batch.concatenate(size) for name, size in sizes.items()}
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "levels": self.levels,
-            **{
-                name: value for name, value in self._tower.get_config().items() if name in _OF_TOWER
-            },
-        }
+        tower = self._tower.get_config()
+        arguments = {name: value for name, value in tower.items() if name in _TOWER_ARGUMENTS}
+        return {**super().get_config(), "levels": self.levels, **arguments}
 
 
 class _Thresholds(tf.keras.layers.Layer):
-    """From the number of the tower to the chances of the levels.
-
-    Args:
-        levels: The ratings there are.
-        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
-    """
+    """Turns the output of the dense layers into a distribution over the levels."""
 
     def __init__(self, levels: Sequence[float], **kwargs: Any):
         super().__init__(**kwargs)
         self._levels = tuple(levels)
-        between = len(levels) - 2
-        # Thresholds begin one apart, around zero.
-        first = tf.keras.initializers.Constant(-between / 2)
+        num_gaps = len(levels) - 2
+        # At the start the thresholds are 1 apart and centered at 0: softplus(log(e - 1)) = 1.
+        first = tf.keras.initializers.Constant(-num_gaps / 2)
         gaps = tf.keras.initializers.Constant(np.log(np.e - 1))
         self._first = self.add_weight("first_threshold", (1,), initializer=first)
-        self._gaps = self.add_weight("gaps", (between,), initializer=gaps)
+        self._gaps = self.add_weight("gaps", (num_gaps,), initializer=gaps)
 
     def call(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        further = self._first + tf.cumsum(tf.math.softplus(self._gaps))
-        below = tf.concat([self._first, further], axis=0) - inputs  # (batch, levels - 1)
-        at_most, above = tf.math.log_sigmoid(below), tf.math.log_sigmoid(-below)
-        # The chance between two thresholds, without a difference of chances near 0 or 1.
+        others = self._first + tf.cumsum(tf.math.softplus(self._gaps))
+        logits = tf.concat([self._first, others], axis=0) - inputs  # (batch, levels - 1)
+        at_most, above = tf.math.log_sigmoid(logits), tf.math.log_sigmoid(-logits)
+        # The logarithm of sigmoid(b) - sigmoid(a), without cancellation for values near 0 or 1.
         between = at_most[:, 1:] + above[:, :-1] + tf.math.log_sigmoid(self._gaps)
-        logs = tf.concat([at_most[:, :1], between, above[:, -1:]], axis=1)
-        distribution = tf.exp(logs)
+        log_distribution = tf.concat([at_most[:, :1], between, above[:, -1:]], axis=1)
+        distribution = tf.exp(log_distribution)  # (batch, levels)
         levels = tf.constant(self._levels, distribution.dtype)
         score = tf.reduce_sum(distribution * levels, axis=1, keepdims=True)
         squares = tf.square(levels - score)
@@ -143,5 +137,5 @@ class _Thresholds(tf.keras.layers.Layer):
             "score": score,
             "std": tf.sqrt(variance),
             "distribution": distribution,
-            "log_distribution": logs,
+            "log_distribution": log_distribution,
         }

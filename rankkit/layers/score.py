@@ -1,4 +1,4 @@
-"""Scores computed from other scores: of several heads, or of an ensemble."""
+"""Scores computed from other scores: those of several heads, or of an ensemble."""
 
 import math
 from collections.abc import Mapping
@@ -6,15 +6,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.layers._numeric import is_number
 from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class WeightedScore(tf.keras.layers.Layer):
-    """Adds up the scores of heads, each times its weight.
+    """Computes the weighted sum of the scores of several heads.
 
     Args:
-        weights: Name of the head to weight; heads that are not named do not count.
+        weights: The weight of each head, by its name; other heads do not contribute.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -24,7 +25,7 @@ class WeightedScore(tf.keras.layers.Layer):
         `(batch, 1)`.
 
     Raises:
-        ValueError: If there is no weight, or one is not finite.
+        ValueError: If a weight is not a finite number, or all weights are 0.
 
     Example:
         >>> import rankkit as rk
@@ -35,12 +36,12 @@ class WeightedScore(tf.keras.layers.Layer):
     """
 
     def __init__(self, weights: Mapping[str, float], **kwargs: Any):
-        # In mixed precision too, scores are told apart in full precision.
+        # Scores stay in full precision in mixed precision, too: half precision would tie them.
         super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
-        self.weights_by_head = {name: float(weight) for name, weight in weights.items()}
-        given = self.weights_by_head.values()
-        if not any(given) or not all(map(math.isfinite, given)):
+        values = list(weights.values()) if isinstance(weights, Mapping) else []
+        if not all(is_number(each) and math.isfinite(each) for each in values) or not any(values):
             raise invalid("weights", weights, "a finite number for each head, not all 0")
+        self.weights_by_head = {name: float(weight) for name, weight in weights.items()}
 
     def call(self, inputs: Any) -> tf.Tensor:
         weights = self.weights_by_head.items()
@@ -57,13 +58,14 @@ class WeightedScore(tf.keras.layers.Layer):
 class EnsembleMean(tf.keras.layers.Layer):
     """Averages the scores of the members of an ensemble; the last layer of a network.
 
-    `rankkit.score_std` gives what the mean hides: how far the members are apart.
+    For the standard deviation of the members' scores, see `rankkit.score_std`.
 
     Args:
-        independent: Whether each member is trained on its own error, by the squared error, as if
-            it were alone. The error of the mean is that of the members, on average, less their
-            variance; so their variance is added to the loss, without sample weights, and shown as
-            part of `regularization_loss`. Otherwise the members make up for each other's errors.
+        independent: Whether each member is trained on its own squared error, as if it were alone,
+            instead of on the error of the mean, for which members compensate each other. The
+            squared error of the mean is the average squared error of the members minus their
+            variance, so the variance is added to the loss. It
+            ignores sample weights and is reported as part of `regularization_loss`.
             Defaults to `False`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
@@ -95,10 +97,11 @@ class EnsembleMean(tf.keras.layers.Layer):
         if not (self.independent and training):
             return mean
         variance = tf.reduce_mean(tf.math.reduce_variance(scores, axis=1))
-        # Of a mean, each member gets its share of the gradient; alone it would get all of it.
-        share = float(scores.shape[1] - 1)
-        self.add_loss(variance + share * (variance - tf.stop_gradient(variance)))
-        return mean + share * (mean - tf.stop_gradient(mean))
+        # The mean divides the gradient of each member by the number of members. The added terms
+        # are 0 and scale the gradient up to that of a member trained alone.
+        others = float(scores.shape[1] - 1)
+        self.add_loss(variance + others * (variance - tf.stop_gradient(variance)))
+        return mean + others * (mean - tf.stop_gradient(mean))
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         return tf.TensorShape(input_shape)[:1].concatenate(1)

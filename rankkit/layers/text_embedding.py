@@ -1,4 +1,4 @@
-"""A text as the mean of the trained vectors of its words."""
+"""Pooled embedding of the words of a text."""
 
 from collections import Counter
 from typing import Any
@@ -7,22 +7,23 @@ import tensorflow as tf
 
 from rankkit.core.columns import as_array
 from rankkit.layers.tags_embedding import TagsEmbedding
-from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.errors import check_integer, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class TextEmbedding(TagsEmbedding):
-    """Splits a text into words, looks each up and pools their embeddings into one vector.
+    """Splits a text into words, looks up each word and pools their embeddings into one vector.
 
-    Words are in lower case; what is neither letter nor digit divides them. Words outside the
-    vocabulary share one row of the table.
+    Words are lowercase and separated by everything that is neither a letter nor a digit.
+    Out-of-vocabulary words share the first row of the table.
 
-    TensorFlow Lite has no operation that splits text, and a file with this layer is refused. Where
-    the text belongs to an id, such as a title, `rankkit.layers.Attribute` holds it split.
+    TensorFlow Lite cannot split text, so a network with this layer cannot be converted. If a text
+    belongs to an id, such as a title to a movie, a `rankkit.layers.Attribute` with this layer
+    splits the texts when it is created.
 
     Args:
-        vocabulary: The known words, without duplicates.
-        embedding_dim: Width of the vectors, at least 1.
+        vocabulary: The known words, in lowercase and without duplicates.
+        embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `rankkit.layers.TagsEmbedding`.
             Defaults to `"mean"`.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
@@ -35,7 +36,7 @@ class TextEmbedding(TagsEmbedding):
 
     Raises:
         ValueError: If the vocabulary is empty or has duplicates, or `pooling` is unknown.
-        TypeError: If the layer is called with other than strings.
+        TypeError: If the layer is called with anything but strings.
 
     Example:
         >>> import rankkit as rk
@@ -49,27 +50,36 @@ class TextEmbedding(TagsEmbedding):
     def from_column(
         cls, column: Any, embedding_dim: int, *, min_count: int = 1, **kwargs: Any
     ) -> "TextEmbedding":
-        """Makes the layer for the words of a column of training rows.
+        """Create the layer for the words in a column of training rows.
 
         Args:
             column: A text for each row.
-            embedding_dim: Width of the vectors.
-            min_count: Words in fewer distinct texts are left out. Defaults to `1`.
+            embedding_dim: Dimension of the vectors.
+            min_count: Number of distinct texts that a word of the vocabulary occurs in, at least.
+                Defaults to `1`.
             **kwargs: Further arguments of the layer.
 
         Raises:
-            ValueError: If no word is in so many texts.
+            ValueError: If no word occurs in that many texts.
+            TypeError: If a value is not a string.
         """
+        check_integer("min_count", min_count)
+        if isinstance(column, str):
+            raise wrong_type("column", column, "a list of texts", "Put a single text in a list.")
         texts = list(dict.fromkeys(as_array(column).tolist()))
         for text in texts:
             if not isinstance(text, str):
-                raise wrong_type("column", text, "of str", "Write a missing text as ''.")
+                raise wrong_type("column", text, "texts of type str", "Pass '' for a missing text.")
         counts = Counter(
             word for found in _words(tf.constant(texts, tf.string)).to_list() for word in set(found)
         )
         words = sorted(word.decode() for word, count in counts.items() if count >= min_count)
         if not words:
-            raise invalid("min_count", min_count, "at most the texts that a word is in")
+            most = max(counts.values(), default=0)
+            raise ValueError(
+                f"min_count={min_count} leaves no word in the vocabulary: the most frequent word "
+                f"occurs in {most} distinct texts. Lower min_count."
+            )
         return cls(words, embedding_dim, **kwargs)
 
     @property
@@ -78,12 +88,12 @@ class TextEmbedding(TagsEmbedding):
         return tf.TensorSpec((None,), tf.string)
 
     def sample_values(self, count: int) -> list:
-        """Gives `count` raw values to try a network with, an empty and an unknown one included."""
+        """Return `count` example inputs, with an empty text and an out-of-vocabulary word."""
         return [" ".join(words) for words in super().sample_values(count)]
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Gives the row of each word, `(batch, words)`, -1 beyond the last of a text."""
-        return super().encode(_words(self._table.check(inputs, self.name)).to_tensor(""))
+        """Look up the row of each word in the table, `(batch, words)`, -1 for padding."""
+        return super().encode(_words(self._lookup.check(inputs, self.name)).to_tensor(""))
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         return tf.TensorShape(input_shape).concatenate(self.embedding_dim)

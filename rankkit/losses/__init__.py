@@ -1,4 +1,4 @@
-"""Losses that rank: over the lists of a query's items, and over rating steps."""
+"""Ranking losses over lists of items, and a loss of ordinal ratings."""
 
 from rankkit.losses.base import ListLoss
 from rankkit.losses.listwise import ApproxNDCGLoss, ListMLELoss, SoftmaxLoss

@@ -4,19 +4,19 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.listwise import check_lists, has_order, mask_of
+from rankkit.core.listwise import check_lists, has_order, item_mask
 
 
 class ListLoss(tf.keras.losses.Loss):
-    """A loss over the lists of queries; a subclass fills in `call_on_lists`.
+    """Base class of losses over padded lists; subclasses implement `call_on_lists`.
 
-    Labels and scores are `(lists, items)`, filled up to one length: a label of NaN marks what
-    fills up, and the score there is never read. Weights are one a list, `(lists,)`, or one an
-    item. A list of one item, or of equal labels, has no order to learn: its loss is 0. The loss
-    is never reduced: `rankkit.RankingModel` averages it over the lists of all replicas.
+    Labels and scores are `(lists, items)`. Padding has the label NaN, and its scores are ignored.
+    Weights are per list, `(lists,)`, or per item. Lists of a single item or of equal labels have
+    no order to learn and a loss of 0. The losses are not reduced: `rankkit.RankingModel` averages
+    them over the lists of all replicas.
 
     Args:
-        name: Name of the loss. Defaults to `None`, that of its class.
+        name: Name of the loss. Defaults to `None`: the name of the class.
 
     Example:
         >>> import rankkit as rk
@@ -35,12 +35,14 @@ class ListLoss(tf.keras.losses.Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         scores = tf.cast(y_pred, tf.float32)
         labels = tf.cast(y_true, tf.float32)
-        given = None if sample_weight is None else tf.cast(sample_weight, tf.float32)
-        check_lists(labels, scores, given)
-        mask = mask_of(labels)
+        if sample_weight is not None:
+            sample_weight = tf.cast(sample_weight, tf.float32)
+        check_lists(labels, scores, sample_weight)
+        mask = item_mask(labels)
         weights = tf.cast(mask, tf.float32)
-        if given is not None:
-            weights *= given[:, tf.newaxis] if given.shape.rank == 1 else given
+        if sample_weight is not None:
+            is_per_list = sample_weight.shape.rank == 1
+            weights *= sample_weight[:, tf.newaxis] if is_per_list else sample_weight
         zeroed = tf.where(mask, labels, 0.0), tf.where(mask, scores, 0.0)
         losses = self.call_on_lists(*zeroed, mask, weights)
         return tf.where(has_order(labels), losses, 0.0)
@@ -51,18 +53,19 @@ class ListLoss(tf.keras.losses.Loss):
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Computes the loss of each list, in proportion to the weights.
+        """Computes the weighted loss of each list.
 
-        It has to be finite, and so its gradient, for lists whose loss does not count too.
+        Losses and gradients must be finite even for lists without an order, whose loss is replaced
+        by 0.
 
         Args:
-            labels: `(lists, items)`, 0 where masked.
-            scores: `(lists, items)`, 0 where masked.
-            mask: Which items there are, `(lists, items)`.
-            weights: Of the items, `(lists, items)`, 0 where masked.
+            labels: `(lists, items)`, 0 for padding.
+            scores: `(lists, items)`, 0 for padding.
+            mask: `(lists, items)`, `False` for padding.
+            weights: Weights of the items, `(lists, items)`, 0 for padding.
 
         Returns:
-            `(lists,)`.
+            The losses, `(lists,)`.
         """
         raise NotImplementedError
 

@@ -6,27 +6,29 @@ import tensorflow as tf
 
 from rankkit.core.listwise import best_gain, checked_gains, checked_labels, discounts_until
 from rankkit.losses.base import ListLoss
-from rankkit.losses.pairwise import differences_of
+from rankkit.losses.pairwise import pairwise_differences
 from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class SoftmaxLoss(ListLoss):
-    """The cross entropy of how a list's labels share it and of the softmax of its scores.
+    """Softmax cross entropy between the labels and the scores of a list, including ListNet.
 
-    Each share is the chance of an item to come first. An item's weight multiplies its term. By
-    default an item's share is its label over the sum of the labels: the clicked item has all of
-    it. With a temperature it is the softmax of `label / temperature`: ListNet.
+    The softmax of the scores is the predicted probability that an item is ranked first. The target
+    distribution is by default the labels divided by their sum, which for one clicked item is the
+    log loss of that click. With a temperature it is the softmax of `label / temperature`, as in
+    ListNet, for graded labels. Weights multiply the terms of their items.
 
     Args:
-        temperature: Of the labels, above 0: the lower, the more of the list the best items have.
-            Defaults to `None`, shares of the labels themselves.
+        temperature: Temperature of the labels, above 0; the lower, the more of the target
+            distribution is on the items with the highest labels. Defaults to `None`: labels divided
+            by their sum.
         name: Name of the loss. Defaults to `"softmax_loss"`.
 
     Raises:
         ValueError: If the temperature is not above 0.
-        tf.errors.InvalidArgumentError: If the loss is called with negative labels, without a
-            temperature.
+        tf.errors.InvalidArgumentError: If the loss has no temperature and is called with negative
+            labels.
 
     References:
         Cao et al., Learning to rank: from pairwise approach to listwise approach, ICML 2007.
@@ -43,25 +45,24 @@ class SoftmaxLoss(ListLoss):
     def __init__(self, temperature: float | None = None, name: str = "softmax_loss"):
         super().__init__(name)
         if temperature is not None and not 0 < temperature < float("inf"):
-            raise invalid("temperature", temperature, "above 0, or None for shares of the labels")
+            fix = "Pass None to divide the labels by their sum."
+            raise invalid("temperature", temperature, "finite and above 0, or None", fix)
         self.temperature = None if temperature is None else float(temperature)
 
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        wanted = self._shares(labels, mask)
-        # A score so low would give 0 times infinity.
-        logs = scores - tf.reduce_logsumexp(
-            tf.where(mask, scores, scores.dtype.min), axis=1, keepdims=True
-        )
-        return -tf.reduce_sum(weights * wanted * logs, axis=1)
-
-    def _shares(self, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         if self.temperature is not None:
-            return tf.nn.softmax(tf.where(mask, labels / self.temperature, labels.dtype.min))
-        expected = "at least 0 for shares of them"
-        labels = checked_labels(labels, labels >= 0.0, expected, "Name a temperature.")
-        return tf.math.divide_no_nan(labels, tf.reduce_sum(labels, axis=1, keepdims=True))
+            labels = tf.where(mask, labels / self.temperature, labels.dtype.min)
+            targets = tf.nn.softmax(labels)
+        else:
+            expected = "at least 0 for a softmax loss without temperature"
+            labels = checked_labels(labels, labels >= 0.0, expected, "Pass a temperature.")
+            targets = tf.math.divide_no_nan(labels, tf.reduce_sum(labels, axis=1, keepdims=True))
+        # Outside the sum, padding keeps its score of 0: the lowest score would give 0 * infinity.
+        competing = tf.where(mask, scores, scores.dtype.min)
+        log_probabilities = scores - tf.reduce_logsumexp(competing, axis=1, keepdims=True)
+        return -tf.reduce_sum(weights * targets * log_probabilities, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}
@@ -69,11 +70,11 @@ class SoftmaxLoss(ListLoss):
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class ListMLELoss(ListLoss):
-    """The negative log-likelihood of the labels' order, an item: ListMLE.
+    """ListMLE: negative log-likelihood of the order of the labels, divided by the list length.
 
-    Items are chosen one by one, by the softmax of the scores of those that are left. Of equal
-    labels no order is known: each is chosen from itself and the items of lower labels, so that
-    they do not compete. An item's weight multiplies its term.
+    In the Plackett-Luce model of the scores, items are drawn one after the other with the softmax
+    of the remaining ones. Items with equal labels do not compete: each is drawn from itself and
+    the items with lower labels. Weights multiply the terms of their items.
 
     Args:
         name: Name of the loss. Defaults to `"list_mle_loss"`.
@@ -94,30 +95,31 @@ class ListMLELoss(ListLoss):
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        own = tf.eye(tf.shape(labels)[1], dtype=tf.bool)
-        lower = labels[:, tf.newaxis, :] < labels[:, :, tf.newaxis]
-        left = mask[:, tf.newaxis, :] & lower | own
-        competing = tf.where(left, scores[:, tf.newaxis, :], scores.dtype.min)
+        is_self = tf.eye(tf.shape(labels)[1], dtype=tf.bool)
+        is_lower = labels[:, tf.newaxis, :] < labels[:, :, tf.newaxis]
+        is_remaining = mask[:, tf.newaxis, :] & is_lower | is_self
+        competing = tf.where(is_remaining, scores[:, tf.newaxis, :], scores.dtype.min)
         terms = tf.reduce_logsumexp(competing, axis=2) - scores
-        items = tf.reduce_sum(tf.cast(mask, scores.dtype), axis=1)
-        return tf.math.divide_no_nan(tf.reduce_sum(weights * terms, axis=1), items)
+        num_items = tf.reduce_sum(tf.cast(mask, scores.dtype), axis=1)
+        return tf.math.divide_no_nan(tf.reduce_sum(weights * terms, axis=1), num_items)
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class ApproxNDCGLoss(ListLoss):
-    """1 less the NDCG of smooth places, gains of `2**label - 1`: ApproxNDCG.
+    """ApproxNDCG: 1 minus the NDCG of smoothed ranks, with gains `2**label - 1`.
 
-    An item's place is 1 and the sum, over all others, of `sigmoid((their score - its) /
-    temperature)`. A list's weight is the mean of those of its items, weighted by their gains.
+    The smoothed rank of an item is 1 plus the sum of `sigmoid((other - own) / temperature)` over
+    the scores of all other items. The weight of a list is the mean weight of its items, weighted
+    by their gains.
 
     Args:
-        temperature: Below it, differences of scores are blurred, in units of the score, above 0.
+        temperature: Scale of the score differences below which ranks are blurred, above 0.
             Defaults to `0.1`.
         name: Name of the loss. Defaults to `"approx_ndcg_loss"`.
 
     Raises:
         ValueError: If the temperature is not above 0.
-        tf.errors.InvalidArgumentError: If the loss is called with negative labels.
+        tf.errors.InvalidArgumentError: If the loss is called with labels below 0 or above 30.
 
     References:
         Qin et al., A general approximation framework for direct optimization of information
@@ -139,16 +141,16 @@ class ApproxNDCGLoss(ListLoss):
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        behind = tf.sigmoid(-differences_of(scores) / self.temperature)
-        behind = tf.where(mask[:, tf.newaxis, :], behind, 0.0)
-        place = 0.5 + tf.reduce_sum(behind, axis=2)  # an item is half behind itself
+        is_above = tf.sigmoid(-pairwise_differences(scores) / self.temperature)
+        is_above = tf.where(mask[:, tf.newaxis, :], is_above, 0.0)
+        rank = 0.5 + tf.reduce_sum(is_above, axis=2)  # an item counts as half above itself
         gains = checked_gains(labels, mask)
-        gained = tf.reduce_sum(gains * tf.math.log(2.0) / tf.math.log1p(place), axis=1)
+        dcg = tf.reduce_sum(gains * tf.math.log(2.0) / tf.math.log1p(rank), axis=1)
         best = best_gain(gains, discounts_until(tf.shape(labels)[1], None))
         weight = tf.math.divide_no_nan(
             tf.reduce_sum(weights * gains, axis=1), tf.reduce_sum(gains, axis=1)
         )
-        return weight * (1.0 - tf.math.divide_no_nan(gained, best))
+        return weight * (1.0 - tf.math.divide_no_nan(dcg, best))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}

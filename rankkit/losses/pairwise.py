@@ -4,71 +4,62 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.listwise import best_gain, checked_gains, discounts_until, places
+from rankkit.core.listwise import best_gain, checked_gains, count_above_and_tied, discounts_until
 from rankkit.losses.base import ListLoss
 from rankkit.utils.errors import check_integer, invalid
 
 
 class PairwiseLoss(ListLoss):
-    """A loss over the pairs of items of different label; a subclass fills in `pairwise_loss`.
+    """Base class of losses over pairs of items; subclasses implement `pairwise_loss`.
 
-    Of each pair, the item of the higher label is to score higher. A list's loss is the mean over
-    its pairs, each weighted by the weight of that item. While it is computed, there are
-    `(lists, items, items)` numbers in memory a few times.
+    In each pair of different labels, the item with the higher label should score higher. The loss
+    of a list is the mean over these pairs, weighted by the weight of that item. It takes memory
+    for a few tensors of `(lists, items, items)`.
 
     Args:
-        name: Name of the loss. Defaults to `None`, that of its class.
+        name: Name of the loss. Defaults to `None`: the name of the class.
     """
 
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        above = pairs_in_order(labels, mask)
-        losses = above * self.pairwise_loss(differences_of(scores))  # (lists, items, items)
+        is_pair = _ordered_pairs(labels, mask)  # (lists, items, items)
+        losses = is_pair * self.pairwise_loss(pairwise_differences(scores))
         weighted = tf.reduce_sum(weights * tf.reduce_sum(losses, axis=2), axis=1)
-        return tf.math.divide_no_nan(weighted, tf.reduce_sum(above, axis=(1, 2)))
+        return tf.math.divide_no_nan(weighted, tf.reduce_sum(is_pair, axis=(1, 2)))
 
     def pairwise_loss(self, differences: tf.Tensor) -> tf.Tensor:
         """Computes the loss of each pair.
 
         Args:
-            differences: By how much the item that is to be above scores higher, of any shape.
+            differences: Score of the item with the higher label minus that of the other, of any
+                shape.
+
+        Returns:
+            The losses, of the same shape.
         """
         raise NotImplementedError
 
 
-def pairs_in_order(labels: tf.Tensor, mask: tf.Tensor) -> Any:
-    """Marks with 1 where the first item of a pair is to be above the second.
-
-    Args:
-        labels: `(lists, items)`.
-        mask: Which items there are, `(lists, items)`.
-
-    Returns:
-        `(lists, items, items)`, 0 for all other pairs.
-    """
-    there = mask[:, :, tf.newaxis] & mask[:, tf.newaxis, :]
-    return tf.cast(there & (differences_of(labels) > 0), tf.float32)
+def _ordered_pairs(labels: tf.Tensor, mask: tf.Tensor) -> Any:
+    """1 where the first item of a pair has the higher label, else 0, `(lists, items, items)`."""
+    is_valid = mask[:, :, tf.newaxis] & mask[:, tf.newaxis, :]
+    return tf.cast(is_valid & (pairwise_differences(labels) > 0), tf.float32)
 
 
-def differences_of(numbers: tf.Tensor) -> Any:
-    """Subtracts the number of the second item of each pair from that of the first.
-
-    Args:
-        numbers: `(lists, items)`.
-
-    Returns:
-        `(lists, items, items)`.
-    """
-    return numbers[:, :, tf.newaxis] - numbers[:, tf.newaxis, :]
+def pairwise_differences(values: tf.Tensor) -> Any:
+    """The value of the first item of each pair minus the second, `(lists, items, items)`."""
+    return values[:, :, tf.newaxis] - values[:, tf.newaxis, :]
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class PairwiseHingeLoss(PairwiseLoss):
-    """`max(0, margin - d)` of the difference `d` of each pair's scores, as in a ranking SVM.
+    """Pairwise hinge loss `max(0, margin - d)`, with `d` the difference of scores: ranking SVM.
+
+    Pairs in the right order whose scores differ by at least the margin have a loss of 0.
 
     Args:
-        margin: By how much the higher label is to score higher, above 0. Defaults to `1.0`.
+        margin: Minimum difference of scores, above 0. Defaults to `1.0`.
         name: Name of the loss. Defaults to `"pairwise_hinge_loss"`.
 
     Raises:
@@ -99,7 +90,9 @@ class PairwiseHingeLoss(PairwiseLoss):
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class PairwiseLogisticLoss(PairwiseLoss):
-    """`log(1 + exp(-d))` of the difference `d` of each pair's scores, as in RankNet.
+    """Pairwise logistic loss `log(1 + exp(-d))`, with `d` the difference of scores: RankNet.
+
+    It is smooth, and pairs in the right order still have a small loss, unlike with the hinge loss.
 
     Args:
         name: Name of the loss. Defaults to `"pairwise_logistic_loss"`.
@@ -123,18 +116,19 @@ class PairwiseLogisticLoss(PairwiseLoss):
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class LambdaRankLoss(ListLoss):
-    """The logistic loss of each pair, times the change of NDCG if the two were swapped: LambdaRank.
+    """LambdaRank: pairwise logistic loss weighted by the change of NDCG if the pair were swapped.
 
-    It is `log(1 + exp(-d))` of the difference `d` of scores; gains are `2**label - 1`. A list's
-    loss is the sum over its pairs, each weighted by the weight of the item of the higher label.
+    The logistic loss is `log(1 + exp(-d))`, with `d` the difference of scores; gains are
+    `2**label - 1`. The loss of a list is the sum over its pairs, each multiplied by the weight of
+    the item with the higher label. Choose it when the top of the list matters most.
 
     Args:
-        k: How many places of the NDCG count. Defaults to `None`, all.
+        k: Number of ranks that count in the NDCG. Defaults to `None`: all.
         name: Name of the loss. Defaults to `"lambda_rank_loss"`.
 
     Raises:
         ValueError: If `k` is below 1.
-        tf.errors.InvalidArgumentError: If the loss is called with negative labels.
+        tf.errors.InvalidArgumentError: If the loss is called with labels below 0 or above 30.
 
     References:
         Burges, From RankNet to LambdaRank to LambdaMART: an overview, 2010.
@@ -157,14 +151,15 @@ class LambdaRankLoss(ListLoss):
     ) -> tf.Tensor:
         gains = checked_gains(labels, mask)
         until = discounts_until(tf.shape(labels)[1], self.k)
-        higher, tied = places(scores, mask)
-        # Where scores are the same, each has the mean of their places' discounts.
+        higher, tied = count_above_and_tied(scores, mask)
+        # Tied items get the mean discount of their ranks.
         sums = tf.gather(until, higher + tied) - tf.gather(until, higher)
         discounts = tf.where(mask, sums / tf.cast(tied, tf.float32), 0.0)
-        changes = tf.abs(differences_of(gains) * differences_of(discounts))
+        changes = tf.abs(pairwise_differences(gains) * pairwise_differences(discounts))
         best = best_gain(gains, until)[:, tf.newaxis, tf.newaxis]
         changes = tf.stop_gradient(tf.math.divide_no_nan(changes, best))
-        losses = pairs_in_order(labels, mask) * changes * tf.math.softplus(-differences_of(scores))
+        losses = tf.math.softplus(-pairwise_differences(scores))
+        losses = _ordered_pairs(labels, mask) * changes * losses
         return tf.reduce_sum(weights * tf.reduce_sum(losses, axis=2), axis=1)
 
     def get_config(self) -> dict[str, Any]:

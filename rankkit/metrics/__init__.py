@@ -1,4 +1,4 @@
-"""Metrics of the order of lists, for training logs: as `rankkit.evaluate_ranking` defines them."""
+"""Ranking metrics over lists, for training logs; defined as in `rankkit.evaluate_ranking`."""
 
 from rankkit.metrics.at_k import PrecisionAtK, RecallAtK
 from rankkit.metrics.average_precision import MeanAveragePrecision, MeanReciprocalRank

@@ -1,22 +1,23 @@
-"""Precision and recall of the first k."""
+"""Precision and recall at k."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit.metrics.base import ListMetric, named
+from rankkit.metrics.base import ListMetric
+from rankkit.utils.errors import check_integer
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class PrecisionAtK(ListMetric):
-    """Relevant items among the first `k` places, divided by `k`, the mean over lists.
+    """Precision at k: the fraction of the first `k` items that are relevant, averaged over lists.
 
-    Lists without a relevant item do not count. A list of fewer than `k` items cannot reach 1.
+    Lists without relevant items do not count. Lists of fewer than `k` items cannot reach 1.
 
     Args:
-        k: How many places count. Defaults to `10`.
-        relevant: Labels from this on are relevant. Defaults to `1.0`.
-        name: Name of the metric. Defaults to `None`, such as `"precision_at_10"`.
+        k: Number of ranks that count. Defaults to `10`.
+        relevant: Items with at least this label are relevant. Defaults to `1.0`.
+        name: Name of the metric. Defaults to `None`: a name such as `"precision_at_10"`.
         **kwargs: Keyword arguments of `tf.keras.metrics.Metric`, such as `dtype`.
 
     Raises:
@@ -30,10 +31,13 @@ class PrecisionAtK(ListMetric):
         0.5
     """
 
+    short_name = "precision"
+
     def __init__(
         self, k: int = 10, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
     ):
-        super().__init__(k, relevant=relevant, name=name or named("precision", k), **kwargs)
+        check_integer("k", k)
+        super().__init__(k, relevant=relevant, name=name, **kwargs)
 
     def call_on_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
@@ -45,14 +49,14 @@ class PrecisionAtK(ListMetric):
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class RecallAtK(ListMetric):
-    """Relevant items among the first `k` places, divided by all relevant ones, the mean over lists.
+    """Recall at k: the fraction of relevant items that are in the first `k`, averaged over lists.
 
-    Lists without a relevant item do not count.
+    Lists without relevant items do not count.
 
     Args:
-        k: How many places count. Defaults to `10`.
-        relevant: Labels from this on are relevant. Defaults to `1.0`.
-        name: Name of the metric. Defaults to `None`, such as `"recall_at_10"`.
+        k: Number of ranks that count. Defaults to `10`.
+        relevant: Items with at least this label are relevant. Defaults to `1.0`.
+        name: Name of the metric. Defaults to `None`: a name such as `"recall_at_10"`.
         **kwargs: Keyword arguments of `tf.keras.metrics.Metric`, such as `dtype`.
 
     Raises:
@@ -66,15 +70,18 @@ class RecallAtK(ListMetric):
         0.5
     """
 
+    short_name = "recall"
+
     def __init__(
         self, k: int = 10, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
     ):
-        super().__init__(k, relevant=relevant, name=name or named("recall", k), **kwargs)
+        check_integer("k", k)
+        super().__init__(k, relevant=relevant, name=name, **kwargs)
 
     def call_on_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hits = self.hits_of(labels, mask)
         found = tf.reduce_sum(hits * self.among_first(higher, tied), axis=1)
-        there = tf.reduce_sum(hits, axis=1)
-        return tf.math.divide_no_nan(found, there), there > 0.0
+        num_relevant = tf.reduce_sum(hits, axis=1)
+        return tf.math.divide_no_nan(found, num_relevant), num_relevant > 0.0

@@ -1,23 +1,22 @@
 """Mean average precision (MAP) and mean reciprocal rank (MRR)."""
 
-from typing import Any
-
 import tensorflow as tf
 
-from rankkit.metrics.base import ListMetric, named
+from rankkit.metrics.base import ListMetric
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class MeanAveragePrecision(ListMetric):
-    """The precision at the place of each relevant item, its mean over them and over lists.
+    """Mean average precision (MAP): precision at the rank of each relevant item, averaged.
 
-    Relevant items beyond the first `k` places count 0; the mean is over as many items as there are
-    relevant ones, and no more than `k`. Lists without a relevant item do not count.
+    The average over the items of a list divides by the number of relevant items, or by `k` if that
+    is smaller; relevant items below rank `k` contribute 0. Lists without relevant items do not
+    count.
 
     Args:
-        k: How many places count; `None` counts all. Defaults to `None`.
-        relevant: Labels from this on are relevant. Defaults to `1.0`.
-        name: Name of the metric. Defaults to `None`, such as `"map"` or `"map_at_10"`.
+        k: Number of ranks that count. Defaults to `None`: all.
+        relevant: Items with at least this label are relevant. Defaults to `1.0`.
+        name: Name of the metric. Defaults to `None`: a name such as `"map"` or `"map_at_10"`.
         **kwargs: Keyword arguments of `tf.keras.metrics.Metric`, such as `dtype`.
 
     Raises:
@@ -31,61 +30,45 @@ class MeanAveragePrecision(ListMetric):
         0.8333
     """
 
-    def __init__(
-        self,
-        k: int | None = None,
-        *,
-        relevant: float = 1.0,
-        name: str | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(k, relevant=relevant, name=name or named("map", k), **kwargs)
+    short_name = "map"
 
     def call_on_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hits = self.hits_of(labels, mask)
-        above, within = _hits_above_and_within(hits, higher)
-        # An item comes at each of the t places of its ties alike, p of them before it; of the
-        # others there, in the mean, (relevant others) * p / (t - 1) are before it and relevant.
+        # Relevant items above each item, and relevant items tied with it.
+        other, own = higher[:, tf.newaxis, :], higher[:, :, tf.newaxis]
+        relevant = hits[:, tf.newaxis, :]
+        above = tf.reduce_sum(tf.where(other < own, relevant, 0.0), axis=2)
+        within = tf.reduce_sum(tf.where(other == own, relevant, 0.0), axis=2)
+        # An item has each of the ranks of its t ties with equal probability. With p of the ties
+        # before it, it expects (relevant other ties) * p / (t - 1) relevant ones among them.
         share = tf.math.divide_no_nan(within - 1.0, tf.cast(tied, tf.float32) - 1.0)
         counted = tied if self.k is None else tf.clip_by_value(self.k - higher, 0, tied)
-        harmonic = _harmonic_until(tf.shape(labels)[1])
+        inverse_ranks = 1.0 / (tf.cast(tf.range(tf.shape(labels)[1]), tf.float32) + 1.0)
+        harmonic = tf.concat([[0.0], tf.cumsum(inverse_ranks)], axis=0)
+        # Sums over p of 1 / rank and of p / rank, with rank = higher + p + 1.
         inverses = tf.gather(harmonic, higher + counted) - tf.gather(harmonic, higher)
-        # The sums over p of 1 / place and of p / place, with place = higher + p + 1.
         weighted = tf.cast(counted, tf.float32) - tf.cast(higher + 1, tf.float32) * inverses
         precision = (above + 1.0) * inverses + share * weighted
         precision /= tf.cast(tied, tf.float32)
-        there = tf.reduce_sum(hits, axis=1)
-        most = there if self.k is None else tf.minimum(there, float(self.k))
+        num_relevant = tf.reduce_sum(hits, axis=1)
+        most = num_relevant if self.k is None else tf.minimum(num_relevant, float(self.k))
         total = tf.reduce_sum(hits * precision, axis=1)
-        return tf.math.divide_no_nan(total, most), there > 0.0
-
-
-def _hits_above_and_within(hits: tf.Tensor, higher: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Counts the relevant items above each item, and those that are tied with it."""
-    other, own = higher[:, tf.newaxis, :], higher[:, :, tf.newaxis]
-    relevant = hits[:, tf.newaxis, :]
-    above = tf.reduce_sum(tf.where(other < own, relevant, 0.0), axis=2)
-    return above, tf.reduce_sum(tf.where(other == own, relevant, 0.0), axis=2)
-
-
-def _harmonic_until(num_items: tf.Tensor) -> tf.Tensor:
-    inverses = 1.0 / (tf.cast(tf.range(num_items), tf.float32) + 1.0)
-    return tf.concat([[0.0], tf.cumsum(inverses)], axis=0)
+        return tf.math.divide_no_nan(total, most), num_relevant > 0.0
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class MeanReciprocalRank(ListMetric):
-    """One divided by the place of the first relevant item, the mean over lists.
+    """Mean reciprocal rank (MRR): 1 / rank of the first relevant item, averaged over lists.
 
-    It is 0 for a list whose first relevant item is beyond the first `k` places. Lists without a
-    relevant item do not count.
+    Lists whose first relevant item is below rank `k` have the value 0. Lists without relevant
+    items do not count.
 
     Args:
-        k: How many places count; `None` counts all. Defaults to `None`.
-        relevant: Labels from this on are relevant. Defaults to `1.0`.
-        name: Name of the metric. Defaults to `None`, such as `"mrr"` or `"mrr_at_10"`.
+        k: Number of ranks that count. Defaults to `None`: all.
+        relevant: Items with at least this label are relevant. Defaults to `1.0`.
+        name: Name of the metric. Defaults to `None`: a name such as `"mrr"` or `"mrr_at_10"`.
         **kwargs: Keyword arguments of `tf.keras.metrics.Metric`, such as `dtype`.
 
     Raises:
@@ -99,41 +82,34 @@ class MeanReciprocalRank(ListMetric):
         0.5
     """
 
-    def __init__(
-        self,
-        k: int | None = None,
-        *,
-        relevant: float = 1.0,
-        name: str | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(k, relevant=relevant, name=name or named("mrr", k), **kwargs)
+    short_name = "mrr"
 
     def call_on_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hits = self.hits_of(labels, mask) > 0.0
-        items = tf.shape(labels)[1]
-        # The first tied items with a relevant one among them.
-        before = tf.reduce_min(tf.where(hits, higher, items), axis=1, keepdims=True)
-        first = mask & (higher == before)
-        count = tf.reduce_sum(tf.cast(first, tf.float32), axis=1, keepdims=True)
-        relevant = tf.reduce_sum(tf.cast(first & hits, tf.float32), axis=1, keepdims=True)
-        # That the first relevant one comes at the p-th of their places, from 0: of the orders of
-        # what is relevant and what is not, the share that begins so.
-        # In double precision, which sums of many logarithms need.
-        count, relevant = tf.cast(count, tf.float64), tf.cast(relevant, tf.float64)
-        p = tf.cast(tf.range(items), tf.float64)[tf.newaxis, :]
-        rest = count - p - 1.0  # places after it
-        possible = rest >= relevant - 1.0
-        logs = _log_choose(tf.where(possible, rest, relevant), relevant - 1.0)
-        chances = tf.where(possible, tf.exp(logs - _log_choose(count, relevant)), 0.0)
-        place = tf.cast(before, tf.float64) + p + 1.0
+        num_items = tf.shape(labels)[1]
+        # The highest group of ties that has a relevant item: `n` items, `r` of them relevant.
+        before = tf.reduce_min(tf.where(hits, higher, num_items), axis=1, keepdims=True)
+        in_group = mask & (higher == before)
+        n = tf.reduce_sum(tf.cast(in_group, tf.float32), axis=1, keepdims=True)
+        r = tf.reduce_sum(tf.cast(in_group & hits, tf.float32), axis=1, keepdims=True)
+        # Sums of many logarithms need double precision.
+        n, r = tf.cast(n, tf.float64), tf.cast(r, tf.float64)
+        # Probability that the first relevant item has position p in the group, from 0: of all
+        # ways to choose the positions of the relevant items, those that choose p and r - 1 later
+        # ones.
+        p = tf.cast(tf.range(num_items), tf.float64)[tf.newaxis, :]
+        later = n - p - 1.0
+        is_possible = later >= r - 1.0
+        logs = _log_choose(tf.where(is_possible, later, r), r - 1.0)
+        probabilities = tf.where(is_possible, tf.exp(logs - _log_choose(n, r)), 0.0)
+        rank = tf.cast(before, tf.float64) + p + 1.0
         if self.k is not None:
-            chances = tf.where(place <= self.k, chances, 0.0)
-        found = tf.reduce_any(hits, axis=1)
-        reciprocal = tf.cast(tf.reduce_sum(chances / place, axis=1), tf.float32)
-        return tf.where(found, reciprocal, 0.0), found
+            probabilities = tf.where(rank <= self.k, probabilities, 0.0)
+        has_hit = tf.reduce_any(hits, axis=1)
+        reciprocal = tf.cast(tf.reduce_sum(probabilities / rank, axis=1), tf.float32)
+        return tf.where(has_hit, reciprocal, 0.0), has_hit
 
 
 def _log_choose(n: tf.Tensor, k: tf.Tensor) -> tf.Tensor:

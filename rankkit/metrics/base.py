@@ -4,33 +4,41 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.listwise import check_lists, mask_of, places
+from rankkit.core.listwise import check_lists, count_above_and_tied, item_mask
 from rankkit.utils.errors import check_integer
 
 
 class ListMetric(tf.keras.metrics.Metric):
-    """The mean over lists of a measure of their order; a subclass fills in `call_on_lists`.
+    """Mean of a ranking measure over padded lists; subclasses implement `call_on_lists`.
 
-    Labels and scores are `(lists, items)`, filled up to one length: a label of NaN marks what
-    fills up. Weights are one a list, `(lists,)`, or one an item, of which a list has the mean.
-    Items with equal scores are tied: the measure is its mean over all orders of the ties.
+    Labels and scores are `(lists, items)`; padding has the label NaN. Weights are per list,
+    `(lists,)`, or per item, which are averaged over each list. Items with equal scores are tied:
+    the measure is averaged over all orders of tied items.
+
+    A subclass that sets the class attribute `short_name`, such as `"ndcg"`, gets default names
+    such as `"ndcg_at_10"`.
 
     Args:
-        k: How many places count. Defaults to `None`, all.
-        relevant: Labels from this on are relevant, where a measure asks for it.
+        k: Number of ranks that count. Defaults to `None`: all.
+        relevant: Items with at least this label are relevant, in measures of binary relevance.
             Defaults to `1.0`.
-        name: Name of the metric. Defaults to `None`, that of its class.
+        name: Name of the metric. Defaults to `None`: a name from `short_name` and `k`, or that of
+            the class.
         **kwargs: Keyword arguments of `tf.keras.metrics.Metric`, such as `dtype`.
 
     Raises:
         ValueError: If `k` is below 1.
     """
 
+    short_name: str | None = None
+
     def __init__(
         self, k: int | None = None, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
     ):
         if k is not None:
             check_integer("k", k)
+        if name is None and self.short_name:
+            name = self.short_name if k is None else f"{self.short_name}_at_{k}"
         super().__init__(name=name, **kwargs)
         self.k = k
         self.relevant = float(relevant)
@@ -38,26 +46,27 @@ class ListMetric(tf.keras.metrics.Metric):
         self._weight = self.add_weight("weight", initializer="zeros")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts lists in.
+        """Adds a batch of lists.
 
         Args:
-            y_true: Labels, `(lists, items)`, NaN where there is no item.
+            y_true: Labels, `(lists, items)`, NaN for padding.
             y_pred: Scores, `(lists, items)`.
-            sample_weight: `(lists,)` or `(lists, items)`. Defaults to `None`, 1 each.
+            sample_weight: `(lists,)` or `(lists, items)`. Defaults to `None`: 1 each.
         """
         labels, scores = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32)
-        given = None if sample_weight is None else tf.cast(sample_weight, tf.float32)
-        check_lists(labels, scores, given)
-        mask = mask_of(labels)
+        if sample_weight is not None:
+            sample_weight = tf.cast(sample_weight, tf.float32)
+        check_lists(labels, scores, sample_weight)
+        mask = item_mask(labels)
         labels = tf.where(mask, labels, 0.0)
-        values, valid = self.call_on_lists(labels, *places(scores, mask), mask)
-        weights = tf.cast(valid, tf.float32)
-        if given is not None:
-            if given.shape.rank != 1:
-                there = tf.cast(mask, tf.float32)
-                total = tf.reduce_sum(given * there, axis=1)
-                given = tf.math.divide_no_nan(total, tf.reduce_sum(there, axis=1))
-            weights *= given
+        values, is_valid = self.call_on_lists(labels, *count_above_and_tied(scores, mask), mask)
+        weights = tf.cast(is_valid, tf.float32)
+        if sample_weight is not None:
+            if sample_weight.shape.rank != 1:
+                is_item = tf.cast(mask, tf.float32)
+                total = tf.reduce_sum(sample_weight * is_item, axis=1)
+                sample_weight = tf.math.divide_no_nan(total, tf.reduce_sum(is_item, axis=1))
+            weights *= sample_weight
         self._sum.assign_add(tf.cast(tf.reduce_sum(weights * values), self.dtype))
         self._weight.assign_add(tf.cast(tf.reduce_sum(weights), self.dtype))
 
@@ -67,40 +76,30 @@ class ListMetric(tf.keras.metrics.Metric):
         """Computes the measure of each list.
 
         Args:
-            labels: `(lists, items)`, 0 where masked.
-            higher: How many items of the list score higher than each, `(lists, items)`.
-            tied: How many score the same, itself included, `(lists, items)`.
-            mask: Which items there are, `(lists, items)`.
+            labels: `(lists, items)`, 0 for padding.
+            higher: Number of items in the list with a higher score, `(lists, items)`.
+            tied: Number of items with the same score, including itself, `(lists, items)`.
+            mask: `(lists, items)`, `False` for padding.
 
         Returns:
-            The measure, finite, and whether the list has one, each `(lists,)`.
+            The measure, which must be finite, and whether the list counts, both `(lists,)`.
         """
         raise NotImplementedError
 
     def hits_of(self, labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Marks relevant items with 1, `(lists, items)`."""
+        """Returns 1 for relevant items, else 0, `(lists, items)`."""
         return tf.cast(mask & (labels >= self.relevant), tf.float32)
 
     def among_first(self, higher: tf.Tensor, tied: tf.Tensor) -> tf.Tensor:
-        """Gives the share of the orders of the ties in which each item is among the first `k`."""
+        """Returns the fraction of the orders of tied items with each item in the first `k`."""
         if self.k is None:
             return tf.ones_like(higher, tf.float32)
-        places_left = tf.clip_by_value(self.k - higher, 0, tied)
-        return tf.cast(places_left, tf.float32) / tf.cast(tied, tf.float32)
+        ranks_left = tf.clip_by_value(self.k - higher, 0, tied)
+        return tf.cast(ranks_left, tf.float32) / tf.cast(tied, tf.float32)
 
     def result(self) -> tf.Tensor:
-        """Gives the weighted mean over the lists that have a value, NaN if none has."""
+        """Returns the weighted mean over the lists that count, NaN if there are none."""
         return self._sum / self._weight
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "k": self.k, "relevant": self.relevant}
-
-
-def named(measure: str, k: int | None) -> str:
-    """The name of a measure of the first `k` places, as `evaluate_ranking` writes it.
-
-    Args:
-        measure: Such as `"ndcg"`.
-        k: How many places count, or `None`.
-    """
-    return measure if k is None else f"{measure}_at_{k}"

@@ -1,4 +1,4 @@
-"""Ranking networks and named architectures."""
+"""Named architectures, each a function from features to a ranking network."""
 
 from rankkit.models.factorization import deepfm, factorization_machine, svd_plus_plus
 from rankkit.models.multi_task import mmoe, ple, shared_bottom

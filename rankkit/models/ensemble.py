@@ -1,4 +1,4 @@
-"""Ensembles: one network that averages the scores of several."""
+"""Ensembles, networks that average the scores of their members."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,33 +8,34 @@ import tensorflow as tf
 
 from rankkit.layers import EnsembleMean
 from rankkit.models.network import feature_specs, select_features
-from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.utils.errors import wrong_type
 
-_BATCH = 8192
+_BATCH_SIZE = 8192
 
 
 def ensemble(
     networks: Sequence[tf.keras.Model], *, independent: bool = True, name: str = "ensemble"
 ) -> tf.keras.Model:
-    """Builds one network of several: its score is the mean of theirs.
+    """Builds an ensemble, a network whose score is the mean of the scores of its members.
 
-    It trains, saves, ranks and exports as any network. Members that begin with other random
-    weights end apart, their mean is better than most of them, and `rankkit.score_std` tells
-    where they disagree.
+    It trains, saves, ranks and exports like any other network. Members with different random
+    initializations converge to different weights: their mean is usually better than any of them,
+    and `rankkit.score_std` tells for which examples they disagree.
 
     Args:
-        networks: Networks as `rankkit.ranking_network` gives them, new or trained, each made
-            anew, with layers of its own.
-        independent: Whether each member is trained on its own error, as by
+        networks: At least two networks, as built by `rankkit.ranking_network`, trained or not.
+            They must not share layers.
+        independent: Whether each member is trained on its own error, as in
             `rankkit.layers.EnsembleMean`. Defaults to `True`.
         name: Name of the network. Defaults to `"ensemble"`.
 
     Returns:
-        A network over all features that a member reads, with output `(batch, 1)`.
+        A network over the features of all members, with output `(batch, 1)`.
 
     Raises:
-        ValueError: If there are fewer than two, two are the same, or they read a feature as of
-            different kinds.
+        ValueError: If there are fewer than two networks, two of them are the same object, one does
+            not have a single score, or two members disagree about the type of a feature.
+        TypeError: If a network is not a Keras model with one dict as its input.
 
     Example:
         >>> import rankkit as rk
@@ -45,46 +46,55 @@ def ensemble(
         (None, 1)
     """
     networks = list(networks)
-    check_integer("number of networks", len(networks), 2)
-    if len({id(network) for network in networks}) < len(networks):
-        raise invalid("networks", "one of them twice", "each made anew")
+    if len(networks) < 2:
+        raise ValueError(f"networks must be a list of at least two. Got: {len(networks)}.")
+    for index, network in enumerate(networks):
+        if (first := next(i for i, each in enumerate(networks) if each is network)) < index:
+            raise ValueError(
+                f"The networks of an ensemble must be separate objects. Got: networks[{first}] "
+                f"and networks[{index}] are the same. Build the network twice."
+            )
+        if (shape := getattr(network, "output_shape", None)) != (None, 1):
+            raise ValueError(
+                "Each network of an ensemble must have output shape (None, 1). Got: "
+                f"networks[{index}] has output shape {shape}. Pass the network of a RankingModel, "
+                "or of one of its heads: model.head(...).network."
+            )
     specs: dict[str, tf.TensorSpec] = {}
     for network in networks:
-        if (shape := getattr(network, "output_shape", None)) != (None, 1):
-            fix = "Of several heads, take one: RankingModel(...).head(...).network."
-            raise invalid("output of a network", shape, "(None, 1), one score a row", fix)
         for feature, spec in feature_specs(network).items():
             other = specs.setdefault(feature, spec)
             if (other.dtype, other.shape.rank) != (spec.dtype, spec.shape.rank):
-                fix = "Make their layers for one kind of raw value."
-                raise invalid(f"feature {feature!r}", spec, f"as in another member, {other}", fix)
+                raise ValueError(
+                    "The members of an ensemble must read a feature as the same type. Got: "
+                    f"feature {feature!r} is {other} in one member and {spec} in another."
+                )
     inputs = {
         feature: tf.keras.Input(shape=spec.shape[1:], dtype=spec.dtype, name=feature)
         for feature, spec in specs.items()
     }
-    members = []
-    for place, network in enumerate(networks):
-        # Under a name of its own, since parts of one model must not share a name.
-        member = tf.keras.Model(network.input, network.output, name=f"member_{place}")
-        members.append(member({feature: inputs[feature] for feature in feature_specs(network)}))
-    scores = tf.keras.layers.Concatenate(name="members")(members)
-    return tf.keras.Model(inputs, EnsembleMean(independent=independent)(scores), name=name)
+    scores = []
+    for index, network in enumerate(networks):
+        # Layers of a Keras model must have different names.
+        member = tf.keras.Model(network.input, network.output, name=f"member_{index}")
+        scores.append(member({feature: inputs[feature] for feature in feature_specs(network)}))
+    stacked = tf.keras.layers.Concatenate(name="members")(scores)
+    return tf.keras.Model(inputs, EnsembleMean(independent=independent)(stacked), name=name)
 
 
 def score_std(model: Any, columns: Mapping[str, Any]) -> np.ndarray:
-    """Gives the standard deviation of the members' scores of each row: how unsure a score is.
+    """Computes the standard deviation of the members' scores, an estimate of uncertainty.
 
     Args:
-        model: An ensemble, from `rankkit.ensemble` or
-            `rankkit.bayesian.factorization_machine`, or a
+        model: An ensemble of `rankkit.ensemble` or `rankkit.bayesian.factorization_machine`, or a
             `rankkit.RankingModel` of one.
-        columns: Rows, column name to values; further columns are ignored.
+        columns: Examples, as column name to values; columns that are not features are ignored.
 
     Returns:
-        `(rows,)`, in the unit of the scores.
+        The standard deviation for each example, `(examples,)`, in the unit of the scores.
 
     Raises:
-        TypeError: If the model is no ensemble.
+        TypeError: If the model is not an ensemble.
 
     Example:
         >>> import rankkit as rk
@@ -97,14 +107,14 @@ def score_std(model: Any, columns: Mapping[str, Any]) -> np.ndarray:
     network = getattr(model, "network", model)
     layers = [each for each in getattr(network, "layers", []) if isinstance(each, EnsembleMean)]
     if not layers:
-        expected = "an ensemble, whose last layer is a EnsembleMean"
-        raise wrong_type("model", model, expected, "Make one by rankkit.ensemble.")
+        expected = "an ensemble, with a rankkit.layers.EnsembleMean as its last layer"
+        raise wrong_type("model", model, expected, "Build one with rankkit.ensemble.")
     members = tf.keras.Model(network.input, layers[-1].input)
-    rows = select_features(columns, feature_specs(network))
-    if not len(next(iter(rows.values()))):
+    features = select_features(columns, feature_specs(network))
+    if not len(next(iter(features.values()))):
         return np.zeros(0, np.float32)
-    spread = [
+    deviations = [
         tf.math.reduce_std(members(batch, training=False), axis=1).numpy()
-        for batch in tf.data.Dataset.from_tensor_slices(rows).batch(_BATCH)
+        for batch in tf.data.Dataset.from_tensor_slices(features).batch(_BATCH_SIZE)
     ]
-    return np.concatenate(spread)
+    return np.concatenate(deviations)

@@ -9,24 +9,25 @@ from rankkit.core.features import as_features
 from rankkit.interactions import FactorizationMachine, concatenate
 from rankkit.layers import DenseRatingHead
 from rankkit.models.network import ranking_network
-from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.errors import unknown
 
 
 def factorization_machine(
     features: Mapping[str, Any], *, initial_bias: float = 0.0
 ) -> tf.keras.Model:
-    """Builds a factorization machine: biases, and the products of all pairs of vectors.
+    """Builds a factorization machine: biases and the dot products of all pairs of embeddings.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of equal width, the first
-            number of each its bias.
-        initial_bias: What the score begins with, such as the mean label. Defaults to `0.0`.
+        features: Features as in `rankkit.ranking_network`. Their vectors have equal dimensions;
+            the first component of each is a bias.
+        initial_bias: Initial value of the global bias, such as the mean label.
+            Defaults to `0.0`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
 
     Raises:
-        ValueError: If a feature is a number without a vector.
+        ValueError: If a numeric feature has no embedding.
 
     References:
         Rendle, Factorization machines, ICDM 2010.
@@ -40,7 +41,7 @@ def factorization_machine(
         >>> rk.models.factorization_machine(features, initial_bias=3.5).count_params()
         55
     """
-    _check_vectors(features)
+    _check_embeddings(features)
     interaction = FactorizationMachine(initial_bias=initial_bias)
     return ranking_network(features, interaction=interaction, name="factorization_machine")
 
@@ -48,23 +49,24 @@ def factorization_machine(
 def svd_plus_plus(
     features: Mapping[str, Any], *, item: str | Sequence[str] | None = None, initial_bias: float = 0
 ) -> tf.keras.Model:
-    """Builds an SVD++: the item's vector meets the sum of all vectors that are known of the user.
+    """Builds an SVD++ model: the dot product of the item vector and the sum of user vectors.
 
-    These are the user's own one and, by `rankkit.layers.HistoryEmbedding`, that of what he has
-    rated. Unlike in a factorization machine they do not meet each other.
+    The user vectors are the user's own embedding and, with `rankkit.layers.HistoryEmbedding`, that
+    of the items that the user has rated. Unlike in a factorization machine, the vectors of the
+    user do not interact with each other.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of equal width, the first
-            number of each its bias.
-        item: Name of the item's feature, or names, to be added up; the others are the user's.
-            Defaults to `None`, the last one.
-        initial_bias: What the score begins with, such as the mean label. Defaults to `0`.
+        features: Features as in `rankkit.ranking_network`. Their vectors have equal dimensions;
+            the first component of each is a bias.
+        item: Name of the item feature, or names of several, whose vectors are summed; all other
+            features belong to the user. Defaults to `None`, the last feature.
+        initial_bias: Initial value of the global bias, such as the mean label. Defaults to `0`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
 
     Raises:
-        ValueError: If a feature is a number without a vector, or the item's is unknown.
+        ValueError: If a numeric feature has no embedding, or `item` names an unknown feature.
 
     References:
         Koren, Factorization meets the neighborhood, KDD 2008.
@@ -75,16 +77,16 @@ def svd_plus_plus(
         >>> rk.models.svd_plus_plus(features, initial_bias=3.5).output_shape
         (None, 1)
     """
-    _check_vectors(features)
+    _check_embeddings(features)
     items = list(features)[-1:] if item is None else [item] if isinstance(item, str) else item
     for name in items:
         if name not in features:
             raise unknown("feature", name, features)
     groups = ([], [])
-    for place, name in enumerate(features):
-        groups[name in items].append(place)
-    machine = FactorizationMachine(initial_bias=initial_bias, groups=groups)
-    return ranking_network(features, interaction=machine, name="svd_plus_plus")
+    for index, name in enumerate(features):
+        groups[name in items].append(index)
+    interaction = FactorizationMachine(initial_bias=initial_bias, groups=groups)
+    return ranking_network(features, interaction=interaction, name="svd_plus_plus")
 
 
 def deepfm(
@@ -94,20 +96,21 @@ def deepfm(
     initial_bias: float = 0.0,
     **kwargs: Any,
 ) -> tf.keras.Model:
-    """Builds the sum of a factorization machine and a tower over the same vectors.
+    """Builds DeepFM, the sum of a factorization machine and an MLP over the same embeddings.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of equal width, the first
-            number of each its bias.
-        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
-        initial_bias: What the score begins with, such as the mean label. Defaults to `0.0`.
+        features: Features as in `rankkit.ranking_network`. Their vectors have equal dimensions;
+            the first component of each is a bias.
+        hidden_units: Sizes of the hidden layers of the MLP. Defaults to `(256, 64)`.
+        initial_bias: Initial value of the global bias, such as the mean label.
+            Defaults to `0.0`.
         **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
 
     Raises:
-        ValueError: If a feature is a number without a vector.
+        ValueError: If a numeric feature has no embedding.
 
     References:
         Guo et al., DeepFM: a factorization-machine based neural network, IJCAI 2017.
@@ -118,20 +121,22 @@ def deepfm(
         >>> rk.models.deepfm(features, hidden_units=[16]).output_shape
         (None, 1)
     """
-    _check_vectors(features)
-    machine = FactorizationMachine(initial_bias=initial_bias)
-    head = DenseRatingHead(hidden_units, **kwargs)
+    _check_embeddings(features)
+    fm = FactorizationMachine(initial_bias=initial_bias)
+    mlp = DenseRatingHead(hidden_units, **kwargs)
 
-    def both(vectors: list) -> Any:
-        return tf.keras.layers.Add(name="sum")([machine(vectors), head(concatenate(vectors))])
+    def interaction(vectors: list) -> Any:
+        return tf.keras.layers.Add(name="sum")([fm(vectors), mlp(concatenate(vectors))])
 
-    return ranking_network(features, interaction=both, name="deepfm")
+    return ranking_network(features, interaction=interaction, name="deepfm")
 
 
-def _check_vectors(features: Mapping[str, Any]) -> None:
-    """Refuses features without a vector: they would be biases that nothing trains."""
+def _check_embeddings(features: Mapping[str, Any]) -> None:
+    """Checks that numeric features have embeddings; the FM would read others as constant biases."""
     for name, feature in as_features(features).items():
-        layer = getattr(feature.layer, "layer", feature.layer)  # what an `Attribute` gives
+        layer = getattr(feature.layer, "layer", feature.layer)  # an Attribute wraps another layer
         if getattr(layer, "embedding_dim", 1) is None:
-            fix = "Give it the width of the other vectors, to be multiplied by a trained one."
-            raise invalid(f"embedding_dim of feature {name!r}", None, "a number", fix)
+            raise ValueError(
+                f"The layer of feature {name!r} must have an embedding. Got: embedding_dim=None. "
+                "Set embedding_dim to the dimension of the other features."
+            )

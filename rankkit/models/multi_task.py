@@ -1,13 +1,15 @@
-"""Networks with several heads: shared bottom, MMoE and PLE."""
+"""Multi-task networks: shared bottom, MMoE and PLE."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from rankkit.interactions import concatenate
 from rankkit.layers import MultiGateMixtureOfExperts, ProgressiveExtraction
 from rankkit.models.network import ranking_network
+from rankkit.utils.errors import invalid
 
 
 def shared_bottom(
@@ -18,20 +20,24 @@ def shared_bottom(
     hidden_units: Sequence[int] = (256,),
     activation: Any = "relu",
 ) -> tf.keras.Model:
-    """Builds a tower of dense layers that all heads share.
+    """Builds a multi-task network whose heads share dense layers.
+
+    The simplest multi-task architecture. If its heads hurt each other, because their objectives
+    are weakly related, try `mmoe` or `ple`.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of any widths.
-        heads: Name of each objective to its head, such as a `rankkit.layers.DenseRatingHead`.
-        score: What candidates are ranked by: name of the head to weight, or a function.
-        hidden_units: Widths of the shared layers. Defaults to `(256,)`.
-        activation: Of the shared layers. Defaults to `"relu"`.
+        features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
+        heads: Head of each objective by name, such as a `rankkit.layers.DenseRatingHead`.
+        score: How candidates are ranked: a dict of weights by head, or a function of the dict of
+            head scores.
+        hidden_units: Sizes of the shared layers. Defaults to `(256,)`.
+        activation: Activation of the shared layers. Defaults to `"relu"`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with a dict of outputs, as from `rankkit.ranking_network` with several heads.
 
     Raises:
-        ValueError: If the score is of unknown heads.
+        ValueError: If `score` names an unknown head, or a layer has less than one unit.
 
     References:
         Caruana, Multitask learning, Machine Learning 28, 1997.
@@ -44,31 +50,38 @@ def shared_bottom(
         >>> sorted(network.output_shape)
         ['click', 'rating', 'score']
     """
-    shared = [tf.keras.layers.Dense(units, activation) for units in hidden_units]
-    bottom = tf.keras.Sequential(shared, name="shared_bottom")
-
-    def interaction(vectors: list) -> Any:
-        return bottom(concatenate(vectors))
-
-    return ranking_network(features, interaction=interaction, head=heads, score=score)
+    for units in hidden_units:
+        if not isinstance(units, int | np.integer) or isinstance(units, bool) or units < 1:
+            raise invalid("hidden_units", hidden_units, "a list of integers of at least 1")
+    layers = [tf.keras.layers.Dense(units, activation) for units in hidden_units]
+    bottom = tf.keras.Sequential(layers, name="shared_bottom")
+    return ranking_network(
+        features,
+        interaction=lambda vectors: bottom(concatenate(vectors)),
+        head=heads,
+        score=score,
+    )
 
 
 def mmoe(
     features: Mapping[str, Any], heads: Mapping[str, Any], *, score: Any, **kwargs: Any
 ) -> tf.keras.Model:
-    """Builds a mixture of shared experts for each head: MMoE.
+    """Builds a multi-gate mixture of experts (MMoE).
+
+    All heads share the experts, and each head has a gate that weights them.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of any widths.
-        heads: Name of each objective to its head, such as a `rankkit.layers.DenseRatingHead`.
-        score: What candidates are ranked by: name of the head to weight, or a function.
+        features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
+        heads: Head of each objective by name, such as a `rankkit.layers.DenseRatingHead`.
+        score: How candidates are ranked: a dict of weights by head, or a function of the dict of
+            head scores.
         **kwargs: Further arguments of `rankkit.layers.MultiGateMixtureOfExperts`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with a dict of outputs, as from `rankkit.ranking_network` with several heads.
 
     Raises:
-        ValueError: If the score is of unknown heads, or a number below 1.
+        ValueError: If `score` names an unknown head, or a size is below 1.
 
     References:
         Ma et al., Modeling task relationships in multi-task learning with multi-gate
@@ -89,19 +102,22 @@ def mmoe(
 def ple(
     features: Mapping[str, Any], heads: Mapping[str, Any], *, score: Any, **kwargs: Any
 ) -> tf.keras.Model:
-    """Builds experts of each head's own beside shared ones, level by level: PLE.
+    """Builds a progressive layered extraction network (PLE).
+
+    Each head has experts of its own beside the shared ones, in one or more levels.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of any widths.
-        heads: Name of each objective to its head, such as a `rankkit.layers.DenseRatingHead`.
-        score: What candidates are ranked by: name of the head to weight, or a function.
+        features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
+        heads: Head of each objective by name, such as a `rankkit.layers.DenseRatingHead`.
+        score: How candidates are ranked: a dict of weights by head, or a function of the dict of
+            head scores.
         **kwargs: Further arguments of `rankkit.layers.ProgressiveExtraction`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with a dict of outputs, as from `rankkit.ranking_network` with several heads.
 
     Raises:
-        ValueError: If the score is of unknown heads, or a number below 1.
+        ValueError: If `score` names an unknown head, or a size is below 1.
 
     References:
         Tang et al., Progressive layered extraction: a novel multi-task learning model for

@@ -1,4 +1,4 @@
-"""Networks with one MLP: tower, DCN-V2 and DLRM."""
+"""Networks with a single MLP: tower, DCN-V2 and DLRM."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,15 +13,17 @@ from rankkit.models.network import ranking_network
 def tower(
     features: Mapping[str, Any], *, hidden_units: Sequence[int] = (256, 64), **kwargs: Any
 ) -> tf.keras.Model:
-    """Builds a tower of dense layers over the joined vectors, as TFRS's ranking tutorial does.
+    """Builds an MLP over the concatenated vectors, the model of the TFRS ranking tutorial.
+
+    A strong baseline: try it before any other architecture.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of any widths.
-        hidden_units: Widths of the hidden layers. Defaults to `(256, 64)`.
+        features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
+        hidden_units: Sizes of the hidden layers. Defaults to `(256, 64)`.
         **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
 
     Example:
         >>> import rankkit as rk
@@ -40,17 +42,19 @@ def dcn_v2(
     hidden_units: Sequence[int] = (256, 64),
     **kwargs: Any,
 ) -> tf.keras.Model:
-    """Builds a deep and cross network: a cross network below a tower.
+    """Builds a deep and cross network (DCN-V2), a cross network followed by an MLP.
+
+    The cross layers compute explicit feature crosses, which an MLP learns slowly.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of any widths.
-        num_layers: Layers of `rankkit.interactions.CrossNetwork`. Defaults to `2`.
-        projection_dim: Rank of their matrices. Defaults to `None`, full rank.
-        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
+        features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
+        num_layers: Number of layers of the `rankkit.interactions.CrossNetwork`. Defaults to `2`.
+        projection_dim: Rank of the matrices of the cross layers. Defaults to `None`, full rank.
+        hidden_units: Sizes of the hidden layers of the MLP. Defaults to `(256, 64)`.
         **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
 
     References:
         Wang et al., DCN V2: improved deep & cross network, WWW 2021.
@@ -69,15 +73,17 @@ def dcn_v2(
 def dlrm(
     features: Mapping[str, Any], *, hidden_units: Sequence[int] = (256, 64), **kwargs: Any
 ) -> tf.keras.Model:
-    """Builds a deep learning recommendation model: products of pairs of vectors below a tower.
+    """Builds a deep learning recommendation model (DLRM).
+
+    The dot products of all pairs of vectors are the input of an MLP.
 
     Args:
-        features: Features as for `rankkit.ranking_network`; vectors of equal width.
-        hidden_units: Widths of the tower's hidden layers. Defaults to `(256, 64)`.
+        features: Features as in `rankkit.ranking_network`, with vectors of equal dimensions.
+        hidden_units: Sizes of the hidden layers of the MLP. Defaults to `(256, 64)`.
         **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
 
     Returns:
-        A network, as `rankkit.ranking_network` gives it.
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
 
     References:
         Naumov et al., Deep learning recommendation model for personalization and recommendation

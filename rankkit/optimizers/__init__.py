@@ -1,4 +1,4 @@
-"""Optimizers beside those of Keras."""
+"""Optimizers in addition to those of Keras."""
 
 from rankkit.optimizers.lazy_adam import LazyAdam
 

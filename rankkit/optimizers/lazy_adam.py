@@ -4,29 +4,29 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.utils.errors import invalid
-
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class LazyAdam(tf.keras.optimizers.Adam):
-    """Adam that updates those rows of a table alone that the batch has looked up.
+    """Adam with sparse updates: only the embedding rows in the batch and their moments change.
 
-    Keras's Adam lets the moments of all rows decay at each step, and moves all of them: with a
-    hundred thousand ids and more, that is most of the time. Here a row's moments stay as they were
-    until it is seen again, so that a step costs the same for ten thousand ids as for ten million.
-    Weights that are no tables are updated as by Adam. The steps are those of Adam for rows that
-    are in each batch, and others for rare ones; the memory is the same, three numbers a weight.
+    Keras's Adam decays the moments of all rows of an embedding table, and updates all rows, at
+    each step, which takes most of the time with a hundred thousand ids or more. Lazy Adam leaves
+    the moments of a row unchanged until the row is looked up again, so that the cost of a step
+    depends on the batch and not on the vocabulary. Weights that are not looked up are updated as by
+    Adam. For rows that occur in each batch the updates equal those of Adam; for rare rows they
+    differ. The memory is the same: three numbers for each weight.
 
     Args:
-        learning_rate: As of `tf.keras.optimizers.Adam`. Defaults to `0.001`.
-        beta_1: Decay of the first moment. Defaults to `0.9`.
-        beta_2: Decay of the second moment. Defaults to `0.999`.
-        epsilon: Added to the root of the second moment. Defaults to `1e-7`.
+        learning_rate: As in `tf.keras.optimizers.Adam`. Defaults to `0.001`.
+        beta_1: Decay rate of the first moment. Defaults to `0.9`.
+        beta_2: Decay rate of the second moment. Defaults to `0.999`.
+        epsilon: Added to the square root of the second moment. Defaults to `1e-7`.
         name: Name of the optimizer. Defaults to `"lazy_adam"`.
-        **kwargs: Further arguments of `tf.keras.optimizers.Adam`, other than `amsgrad`.
+        **kwargs: Further arguments of `tf.keras.optimizers.Adam`, except for `amsgrad`,
+            `weight_decay` and `use_ema`.
 
     Raises:
-        ValueError: If `amsgrad` is set, or a weight decay, which would touch all rows.
+        ValueError: If `amsgrad`, `weight_decay` or `use_ema` is set, which update all rows.
 
     References:
         Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
@@ -47,17 +47,14 @@ class LazyAdam(tf.keras.optimizers.Adam):
     ):
         for setting in ("amsgrad", "weight_decay", "use_ema"):
             if kwargs.get(setting):
-                fix = "It reads all rows at each step: use tf.keras.optimizers.Adam with it."
-                raise invalid(setting, kwargs[setting], "left out", fix)
+                raise ValueError(
+                    f"LazyAdam does not support {setting}, which updates all rows at each step. "
+                    f"Got: {setting}={kwargs[setting]!r}. Use tf.keras.optimizers.Adam instead."
+                )
         super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
 
     def update_step(self, gradient: Any, variable: tf.Variable) -> None:
-        """Updates a weight.
-
-        Args:
-            gradient: Dense, or `tf.IndexedSlices` of distinct rows.
-            variable: The weight.
-        """
+        """Update a weight by its gradient, dense or `tf.IndexedSlices` with unique indices."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
@@ -65,13 +62,13 @@ class LazyAdam(tf.keras.optimizers.Adam):
         dtype = variable.dtype.base_dtype
         step = tf.cast(self.iterations + 1, dtype)
         beta_1, beta_2 = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
-        unbias = tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
-        place = self._index_dict[self._var_key(variable)]
-        means, squares = self._momentums[place], self._velocities[place]
+        bias_correction = tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
+        index = self._index_dict[self._var_key(variable)]
+        means, squares = self._momentums[index], self._velocities[index]
         mean = beta_1 * tf.gather(means, rows) + (1.0 - beta_1) * values
         square = beta_2 * tf.gather(squares, rows) + (1.0 - beta_2) * tf.square(values)
         means.scatter_update(tf.IndexedSlices(mean, rows))
         squares.scatter_update(tf.IndexedSlices(square, rows))
-        rate = tf.cast(self.learning_rate, dtype) * unbias
-        moved = rate * mean / (tf.sqrt(square) + self.epsilon)
-        variable.scatter_sub(tf.IndexedSlices(moved, rows))
+        rate = tf.cast(self.learning_rate, dtype) * bias_correction
+        update = rate * mean / (tf.sqrt(square) + self.epsilon)
+        variable.scatter_sub(tf.IndexedSlices(update, rows))

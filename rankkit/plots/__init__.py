@@ -1,4 +1,4 @@
-"""Plots of training, of the errors of a model and of searches."""
+"""Plots of training, of the errors of a model and of hyperparameter searches."""
 
 from rankkit.plots.evaluation import calibration, error_by_count, predicted_against_true
 from rankkit.plots.search import parallel_coordinates, search_history, search_scatter

@@ -1,4 +1,4 @@
-"""Figures and scales shared by the plots."""
+"""Figures and axis scales shared by the plots."""
 
 import dataclasses
 import itertools
@@ -11,17 +11,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_LOG_RATIO = 10  # of the largest to the smallest value, from which an axis is logarithmic
+_TICK_DISTANCE = 0.08  # smallest distance of ticks, as a fraction of the axis
+
 
 def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
-    """Makes a figure of its own, which leaves the caller's pyplot state and backend alone.
-
-    Args:
-        width: In inches. Defaults to `6.4`.
-        height: In inches. Defaults to `4.0`.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
-    """
+    """Create a figure, in inches, without touching pyplot's state or the backend."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -31,38 +26,39 @@ def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
-FACTOR = 10  # from the smallest to the largest value, from which on an axis is logarithmic
-TICK_DISTANCE = 0.08  # of the axis, between values that have a tick each
+def title_of(name: str) -> str:
+    """Name of a column, metric or hyperparameter for an axis label."""
+    return name.replace("_", " ")
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """An axis for the values of one hyperparameter.
+    """Axis scale for the values of one hyperparameter.
 
     Attributes:
-        kind: `"linear"`, `"log"` or, for text, `"category"`, whose values are evenly spaced.
-        low: The smallest value; of categories their first place, 0.
-        high: The largest value; of categories their last place.
-        whole: Whether all values are whole numbers.
-        ticks: Value to its label. Empty where the values are too close, and round numbers are best.
-        categories: The text values in order.
+        kind: `"linear"`, `"log"` or, for text, `"category"` with evenly spaced values.
+        low: Smallest value, or index 0 of categories.
+        high: Largest value, or last index of categories.
+        is_integer: Whether all values are integers.
+        ticks: Value to tick label. Empty if matplotlib should choose round numbers.
+        categories: Text values in order.
     """
 
     kind: Literal["linear", "log", "category"]
     low: float
     high: float
-    whole: bool
+    is_integer: bool
     ticks: dict[float, str]
     categories: tuple[Any, ...] = ()
 
     def coordinate(self, value: Any) -> float:
-        """Gives a value as a number: itself, the place of a category, or NaN for `None`."""
+        """Position in data coordinates; NaN for `None`."""
         if value is None:
             return math.nan
         return float(self.categories.index(value) if self.categories else value)
 
     def fraction(self, value: Any) -> float:
-        """Gives how far from low to high a value lies, from 0 to 1."""
+        """Position between `low` and `high`, from 0 to 1."""
         low, high, number = self.low, self.high, self.coordinate(value)
         if low == high:
             return math.nan if math.isnan(number) else 0.5
@@ -71,17 +67,17 @@ class Scale:
         return (number - low) / (high - low)
 
     def limits(self, margin: float) -> tuple[float, float]:
-        """Gives the ends of an axis that leaves a share of itself free on either side."""
+        """Axis limits with a margin on either side, as a fraction of the range."""
         if self.low == self.high:
             return self.low - 0.5, self.high + 0.5
         if self.kind == "log":
             factor = (self.high / self.low) ** margin
             return self.low / factor, self.high * factor
-        free = (self.high - self.low) * margin
-        return self.low - free, self.high + free
+        padding = (self.high - self.low) * margin
+        return self.low - padding, self.high + padding
 
-    def lay_on(self, axes: "Axes", side: Literal["x", "y"], margin: float) -> None:
-        """Gives an axis of a picture this scale, its limits and its ticks."""
+    def apply(self, axes: "Axes", side: Literal["x", "y"], margin: float) -> None:
+        """Set scale, limits and ticks of an axis."""
         from matplotlib.ticker import LogLocator, NullLocator
 
         axes.set(**{f"{side}scale": "log" if self.kind == "log" else "linear"})
@@ -90,33 +86,27 @@ class Scale:
         if self.ticks:
             axis.set_ticks(list(self.ticks), list(self.ticks.values()))
         elif self.kind == "log":
-            steps = (1.0,) if self.high / self.low >= 1000 else (1.0, 2.0, 5.0)
-            axis.set_major_locator(LogLocator(subs=steps))
+            multiples = (1.0,) if self.high / self.low >= 1000 else (1.0, 2.0, 5.0)
+            axis.set_major_locator(LogLocator(subs=multiples))
             axis.set_major_formatter(lambda number, _: f"{number:g}")
         else:
-            axes.locator_params(axis=side, integer=self.whole)
+            axes.locator_params(axis=side, integer=self.is_integer)
         axis.set_minor_locator(NullLocator())
 
 
-def scale_of(values: Sequence[Any]) -> Scale:
-    """Chooses the scale for the values that a hyperparameter had.
-
-    Args:
-        values: At least one. `None` stands for a trial without the hyperparameter.
-    """
+def choose_scale(values: Sequence[Any]) -> Scale:
+    """Choose the scale for the values of a hyperparameter; `None` where a trial has none."""
     known = {value for value in values if value is not None}
     if not all(isinstance(each, numbers.Real) and not isinstance(each, bool) for each in known):
         names = tuple(sorted(known, key=str))
-        ticks = {float(place): str(name) for place, name in enumerate(names)}
+        ticks = {float(index): str(name) for index, name in enumerate(names)}
         return Scale("category", 0.0, len(names) - 1.0, False, ticks, names)
     ordered = sorted(map(float, known))
     low, high = ordered[0], ordered[-1]
-    whole = all(number.is_integer() for number in ordered)
-    is_log = low > 0 and high >= FACTOR * low
-    scale = Scale("log" if is_log else "linear", low, high, whole, {})
-    places = [scale.fraction(number) for number in ordered]
-    is_clear = all(b - a >= TICK_DISTANCE for a, b in itertools.pairwise(places))
-    if (whole and is_clear) or low == high:
-        ticks = {number: f"{number:.6g}" for number in ordered}
-        return dataclasses.replace(scale, ticks=ticks)
+    is_integer = all(number.is_integer() for number in ordered)
+    kind = "log" if low > 0 and high >= _LOG_RATIO * low else "linear"
+    scale = Scale(kind, low, high, is_integer, {})
+    gaps = (b - a for a, b in itertools.pairwise(map(scale.fraction, ordered)))
+    if low == high or (is_integer and all(gap >= _TICK_DISTANCE for gap in gaps)):
+        return dataclasses.replace(scale, ticks={number: f"{number:.6g}" for number in ordered})
     return scale

@@ -1,177 +1,143 @@
-"""Plots of a diagnosis: calibration, error by count, predicted against true."""
+"""Plots of a diagnosis: calibration, error by number of training examples, predicted vs. true."""
 
 import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rankkit.plots._common import new_figure
+from rankkit.plots._common import new_figure, title_of
 from rankkit.utils.errors import wrong_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-
-# Of lines and dots; the baseline is behind the model.
-MODEL: dict[str, Any] = {"color": "C0", "label": "model", "marker": "o", "zorder": 3}
-BIASES: dict[str, Any] = {"color": "0.5", "label": "biases", "marker": "s", "linestyle": "--"}
-
-
-def check_diagnosis(diagnosis: Any) -> None:
-    """Refuses what `rankkit.evaluation.diagnose` does not return.
-
-    Raises:
-        TypeError: If it is anything else.
-    """
-    parts = ("label", "edges", "histograms", "calibration", "errors")
-    if not all(hasattr(diagnosis, part) for part in parts):
-        fix = "Call rankkit.evaluation.diagnose, and give what it returns."
-        raise wrong_type("diagnosis", diagnosis, "a rankkit.evaluation.Diagnosis", fix)
-
-
-def in_words(column: str) -> str:
-    """A column's name for the label of an axis."""
-    return column.replace("_", " ")
+_MODEL: dict[str, Any] = {"color": "C0", "label": "model", "marker": "o", "zorder": 3}
+_BIASES: dict[str, Any] = {
+    "color": "0.5", "label": "bias baseline", "marker": "s", "linestyle": "--",
+}  # fmt: skip
+_MEAN: dict[str, Any] = {
+    "color": "C0", "label": "mean prediction", "marker": "^", "markersize": 8, "linestyle": "",
+    "markeredgecolor": "white", "clip_on": False, "zorder": 4,
+}  # fmt: skip
 
 
 def calibration(diagnosis: Any, path: str | os.PathLike[str]) -> None:
-    """Draws the mean label against the mean prediction, in quantile bins of the predictions.
+    """Plots the mean true rating against the mean predicted rating, by bin of the predictions.
 
-    Dots on the diagonal are calibrated: below it the model promises more than comes. Predictions
-    that spread too little are steeper than it, those that spread too much, as after overfitting,
-    less steep. A wide range of dots is one that tells rows apart.
+    A calibrated model is on the diagonal; below it the model overestimates. A curve steeper than
+    the diagonal means that predictions vary too little, as in underfitting; one less steep, that
+    they vary too much, as in overfitting. The wider the range of the predictions, the better the
+    model distinguishes rows.
 
     Args:
         diagnosis: What `rankkit.evaluation.diagnose` returns.
-        path: Picture to write, its kind by its ending, such as `.png`.
+        path: Image file to write. Its suffix is the format, such as `.png`.
 
     Raises:
-        TypeError: If it is no diagnosis.
+        TypeError: If it is not a diagnosis.
         ImportError: If matplotlib is not installed.
     """
-    check_diagnosis(diagnosis)
-    calibration_figure(diagnosis).savefig(path)
-
-
-def calibration_figure(diagnosis: Any) -> "Figure":
-    """Draws without writing a file."""
+    _check_diagnosis(diagnosis)
     figure = new_figure(width=5.2, height=5.4)
     axes = figure.subplots()
-    ends = []
-    for name, style in (("biases", BIASES), ("model", MODEL)):
+    values = []
+    for name, style in (("biases", _BIASES), ("model", _MODEL)):
         lines = [line for line in diagnosis.calibration if line["scorer"] == name]
         predicted = [line["mean_prediction"] for line in lines]
-        labels = [line["mean_label"] for line in lines]
-        axes.plot(predicted, labels, markersize=5, **style)
-        ends += [*predicted, *labels]
-    free = 0.05 * (max(ends) - min(ends)) or 0.5
-    limits = (min(ends) - free, max(ends) + free)
-    axes.plot(limits, limits, color="C3", linewidth=1, zorder=1, label="calibrated")
-    rows = [line["num_rows"] for line in diagnosis.calibration if line["scorer"] == "model"]
-    number = f"{min(rows):,}" if min(rows) == max(rows) else f"{min(rows):,} to {max(rows):,}"
-    label = in_words(diagnosis.label)
-    axes.set(xlabel=f"mean predicted {label}", ylabel=f"mean {label}", title="Calibration")
+        true = [line["mean_label"] for line in lines]
+        axes.plot(predicted, true, markersize=5, **style)
+        values += [*predicted, *true]
+    margin = 0.05 * (max(values) - min(values)) or 0.5
+    limits = (min(values) - margin, max(values) + margin)
+    axes.plot(limits, limits, color="C3", linewidth=1, zorder=1, label="perfectly calibrated")
+    sizes = [line["num_rows"] for line in diagnosis.calibration if line["scorer"] == "model"]
+    size = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
+    label = title_of(diagnosis.label)
+    axes.set(xlabel=f"mean predicted {label}", ylabel=f"mean true {label}", title="Calibration")
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    axes.text(0.98, 0.02, f"a dot is {number} rows", ha="right", transform=axes.transAxes)
+    axes.text(0.98, 0.02, f"{size} examples per bin", ha="right", transform=axes.transAxes)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    return figure
-
-
-_MOST = 9_999  # rows that are written out; above, in thousands
+    figure.savefig(path)
 
 
 def error_by_count(diagnosis: Any, path: str | os.PathLike[str]) -> None:
-    """Draws the errors by how many training rows the query and the item of a row have.
+    """Plots the errors by the number of training examples of the query and of the item.
 
-    Above is the root mean squared error, below the mean error, prediction minus label: above 0 the
-    model promises too much. Under each range of counts stands how many rows it has; few rows
-    make for chance values. Where the model is no better than the biases, it has not learned from
-    what it was given.
+    The upper row is the root mean squared error, the lower row the mean error, predicted minus
+    true: above 0 the model overestimates. The number of evaluated examples is given below each
+    range; with few of them the errors are noisy. Where the model is no better than the bias
+    baseline, its embeddings and features do not help.
 
     Args:
         diagnosis: What `rankkit.evaluation.diagnose` returns.
-        path: Picture to write, its kind by its ending, such as `.png`.
+        path: Image file to write. Its suffix is the format, such as `.png`.
 
     Raises:
-        TypeError: If it is no diagnosis.
+        TypeError: If it is not a diagnosis.
         ImportError: If matplotlib is not installed.
     """
-    check_diagnosis(diagnosis)
-    error_by_count_figure(diagnosis).savefig(path)
-
-
-def error_by_count_figure(diagnosis: Any) -> "Figure":
-    """Draws without writing a file."""
-    parts: dict[str, list[dict[str, Any]]] = {}
+    _check_diagnosis(diagnosis)
+    columns: dict[str, list[dict[str, Any]]] = {}
     for line in diagnosis.errors:
         if line["column"] is not None:
-            parts.setdefault(line["column"], []).append(line)
-    widths = [max(3, len(lines)) for lines in parts.values()]
+            columns.setdefault(line["column"], []).append(line)
+    widths = [max(3, len(lines)) for lines in columns.values()]
     figure = new_figure(width=1.2 + 0.72 * sum(widths), height=5.2)
     ratios = {"width_ratios": widths}
     panels = figure.subplots(
-        2, len(parts), sharex="col", sharey="row", squeeze=False, gridspec_kw=ratios
+        2, len(columns), sharex="col", sharey="row", squeeze=False, gridspec_kw=ratios
     )
-    for (top, bottom), (column, lines) in zip(panels.T, parts.items(), strict=True):
-        _draw(top, lines, "rmse")
-        _draw(bottom, lines, "mean_error")
+    for (top, bottom), (column, lines) in zip(panels.T, columns.items(), strict=True):
+        _plot_errors(top, lines, "rmse")
+        _plot_errors(bottom, lines, "mean_error")
         bottom.axhline(0, color="C3", linewidth=1, zorder=1)
-        ticks = [f"{_span(line)}\n({_short(line['num_rows'])})" for line in lines]
+        ticks = [
+            (f"{_short(line['low'])}\N{EN DASH}{_short(line['high'])}" if line["low"] else "0")
+            + f"\n({_short(line['num_rows'])})"
+            for line in lines
+        ]
         bottom.set_xticks(range(len(lines)), ticks, fontsize="small")
         bottom.set(xlim=(-0.5, len(lines) - 0.5))
-        bottom.set_xlabel(f"training rows of the {in_words(column)}\n(rows evaluated)")
-    label = in_words(diagnosis.label)
+        name = title_of(column.removesuffix("_id"))
+        bottom.set_xlabel(f"number of training examples\nof the {name}\n(test examples)")
     panels[0, 0].set_ylabel("RMSE")
     panels[1, 0].set_ylabel("mean error\n(predicted - true)")
-    figure.suptitle(f"Error of {label} by number of training rows", fontsize="large")
+    title = f"Error of predicted {title_of(diagnosis.label)}\nby number of training examples"
+    figure.suptitle(title, fontsize="large")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2, frameon=False)
-    return figure
+    figure.savefig(path)
 
 
-def _draw(axes: "Axes", lines: list[dict[str, Any]], value: str) -> None:
-    for prefix, style in (("biases_", BIASES), ("", MODEL)):
-        axes.plot([line[f"{prefix}{value}"] for line in lines], markersize=5, **style)
+def _plot_errors(axes: "Axes", lines: list[dict[str, Any]], name: str) -> None:
+    for prefix, style in (("biases_", _BIASES), ("", _MODEL)):
+        axes.plot([line[f"{prefix}{name}"] for line in lines], markersize=5, **style)
     axes.grid(alpha=0.3)
 
 
-def _span(line: dict[str, Any]) -> str:
-    low, high = line["low"], line["high"]
-    return f"{_short(low)}\N{EN DASH}{_short(high)}" if low else "none"
-
-
 def _short(count: int) -> str:
-    return str(count) if count <= _MOST else f"{count / 1000:.3g}k"
-
-
-_MEAN: dict[str, Any] = {"color": MODEL["color"], "marker": "^", "markersize": 8, "linestyle": ""}
-_MEAN |= {"markeredgecolor": "white", "clip_on": False, "zorder": 4}
+    return str(count) if count < 10_000 else f"{count / 1000:.3g}k"
 
 
 def predicted_against_true(diagnosis: Any, path: str | os.PathLike[str]) -> None:
-    """Draws a histogram of the predictions for each true rating, the lowest one at the top.
+    """Plots a histogram of the predicted ratings for each true rating, the lowest one at the top.
 
-    A good model's histograms move to the right from one rating to the next; where they all lie
-    over each other, the predictions say little. The dashed line across a histogram is the true
-    rating (two lines for a group of ratings), the triangle the mean prediction, the outline the
-    histogram of the biases. Each is in per cent of the rows of its rating.
+    The histograms of a good model move to the right from one true rating to the next; if they
+    overlap completely, the predictions carry little information. The dashed line is the true
+    rating (two lines for a group of ratings), the triangle the mean prediction, and the outline
+    the histogram of the bias baseline. Histograms are in per cent of the examples with this
+    true rating.
 
     Args:
         diagnosis: What `rankkit.evaluation.diagnose` returns.
-        path: Picture to write, its kind by its ending, such as `.png`.
+        path: Image file to write. Its suffix is the format, such as `.png`.
 
     Raises:
-        TypeError: If it is no diagnosis.
+        TypeError: If it is not a diagnosis.
         ImportError: If matplotlib is not installed.
     """
-    check_diagnosis(diagnosis)
-    predicted_against_true_figure(diagnosis).savefig(path)
-
-
-def predicted_against_true_figure(diagnosis: Any) -> "Figure":
-    """Draws without writing a file."""
+    _check_diagnosis(diagnosis)
     models, baselines = (
         [line for line in diagnosis.histograms if line["scorer"] == name]
         for name in ("model", "biases")
@@ -181,24 +147,31 @@ def predicted_against_true_figure(diagnosis: Any) -> "Figure":
     edges = np.array(diagnosis.edges)
     for axes, model, biases in zip(panels, models, baselines, strict=True):
         shares = [100 * np.array(line["counts"]) / line["num_rows"] for line in (model, biases)]
-        axes.stairs(shares[0], edges, fill=True, color=MODEL["color"], alpha=0.5, label="model")
-        axes.stairs(shares[1], edges, color="0.3", label=BIASES["label"])
+        axes.stairs(shares[0], edges, fill=True, color="C0", alpha=0.5, label=_MODEL["label"])
+        axes.stairs(shares[1], edges, color="0.3", label=_BIASES["label"])
         low, high = model["low"], model["high"]
         axes.axvspan(low, high, color="C3", alpha=0.15 if low < high else 0)
         for end in {low, high}:
             axes.axvline(end, color="C3", linestyle="--", linewidth=1)
-        mean = np.clip(model["mean_prediction"], edges[0], edges[-1])
-        axes.plot(mean, 0, label="mean prediction", **_MEAN)
-        title = f"{low:g}" if low == high else f"{low:.3g} to {high:.3g}"
-        title = f"true {title}\n{model['num_rows']:,} rows"
+        axes.plot(np.clip(model["mean_prediction"], edges[0], edges[-1]), 0, **_MEAN)
+        true = f"{low:g}" if low == high else f"{low:.3g} to {high:.3g}"
+        title = f"true {true}\n{model['num_rows']:,} examples"
         axes.set_ylabel(title, rotation=0, ha="right", va="center", labelpad=8)
         axes.yaxis.set_major_formatter(lambda share, _: f"{share:g} %")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
-    label = in_words(diagnosis.label)
+    label = title_of(diagnosis.label)
     panels[-1].set(xlabel=f"predicted {label}", xlim=(edges[0], edges[-1]))
-    figure.suptitle(f"Predictions by true {label}, in % of its rows", fontsize="large")
+    figure.suptitle(f"Distribution of predicted {label} by true {label}", fontsize="large")
     panels[0].plot([], [], "--", color="C3", linewidth=1, label=f"true {label}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    return figure
+    figure.savefig(path)
+
+
+def _check_diagnosis(diagnosis: Any) -> None:
+    """Raises if an argument is not what `rankkit.evaluation.diagnose` returns."""
+    names = ("label", "edges", "histograms", "calibration", "errors")
+    if not all(hasattr(diagnosis, name) for name in names):
+        fix = "Pass what rankkit.evaluation.diagnose returns."
+        raise wrong_type("diagnosis", diagnosis, "a rankkit.evaluation.Diagnosis", fix)

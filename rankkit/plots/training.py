@@ -2,13 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from rankkit.plots._common import new_figure
+from rankkit.plots._common import new_figure, title_of
 from rankkit.utils.errors import unknown
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def learning_curve(
@@ -17,11 +13,11 @@ def learning_curve(
     *,
     metric: str = "root_mean_squared_error",
 ) -> None:
-    """Draws a metric against the epochs, training and validation.
+    """Plots the training and validation values of a metric by epoch.
 
     Args:
-        history: Metric name to one value an epoch, as `fit(...).history` gives it.
-        path: Picture to write, its kind by its ending, such as `.png`.
+        history: Metric name to one value per epoch: `fit(...).history`.
+        path: Image file to write. Its suffix is the format, such as `.png`.
         metric: Name of the metric. Defaults to `"root_mean_squared_error"`.
 
     Raises:
@@ -30,19 +26,14 @@ def learning_curve(
     """
     if metric not in history:
         raise unknown("metric", metric, history)
-    learning_curve_figure(history, metric).savefig(path)
-
-
-def learning_curve_figure(history: Mapping[str, Sequence[float]], metric: str) -> "Figure":
-    """Draws without writing a file."""
     figure = new_figure()
     axes = figure.subplots()
     for name, label in ((metric, "training"), (f"val_{metric}", "validation")):
         if name in history:
             values = history[name]
             axes.plot(range(1, len(values) + 1), values, marker="o", label=label)
-    axes.set(xlabel="epoch", ylabel=metric.replace("_", " "), title="Learning curve")
+    axes.set(xlabel="epoch", ylabel=title_of(metric), title="Learning curve")
     axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    return figure
+    figure.savefig(path)

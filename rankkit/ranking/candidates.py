@@ -1,4 +1,4 @@
-"""Candidates whose side of the network is precomputed."""
+"""Candidate index: candidates with precomputed item-side activations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,63 +10,57 @@ from rankkit.core.chunking import chunk_rows
 from rankkit.core.columns import to_tensor
 from rankkit.models.heads import score_of
 from rankkit.models.network import feature_specs
-from rankkit.ranking.graph import meeting_function, network_of, registering_function
-from rankkit.ranking.queries import Columns, candidate_columns
-from rankkit.ranking.scoring import finite
-from rankkit.training.model import value_errors
+from rankkit.ranking.graph import get_network, make_activations_function, make_indexed_function
+from rankkit.ranking.queries import Columns, candidate_columns, num_rows
+from rankkit.ranking.scoring import check_finite_scores
 from rankkit.utils.errors import invalid, wrong_type
-from rankkit.utils.tensorflow import sample_of
+from rankkit.utils.graph_errors import plain_errors
+from rankkit.utils.tensorflow import sample_indices
 
 
-class Registered:
-    """Candidates that a scorer knows already.
-
-    Attributes:
-        columns: Their columns, name to values.
-    """
+class PrecomputedCandidates:
+    """Candidates whose side of a scorer is precomputed, with their `columns`."""
 
     columns: Columns
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return num_rows(self.columns)
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(repr, self.columns))
+        return f"{type(self).__name__}({len(self):,} candidates with columns {names})"
 
     def check(self, scorer: Any) -> None:
-        """Refuses a scorer that they were not registered for.
-
-        Raises:
-            ValueError: If it is another.
-        """
+        """Checks that the candidates were precomputed for this scorer."""
         raise NotImplementedError
 
     def scores(self, query: Mapping[str, tf.Tensor], best: int) -> np.ndarray:
-        """Gives their scores for a query, `(candidates,)`.
-
-        Args:
-            query: The query's features, each of one row.
-            best: So many of the best scores have to be right; others may be `-inf`.
-        """
+        """Returns the scores for one query, `(candidates,)`; below the `best` may be `-inf`."""
         raise NotImplementedError
 
 
-class CandidateIndex(Registered):
-    """Candidates that are registered with a model, to be ranked for many queries.
+class CandidateIndex(PrecomputedCandidates):
+    """Candidates with the item side of a model precomputed, to rank them for many queries.
 
-    All that depends on the candidates alone is computed once and kept: their ids looked up, their
-    vectors, and their part of the first dense layer. A query is then ranked by
-    `rankkit.rank(model, query, pool)`, in less time and with the same scores.
+    The vocabulary lookups, the embeddings and the part of the first dense layer that depend on
+    the candidates alone are computed once and cached. `rankkit.rank(model, query, index)` then
+    returns the same scores in less time. Choose it when the same candidates are ranked again and
+    again, and columns when they change from query to query.
 
-    When the model has been trained on since, all is computed anew at the next query. This is told
-    by a sample of 64 candidates, computed for each query: whoever assigns single weights by hand
-    calls `refresh`.
+    After further training, the cache is computed again at the next query. To notice it, each
+    query compares 64 candidates with their cached activations. If single embeddings are assigned
+    by hand, call `refresh`.
 
     Args:
         model: A `RankingModel`, a head of one, or a network.
-        candidates: Column name to values, one a candidate, or a DataFrame. Columns that are no
-            features are carried along; the features that are no columns are the query's.
+        candidates: Column name to values, one per candidate, or a DataFrame. Columns that are not
+            features are returned with the candidates. Features that are not columns belong to the
+            query.
 
     Raises:
-        TypeError: If the model is no network of rankkit, or a value is of the wrong kind.
-        ValueError: If there is no candidate, lengths differ, or no column is a feature.
+        TypeError: If the model is not a network of rankkit, or a value has the wrong type for its
+            feature.
+        ValueError: If there are no candidates, column lengths differ, or no column is a feature.
 
     Example:
         >>> import rankkit as rk
@@ -75,114 +69,85 @@ class CandidateIndex(Registered):
         ...     "movie_title": rk.layers.IdEmbedding(["Heat", "Clue"], 8),
         ... }
         >>> network = rk.models.tower(features, hidden_units=[16])
-        >>> pool = rk.CandidateIndex(network, {"movie_title": ["Heat", "Clue", "Speed"]})
-        >>> len(pool), len(rk.rank(network, {"user_id": "42"}, pool, k=2))
+        >>> index = rk.CandidateIndex(network, {"movie_title": ["Heat", "Clue", "Speed"]})
+        >>> len(index), len(rk.rank(network, {"user_id": "42"}, index, k=2))
         (3, 2)
     """
 
     def __init__(self, model: Any, candidates: Any):
-        network = network_of(model)
+        network = get_network(model)
         if network is None:
             fix = "Rank with the candidates' columns instead."
             raise wrong_type("model", model, "a RankingModel, a head of one, or a network", fix)
-        # Of several outputs the score alone, so that nothing is kept for the others.
+        # With several heads, only the activations that the score needs are cached.
         self._network = tf.keras.Model(network.input, score_of(network.output))
-        self.columns = registrable(candidates, feature_specs(network))
+        self.columns = indexable_columns(candidates, feature_specs(network))
         self._query = [name for name in feature_specs(network) if name not in self.columns]
-        # Computed anew for each query, to tell whether the weights have changed.
-        self._sample = feature_tensors(network, self.columns, sample_of(len(self)))
+        self._sample = candidate_features(network, self.columns, sample_indices(len(self)))
         self.refresh()
 
-    def __repr__(self) -> str:
-        return f"CandidateIndex({len(self):,} candidates of {', '.join(map(repr, self.columns))})"
-
     def refresh(self) -> None:
-        """Computes all that is kept anew, by the weights that the model has now."""
-        with value_errors():
-            self._meet = meeting_function(self._network, self._query)
-            register = registering_function(self._network, self._query)
-            self._kept_of_sample = register(**self._sample)
-        self._kept = registered_chunks(self._network, self.columns)
+        """Computes the cache again, with the current weights of the model."""
+        with plain_errors():
+            self._score = make_indexed_function(self._network, self._query)
+            activations = make_activations_function(self._network, self._query)
+            self._sample_activations = activations(**self._sample)
+        self._activations = compute_activations(self._network, self.columns)
 
     def check(self, scorer: Any) -> None:
-        network = network_of(scorer)
+        network = get_network(scorer)
         if network is None or score_of(network.output) is not self._network.output:
-            fix = "Register them with the model that ranks them."
-            raise invalid("candidates", self, "registered with the scorer", fix)
+            fix = "Build the index with the model that ranks the candidates."
+            raise invalid("candidates", self, "an index of this scorer", fix)
 
     def scores(self, query: Mapping[str, tf.Tensor], best: int) -> np.ndarray:
-        scores, is_old = self._scores(query)
-        if is_old:
+        scores, is_outdated = self._compute_scores(query)
+        if is_outdated:
             self.refresh()
-            scores, _ = self._scores(query)
-        return finite(scores)
+            scores, _ = self._compute_scores(query)
+        return check_finite_scores(scores)
 
-    def _scores(self, query: Mapping[str, tf.Tensor]) -> tuple[np.ndarray, bool]:
-        """The scores, and whether what is kept is of other weights."""
-        with value_errors():
-            found = [
-                self._meet(dict(query), kept, self._sample, self._kept_of_sample)
-                for kept in self._kept
+    def _compute_scores(self, query: Mapping[str, tf.Tensor]) -> tuple[np.ndarray, bool]:
+        """Returns the scores, and whether the weights have changed since they were cached."""
+        with plain_errors():
+            chunks = [
+                self._score(dict(query), activations, self._sample, self._sample_activations)
+                for activations in self._activations
             ]
-        scores = np.concatenate([scores.numpy()[:, 0] for scores, _ in found])
-        return scores, any(is_old for _, is_old in found)
+        scores = np.concatenate([scores.numpy()[:, 0] for scores, _ in chunks])
+        return scores, any(is_outdated for _, is_outdated in chunks)
 
 
-def registrable(candidates: Any, specs: Mapping[str, tf.TensorSpec]) -> Columns:
-    """Gives candidates as columns, and refuses those that a network cannot be told ahead.
-
-    Args:
-        candidates: Column name to values, one a candidate, or a DataFrame.
-        specs: What the network takes.
-
-    Raises:
-        ValueError: If there is no candidate, lengths differ, or no column is a feature.
-        TypeError: If they are no columns.
-    """
+def indexable_columns(candidates: Any, specs: Mapping[str, tf.TensorSpec]) -> Columns:
+    """Returns candidates as columns, at least one of them a feature and with at least one row."""
     columns = candidate_columns(candidates)
-    if not len(next(iter(columns.values()))):
-        raise invalid("candidates", columns, "at least one, to be registered")
+    if num_rows(columns) == 0:
+        raise ValueError("candidates must have at least one row for an index. Got: no rows.")
     if not set(columns) & set(specs):
-        fix = "Such a column depends on the candidate: rename it to that of the feature."
-        expected = f"of at least one feature of {sorted(specs)}"
-        raise invalid("columns of the candidates", list(columns), expected, fix)
+        raise ValueError(
+            f"At least one column of the candidates must be a feature of {sorted(specs)}. "
+            f"Got: {list(columns)}. Rename the column to the name of its feature."
+        )
     return columns
 
 
-def registered_chunks(network: tf.keras.Model, columns: Columns) -> list[list[tf.Tensor]]:
-    """Computes all that depends on candidates alone.
-
-    Args:
-        network: A network. What is kept is for all its outputs.
-        columns: The candidates, from `registrable`.
-
-    Returns:
-        Chunks of rows, each a list of tensors `(rows, ...)`.
-    """
+def compute_activations(network: tf.keras.Model, columns: Columns) -> list[list[tf.Tensor]]:
+    """Computes the item-side activations `(rows, ...)` for all outputs, in chunks of rows."""
     query = [name for name in feature_specs(network) if name not in columns]
-    register = registering_function(network, query)
-    rows, size = range(len(next(iter(columns.values())))), chunk_rows(network)
-    features = feature_tensors(network, columns, rows)
-    with value_errors():
+    activations = make_activations_function(network, query)
+    rows, size = range(num_rows(columns)), chunk_rows(network)
+    features = candidate_features(network, columns, rows)
+    with plain_errors():
         return [
-            register(**{name: column[start : start + size] for name, column in features.items()})
+            activations(**{name: value[start : start + size] for name, value in features.items()})
             for start in rows[::size]
         ]
 
 
-def feature_tensors(
+def candidate_features(
     network: tf.keras.Model, columns: Columns, rows: Sequence[int]
 ) -> dict[str, tf.Tensor]:
-    """Gives the features of some candidates as tensors.
-
-    Args:
-        network: A network.
-        columns: The candidates' columns.
-        rows: Which of them.
-
-    Raises:
-        TypeError: If values are of the wrong kind for their feature.
-    """
+    """Converts the columns that are features to tensors, at some rows."""
     return {
         name: to_tensor(name, [columns[name][row] for row in rows], spec)
         for name, spec in feature_specs(network).items()

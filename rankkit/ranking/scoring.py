@@ -1,4 +1,4 @@
-"""Scores of any scorer, in chunks."""
+"""Scores of any kind of scorer, computed in chunks."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -8,13 +8,15 @@ import tensorflow as tf
 
 from rankkit.models.heads import score_name, score_of
 from rankkit.models.network import feature_specs
-from rankkit.ranking.graph import network_of, scores_function
-from rankkit.training.model import value_errors
+from rankkit.ranking.graph import get_network, make_scores_function
 from rankkit.utils.errors import invalid
+from rankkit.utils.graph_errors import plain_errors
+
+Scorer = Callable[[Mapping[str, tf.Tensor]], Any]
 
 
-def specs_of(scorer: Any) -> dict[str, tf.TensorSpec] | None:
-    """What a scorer takes, if it says so."""
+def get_feature_specs(scorer: Any) -> dict[str, tf.TensorSpec] | None:
+    """Returns the features that a scorer takes, or `None` if it does not declare them."""
     specs = getattr(scorer, "feature_specs", None)
     if specs is not None:
         return specs
@@ -26,91 +28,63 @@ def specs_of(scorer: Any) -> dict[str, tf.TensorSpec] | None:
     return None
 
 
-def scores_of(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -> np.ndarray:
-    """Scores rows.
-
-    Args:
-        scorer: What maps a dict of columns to a score a row, or to a dict with `score` in it.
-        chunks: The rows, as dicts of columns.
-        num_rows: How many they are, all in all.
-
-    Returns:
-        The scores, `(num_rows,)`.
-
-    Raises:
-        ValueError: If it gives other than one finite score a row.
-    """
-    with value_errors():
-        parts = [np.asarray(score_of(scorer(chunk))).reshape(-1) for chunk in chunks]
-    scores = np.concatenate(parts) if parts else np.zeros(0)
-    if len(scores) != num_rows:
-        raise invalid("scores", len(scores), f"one for each of {num_rows} rows")
-    return finite(scores)
+def compute_scores(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -> np.ndarray:
+    """Scores `num_rows` rows, given as chunks of columns; raises unless all scores are finite."""
+    with plain_errors():
+        scores = [np.asarray(score_of(scorer(chunk))).reshape(-1) for chunk in chunks]
+    joined = np.concatenate(scores) if scores else np.zeros(0)  # (num_rows,)
+    if len(joined) != num_rows:
+        raise ValueError(
+            f"A scorer must return scores, one for each of {num_rows} rows. "
+            f"Got: {len(joined)} scores."
+        )
+    return check_finite_scores(joined)
 
 
-def finite(scores: np.ndarray) -> np.ndarray:
-    """Gives scores, and refuses those that cannot be ordered.
-
-    Raises:
-        ValueError: If one is not finite.
-    """
+def check_finite_scores(scores: np.ndarray) -> np.ndarray:
+    """Returns the scores; raises if one is NaN or infinite, which has no place in an order."""
     if not np.isfinite(scores).all():
-        raise invalid("scores", scores[~np.isfinite(scores)][0], "finite", "Has training diverged?")
+        fix = "Check whether training diverged."
+        raise invalid("scores", scores[~np.isfinite(scores)][0], "finite", fix)
     return scores
 
 
-Scorer = Callable[[Mapping[str, tf.Tensor]], Any]
+def make_single_query_scorer(scorer: Any, query: Collection[str]) -> Scorer | None:
+    """Makes a scorer of one query's columns, of one row each, beside all candidate columns.
 
-
-def scorer_of_one_query(scorer: Any, query: Collection[str]) -> Scorer | None:
-    """Gives what maps the query's columns, of one row, and the candidates' to scores.
-
-    Args:
-        scorer: What maps columns of rows to scores.
-        query: Names of the query's features.
-
-    Returns:
-        The function; `None` for a scorer that knows rows alone.
+    Returns `None` if the scorer can only score rows, or takes no feature of the candidates.
     """
-    specs = specs_of(scorer)
+    specs = get_feature_specs(scorer)
     if specs is None or not set(specs) - set(query):
         return None
-    network = network_of(scorer)
+    network = get_network(scorer)
     if network is not None:
-        function = scores_function(network, query)
+        function = make_scores_function(network, query)
         return lambda columns: function(**columns)
-    signature = _rank_signature(scorer, specs)
-    return None if signature is None else _by_signature(signature)
+    signature = _get_rank_signature(scorer, specs)
+    if signature is None:
+        return None
+
+    def score(columns: Mapping[str, tf.Tensor]) -> np.ndarray:
+        num_rows = max(len(column) for column in columns.values())
+        return scatter_scores(signature(k=tf.constant(num_rows), **columns), num_rows)
+
+    return score
 
 
-def _rank_signature(scorer: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
-    """The signature of an export that ranks, if it has one."""
+def _get_rank_signature(scorer: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
     if hasattr(scorer, "rank_signature"):
         return scorer.rank_signature
     signature = getattr(scorer, "signatures", {}).get("rank")
     if signature is None:
         return None
-    # Others may mean something else by the word.
-    takes = signature.structured_input_signature[1]
-    is_ours = set(takes) == {*specs, "k"}
+    # Exports of other libraries may have a signature of the same name.
+    is_ours = set(signature.structured_input_signature[1]) == {*specs, "k"}
     return signature if is_ours and "index" in signature.structured_outputs else None
 
 
-def _by_signature(signature: Any) -> Scorer:
-    def scores(columns: Mapping[str, tf.Tensor]) -> np.ndarray:
-        rows = max(len(column) for column in columns.values())
-        return in_order(signature(k=tf.constant(rows), **columns), rows)
-
-    return scores
-
-
-def in_order(outputs: Mapping[str, tf.Tensor], rows: int) -> np.ndarray:
-    """Gives the scores of the best rows at the places of these rows, `-inf` elsewhere.
-
-    Args:
-        outputs: What a signature that ranks gave.
-        rows: How many rows there are.
-    """
-    scores = np.full(rows, -np.inf, np.float32)
+def scatter_scores(outputs: Mapping[str, tf.Tensor], num_rows: int) -> np.ndarray:
+    """Puts the scores that a rank signature returned in the order of its input, else `-inf`."""
+    scores = np.full(num_rows, -np.inf, np.float32)
     scores[outputs["index"].numpy()] = outputs[score_name(outputs)].numpy()
     return scores

@@ -1,4 +1,4 @@
-"""Scoring of a population with Apache Spark."""
+"""Batch scoring and ranking with Apache Spark."""
 
 from rankkit.spark.score import score
 from rankkit.spark.top_k import top_k

@@ -1,4 +1,4 @@
-"""Folders and jobs that can be resumed."""
+"""Resumable Spark jobs that write a folder with one Parquet file per partition."""
 
 import contextlib
 import json
@@ -17,210 +17,178 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 
-HASH, PART = "_rankkit_hash", "_rankkit_part"  # of a row, and which part it belongs to
-PARTS_A_CORE = 8  # enough to keep all cores busy to the end
-WRITTEN = "part long, error string"  # what workers tell of each part
+HASH, PARTITION = "_rankkit_hash", "_rankkit_part"  # columns that tables have during a job
+PARTITIONS_PER_CORE = 8  # enough to keep all cores busy until the end
+REPORT = "partition long, error string"  # schema of what workers report of a partition
 _ERRORS = {error.__name__: error for error in (OSError, TypeError, ValueError)}
 
 
-def told(part: int, write: Callable[[], None]) -> dict[str, pa.Array]:
-    """Writes a part on a worker, and gives what is told of it, in the columns `WRITTEN`.
+def run_and_report(partition: int, write: Callable[[], None]) -> pa.Table:
+    """Writes a partition on a worker, and returns a row of the schema `REPORT`.
 
-    An error is told, too: raised, Spark would try once more, and give up on all other parts.
-
-    Args:
-        part: Its number.
-        write: Writes it.
+    Errors are reported and not raised: Spark would retry, and then cancel all other partitions.
     """
-    error = None
+    message = None
     try:
         write()
-    except tuple(_ERRORS.values()) as raised:
-        kind = next(name for name, each in _ERRORS.items() if isinstance(raised, each))
-        error = f"{kind}: {raised}"
-    return {"part": pa.array([part], pa.int64()), "error": pa.array([error], pa.string())}
+    except tuple(_ERRORS.values()) as error:
+        kind = next(name for name, each in _ERRORS.items() if isinstance(error, each))
+        message = f"{kind}: {error}"
+    schema = pa.schema({"partition": pa.int64(), "error": pa.string()})
+    return pa.Table.from_pydict({"partition": [partition], "error": [message]}, schema)
 
 
-def written_parts(make_frame: Callable[[], "DataFrame"]) -> set[int]:
-    """Runs a job that writes parts.
-
-    Args:
-        make_frame: Gives a DataFrame of what `told` gives.
-
-    Returns:
-        The numbers of the parts.
-
-    Raises:
-        ValueError, TypeError, OSError: What was told first. The other parts are written.
-    """
+def collect_reports(make_frame: Callable[[], "DataFrame"]) -> set[int]:
+    """Runs a job to its end, and returns its partitions; raises the first error reported."""
     with warnings.catch_warnings():
-        # Only the Arrow of these functions is used, and nothing of pandas.
-        words = "PySpark does not yet fully support pandas"
-        warnings.filterwarnings("ignore", words, FutureWarning)
+        # pandas is not used: the functions of the job get and return Arrow tables.
+        message = "PySpark does not yet fully support pandas"
+        warnings.filterwarnings("ignore", message, FutureWarning)
         frame = make_frame()
     rows = frame.collect()
     for row in rows:
         if row["error"] is not None:
-            kind, _, words = row["error"].partition(": ")
-            raise _ERRORS[kind](words)
-    return {row["part"] for row in rows}
+            kind, _, message = row["error"].partition(": ")
+            raise _ERRORS[kind](message)
+    return {row["partition"] for row in rows}
 
 
-def parts_to_deal(frame: "DataFrame") -> int | None:
-    """Gives in how many parts to deal a table out that does not keep all cores busy, or `None`."""
+def partitions_for_all_cores(frame: "DataFrame") -> int | None:
+    """Returns how many partitions a table needs; `None` if it has one for each core already."""
     session = frame.sparkSession
     cores = session.sparkContext.defaultParallelism
-    name = "spark.sql.adaptive.enabled"  # with which Spark would run half the query to say it
+    name = "spark.sql.adaptive.enabled"  # with it, Spark would run half the query to count them
     before = session.conf.get(name) or "true"
     session.conf.set(name, "false")
     try:
         partitions = frame.select("*").rdd.getNumPartitions()
     finally:
         session.conf.set(name, before)
-    return PARTS_A_CORE * cores if partitions < cores else None
+    return PARTITIONS_PER_CORE * cores if partitions < cores else None
 
 
-def hashed(columns: list[str]) -> "Column":
-    """Gives a hash of columns, from 0 on, that the same values always have."""
+def hash_columns(columns: list[str]) -> "Column":
+    """Returns a reproducible hash of each row, from 0 to 2**31 - 1."""
     from pyspark.sql import functions
 
-    named = [functions.col(f"`{name}`") for name in columns]
-    return functions.pmod(functions.xxhash64(*named), functions.lit(2**31))
+    quoted = [functions.col(f"`{name}`") for name in columns]
+    return functions.pmod(functions.xxhash64(*quoted), functions.lit(2**31))
 
 
 def fingerprint(frame: "DataFrame") -> dict[str, Any]:
-    """Tells the rows of a table, in any order, from others, in JSON's types."""
+    """Computes a fingerprint of the rows of a table in any order, as JSON types."""
     from pyspark.sql import functions
 
-    sums = functions.count("*"), functions.sum(hashed(frame.columns))
+    sums = functions.count("*"), functions.sum(hash_columns(frame.columns))
     rows, total = frame.agg(*sums).collect()[0]
     return {"columns": frame.columns, "rows": rows, "sum": total or 0}
 
 
-_JOB, _SUCCESS = "_job.json", "_SUCCESS"  # which Spark and Arrow leave out when they read tables
-_PART = re.compile(r"part-(\d{5,})\.parquet")
+_JOB, _SUCCESS = "_job.json", "_SUCCESS"  # Spark and Arrow skip names that start with "_"
+_PARTITION_FILE = re.compile(r"part-(\d{5,})\.parquet")
 
 
 class JobFolder(NamedTuple):
-    """A folder that belongs to one job.
-
-    Attributes:
-        uri: Where it is, as `pyarrow.fs.FileSystem.from_uri` takes it.
-    """
+    """A folder that belongs to one job; `uri` is for `pyarrow.fs.FileSystem.from_uri`."""
 
     uri: str
 
     @classmethod
     def at(cls, output: Any) -> "JobFolder":
-        """Gives the folder of a path or a URI."""
+        """Returns the folder at a path or URI."""
         output = str(output)
         return cls(output if "://" in output else Path(output).absolute().as_uri())
 
     def _open(self) -> tuple[fs.FileSystem, str]:
         return fs.FileSystem.from_uri(self.uri)
 
-    def _names(self) -> list[str]:
+    def _file_names(self) -> list[str]:
         system, path = self._open()
         found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
         return [info.base_name for info in found]
 
-    def claim(self, identity: Mapping[str, Any], parts: int | None) -> int | None:
-        """Makes the folder that of a job, or finds that it is already.
+    def claim(self, identity: Mapping[str, Any], num_partitions: int | None) -> int | None:
+        """Creates the folder, or checks that it is of the same job, with the same `identity`.
 
-        Args:
-            identity: Name to what the results depend on, in JSON's types.
-            parts: How many parts there are to be, if that is known.
-
-        Returns:
-            How many parts there are: as the folder has it, if it was begun before.
-
-        Raises:
-            ValueError: If it holds another job, or something else.
+        Returns the number of partitions with which the job was first started.
         """
         system, path = self._open()
-        names = self._names()
-        shown = f"output must be new, empty or that of this very job. Got: output={self.uri!r}"
+        names = self._file_names()
+        message = (
+            "output must be a new or empty folder, or the folder of the same job. "
+            f"Got: output={self.uri!r}"
+        )
         if _JOB in names:
             with system.open_input_stream(f"{path}/{_JOB}") as file:
-                there = json.loads(file.read())
-            if other := [key for key, value in identity.items() if there.get(key) != value]:
+                saved = json.loads(file.read())
+            if different := [key for key, value in identity.items() if saved.get(key) != value]:
                 raise ValueError(
-                    f"{shown}, whose job has another {', '.join(other)}. Name another folder."
+                    f"{message}, the folder of a job that differs in: {', '.join(different)}. "
+                    "Name another folder."
                 )
-            return there["parts"]
+            return saved["parts"]
         if names:
-            raise ValueError(f"{shown}, which holds {min(names)!r}. Name another folder.")
+            raise ValueError(f"{message}, which contains {min(names)!r}. Name another folder.")
         system.create_dir(path, recursive=True)
         with system.open_output_stream(f"{path}/{_JOB}") as file:
-            file.write(json.dumps({**identity, "parts": parts}, indent=2).encode())
-        return parts
+            file.write(json.dumps({**identity, "parts": num_partitions}, indent=2).encode())
+        return num_partitions
 
     def is_finished(self) -> bool:
-        """Whether all parts are there."""
-        return _SUCCESS in self._names()
+        """Whether all partitions are written."""
+        return _SUCCESS in self._file_names()
 
-    def done(self) -> set[int]:
-        """The parts that are there."""
-        return {int(found[1]) for name in self._names() if (found := _PART.fullmatch(name))}
+    def written_partitions(self) -> set[int]:
+        """Returns the numbers of the partitions that are written."""
+        matches = map(_PARTITION_FILE.fullmatch, self._file_names())
+        return {int(match[1]) for match in matches if match}
 
-    def has(self, part: int) -> bool:
-        """Whether a part is there."""
+    def has(self, partition: int) -> bool:
+        """Whether a partition is written."""
         system, path = self._open()
-        return system.get_file_info(_file(path, part)).type == fs.FileType.File
+        return system.get_file_info(_file(path, partition)).type == fs.FileType.File
 
-    def notes_of(self, part: int) -> dict[str, Any]:
-        """What was noted of a part when it was written."""
+    def read_metadata(self, partition: int) -> dict[str, Any]:
+        """Reads the metadata that a partition was written with."""
         system, path = self._open()
-        metadata = pq.read_metadata(_file(path, part), filesystem=system).metadata
+        metadata = pq.read_metadata(_file(path, partition), filesystem=system).metadata
         return json.loads(metadata[b"rankkit"])
 
     @contextlib.contextmanager
-    def write(self, part: int, schema: pa.Schema, notes: dict[str, Any]) -> Iterator[Any]:
-        """Writes a part, which appears whole or not at all.
+    def write(self, partition: int, schema: pa.Schema, metadata: dict[str, Any]) -> Iterator[Any]:
+        """Yields a `pyarrow.parquet.ParquetWriter`; the file appears whole or not at all.
 
-        Args:
-            part: Its number.
-            schema: Its columns.
-            notes: What is noted of it at the end, in JSON's types.
-
-        Yields:
-            A `pyarrow.parquet.ParquetWriter`.
+        `metadata`, of JSON types, is written last: the caller may fill it in the meantime.
         """
         system, path = self._open()
-        scratch = f"{path}/.part-{uuid.uuid4().hex}"  # another attempt may be at work, too
+        scratch = f"{path}/.part-{uuid.uuid4().hex}"  # Spark may run another attempt as well
         try:
             with pq.ParquetWriter(scratch, schema, filesystem=system) as writer:
                 yield writer
-                writer.add_key_value_metadata({"rankkit": json.dumps(notes)})
-            system.move(scratch, _file(path, part))
+                writer.add_key_value_metadata({"rankkit": json.dumps(metadata)})
+            system.move(scratch, _file(path, partition))
         except BaseException:
             with contextlib.suppress(OSError):
                 system.delete_file(scratch)
             raise
 
-    def read(self, spark: "SparkSession", schema: Iterable[Any], **added: str) -> "DataFrame":
-        """Gives the table of all parts.
-
-        Args:
-            spark: The session.
-            schema: Fields of the columns that were there before.
-            **added: Name of each further column to its type.
-        """
+    def read(self, spark: "SparkSession", fields: Iterable[Any], **added: str) -> "DataFrame":
+        """Returns the table of all partitions: `fields` of the input, and `added` name to type."""
         from pyspark.sql.types import StructType
 
-        fields = StructType(list(schema))
+        schema = StructType(list(fields))
         for name, kind in added.items():
-            fields = fields.add(name, kind)
-        return spark.read.schema(fields).parquet(self.uri)
+            schema = schema.add(name, kind)
+        return spark.read.schema(schema).parquet(self.uri)
 
     def finish(self) -> None:
-        """Says that all parts are there, and removes what attempts that were killed have left."""
+        """Marks the job as finished, and removes the files of attempts that were killed."""
         system, path = self._open()
-        for name in self._names():
+        for name in self._file_names():
             if name.startswith(".part-"):
                 system.delete_file(f"{path}/{name}")
         system.open_output_stream(f"{path}/{_SUCCESS}").close()
 
 
-def _file(path: str, part: int) -> str:
-    return f"{path}/part-{part:05d}.parquet"
+def _file(path: str, partition: int) -> str:
+    return f"{path}/part-{partition:05d}.parquet"

@@ -1,4 +1,4 @@
-"""Tables and models as Spark needs them."""
+"""Conversion of tables to Spark and to features, and models on Spark workers."""
 
 import atexit
 import functools
@@ -26,18 +26,7 @@ if TYPE_CHECKING:
 
 
 def as_frame(spark: "SparkSession", name: str, table: Any) -> "DataFrame":
-    """Gives a table as a Spark DataFrame.
-
-    Args:
-        spark: The session.
-        name: What the argument is called.
-        table: A Spark DataFrame, the path of a Parquet table, a pandas DataFrame, or column name
-            to values.
-
-    Raises:
-        TypeError: If it is nothing of that.
-        ValueError: If the path cannot be read, or columns differ in length.
-    """
+    """Converts a table to a Spark DataFrame; `name` is that of the argument."""
     from pyspark.errors import AnalysisException
     from pyspark.sql import DataFrame
 
@@ -47,22 +36,8 @@ def as_frame(spark: "SparkSession", name: str, table: Any) -> "DataFrame":
         try:
             return spark.read.parquet(str(table))
         except AnalysisException as error:
-            why = f"It cannot be read: {error.getCondition()}."
-            raise invalid(name, str(table), "the path of a Parquet table", why) from None
-    return spark.createDataFrame(as_arrow(name, table))
-
-
-def as_arrow(name: str, table: Any) -> pa.Table:
-    """Gives a table of memory as Arrow's; bytes become text.
-
-    Args:
-        name: What the argument is called.
-        table: A pandas DataFrame, or column name to values.
-
-    Raises:
-        TypeError: If it is neither.
-        ValueError: If columns differ in length, or one holds values of several kinds.
-    """
+            fix = f"It cannot be read: {error.getCondition()}."
+            raise invalid(name, str(table), "the path of a Parquet table", fix) from None
     if not isinstance(table, Mapping) and not is_data_frame(table):
         expected = "a Spark DataFrame, the path of a Parquet table, or a dict of columns"
         raise wrong_type(name, table, expected)
@@ -71,49 +46,47 @@ def as_arrow(name: str, table: Any) -> pa.Table:
         try:
             array = pa.array(list(column) if column.ndim > 1 else column)
         except (pa.ArrowException, TypeError) as error:
-            expected = "values of one kind"
-            raise invalid(f"{name}[{key!r}]", column[:3], expected, f"{error}.") from None
+            where, expected = f"{name}[{key!r}]", "a column of values of one type"
+            raise invalid(where, column[:3], expected, f"{error}.") from None
         arrays[key] = array.cast(pa.string()) if pa.types.is_binary(array.type) else array
-    return pa.table(arrays)
+    return spark.createDataFrame(pa.table(arrays))
 
 
 def check_columns(
     specs: Mapping[str, tf.TensorSpec], added: tuple[str, ...], **frames: "DataFrame"
 ) -> None:
-    """Holds tables against what a scorer takes.
+    """Checks that tables have each feature once, of the right type, and no column of `added`.
 
-    Args:
-        specs: Feature name to what the scorer takes.
-        added: Names of the columns that the result will have beside those of the tables.
-        **frames: Name of the argument to the table.
-
-    Raises:
-        ValueError: If a feature is missing, or a column is there twice or has a name of `added`.
-        TypeError: If a feature's column is of another kind.
+    `frames` maps the name of each argument to its table.
     """
-    holders: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for name, frame in frames.items():
         for column in frame.columns:
             if column in added:
-                raise invalid(f"column of {name}", column, f"none of {added}", "Rename it.")
-            if column in holders:
                 raise ValueError(
-                    f"Column {column!r} is given twice: in {holders[column]} and in {name}. "
+                    f"{name} must have no column named {' or '.join(map(repr, added))}: the result "
+                    f"has its own. Got: column {column!r}. Rename it."
+                )
+            if column in sources:
+                raise ValueError(
+                    f"Column {column!r} is given twice: in {sources[column]} and in {name}. "
                     "Drop one."
                 )
-            holders[column] = name
+            sources[column] = name
     for feature, spec in specs.items():
-        if feature not in holders:
-            raise missing("feature", feature, specs, holders)
-        name = holders[feature]
+        if feature not in sources:
+            raise missing("feature", feature, specs, sources)
+        name = sources[feature]
         kind = frames[name].schema[feature].dataType
-        if not _fits(kind, spec):
-            expected = _expected(spec)
-            fix = f"Cast it first: {feature}.cast({expected!r})."
-            raise wrong_type(f"column {feature!r} of {name}", kind.simpleString(), expected, fix)
+        if not _matches(kind, spec):
+            expected = _expected_type(spec)
+            raise TypeError(
+                f"Column {feature!r} of {name} must be of type {expected}. "
+                f"Got: {kind.simpleString()}. Cast it first: {feature}.cast({expected!r})."
+            )
 
 
-def _fits(kind: "DataType", spec: tf.TensorSpec) -> bool:
+def _matches(kind: "DataType", spec: tf.TensorSpec) -> bool:
     from pyspark.sql import types
 
     if isinstance(kind, types.ArrayType) != (spec.shape.rank == 2):
@@ -127,28 +100,19 @@ def _fits(kind: "DataType", spec: tf.TensorSpec) -> bool:
     return isinstance(kind, types.NumericType | types.BooleanType)
 
 
-def _expected(spec: tf.TensorSpec) -> str:
-    single = (
-        "string" if spec.dtype == tf.string else ("bigint" if spec.dtype.is_integer else "float")
-    )
+def _expected_type(spec: tf.TensorSpec) -> str:
+    number = "bigint" if spec.dtype.is_integer else "float"
+    single = "string" if spec.dtype == tf.string else number
     return f"array<{single}>" if spec.shape.rank == 2 else single
 
 
-class Shipped:
-    """A model that every worker has.
-
-    Args:
-        spark: The session.
-        export: Folder of the SavedModel, on the machine of this process.
+class ShippedModel:
+    """A SavedModel that is sent to every worker.
 
     Attributes:
-        specs: Feature name to what the model takes.
-        sha256: What tells it from other models.
-        name: That of its folder on the workers.
-
-    Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If it is no SavedModel of `rankkit.export.save`.
+        specs: The features that it takes.
+        sha256: Hash of its files.
+        name: Name of its folder on the workers.
     """
 
     def __init__(self, spark: "SparkSession", export: str | os.PathLike[str]):
@@ -162,8 +126,8 @@ class Shipped:
         self.sha256 = digest.hexdigest()
         self.name = f"rankkit-{self.sha256}"
         context = spark.sparkContext
-        if not any(one.endswith(f"#{self.name}") for one in context.listArchives):
-            # Workers that start later fetch it, too: it stays as long as this process.
+        if not any(archive.endswith(f"#{self.name}") for archive in context.listArchives):
+            # Workers that start later fetch it as well: it has to exist until this process ends.
             folder = tempfile.mkdtemp(prefix="rankkit-model-")
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             archive = Path(folder, "model.zip")
@@ -174,43 +138,32 @@ class Shipped:
 
 
 @functools.lru_cache(maxsize=1)
-def scorer_of(name: str) -> SavedModelScorer:
-    """Gives the model on a worker.
-
-    Args:
-        name: That of its folder.
-    """
+def load_model(name: str) -> SavedModelScorer:
+    """Loads a model on a worker, by the name of its folder."""
     from pyspark import SparkFiles
 
-    # As many processes as cores work already, and threads of one would wait for those of others.
+    # Spark runs one process per core: with more threads, they would compete for the cores.
     for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(variable, "1")
     scorer = SavedModelScorer(SparkFiles.get(name))
-    # Spark's worker collects garbage after each part, and would look through all of TensorFlow.
+    # Spark's worker collects garbage after each partition: spare it all objects of TensorFlow.
     gc.freeze()
     return scorer
 
 
-def features_of(
-    what: str, table: pa.Table, specs: Mapping[str, tf.TensorSpec]
+def table_features(
+    name: str, table: pa.Table, specs: Mapping[str, tf.TensorSpec]
 ) -> dict[str, tf.Tensor]:
-    """Gives those columns of a table that are features, as the scorer takes them.
-
-    Args:
-        what: What the table is called.
-        table: The table.
-        specs: Feature name to what the scorer takes.
-
-    Raises:
-        ValueError: If a value is missing.
-    """
+    """Converts the columns of a table that are features; `name` is that of the argument."""
     features = {}
-    for name in [name for name in table.schema.names if name in specs]:
-        column = table.column(name).combine_chunks()
-        lists = specs[name].shape.rank == 2
-        if nulls := column.null_count or (lists and column.flatten().null_count):
-            fix = "Drop those rows, or fill them in: an id that is not known is scored as such."
-            raise invalid(f"column {name!r} of {what}", f"{nulls} nulls", "without nulls", fix)
-        values = column.to_pylist() if lists else column.to_numpy(zero_copy_only=False)
-        features[name] = as_feature(name, values, specs[name])
+    for feature in [each for each in table.schema.names if each in specs]:
+        column = table.column(feature).combine_chunks()
+        is_list = specs[feature].shape.rank == 2
+        if nulls := column.null_count or (is_list and column.flatten().null_count):
+            raise ValueError(
+                f"Column {feature!r} of {name} must have no nulls. Got: {nulls} nulls. Drop those "
+                "rows, or replace the nulls: unknown ids are scored as out-of-vocabulary."
+            )
+        values = column.to_pylist() if is_list else column.to_numpy(zero_copy_only=False)
+        features[feature] = as_feature(feature, values, specs[feature])
     return features

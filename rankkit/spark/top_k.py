@@ -1,4 +1,4 @@
-"""`top_k`: the best candidates of each user."""
+"""`top_k`: ranks candidates for each user of a table with Spark."""
 
 import hashlib
 import math
@@ -11,261 +11,26 @@ import pyarrow as pa
 import tensorflow as tf
 
 from rankkit.core.chunking import chunk_rows
-from rankkit.ranking.scoring import scores_of
+from rankkit.ranking.scoring import compute_scores
 from rankkit.spark._jobs import (
-    PART,
-    PARTS_A_CORE,
-    WRITTEN,
+    PARTITION,
+    PARTITIONS_PER_CORE,
+    REPORT,
     JobFolder,
+    collect_reports,
     fingerprint,
-    hashed,
-    told,
-    written_parts,
+    hash_columns,
+    run_and_report,
 )
-from rankkit.spark._session import session_of
-from rankkit.spark._tables import Shipped, as_frame, check_columns, features_of, scorer_of
-from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
+from rankkit.spark._session import get_session
+from rankkit.spark._tables import ShippedModel, as_frame, check_columns, load_model, table_features
+from rankkit.utils.errors import check_integer, unknown
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import DataType
+    from pyspark.sql import DataFrame
 
-
-class Side(NamedTuple):
-    """Users or candidates.
-
-    Attributes:
-        features: Feature name to values, one each.
-        number: How many they are.
-    """
-
-    features: Mapping[str, tf.Tensor]
-    number: int
-
-    def between(self, start: int, end: int) -> "Side":
-        """Gives those from a place on, before another place."""
-        features = {name: column[start:end] for name, column in self.features.items()}
-        return Side(features, min(end, self.number) - start)
-
-
-class Pairs(NamedTuple):
-    """Users with candidates, by their places.
-
-    Attributes:
-        users: In ascending order, `(pairs,)`.
-        candidates: As many.
-    """
-
-    users: np.ndarray
-    candidates: np.ndarray
-
-
-def best_candidates(
-    scorer: Any, users: Side, candidates: Side, k: int, excluded: Pairs
-) -> tuple[Pairs, np.ndarray]:
-    """Scores all users with all candidates, and keeps the best ones of each user.
-
-    Several users are scored in one call, or one with a part of the candidates at a time. Of equal
-    scores, the candidate that came first is ahead.
-
-    Args:
-        scorer: What maps a dict of columns to a score a row.
-        users: The users.
-        candidates: The candidates.
-        k: At most this many are kept of each.
-        excluded: What to leave out.
-
-    Returns:
-        Who was kept, of each user the best first, and the scores, `(pairs,)`.
-
-    Raises:
-        ValueError: If the scorer gives other than one finite score a row.
-    """
-    width = max(1, min(candidates.number, chunk_rows(scorer)))
-    height = chunk_rows(scorer) // width
-    places, scores = [np.zeros(0, int)], [np.zeros(0, np.float32)]
-    counts = [np.zeros(0, int)]
-    for start in range(0, users.number, height):
-        low, high = np.searchsorted(excluded.users, [start, start + height])
-        left_out = Pairs(excluded.users[low:high] - start, excluded.candidates[low:high])
-        some = users.between(start, start + height)
-        best, their_scores = _of_some(scorer, some, candidates, width, k, left_out)
-        kept = np.isfinite(their_scores)
-        places.append(best[kept])
-        scores.append(their_scores[kept])
-        counts.append(kept.sum(axis=1))
-    owners = np.repeat(np.arange(users.number), np.concatenate(counts))
-    return Pairs(owners, np.concatenate(places)), np.concatenate(scores)
-
-
-def _of_some(
-    scorer: Any, users: Side, candidates: Side, width: int, k: int, excluded: Pairs
-) -> tuple[np.ndarray, np.ndarray]:
-    """Places and scores of the best, both `(users, at most k)`, minus infinity for none."""
-    best = np.zeros((users.number, 0), int)
-    best_scores = np.zeros((users.number, 0), np.float32)
-    for first in range(0, candidates.number, width):
-        some = candidates.between(first, first + width)
-        scores = _scores(scorer, users, some)
-        here = (first <= excluded.candidates) & (excluded.candidates < first + width)
-        scores[excluded.users[here], excluded.candidates[here] - first] = -np.inf
-        scores = np.concatenate([best_scores, scores], axis=1)
-        new = np.broadcast_to(np.arange(first, first + some.number), (users.number, some.number))
-        best = np.concatenate([best, new], axis=1)
-        # Of equal scores, top_k puts the one that came first ahead.
-        top, order = tf.math.top_k(scores, min(k, scores.shape[1]))
-        best, best_scores = np.take_along_axis(best, order.numpy(), axis=1), top.numpy()
-    return best, best_scores
-
-
-def _scores(scorer: Any, users: Side, candidates: Side) -> np.ndarray:
-    columns = {
-        name: tf.repeat(column, candidates.number, axis=0)
-        for name, column in users.features.items()
-    }
-    for name, column in candidates.features.items():
-        columns[name] = tf.tile(column, [users.number, *[1] * (column.shape.rank - 1)])
-    scores = scores_of(scorer, [columns], users.number * candidates.number)
-    return scores.reshape(users.number, candidates.number)
-
-
-class Keys(NamedTuple):
-    """The columns that tell users and candidates of a table of pairs.
-
-    Attributes:
-        users: Names of columns of the users.
-        candidates: Names of columns of the candidates.
-    """
-
-    users: list[str]
-    candidates: list[str]
-
-    @classmethod
-    def of(cls, exclude: "DataFrame", users: "DataFrame", candidates: "DataFrame") -> "Keys":
-        """Finds them.
-
-        Raises:
-            ValueError: If a column is neither of the users nor of the candidates, or there is none
-                of either.
-            TypeError: If one is of another kind there.
-        """
-        for name in exclude.columns:
-            if name not in (*users.columns, *candidates.columns):
-                raise unknown("column of exclude", name, [*users.columns, *candidates.columns])
-            theirs = users if name in users.columns else candidates
-            kind, expected = (each.schema[name].dataType for each in (exclude, theirs))
-            if _is_text(kind) != _is_text(expected):
-                words = f"{expected.simpleString()}, as the other table has it"
-                fix = "It could exclude nothing: cast it first."
-                raise wrong_type(f"column {name!r} of exclude", kind.simpleString(), words, fix)
-        keys = cls(
-            *([n for n in exclude.columns if n in side.columns] for side in (users, candidates))
-        )
-        if not all(keys):
-            fix = "Those of both sides tell which pairs to leave out."
-            expected = "a table with columns of users and of candidates"
-            raise invalid("exclude", exclude.columns, expected, fix)
-        return keys
-
-
-def _is_text(kind: "DataType") -> bool:
-    from pyspark.sql.types import StringType
-
-    return isinstance(kind, StringType)
-
-
-def cast_like(exclude: "DataFrame", *tables: "DataFrame") -> "DataFrame":
-    """Gives the columns of pairs the types that the tables of users and candidates have."""
-    kinds = {field.name: field.dataType for table in tables for field in table.schema}
-    return exclude.select([exclude[name].cast(kinds[name]).alias(name) for name in exclude.columns])
-
-
-def places(exclude: pa.Table, keys: Keys, users: pa.Table, candidates: pa.Table) -> Pairs:
-    """Finds pairs in tables of users and candidates; those of others are left aside.
-
-    Args:
-        exclude: The pairs.
-        keys: Which of their columns tell what.
-        users: The users.
-        candidates: The candidates.
-    """
-    pairs = exclude.select([*keys.users, *keys.candidates])
-    for name, of, table in (
-        ("user", keys.users, users),
-        ("candidate", keys.candidates, candidates),
-    ):
-        numbered = table.select(of).append_column(f"_{name}", pa.array(np.arange(table.num_rows)))
-        pairs = pairs.join(numbered, of, join_type="inner")
-    pairs = pairs.sort_by("_user")
-    return Pairs(pairs["_user"].to_numpy(), pairs["_candidate"].to_numpy())
-
-
-class PartRanker(NamedTuple):
-    """Ranks the candidates for some users, and writes the best of each.
-
-    Attributes:
-        folder: Where to write.
-        model: Name of the model's folder on the workers.
-        candidates: The table of candidates, broadcast.
-        k: At most this many of each user are written.
-        keys: The columns of pairs to exclude, `None` without any.
-    """
-
-    folder: JobFolder
-    model: str
-    candidates: Any
-    k: int
-    keys: Keys | None
-
-    def rank(self, users: pa.Table, exclude: pa.Table | None) -> pa.Table:
-        """Ranks one part.
-
-        Args:
-            users: Its users.
-            exclude: Pairs of these users.
-
-        Returns:
-            What is told of the part, if it has users.
-        """
-        if not users.num_rows:  # pairs of users who are not there
-            return pa.table(told(0, lambda: None)).slice(1)
-        part = users[PART][0].as_py()
-        return pa.table(told(part, lambda: self._write(part, users.drop([PART]), exclude)))
-
-    def _write(self, part: int, users: pa.Table, exclude: pa.Table | None) -> None:
-        candidates = self.candidates.value
-        excluded = Pairs(np.zeros(0, int), np.zeros(0, int))
-        if self.keys is not None and exclude is not None:
-            excluded = places(exclude, self.keys, users, candidates)
-        scorer = scorer_of(self.model)
-        specs = scorer.feature_specs
-        pairs, scores = best_candidates(
-            scorer,
-            Side(features_of("users", users, specs), users.num_rows),
-            Side(features_of("candidates", candidates, specs), candidates.num_rows),
-            self.k,
-            excluded,
-        )
-        table = _side_by_side(users.take(pairs.users), candidates.take(pairs.candidates))
-        table = table.append_column("score", pa.array(scores, pa.float32()))
-        table = table.append_column("rank", pa.array(_ranks(pairs.users), pa.int32()))
-        with self.folder.write(part, table.schema, {}) as writer:
-            writer.write_table(table)
-
-
-def _side_by_side(one: pa.Table, other: pa.Table) -> pa.Table:
-    names = [*one.column_names, *other.column_names]
-    return pa.table([*one.columns, *other.columns], names=names)
-
-
-def _ranks(owners: np.ndarray) -> np.ndarray:
-    """Places within the rows of one user, from 1 on."""
-    first = np.searchsorted(owners, owners)
-    return np.arange(len(owners)) - first + 1
-
-
-_PAIRS = 50_000_000  # in a part: little is lost with one, of a job that is stopped
-_MOST_PARTS = 10_000
+_PAIRS_PER_PARTITION = 50_000_000  # little is lost with a partition when a job is interrupted
+_MAX_PARTITIONS = 10_000
 
 
 def top_k(
@@ -278,101 +43,285 @@ def top_k(
     exclude: Any = None,
     spark: Any = None,
 ) -> "DataFrame":
-    """Ranks candidates for every user of a population, and writes the best of each.
+    """Ranks candidates for each user of a table, and writes the best of each.
 
-    Scores and order are those of `rankkit.rank`. Users are dealt out in parts; a part is scored in
-    batches where its users are, with all candidates, and only what is best leaves it. Each part is
-    one Parquet file in `output`: the same call after an interruption does what is missing.
+    Scores and order are those of `rankkit.rank`. Users are partitioned by hash; each partition is
+    scored in batches with all candidates, and becomes one Parquet file in `output`. If the job is
+    interrupted, the same call resumes it and computes the missing partitions.
 
     Args:
-        export: Folder of a SavedModel of `rankkit.export.save`, on this machine: it is sent to
-            the workers.
-        users: One row a user: a Spark DataFrame, the path of a Parquet table, a pandas DataFrame,
-            or a dict of columns. Columns that are no features are carried along.
-        candidates: One row a candidate, in the same ways; every worker holds all of them.
-        k: At most this many candidates are given for each user, at least 1.
+        export: Folder of a SavedModel of `rankkit.export.save` on this host. It is sent to the
+            workers.
+        users: One row per user: a Spark DataFrame, the path of a Parquet table, a pandas
+            DataFrame, or a dict of columns. Columns that are not features are kept.
+        candidates: One row per candidate, in the same formats. Every worker holds all of them.
+        k: Maximum number of candidates for each user, at least 1.
         output: Folder to write, a path or a URI such as `"hdfs://..."` or `"s3://..."` that all
-            machines see: new, empty or that of the same job.
-        exclude: Pairs to leave out, such as what the user has seen: a table with columns of the
-            users and of the candidates. Defaults to `None`.
-        spark: The `SparkSession` to work in. Defaults to `None`: the active one, or a new one
-            with all cores of this machine.
+            hosts can access. It is new or empty, or the folder of the job to resume.
+        exclude: Pairs to leave out, such as the items that a user has seen: a table with columns
+            of the users and of the candidates. Defaults to `None`.
+        spark: The `SparkSession` to use. Defaults to `None`: the active session, or a new one with
+            all cores of this host.
 
     Returns:
-        The table in `output`: the columns of users and candidates, `score`, and `rank` from 1 on.
+        The table in `output`: the columns of users and candidates, `score`, and `rank`, which
+        starts at 1.
 
     Raises:
         ImportError: If pyspark is not installed.
-        RuntimeError: If there is no Java that Spark starts with.
-        FileNotFoundError: If there is no export.
-        ValueError: If the export is none of rankkit; if a feature is missing or null; if `output`
-            holds another job; if a score is not finite.
-        TypeError: If a column is of another kind than its feature.
+        RuntimeError: If Spark cannot start Java.
+        FileNotFoundError: If the export does not exist.
+        ValueError: If the export is not a SavedModel of rankkit; if a feature is missing or null;
+            if `output` is the folder of another job; if a score is not finite.
+        TypeError: If a column has the wrong type for its feature.
     """
     check_integer("k", k)
-    session = session_of(spark)
-    model = Shipped(session, export)
-    people, pool = as_frame(session, "users", users), as_frame(session, "candidates", candidates)
-    check_columns(model.specs, ("score", "rank", PART), users=people, candidates=pool)
+    session = get_session(spark)
+    model = ShippedModel(session, export)
+    user_frame = as_frame(session, "users", users)
+    candidate_frame = as_frame(session, "candidates", candidates)
+    added = ("score", "rank", PARTITION)
+    check_columns(model.specs, added, users=user_frame, candidates=candidate_frame)
     keys = pairs = None
     if exclude is not None:
         pairs = as_frame(session, "exclude", exclude)
-        keys = Keys.of(pairs, people, pool)
-        pairs = cast_like(pairs, people, pool)
+        keys = KeyColumns.find(pairs, user_frame, candidate_frame)
+        pairs = _cast_like(pairs, user_frame, candidate_frame)
     folder = JobFolder.at(output)
-    table = pool.toArrow()
+    table = candidate_frame.toArrow()
     identity = {
         "job": "top_k",
         "model": model.sha256,
         "k": int(k),
-        "users": fingerprint(people),
+        "users": fingerprint(user_frame),
         "candidates": _digest(table),
         "exclude": None if pairs is None else fingerprint(pairs),
     }
-    parts = folder.claim(identity, _num_parts(session, identity["users"]["rows"], table.num_rows))
-    if not folder.is_finished() and parts is not None:
-        ranker = PartRanker(folder, model.name, session.sparkContext.broadcast(table), k, keys)
-        _rank_all(ranker, people, pairs, parts)
+    num_users = identity["users"]["rows"]
+    num_partitions = max(
+        math.ceil(num_users * table.num_rows / _PAIRS_PER_PARTITION),
+        PARTITIONS_PER_CORE * session.sparkContext.defaultParallelism,
+    )
+    num_partitions = max(1, min(_MAX_PARTITIONS, num_users, num_partitions))
+    num_partitions = folder.claim(identity, num_partitions)
+    if not folder.is_finished() and num_partitions is not None:
+        broadcast = session.sparkContext.broadcast(table)
+        ranker = PartitionRanker(folder, model.name, broadcast, k, keys)
+        _rank_all(ranker, user_frame, pairs, num_partitions)
         folder.finish()
-    return folder.read(session, [*people.schema, *pool.schema], score="float", rank="integer")
-
-
-def _num_parts(session: "SparkSession", num_users: int, num_candidates: int) -> int:
-    """As many parts as keep all cores busy to the end, and more of a large population."""
-    wanted = math.ceil(num_users * num_candidates / _PAIRS)
-    least = PARTS_A_CORE * session.sparkContext.defaultParallelism
-    return max(1, min(_MOST_PARTS, num_users, max(wanted, least)))
+    fields = [*user_frame.schema, *candidate_frame.schema]
+    return folder.read(session, fields, score="float", rank="integer")
 
 
 def _digest(table: pa.Table) -> str:
-    """Tells candidates from others, or from the same in another order, which decides ties."""
+    """Hashes the candidates in their order, which decides between equal scores."""
     columns = {name: table[name].to_pylist() for name in table.column_names}
     return hashlib.sha256(repr(columns).encode()).hexdigest()
 
 
 def _rank_all(
-    ranker: PartRanker, users: "DataFrame", exclude: "DataFrame | None", parts: int
+    ranker: "PartitionRanker", users: "DataFrame", exclude: "DataFrame | None", num_partitions: int
 ) -> None:
-    """Ranks the parts that are missing. What is moved are users and excluded pairs alone."""
+    """Ranks the missing partitions. Spark shuffles only users and excluded pairs."""
     from pyspark.sql import functions
 
-    done = ranker.folder.done()
-    by = users.columns if ranker.keys is None else ranker.keys.users
+    written = ranker.folder.written_partitions()
+    keys = users.columns if ranker.keys is None else ranker.keys.users
 
-    def dealt_out(frame: "DataFrame") -> Any:
-        part = functions.pmod(hashed(by), functions.lit(parts))
-        missing = frame.withColumn(PART, part).where(~part.isin(done))
-        return missing.repartition(parts, PART).groupBy(PART)
+    def partitioned(frame: "DataFrame") -> Any:
+        partition = functions.pmod(hash_columns(keys), functions.lit(num_partitions))
+        missing = frame.withColumn(PARTITION, partition).where(~partition.isin(written))
+        return missing.repartition(num_partitions, PARTITION).groupBy(PARTITION)
 
-    def rank(users):
-        return ranker.rank(users, None)
-
-    def rank_but(users, exclude):
-        return ranker.rank(users, exclude)
-
+    # Spark counts the arguments of a function, and cannot count those of a bound method.
+    groups, rank = partitioned(users), ranker.rank
     if exclude is None:
-        written_parts(lambda: dealt_out(users).applyInArrow(rank, WRITTEN))
+        collect_reports(lambda: groups.applyInArrow(lambda users: rank(users, None), REPORT))
     else:
-        pairs = dealt_out(exclude)
-        written_parts(lambda: dealt_out(users).cogroup(pairs).applyInArrow(rank_but, WRITTEN))
+        groups = groups.cogroup(partitioned(exclude))
+        collect_reports(
+            lambda: groups.applyInArrow(lambda users, excluded: rank(users, excluded), REPORT)
+        )
     ranker.candidates.destroy()
+
+
+class KeyColumns(NamedTuple):
+    """The columns of excluded pairs that identify users, and those that identify candidates."""
+
+    users: list[str]
+    candidates: list[str]
+
+    @classmethod
+    def find(
+        cls, exclude: "DataFrame", users: "DataFrame", candidates: "DataFrame"
+    ) -> "KeyColumns":
+        """Finds them by their names, and checks their types."""
+        from pyspark.sql.types import StringType
+
+        for name in exclude.columns:
+            if name not in (*users.columns, *candidates.columns):
+                raise unknown("column of exclude", name, [*users.columns, *candidates.columns])
+            table = users if name in users.columns else candidates
+            kind, expected = (each.schema[name].dataType for each in (exclude, table))
+            if isinstance(kind, StringType) != isinstance(expected, StringType):
+                raise TypeError(
+                    f"Column {name!r} of exclude must be of type {expected.simpleString()}, as in "
+                    f"the other table. Got: {kind.simpleString()}. Cast it first."
+                )
+        keys = cls(
+            *([n for n in exclude.columns if n in table.columns] for table in (users, candidates))
+        )
+        if not all(keys):
+            raise ValueError(
+                "exclude must have a column of users and a column of candidates. "
+                f"Got: columns {exclude.columns}."
+            )
+        return keys
+
+
+def _cast_like(exclude: "DataFrame", *tables: "DataFrame") -> "DataFrame":
+    """Casts the columns of excluded pairs to their types in the tables of users and candidates."""
+    types = {field.name: field.dataType for table in tables for field in table.schema}
+    return exclude.select([exclude[name].cast(types[name]).alias(name) for name in exclude.columns])
+
+
+class PartitionRanker(NamedTuple):
+    """Ranks the candidates for the users of a partition, and writes the best of each.
+
+    Attributes:
+        folder: Folder to write to.
+        model: Name of the model, for `load_model`.
+        candidates: Broadcast table of the candidates.
+        k: Maximum number of candidates for each user.
+        keys: Key columns of excluded pairs, or `None` if no pairs are excluded.
+    """
+
+    folder: JobFolder
+    model: str
+    candidates: Any
+    k: int
+    keys: KeyColumns | None
+
+    def rank(self, users: pa.Table, exclude: pa.Table | None) -> pa.Table:
+        """Ranks one partition; returns a report, or none if no user is in it."""
+        if not users.num_rows:  # all pairs are of users who are not in the table
+            return run_and_report(0, lambda: None).slice(1)
+        number = users[PARTITION][0].as_py()
+        users = users.drop([PARTITION])
+        return run_and_report(number, lambda: self._write(number, users, exclude))
+
+    def _write(self, partition: int, users: pa.Table, exclude: pa.Table | None) -> None:
+        candidates = self.candidates.value
+        excluded = Pairs(np.zeros(0, int), np.zeros(0, int))
+        if self.keys is not None and exclude is not None:
+            excluded = _find_pairs(exclude, self.keys, users, candidates)
+        scorer = load_model(self.model)
+        specs = scorer.feature_specs
+        pairs, scores = rank_in_batches(
+            scorer,
+            Rows(table_features("users", users, specs), users.num_rows),
+            Rows(table_features("candidates", candidates, specs), candidates.num_rows),
+            self.k,
+            excluded,
+            chunk_rows(scorer),
+        )
+        ranks = np.arange(len(scores)) - np.searchsorted(pairs.users, pairs.users) + 1
+        ranked = [users.take(pairs.users), candidates.take(pairs.candidates)]
+        table = pa.table(
+            [column for each in ranked for column in each.columns],
+            names=[name for each in ranked for name in each.column_names],
+        )
+        table = table.append_column("score", pa.array(scores, pa.float32()))
+        table = table.append_column("rank", pa.array(ranks, pa.int32()))
+        with self.folder.write(partition, table.schema, {}) as writer:
+            writer.write_table(table)
+
+
+class Pairs(NamedTuple):
+    """Indices of users, in ascending order, and of the candidates they are paired with."""
+
+    users: np.ndarray
+    candidates: np.ndarray
+
+
+def _find_pairs(
+    exclude: pa.Table, keys: KeyColumns, users: pa.Table, candidates: pa.Table
+) -> Pairs:
+    """Returns the indices of excluded pairs; pairs of other users or candidates are ignored."""
+    pairs = exclude.select([*keys.users, *keys.candidates])
+    tables = {"_user": (keys.users, users), "_candidate": (keys.candidates, candidates)}
+    for index, (names, table) in tables.items():
+        indexed = table.select(names).append_column(index, pa.array(np.arange(table.num_rows)))
+        pairs = pairs.join(indexed, names, join_type="inner")
+    pairs = pairs.sort_by("_user")
+    return Pairs(pairs["_user"].to_numpy(), pairs["_candidate"].to_numpy())
+
+
+class Rows(NamedTuple):
+    """Features of users or of candidates, one row each."""
+
+    features: Mapping[str, tf.Tensor]
+    num_rows: int
+
+    def slice(self, start: int, stop: int) -> "Rows":
+        """Returns the rows from `start` up to `stop`."""
+        features = {name: column[start:stop] for name, column in self.features.items()}
+        return Rows(features, min(stop, self.num_rows) - start)
+
+
+def rank_in_batches(
+    scorer: Any, users: Rows, candidates: Rows, k: int, excluded: Pairs, batch_size: int
+) -> tuple[Pairs, np.ndarray]:
+    """Returns the best `k` candidates of each user, best first, and the scores of these pairs.
+
+    A batch of pairs has several users with all candidates, or one user with some candidates.
+    Candidates with equal scores keep their order.
+    """
+    width = max(1, min(candidates.num_rows, batch_size))
+    height = batch_size // width
+    indices, scores = [np.zeros(0, int)], [np.zeros(0, np.float32)]
+    counts = [np.zeros(0, int)]
+    for start in range(0, users.num_rows, height):
+        low, high = np.searchsorted(excluded.users, [start, start + height])
+        excluded_here = Pairs(excluded.users[low:high] - start, excluded.candidates[low:high])
+        batch = users.slice(start, start + height)
+        best, best_scores = _rank_batch(scorer, batch, candidates, width, k, excluded_here)
+        is_found = np.isfinite(best_scores)
+        indices.append(best[is_found])
+        scores.append(best_scores[is_found])
+        counts.append(is_found.sum(axis=1))
+    user_indices = np.repeat(np.arange(users.num_rows), np.concatenate(counts))
+    return Pairs(user_indices, np.concatenate(indices)), np.concatenate(scores)
+
+
+def _rank_batch(
+    scorer: Any, users: Rows, candidates: Rows, width: int, k: int, excluded: Pairs
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns indices and scores `(users, at most k)`; excluded candidates have score `-inf`."""
+    best = np.zeros((users.num_rows, 0), int)
+    best_scores = np.zeros((users.num_rows, 0), np.float32)
+    for first in range(0, candidates.num_rows, width):
+        chunk = candidates.slice(first, first + width)
+        scores = _score_pairs(scorer, users, chunk)
+        here = (first <= excluded.candidates) & (excluded.candidates < first + width)
+        scores[excluded.users[here], excluded.candidates[here] - first] = -np.inf
+        scores = np.concatenate([best_scores, scores], axis=1)
+        indices = np.arange(first, first + chunk.num_rows)
+        indices = np.broadcast_to(indices, (users.num_rows, chunk.num_rows))
+        best = np.concatenate([best, indices], axis=1)
+        # Among equal scores, top_k puts the earlier candidate first.
+        top, order = tf.math.top_k(scores, min(k, scores.shape[1]))
+        best, best_scores = np.take_along_axis(best, order.numpy(), axis=1), top.numpy()
+    return best, best_scores
+
+
+def _score_pairs(scorer: Any, users: Rows, candidates: Rows) -> np.ndarray:
+    """Returns the scores `(users, candidates)` of all pairs."""
+    columns = {
+        name: tf.repeat(column, candidates.num_rows, axis=0)
+        for name, column in users.features.items()
+    }
+    for name, column in candidates.features.items():
+        columns[name] = tf.tile(column, [users.num_rows, *[1] * (column.shape.rank - 1)])
+    scores = compute_scores(scorer, [columns], users.num_rows * candidates.num_rows)
+    return scores.reshape(users.num_rows, candidates.num_rows)

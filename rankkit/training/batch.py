@@ -8,16 +8,17 @@ import tensorflow as tf
 
 from rankkit.core.listwise import MASK
 from rankkit.utils.errors import missing, wrong_type
+from rankkit.utils.graph_errors import in_graph
 
 
 class Batch(NamedTuple):
     """A batch of rows, or of lists of rows.
 
     Attributes:
-        features: Columns, one value a row: of lists, those rows alone that there are.
-        labels: `(batch, 1)`, or `(lists, items)` with NaN where there is no item.
-        sample_weight: `(batch,)`, or `(lists, items)`, or `None`.
-        places: The list and the place in it of each row, `(rows, 2)`; `None` for rows.
+        features: Columns with one value per row, without the padding of lists.
+        labels: `(batch, 1)`, or `(lists, items)` with NaN as padding.
+        sample_weight: `(batch,)`, `(lists, items)` or `None`.
+        places: The list and the position in it of each row, `(rows, 2)`; `None` for rows.
     """
 
     features: Mapping[str, Any]
@@ -35,23 +36,11 @@ def take_apart(
     lists: bool,
     partly: bool = False,
 ) -> Batch:
-    """Splits what Keras hands to a step.
+    """Splits a batch of Keras into features, labels and sample weights.
 
-    Args:
-        data: One dict of columns with the label among them, or `(features, label)` or
-            `(features, label, sample_weight)`.
-        label: Name of the label column.
-        sample_weight: Name of the weight column, or `None`.
-        features: Names of the features.
-        lists: Whether the batch is to be of lists, not of rows.
-        partly: Whether labels may be missing, as NaN. Defaults to `False`.
-
-    Returns:
-        The batch. `data` itself is left as it is.
-
-    Raises:
-        ValueError: If the label or the weight column is missing.
-        TypeError: If the batch, the label or the weight is of the wrong kind.
+    `data` is one dict of columns that includes the label, or `(features, label[, sample_weight])`.
+    `lists` says whether the batch has to consist of lists, `partly` whether NaN means that an
+    example has no label.
     """
     columns, labels, weights = _parts(data)
     if not isinstance(columns, Mapping):
@@ -59,12 +48,12 @@ def take_apart(
             "batch",
             columns,
             "a dict of columns, or (features, label[, sample_weight]) with a dict of features",
-            "Name each column: {'user_id': ..., 'movie_title': ...}.",
+            "Pass a dict of columns: {'user_id': ..., 'movie_title': ...}.",
         )
     if isinstance(labels, Mapping):  # one for each of several heads
         labels = _column("label", label, labels)
     elif labels is not None and partly:
-        fix = f"Name each: {{{label!r}: ...}}."
+        fix = f"Pass {{{label!r}: ...}}."
         raise wrong_type("labels", labels, "a dict by column, as there are several heads", fix)
     if isinstance(weights, Mapping):
         weights = (
@@ -90,30 +79,32 @@ def take_apart(
 
 
 def _check_kind(labels: Any, mask: Any, *, lists: bool) -> None:
-    """Refuses rows for a loss over lists, and lists for one over rows."""
+    """Raises for rows with a listwise loss, and for lists with a loss of rows."""
     has_lists = len(getattr(mask, "shape", ())) == 2 and len(getattr(labels, "shape", ())) == 2
     if lists and not has_lists:
-        fix = "Make it with rankkit.data.lists, or take another loss."
-        raise wrong_type("batch", "rows", f"of lists with a {MASK!r}, as the loss ranks them", fix)
+        raise TypeError(
+            "A listwise loss needs batches of lists with a mask. Got: a batch of single rows. Make "
+            "the batches with rankkit.data.lists, or use another loss."
+        )
     if has_lists and not lists:
-        fix = "Make it with rankkit.data.batches, or take a loss of rankkit.losses over lists."
-        raise wrong_type("batch", "lists", "of single rows, as the loss is of each", fix)
+        raise TypeError(
+            "The loss needs batches of single rows. Got: a batch of lists. Make the batches with "
+            "rankkit.data.batches, or use a listwise loss of rankkit.losses."
+        )
 
 
 def checked_rows(columns: Any) -> Any:
-    """Gives the columns of a batch, and refuses lists, where rows are scored.
-
-    Raises:
-        TypeError: If they are lists.
-    """
+    """Returns the columns of a batch to score, after a check that they are not lists."""
     if isinstance(columns, Mapping) and len(getattr(columns.get(MASK), "shape", ())) == 2:
-        fix = "Make it with rankkit.data.batches: a score is that of a row, whatever the loss."
-        raise wrong_type("batch", "lists", "of single rows", fix)
+        raise TypeError(
+            "predict scores single rows, whatever the loss. Got: a batch of lists. Make the "
+            "batches with rankkit.data.batches."
+        )
     return columns
 
 
 def _at(column: Any, mask: Any, places: tf.Tensor) -> Any:
-    """Gives the values of the items of lists that there are, one a row."""
+    """The values of the items of lists without padding, one per row."""
     if not isinstance(column, tf.RaggedTensor):
         return tf.gather_nd(column, places)
     width = tf.shape(mask, tf.int64)[1]
@@ -134,15 +125,10 @@ def _column(role: str, name: str, columns: Mapping[str, Any]) -> Any:
 
 
 def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
-    """Takes the rows that have a label, for a head whose loss is of lists or of rows.
+    """Selects the rows that have a label, for a head with a loss of lists or of rows.
 
-    Args:
-        batch: A batch of rows or of lists.
-        lists: Whether lists are to stay lists.
-
-    Returns:
-        The batch without features, of the rows, or the lists, that have a label; and which of its
-        rows are left, `(rows,)`.
+    Returns the batch, without features, of the rows or lists that have a label, and the indices of
+    its rows.
     """
     labels, weights, places = batch.labels, batch.sample_weight, batch.places
     of_rows = labels[:, 0] if places is None else tf.gather_nd(labels, places)
@@ -151,7 +137,7 @@ def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
         assert places is not None
         there = tf.reduce_any(~tf.math.is_nan(labels), axis=1)
         kept = tf.where(there)[:, 0]
-        number = tf.cumsum(tf.cast(there, tf.int64), exclusive=True)  # among those that are kept
+        number = tf.cumsum(tf.cast(there, tf.int64), exclusive=True)  # among the kept lists
         places = tf.gather(places, rows)
         places = tf.stack([tf.gather(number, places[:, 0]), places[:, 1]], axis=1)
         weights = None if weights is None else tf.gather(weights, kept)
@@ -164,49 +150,56 @@ def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
 
 
 def check_sizes(batch: Batch, predictions: tf.Tensor) -> None:
-    """Refuses labels or weights that are not one a row, which would be broadcast otherwise."""
+    """Checks that there is one label and one weight per row; others would be broadcast."""
     if batch.places is not None:
         return
     tf.debugging.assert_equal(
         tf.shape(batch.labels),
         tf.shape(predictions),
-        "labels must be one a row of scores. Got: fewer or more than the batch has rows.",
+        in_graph("There must be one label per row. Got: fewer or more labels than rows."),
     )
     if batch.sample_weight is not None:
         tf.debugging.assert_equal(
             tf.size(batch.sample_weight),
             tf.size(batch.labels),
-            "sample weights must be one a row. Got: fewer or more than the batch has rows.",
+            in_graph(
+                "There must be one sample weight per row. Got: fewer or more weights than rows."
+            ),
         )
 
 
 def numbers_of(
     role: str, name: str | None, values: Any, *, lists: bool, partly: bool = False
 ) -> tf.Tensor:
-    """Checks that there is one finite number a row, or an item of a list; or NaN, if it may be."""
+    """Converts labels or weights to finite float32, one per row or item; NaN too if `partly`."""
     shown = f"{role} {name!r}" if name else role
     values = tf.convert_to_tensor(values)
     if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
-        raise wrong_type(shown, values.dtype.name, "numbers", "Convert the column first.")
+        raise TypeError(
+            f"{shown} must be numbers. Got: dtype {values.dtype.name}. Convert the column first."
+        )
     single = values.shape.rank in (None, 1) or values.shape[1:].num_elements() == 1
     if not single and not (lists and values.shape.rank == 2):
-        raise wrong_type(shown, values.shape, "one number a row, of shape (batch,) or (batch, 1)")
+        raise TypeError(
+            f"{shown} must have one number per row, shape (batch,) or (batch, 1). "
+            f"Got: {values.shape}."
+        )
     numbers = tf.cast(values, tf.float32)
     checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
-    message = f"{shown} must be finite. Got: NaN or an infinite value. Drop or mend those rows."
-    checks = [tf.debugging.check_numerics(checked, message)]
+    message = f"{shown} must be finite. Got: NaN or inf. Drop or fix those rows."
+    checks = [tf.debugging.check_numerics(checked, in_graph(message))]
     if role == "sample_weight":
-        message = f"{shown} must be at least 0. Got: a negative value. Drop or mend those rows."
-        checks.append(tf.debugging.assert_non_negative(numbers, message))
+        message = f"{shown} must be at least 0. Got: a negative value. Drop or fix those rows."
+        checks.append(tf.debugging.assert_non_negative(numbers, in_graph(message)))
     with tf.control_dependencies([each for each in checks if each is not None]):
         return tf.identity(numbers)
 
 
 def weights_of_items(weights: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Gives weights of lists, or of their items, as one an item."""
+    """Expands weights of lists, or of their items, to one per item."""
     lists, count = tf.shape(mask)[0], tf.size(weights)
-    message = "sample weights must be one a list or one an item. Got: fewer or more."
-    fits = tf.debugging.Assert((count == lists) | (count == tf.size(mask)), [message])
+    message = "There must be one sample weight per list or one per item. Got: fewer or more."
+    fits = tf.debugging.Assert((count == lists) | (count == tf.size(mask)), [in_graph(message)])
     with tf.control_dependencies([fits]):
         weights = tf.reshape(weights, [lists, count // tf.maximum(lists, 1)])
     return tf.broadcast_to(weights, tf.shape(mask))

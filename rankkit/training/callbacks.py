@@ -10,26 +10,25 @@ from rankkit.utils.errors import check_integer, invalid
 
 
 class WeightAveraging(tf.keras.callbacks.Callback):
-    """Validates, saves and ends with the mean of the weights over many training steps.
+    """Averages the trainable weights over training steps, for validation, saving and the end.
 
-    The steps go on from the weights of the last step, as without it. Between the epochs, hence in
-    validation, and at the end the model holds the mean, which is less noisy: a validation curve
-    that jumps becomes smooth, and its best epoch means something. Averaged are the trainable
-    weights. Put it first in the list of callbacks, so that the others see the mean.
-
-    All weights are read after each call of the graph: with large tables, let it run several steps
-    (`steps_per_execution` of `compile`). With `tf.keras.callbacks.BackupAndRestore` both are kept,
-    and training goes on as without an interruption.
+    Training steps continue from the weights of the last step. Between epochs (in validation and for
+    other callbacks) and after training the model has the averaged weights, which are less noisy:
+    validation curves become smooth, and the best epoch means something. Put the callback first in
+    the list, so that the others see the averaged weights. With
+    `tf.keras.callbacks.BackupAndRestore` both sets of weights are saved, and an interrupted
+    training resumes with the same result.
 
     Args:
-        momentum: Of the exponential mean, in each step: it reaches back about
-            `1 / (1 - momentum)` steps. It is corrected for the steps there have been, so that the
-            first weights have no part in it. `None` for the plain mean of all steps, which is
-            stochastic weight averaging. Defaults to `0.99`.
-        start_epoch: The epochs before the mean begins. Defaults to `0`.
+        momentum: Momentum of the exponential moving average (EMA), which covers about
+            `1 / (1 - momentum)` steps and is corrected for the bias at its start. `None` takes the
+            plain mean of all steps, stochastic weight averaging (SWA). Defaults to `0.99`.
+        start_epoch: Epochs before averaging starts. Defaults to `0`.
+        update_freq: Training steps between two updates of the mean, at most; a larger number makes
+            small steps faster, as they run in fewer calls of the graph. Defaults to `1`.
 
     Raises:
-        ValueError: If the momentum is not in (0, 1), or the epochs are negative.
+        ValueError: If the momentum is not in (0, 1), or another argument is not allowed.
 
     Source:
         Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992;
@@ -51,13 +50,17 @@ class WeightAveraging(tf.keras.callbacks.Callback):
         >>> history = model.fit(rows, epochs=3, callbacks=[averaging], verbose=0)
     """
 
-    def __init__(self, momentum: float | None = 0.99, *, start_epoch: int = 0):
+    def __init__(
+        self, momentum: float | None = 0.99, *, start_epoch: int = 0, update_freq: int = 1
+    ):
         super().__init__()
         if momentum is not None and not 0 < momentum < 1:
             raise invalid("momentum", momentum, "between 0 and 1, or None for the plain mean")
         self.momentum = momentum
         check_integer("start_epoch", start_epoch, 0)
         self.start_epoch = start_epoch
+        check_integer("update_freq", update_freq)
+        self.max_steps_per_execution = self.update_freq = update_freq
 
     def on_train_begin(self, logs: Any = None) -> None:
         weights = self.model.trainable_variables
@@ -65,13 +68,17 @@ class WeightAveraging(tf.keras.callbacks.Callback):
             self._others = [
                 tf.Variable(tf.zeros_like(each), trainable=False, name="mean") for each in weights
             ]
-            self._weight = tf.Variable(0.0, trainable=False)  # of all steps so far, in the mean
+            self._weight = tf.Variable(
+                0.0, trainable=False
+            )  # total weight of the steps in the mean
             self._swapped = tf.Variable(False, trainable=False)
-        # A part of the model's checkpoints, and of nothing else that the model has.
+        # Part of the checkpoints of the model, but of no saved file.
         self.model.weight_averaging = tf.train.Checkpoint(
             others=self._others, weight=self._weight, swapped=self._swapped
         )
-        self._update = tf.function(self._update_mean)  # anew: another model has other variables
+        self._update = tf.function(
+            self._update_mean
+        )  # once per training: another model has other variables
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._averages = epoch >= self.start_epoch
@@ -80,7 +87,7 @@ class WeightAveraging(tf.keras.callbacks.Callback):
             self._exchange()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        steps, self._steps = batch + 1 - self._steps, batch + 1  # several in one call of the graph
+        steps, self._steps = batch + 1 - self._steps, batch + 1  # an execution has several
         if self._averages:
             self._update(tf.constant(float(steps)))
 
@@ -117,18 +124,17 @@ class WeightAveraging(tf.keras.callbacks.Callback):
 
 
 def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
-    """Counts the whole epochs in a folder of `tf.keras.callbacks.BackupAndRestore`.
+    """Counts the completed epochs in the folder of `tf.keras.callbacks.BackupAndRestore`.
 
-    `fit` with that callback goes on after these epochs by itself. Give the number to
-    `rankkit.data.batches` as `initial_epoch`, and the rows come in the order that they would have
-    come in without the interruption.
+    `fit` with that callback resumes after these epochs. Pass the number to `rankkit.data.batches`
+    as `initial_epoch`, and the shuffle order continues as without the interruption.
 
     Args:
-        backup_dir: The callback's `backup_dir`, which need not exist yet. The callback must keep
-            whole epochs, `save_freq="epoch"`, as it does by default.
+        backup_dir: The `backup_dir` of the callback, which need not exist yet. The callback must
+            save after whole epochs, `save_freq="epoch"`, which is its default.
 
     Returns:
-        The number of epochs, 0 without a backup.
+        The number of completed epochs; 0 without a backup.
 
     Example:
         >>> import rankkit as rk

@@ -1,4 +1,4 @@
-"""Check that all workers train the same network on the same examples."""
+"""Checks that all workers train the same network on the same examples."""
 
 import hashlib
 import json
@@ -6,28 +6,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.in_memory import RowsInMemory, rows_of
-from rankkit.utils.tensorflow import dataset_graph, sample_of
+from rankkit.core.in_memory import RowsInMemory, in_memory_rows
+from rankkit.utils.tensorflow import dataset_graph, sample_indices
 
 _UNKNOWN = tf.data.UNKNOWN_CARDINALITY
-_COMPARED = 1000  # rows, spread over all
+_COMPARED = 1000  # evenly spaced rows
 
 
 def check_workers(model: tf.keras.Model, data: Any) -> None:
-    """Compares what this worker is to train with what the others are.
+    """Checks that all workers train the same network on the same examples in memory.
 
-    Left to itself, a worker with fewer batches would keep the others waiting, and one with another
-    vocabulary of the same size would train other rows of the tables. (Tables of other sizes are
-    refused by TensorFlow itself, when they are made.) Each takes its part of each batch of rows in
-    memory, so that with other rows or another order, some would be trained on twice and some never.
-    What is streamed is not compared: workers may read parts of their own.
-
-    Args:
-        model: What is trained.
-        data: What is given to `fit`.
-
-    Raises:
-        ValueError: If workers differ; on all of them.
+    Otherwise a worker with fewer batches would keep the others waiting, and a worker with another
+    vocabulary of the same size would train other embeddings. (TensorFlow itself raises for tables
+    of different sizes.) Each worker takes its share of each batch, so that with other rows or
+    another order some rows would be used twice and some never. Streams are not compared: workers
+    may read different files.
     """
     strategy = model.distribute_strategy
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -37,20 +30,20 @@ def check_workers(model: tf.keras.Model, data: Any) -> None:
     if workers < 2:
         return
     config = json.dumps(model.get_config(), sort_keys=True, default=repr)
-    known = rows_of(data)
-    told = 0 if known is None else _number_of(_told(known))
-    own = tf.constant([[_number_of(config), _num_batches(data), told]], tf.int64)
+    known = in_memory_rows(data)
+    described = 0 if known is None else _number_of(_describe(known))
+    own = tf.constant([[_number_of(config), _num_batches(data), described]], tf.int64)
     of_all = _gathered(strategy, own).numpy()  # (replicas, 3)
     networks, batches, rows = of_all[:: len(of_all) // workers].T.tolist()
-    fix = "Make vocabularies and scales of the same rows on all of them."
-    _check_equal("train the same network, vocabularies included", networks, "another one", fix)
+    fix = "Build vocabularies and scales from the same rows on all workers."
+    _check_equal("train the same network, vocabularies included", networks, "another", fix)
     if len(set(batches)) > 1:
         got = ", ".join(f"{value} on worker {number}" for number, value in enumerate(batches))
-        fix = "Give all of them the same rows, and the same batch size."
-        raise ValueError(f"Workers must have as many batches as each other. Got: {got}. {fix}")
+        fix = "Use the same rows and the same batch size on all workers."
+        raise ValueError(f"Workers must have the same number of batches. Got: {got}. {fix}")
     fix = (
-        "Give all of them the same rows and, if they are shuffled, the same seed, or let each read "
-        "its own part of files: rankkit.data.read_parquet(..., shard=(worker, workers))."
+        "Use the same rows and, if they are shuffled, the same seed on all workers, or let each "
+        "worker read its own shard: rankkit.data.read_parquet(..., shard=(worker, workers))."
     )
     _check_equal("have the same rows in memory, in the same order", rows, "others", fix)
 
@@ -59,12 +52,12 @@ def _num_batches(data: Any) -> int:
     return int(data.cardinality()) if isinstance(data, tf.data.Dataset) else int(_UNKNOWN)
 
 
-def _told(rows: RowsInMemory) -> str:
-    """Tells rows in memory and their order from others, as far as some of the rows do."""
+def _describe(rows: RowsInMemory) -> str:
+    """Describes rows in memory and their order by a sample of the rows."""
     columns = {}
     for name, column in sorted(rows.columns.items()):
         count = column.num_rows
-        cells = column(tf.constant(sample_of(count, _COMPARED)))
+        cells = column(tf.constant(sample_indices(count, _COMPARED)))
         cells = cells.to_list() if isinstance(cells, tf.RaggedTensor) else cells.numpy().tolist()
         columns[name] = (count, cells)
     return repr((rows.batch_size, columns, _constants(rows.seeds)))
@@ -72,11 +65,11 @@ def _told(rows: RowsInMemory) -> str:
 
 def _constants(seeds: tf.data.Dataset | None) -> list[Any]:
     nodes = [] if seeds is None else dataset_graph(seeds).node
-    tensors = [tf.make_ndarray(n.attr["value"].tensor) for n in nodes if _is_whole_number(n)]
+    tensors = [tf.make_ndarray(n.attr["value"].tensor) for n in nodes if _is_integer(n)]
     return [tensor.tolist() for tensor in tensors]
 
 
-def _is_whole_number(node: Any) -> bool:
+def _is_integer(node: Any) -> bool:
     return node.op == "Const" and tf.as_dtype(node.attr["dtype"].type).is_integer
 
 

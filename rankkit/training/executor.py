@@ -1,320 +1,291 @@
-"""How the steps of `fit` and `evaluate` are executed."""
+"""How the steps of one call of `fit` or `evaluate` are executed, decided in one place."""
 
 import contextlib
+import dataclasses
 import logging
-import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.in_memory import Lookups, RowsInMemory, rows_of
-from rankkit.distributed.parameter_server import endless, evaluated_here
+from rankkit.core.in_memory import RowsInMemory, in_memory_rows
+from rankkit.distributed.parameter_server import evaluate_locally, repeat_for_workers
+from rankkit.models.heads import HeadSettings
+from rankkit.training.lookups import make_lookups
 from rankkit.training.loop import Loop
+from rankkit.training.objective import Objectives
 from rankkit.training.policy import (
-    most_dense_rows,
-    pays_to_compile,
-    steps_of_a_call,
+    dense_update_limit,
+    should_compile_with_xla,
+    steps_in_memory,
     steps_over_iterator,
 )
-from rankkit.training.step import Stepping
+from rankkit.training.step import build_optimizer
 from rankkit.utils.errors import invalid
-from rankkit.utils.tensorflow import has_servers
-
-
-class OverIterators(Stepping):
-    """A TFRS model that is trained and evaluated on batches from wherever they come."""
-
-    _steps_of_iterators = 1  # in each call of the graph
-    _chooses_steps = _chooses_xla = True
-
-    def _reset_compile_cache(self) -> None:
-        super()._reset_compile_cache()  # as Keras forgets what it has traced
-        self.step_here = tf.function(self.test_step)  # where Keras would ask the workers
-
-    def compile(
-        self,
-        *args: Any,
-        steps_per_execution: Any = None,
-        jit_compile: Any = "auto",
-        **kwargs: Any,
-    ) -> None:
-        if jit_compile not in ("auto", True, False, None):
-            raise invalid("jit_compile", jit_compile, "'auto', True or False")
-        self._chooses_xla = isinstance(jit_compile, str)
-        super().compile(
-            *args,
-            steps_per_execution=steps_per_execution,
-            jit_compile=bool(jit_compile) and not self._chooses_xla,
-            **kwargs,
-        )
-        self._chooses_steps = steps_per_execution is None
-        self._steps_of_iterators = int(self._steps_per_execution.numpy())
-
-    def _reads_text(self) -> bool:
-        """Whether a step over an iterator reads text, which XLA knows nothing of."""
-        return False
-
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
-        if has_servers(self.distribute_strategy):
-            x, kwargs = endless(x, kwargs)
-        return super().fit(x, *args, **kwargs)
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if has_servers(self.distribute_strategy) and isinstance(x, tf.data.Dataset) and not args:
-            logs = evaluated_here(self, x, kwargs.get("steps"), kwargs.get("callbacks"))
-            return logs if kwargs.get("return_dict") else [*logs.values()]
-        with self._without_xla_for_text():
-            return super().evaluate(x, *args, **kwargs)
-
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with self._without_xla_for_text(), self._steps_of_its_own():
-            return super().predict(*args, **kwargs)
-
-    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        with self._without_xla_for_text(), self._steps_of_its_own():
-            return super().predict_on_batch(*args, **kwargs)
-
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        with self._without_xla_for_text(), self._steps_of_its_own():
-            return super().test_on_batch(*args, **kwargs)
-
-    @contextlib.contextmanager
-    def _steps_of_its_own(self) -> Iterator[None]:
-        """Keeps a callback's use of the model apart from the steps of `fit`."""
-        steps = self._steps_per_execution
-        if steps is None:  # not compiled
-            yield
-            return
-        before = int(steps.numpy())
-        steps.assign(self._steps_of_iterators)
-        try:
-            yield
-        finally:
-            steps.assign(before)
-
-    def make_train_function(self, force: bool = False) -> Any:
-        if self.train_function is None or force:
-            if self._jit_compile and self._reads_text():
-                fix = (
-                    "XLA cannot compile ids that are strings, unless they are looked up ahead: in "
-                    "whole epochs of rankkit.data.batches over rows in memory."
-                )
-                raise invalid("jit_compile", True, "'auto' or False", fix)
-            # A step that makes the optimizer's variables would be traced again without them.
-            self.build_optimizer()
-            self.train_function = self._over_iterator(super().make_train_function)
-        return self.train_function
-
-    def make_test_function(self, force: bool = False) -> Any:
-        if self.test_function is None or force:
-            self.test_function = self._over_iterator(super().make_test_function)
-        return self.test_function
-
-    @contextlib.contextmanager
-    def _without_xla_for_text(self) -> Iterator[None]:
-        before = self._jit_compile
-        self._jit_compile = before and not self._reads_text()
-        try:
-            yield
-        finally:
-            self._jit_compile = before
-
-    @contextlib.contextmanager
-    def several_steps(self, number: int) -> Iterator[None]:
-        """Runs so many steps in each call of the graph, within the context alone.
-
-        Args:
-            number: How many; the size of the data has to be known, if they are several.
-        """
-        before = self._steps_of_iterators, self._chooses_steps
-        self._set_steps(number, False)
-        try:
-            yield
-        finally:
-            self._set_steps(*before)
-
-    def _set_steps(self, number: int, chooses: bool) -> None:
-        if self._steps_of_iterators != number:
-            self.train_function = self.test_function = self.predict_function = None
-        self._steps_of_iterators, self._chooses_steps = number, chooses
-        self._steps_per_execution.assign(number)
-
-    def _varies_steps(self) -> bool:
-        """Whether each data set gets a number of steps a call of its own."""
-        with self.distribute_strategy.scope():
-            # Of a step without rows on some replica, TensorFlow makes no loop.
-            distributed = tf.distribute.has_strategy()
-        special = self.run_eagerly or self.autotune_steps_per_execution
-        return self._chooses_steps and not distributed and not special
-
-    def _over_iterator(self, make_function: Callable[..., Any]) -> Any:
-        steps = self._steps_per_execution
-        special = self.run_eagerly or self._cluster_coordinator or self.autotune_steps_per_execution
-        one = steps is None or (int(steps.numpy()) == 1 and not self._varies_steps())
-        return make_function(force=True) if special or one else traced_once(make_function, steps)
-
+from rankkit.utils.keras import count_steps
+from rankkit.utils.tensorflow import has_servers, has_user_layers
 
 _LOG = logging.getLogger("rankkit")
-_WITH_ROWS_ALONE = ("y", "sample_weight", "class_weight", "steps_per_epoch", "steps")
+# With these arguments Keras has to go through the data itself.
+_NEED_ITERATOR = ("y", "sample_weight", "steps_per_epoch", "steps")
+_OWN_STEPS = ("train_step", "test_step", "compute_loss", "call")
 
 
-class Running(OverIterators):
-    """A TFRS model that is trained and evaluated in few calls of the graph.
+def reads_text(model: Any) -> bool:
+    """Whether a feature of a model is a string, which XLA cannot read."""
+    return any(spec.dtype == tf.string for spec in model.feature_specs.values())
 
-    On one replica, batches of `rankkit.data.batches` over rows in memory are run by a `Loop`. If
-    `steps_per_execution` does not say how many steps a call has, that is chosen for it.
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What `RankingModel.compile` was told about execution."""
+
+    steps_per_execution: int | None  # None: chosen for each data set, or tuned by Keras
+    jit_compile: bool | None  # None: chosen for each training
+    precompute_lookups: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Execution:
+    """How one call of `fit` or `evaluate` runs its steps."""
+
+    data: Any  # what Keras iterates over
+    steps_per_execution: int
+    loop: Loop | None = None  # runs the steps over examples in memory, without an iterator
+    steps_per_epoch: int | None = None  # where the data has no end
+
+    def __str__(self) -> str:
+        path = "over an iterator" if self.loop is None else f"in memory, {self.loop}"
+        return f"{self.steps_per_execution} steps per execution, {path}"
+
+
+class Executor:
+    """Chooses an execution for each call of `fit` and `evaluate`, and keeps compiled functions.
+
+    There are three ways. Examples in memory (`rankkit.data.batches` or `lists` of columns) on one
+    replica run in a `Loop` inside the graph, with lookups precomputed, and compiled by XLA where
+    that pays. All other data goes through Keras's iterator. With parameter servers, batches
+    repeat without an end for training, and evaluation runs in this process.
     """
 
-    def _reset_compile_cache(self) -> None:
-        super()._reset_compile_cache()  # as Keras forgets what it has traced
-        # In what Keras does not look into: it would sort the data sets.
-        self._loops: Any = types.SimpleNamespace(
-            train=weakref.WeakKeyDictionary[tf.data.Dataset, Loop](),
-            test=weakref.WeakKeyDictionary[tf.data.Dataset, Loop](),
+    def __init__(
+        self, model: Any, options: RunOptions, heads: HeadSettings, objectives: Objectives
+    ):
+        self._model = model
+        self._options = options
+        self._heads = heads
+        self._objectives = objectives
+        self._networks = [model.network, *heads.biases.values()]
+        self._active: dict[str, Execution | None] = {"train": None, "test": None}
+        self._loops: dict[str, Any] = {
+            kind: weakref.WeakKeyDictionary[tf.data.Dataset, Loop]() for kind in self._active
+        }
+        self._validation_loop: Loop | None = None  # while `fit` runs
+        self._functions: dict[tuple[str, Any], Any] = {}
+        self._local_test_step = tf.function(model.test_step)
+
+    # --- The choice ---
+
+    def plan(
+        self, kind: str, data: Any, kwargs: Mapping[str, Any], *, is_plain: bool = True
+    ) -> Execution:
+        """Chooses how a call of `fit` (kind "train") or `evaluate` (kind "test") is executed.
+
+        `is_plain` is false where the call has positional arguments beside the data.
+        """
+        model, fixed = self._model, self._options.steps_per_execution
+        if has_servers(model.distribute_strategy):
+            steps_per_epoch = None
+            if kind == "train":
+                data, steps_per_epoch = repeat_for_workers(data, kwargs.get("steps_per_epoch"))
+            return Execution(data, fixed or 1, steps_per_epoch=steps_per_epoch)
+        loop = self._loop(kind, data, kwargs) if is_plain else None
+        if loop is not None:
+            steps = fixed or steps_in_memory(model, loop, kwargs.get("callbacks"), kind)
+            return Execution(loop.stand_in, steps, loop)
+        if kind == "train":
+            self._check_jit_over_iterator()
+        if self._chooses_steps_over_iterators():
+            return Execution(data, steps_over_iterator(model, data, kwargs, kind))
+        return Execution(data, fixed or 1)
+
+    def validation_data(self, data: Any, kwargs: Mapping[str, Any]) -> Any:
+        """What Keras gets as the validation data of `fit` and hands to `evaluate`."""
+        steps = {"steps": kwargs.get("validation_steps")}
+        is_memory = in_memory_rows(data) is not None and not has_servers(
+            self._model.distribute_strategy
         )
-        self._running: dict[str, Any] = {"train": None, "test": None, "validation": None}
+        loop = self._loop("test", data, steps) if is_memory else None
+        self._validation_loop = loop
+        return data if loop is None else loop.stand_in
 
-    def compile(self, *args: Any, precompute_lookups: bool = True, **kwargs: Any) -> None:
-        super().compile(*args, **kwargs)
-        self._looks_ahead = precompute_lookups
-
-    def _most_dense_rows(self) -> float | None:
-        loop = self._running["train"]
-        if loop is None:
+    def _loop(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Loop | None:
+        """The loop over examples in memory; `None` where they have to go through an iterator."""
+        model, options = self._model, self._options
+        validation = self._validation_loop
+        if kind == "test" and validation is not None and data is validation.stand_in:
+            return validation
+        rows = in_memory_rows(data)
+        if rows is None or not options.precompute_lookups or self._needs_iterator(kind, kwargs):
             return None
-        return most_dense_rows(loop.rows_a_step, compiled=loop.compiled)
-
-    @property
-    def runs_own_code(self) -> bool:
-        """Whether a step runs a loss, a metric or a layer of the user's own."""
-        return True
-
-    def _check_rows(self, rows: RowsInMemory) -> None:
-        """Refuses rows ahead of steps compiled by XLA, which leaves checks of values out."""
-
-    def _look_up(self, rows: RowsInMemory) -> Lookups:
-        """Gives what the steps read of rows."""
-        return Lookups(rows.columns, {}, {})
-
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
-        loop = self._loop("train", x, args, kwargs)
-        validation = self._loop("test", kwargs.get("validation_data"), args, {})
-        if kwargs.get("validation_steps") is not None:
-            validation = None
-        if validation is not None:
-            kwargs["validation_data"] = validation.stand_in
-        with self._run("train", x, loop, kwargs):
-            self._running["validation"] = validation
-            try:
-                return super().fit(x if loop is None else loop.stand_in, *args, **kwargs)
-            finally:
-                self._running["validation"] = None
-                self._eval_data_handler = None  # which Keras keeps if it is interrupted
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        within_fit = kwargs.get("_use_cached_eval_dataset")
-        loop = self._running["validation"] if within_fit else self._loop("test", x, args, kwargs)
-        with self._run("test", x, loop, kwargs):
-            return super().evaluate(x if loop is None else loop.stand_in, *args, **kwargs)
-
-    def _loop(
-        self, kind: str, x: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Loop | None:
-        """Gives what runs the steps over rows in memory, or `None` where an iterator has to."""
-        rows = rows_of(x)
-        if rows is None or args or not self._is_compiled or not self._looks_ahead:
-            return None
-        with self.distribute_strategy.scope():
-            distributed = tf.distribute.has_strategy()
-        code = [getattr(type(self), f"{kind}_step"), type(self).compute_loss, type(self).call]
-        own = not all(each.__module__.startswith("rankkit.") for each in code)
-        others = [name for name in _WITH_ROWS_ALONE if kwargs.get(name) is not None]
-        special = self.run_eagerly or self.autotune_steps_per_execution
-        if others or own or distributed or special:
-            return None
-        loops = getattr(self._loops, kind)
-        if x not in loops:
+        loops = self._loops[kind]
+        if data not in loops:
             if kind == "train":
                 self.build_optimizer()
-            loops[x] = Loop(
-                getattr(self, f"{kind}_step"),
-                lambda: self.metrics,
+            loops[data] = Loop(
+                getattr(model, f"{kind}_step"),
+                lambda: model.metrics,
                 rows,
-                self._look_up(rows),
-                lambda: int(self._steps_per_execution.numpy()),
-                autograph=self.runs_own_code,
+                make_lookups(self._networks, rows),
+                lambda: int(model.steps_per_execution.numpy()),
+                lambda steps: count_steps(model, kind, steps),
+                autograph=self._runs_user_code(),
             )
-        loop = loops[x]
-        if self._jit_compile and not loop.is_compilable:
+        loop = loops[data]
+        if options.jit_compile and not loop.is_compilable:
             return None
-        if self._jit_compile or (kind == "train" and self._chooses_xla):
-            long = kwargs.get("epochs", 1), kwargs.get("callbacks")
-            chosen = bool(self._jit_compile) or pays_to_compile(self, loop, *long)
-            loop.compile(chosen, falls_back=self._chooses_xla)
+        if options.jit_compile is not False and (options.jit_compile or kind == "train"):
+            compiled = bool(options.jit_compile) or (
+                not self._runs_user_code()
+                and should_compile_with_xla(
+                    model, loop, kwargs.get("epochs", 1), kwargs.get("callbacks")
+                )
+            )
+            loop.compile(compiled, falls_back=options.jit_compile is None)
         if loop.compiled and not loop.is_checked:
-            self._check_rows(rows)
+            self._check_rows(rows)  # compiled steps leave checks of values out
             loop.is_checked = True
         return loop
 
+    def _needs_iterator(self, kind: str, kwargs: Mapping[str, Any]) -> bool:
+        model = self._model
+        steps = (f"{kind}_step", *_OWN_STEPS[2:])
+        overridden = any(
+            not getattr(type(model), name).__module__.startswith("rankkit.") for name in steps
+        )
+        asked = any(kwargs.get(name) is not None for name in _NEED_ITERATOR)
+        return asked or overridden or self._is_distributed() or self._leaves_steps_to_keras()
+
+    def _runs_user_code(self) -> bool:
+        """Whether a step runs a loss, a metric or a layer that the user has written."""
+        return self._objectives.has_own_code or any(map(has_user_layers, self._networks))
+
+    def _is_distributed(self) -> bool:
+        with self._model.distribute_strategy.scope():
+            return tf.distribute.has_strategy()
+
+    def _leaves_steps_to_keras(self) -> bool:
+        return self._model.run_eagerly or self._model.autotune_steps_per_execution
+
+    def _chooses_steps_over_iterators(self) -> bool:
+        # TensorFlow cannot loop over steps that have no examples on one of the replicas.
+        chooses = self._options.steps_per_execution is None
+        return chooses and not self._is_distributed() and not self._leaves_steps_to_keras()
+
+    def _check_rows(self, rows: RowsInMemory) -> None:
+        names = {*self._heads.labels.values(), *self._heads.weights.values()} - {None}
+        if names <= rows.columns.keys():  # or else a step names the missing column
+            columns = {name: rows.columns[name] for name in names}
+            self._objectives.check(
+                {name: column(tf.range(column.num_rows)) for name, column in columns.items()}
+            )
+
+    def _check_jit_over_iterator(self) -> None:
+        if self._options.jit_compile and reads_text(self._model):
+            fix = (
+                "XLA cannot compile ids that are strings, unless their lookup is precomputed: in "
+                "whole epochs of rankkit.data.batches over examples in memory."
+            )
+            raise invalid("jit_compile", True, "'auto' or False", fix)
+
+    # --- The run ---
+
     @contextlib.contextmanager
-    def _run(
-        self, kind: str, x: Any, loop: Loop | None, kwargs: Mapping[str, Any]
-    ) -> Iterator[Loop | None]:
-        """Makes Keras's next function of a kind that of a loop, if there is one."""
-        if not self._is_compiled:  # which Keras tells
-            yield None
-            return
-        number, callbacks = self._steps_of_iterators, kwargs.get("callbacks")
-        if loop is None and self._varies_steps():
-            number = steps_over_iterator(self, x, kwargs, kind)
-        if loop is not None:
-            loop.begin()
-            if self._chooses_steps:
-                number = steps_of_a_call(self, loop, callbacks, kind)
-            _LOG.info("%s steps: %d of %d in a call; %s", kind, number, loop.steps, loop)
-        before = self._running[kind], int(self._steps_per_execution.numpy())
-        self._running[kind] = loop
-        self._steps_per_execution.assign(number)
+    def run(self, kind: str, execution: Execution) -> Iterator[None]:
+        """Makes Keras's next training or test function that of an execution."""
+        if execution.loop is not None:
+            execution.loop.begin()
+        _LOG.info("%s: %s", "training" if kind == "train" else "evaluation", execution)
         try:
-            yield loop
+            with self._activated({kind: execution}, execution.steps_per_execution):
+                yield
         finally:
-            self._running[kind] = before[0]
-            self._steps_per_execution.assign(before[1])
-            self._forget_loops()
+            if kind == "train":
+                self._validation_loop = None
 
-    def _forget_loops(self) -> None:
-        """Leaves Keras without the functions that hold rows."""
-        if isinstance(self.train_function, Loop) and self._running["train"] is None:
-            self.train_function = None
-        if isinstance(self.test_function, Loop) and self._running["test"] is None:
-            self.test_function = None
+    def apart(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps a callback's own use of the model apart from the steps of `fit`."""
+        fixed = self._options.steps_per_execution
+        return self._activated({"train": None, "test": None}, fixed or 1)
 
-    def make_train_function(self, force: bool = False) -> Any:
-        if (loop := self._running["train"]) is not None:
-            self.train_function = loop
-            return loop
-        return super().make_train_function(force)
+    @contextlib.contextmanager
+    def _activated(self, active: Mapping[str, Execution | None], steps: int) -> Iterator[None]:
+        model, before = self._model, dict(self._active)
+        steps_before = int(model.steps_per_execution.numpy())
+        functions = model.train_function, model.test_function
+        self._active.update(active)
+        if not model.autotune_steps_per_execution:
+            model.steps_per_execution = steps
+        try:
+            yield
+        finally:
+            self._active.update(before)
+            if not model.autotune_steps_per_execution:
+                model.steps_per_execution = steps_before
+            # Keras is in the middle of `fit`, or it is not left with a function that holds rows.
+            if self._active["train"] is not None or isinstance(model.train_function, Loop):
+                model.train_function = functions[0]
+            if self._active["test"] is not None or isinstance(model.test_function, Loop):
+                model.test_function = functions[1]
 
-    def make_test_function(self, force: bool = False) -> Any:
-        if (loop := self._running["test"]) is not None:
-            self.test_function = loop
-            return loop
-        return super().make_test_function(force)
+    def function(self, kind: str, make: Callable[..., Any], *, force: bool) -> Any:
+        """The function that Keras calls for each execution; `make` is Keras's own maker of it."""
+        execution = self._active[kind]
+        if execution is not None and execution.loop is not None:
+            return execution.loop
+        model = self._model
+        several = self._chooses_steps_over_iterators() or int(model.steps_per_execution.numpy()) > 1
+        key = kind, (several, model.jit_compile, model.run_eagerly)
+        if force or key not in self._functions:
+            if kind == "train":
+                self._check_jit_over_iterator()
+                # A step that creates the optimizer's variables would be traced twice.
+                self.build_optimizer()
+            special = self._leaves_steps_to_keras() or has_servers(model.distribute_strategy)
+            self._functions[key] = (
+                _trace_once(make, model.steps_per_execution)
+                if several and not special
+                else make(force=True)
+            )
+        return self._functions[key]
+
+    def evaluate_locally(self, data: tf.data.Dataset, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Evaluates in this process, where parameter servers hold the weights."""
+        steps, callbacks = kwargs.get("steps"), kwargs.get("callbacks")
+        return evaluate_locally(self._model, self._local_test_step, data, steps, callbacks)
+
+    def build_optimizer(self) -> None:
+        """Creates the optimizer's variables."""
+        model = self._model
+        with model.distribute_strategy.scope():
+            build_optimizer(model.optimizer, model.trainable_variables)
+
+    @property
+    def dense_update_limit(self) -> float | None:
+        """Rows of the largest embedding table to update as a whole; `None` to leave it open."""
+        execution = self._active["train"]
+        if execution is None or execution.loop is None:
+            return None
+        return dense_update_limit(execution.loop.rows_a_step, compiled=execution.loop.compiled)
 
 
-def traced_once(make_function: Callable[..., Any], steps: tf.Variable) -> Any:
-    """Makes a function of several steps in which a step is traced once; Keras traces it twice.
-
-    Args:
-        make_function: Keras's maker of such a function.
-        steps: How many there are in a call.
-    """
+def _trace_once(make: Callable[..., Any], steps: tf.Variable) -> Any:
+    """A function of several steps in which a step is traced once; Keras traces it twice."""
     number = int(steps.numpy())
     steps.assign(1)
     try:
-        one_step = make_function(force=True)
+        one_step = make(force=True)
     finally:
         steps.assign(number)
 

@@ -9,63 +9,56 @@ import tensorflow as tf
 from rankkit.core.features import as_feature
 from rankkit.core.in_memory import Column, Lookups, RowsInMemory
 from rankkit.layers.base import FeatureLayer
-from rankkit.models.network import feature_specs, readers
+from rankkit.models.network import feature_specs, find_feature_layers
 
-# Codes of a row that are kept at most; those of long histories are made when they are needed.
-_WIDEST = 64
-_CHUNK = 65_536  # rows encoded at a time
+# Indices per row that are kept at most. Those of long histories are computed in each step.
+_MAX_INDICES = 64
+_CHUNK = 65_536  # rows that are encoded at once
 
 
-def looked_up(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Lookups:
-    """Looks up what the feature layers of networks make of rows.
+def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Lookups:
+    """Precomputes what the feature layers of networks make of rows in memory.
 
-    A layer that is called twice, or has too many codes to be kept, goes on reading raw values.
-
-    Args:
-        networks: What the rows go through.
-        rows: Rows with all features of theirs.
-
-    Raises:
-        TypeError: If a column is of the wrong kind for its feature.
+    A layer that is called twice, or has too many indices per row to keep, reads raw values.
     """
     specs: dict[str, tf.TensorSpec] = {}
     sources: dict[Any, dict[int, list[str]]] = {}
     for network in networks:
         specs |= feature_specs(network)
         for name in network.input:
-            for layer, place in readers(network, name):
+            for layer, place in find_feature_layers(network, name):
                 sources.setdefault(layer, {}).setdefault(place, []).append(name)
-    codes = {}
+    indices = {}
     for layer, read in sources.items():
         names = [name for _, of_place in sorted(read.items()) for name in of_place]
         once = all(len(of_place) == 1 for of_place in read.values())
         if once and isinstance(layer, FeatureLayer) and all(name in rows.columns for name in names):
             found = _encoded(layer, {name: rows.columns[name] for name in names}, specs)
             if found is not None:
-                codes[layer] = found
+                indices[layer] = found
     raw = {
         name
         for layer, read in sources.items()
-        if layer not in codes
+        if layer not in indices
         for of_place in read.values()
         for name in of_place
     }
     unread = {name: specs[name] for name in specs if name not in raw and name in rows.columns}
     kept = {name: column for name, column in rows.columns.items() if name not in unread}
-    return Lookups(kept, codes, unread, frozenset(raw))
+    return Lookups(kept, indices, unread, frozenset(raw))
 
 
 def _encoded(
     layer: FeatureLayer, columns: Mapping[str, Column], specs: Mapping[str, tf.TensorSpec]
 ) -> Column | None:
-    """Encodes columns; `None` if that gives more numbers a row than are kept."""
-    if len(columns) == 1:  # each distinct value once
+    """Encodes columns; `None` if there are too many numbers per row to keep."""
+    if len(columns) == 1:  # encode each distinct value once
         (column,) = columns.values()
         values = column.values
         count = int(values.shape[0])
         parts = [(values[i : i + _CHUNK],) for i in range(0, count, _CHUNK)]
         if isinstance(values, tf.RaggedTensor):
-            parts = [(values,)]  # of one width
+            parts = [(values,)]  # padded to one length
         numbers = column.numbers
     else:
         count = next(iter(columns.values())).num_rows
@@ -77,15 +70,15 @@ def _encoded(
         raw = [
             as_feature(name, each, specs[name]) for name, each in zip(columns, part, strict=True)
         ]
-        if not encoded:  # a few, to know how wide they are
+        if not encoded:  # two rows tell how many indices there are
             few = layer.encode(*_inputs([each[:2] for each in raw]))
-            if not isinstance(few, tf.Tensor) or math.prod(few.shape[1:]) > _WIDEST:
+            if not isinstance(few, tf.Tensor) or math.prod(few.shape[1:]) > _MAX_INDICES:
                 return None
         encoded.append(layer.encode(*_inputs(raw)))
     if len({tuple(each.shape[1:]) for each in encoded}) > 1:
         return None
     values = tf.concat(encoded, axis=0)
-    return None if math.prod(values.shape[1:]) > _WIDEST else Column(values, numbers)
+    return None if math.prod(values.shape[1:]) > _MAX_INDICES else Column(values, numbers)
 
 
 def _inputs(raw: list[tf.Tensor]) -> tuple[Any]:

@@ -9,31 +9,23 @@ import tensorflow as tf
 
 from rankkit.core.in_memory import Lookups, RowsInMemory
 from rankkit.core.listwise import MASK
-from rankkit.core.precomputed import given_codes
-from rankkit.utils.tensorflow import tracing_expected
+from rankkit.core.precomputed import precomputed_indices
+from rankkit.utils.tensorflow import expect_retracing
 
 _LOG = logging.getLogger("rankkit")
 
 
 class Loop:
-    """Runs the steps of passes over rows in memory: a function as Keras calls it for each step.
+    """Runs steps over examples in memory: the function that Keras calls for each execution.
 
-    The numbers are those of steps over the batches, which are never made as a data set: an iterator
-    costs a good part of a small step.
-
-    Args:
-        step: What is done with a batch.
-        metrics: Gives the metrics that are read after a call.
-        rows: The rows.
-        lookups: What the steps read of them.
-        count: Gives how many steps Keras asks for.
-        autograph: Whether code of the user's has to be converted; it takes seconds.
+    The results are those of steps over the batches of the data set, without an iterator, which
+    takes a good part of a small step.
 
     Attributes:
         reads_raw: Whether a layer reads raw values, which it may have to check.
-        is_compilable: Whether XLA could compile steps whose batches are full.
-        compiled: Whether it does.
-        is_checked: Whether the values of labels and weights are known to be right.
+        is_compilable: Whether XLA can compile steps with full batches.
+        compiled: Whether XLA compiles them.
+        is_checked: Whether the values of labels and weights have been checked.
     """
 
     def __init__(
@@ -43,58 +35,48 @@ class Loop:
         rows: RowsInMemory,
         lookups: Lookups,
         count: Callable[[], int],
+        report: Callable[[int], None],
         *,
         autograph: bool,
     ):
-        self._step, self._metrics, self._count = step, metrics, count
+        self._step, self._metrics, self._count, self._report = step, metrics, count, report
         self._rows, self._lookups = rows, lookups
         self.rows_a_step, self.steps = rows.rows_a_step, rows.steps
-        # What Keras counts the steps of; it does not know how to do without a data set.
+        # Keras needs a data set to count the steps.
         self.stand_in = tf.data.Dataset.range(rows.steps)
         self._autograph = autograph
         self._next = 0
         read = [rows.columns[name] for name in lookups.raw if name in rows.columns]
-        read += lookups.codes.values()
+        read += lookups.indices.values()
         self.reads_raw = bool(lookups.raw)
         self.is_compilable = rows.of_one_shape and all(column.is_plain for column in read)
         self.compiled = self._falls_back = self.is_checked = False
         self._functions: dict[bool, Any] = {}
 
     def compile(self, compiled: bool, *, falls_back: bool) -> None:
-        """Says whether XLA compiles the steps from now on.
-
-        Args:
-            compiled: Whether it does.
-            falls_back: Whether to do without where it cannot.
-        """
+        """Sets whether XLA compiles the steps, and whether to run them without XLA if it cannot."""
         self.compiled, self._falls_back = compiled, falls_back
 
     def begin(self) -> None:
-        """Begins a pass with the next call, whether the last one came to its end or not."""
+        """Starts an epoch with the next call, whether or not the last one was finished."""
         self._next = 0
-        self._rows.skip_pass()  # as Keras makes an iterator that it does not use
+        self._rows.skip_pass()  # Keras too makes an iterator that it does not use
 
     def __call__(self, iterator: Any) -> dict[str, tf.Tensor]:
-        """Runs the next steps.
-
-        Args:
-            iterator: Not used.
-
-        Returns:
-            The metrics.
-        """
+        """Runs the next steps and returns the metrics; the iterator is not used."""
         if self._next == 0:
             self._order = self._rows.next_order()
         count = self._count()
         first = tf.constant(self._next, tf.int64)
         self._next = (self._next + count) % self.steps
         given = self._order, first, first + count
+        self._report(count)
         try:
             return self._run(*given)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             if not (self.compiled and self._falls_back and "XLA" in str(error)):
                 raise
-            # It is compiled before anything of it is run.
+            # XLA compiles before it runs anything.
             _LOG.info("XLA cannot compile the steps: %s", _reason(error))
             self.compiled = self.is_compilable = False
             return self._run(*given)
@@ -105,7 +87,7 @@ class Loop:
             self._functions[self.compiled] = tf.function(
                 make(), reduce_retracing=True, autograph=self._autograph
             )
-        with tracing_expected():
+        with expect_retracing():
             return self._functions[self.compiled](*given)
 
     def _steps(self) -> Callable[..., dict[str, tf.Tensor]]:
@@ -122,7 +104,7 @@ class Loop:
 
         @tf.function(jit_compile=True, autograph=self._autograph)
         def full(order: tf.Tensor, first: tf.Tensor, end: tf.Tensor) -> None:
-            # Of a shape that XLA knows.
+            # With static shapes, which XLA needs.
             _from_to(first, end, lambda n: self._one_step(tf.slice(order, [n * size], [size])))
 
         def run(order: tf.Tensor, first: tf.Tensor, end: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -140,20 +122,22 @@ class Loop:
     def _one_step(self, part: tf.Tensor) -> int:
         rows, batch = self._rows.lay_out(part)
         for name, column in self._lookups.columns.items():
-            if column.is_plain or not self.compiled:  # or else XLA has no part of it
+            if column.is_plain or not self.compiled:  # XLA cannot hold strings
                 batch[name] = column(rows)
         for name, spec in self._lookups.unread.items():
             batch[name] = _nothing(rows, spec)
-        if MASK in batch:  # as the features of lists are read
+        if MASK in batch:  # the features of lists have no padding
             rows = tf.boolean_mask(rows, batch[MASK])
-        with given_codes({layer: codes(rows) for layer, codes in self._lookups.codes.items()}):
+        with precomputed_indices(
+            {layer: indices(rows) for layer, indices in self._lookups.indices.items()}
+        ):
             self._step(batch)
         return 0
 
     def __str__(self) -> str:
-        names = sorted(layer.name for layer in self._lookups.codes)
+        names = sorted(layer.name for layer in self._lookups.indices)
         by = ", compiled by XLA" if self.compiled else ""
-        return f"looked up ahead: {', '.join(names) or 'nothing'}{by}"
+        return f"precomputed lookups: {', '.join(names) or 'none'}{by}"
 
 
 def _reason(error: tf.errors.OpError) -> str:
@@ -170,9 +154,9 @@ def _from_to(first: tf.Tensor, end: tf.Tensor, step: Callable[[tf.Tensor], Any])
 
 
 def _nothing(rows: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
-    """Stands for the values of a feature that nothing reads."""
+    """A placeholder for the values of a feature that nothing reads."""
     ones = [1 for _ in spec.shape[1:]]
-    if rows.shape.is_fully_defined():  # a constant: XLA could not fill text in
+    if rows.shape.is_fully_defined():  # a constant: XLA could not create strings
         value = "" if spec.dtype == tf.string else 0
         return tf.constant(np.full([*rows.shape, *ones], value, spec.dtype.as_numpy_dtype))
     return tf.zeros([*tf.unstack(tf.shape(rows)), *ones], spec.dtype)

@@ -1,285 +1,63 @@
-"""`RankingModel`: a network and its training step."""
+"""`RankingModel`: a network and the way it is trained."""
 
-import contextlib
 import itertools
 import os
-import re
-import traceback
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit.core.in_memory import Lookups, RowsInMemory
-from rankkit.models.heads import SCORE, HeadSettings, head_settings, plain
+from rankkit.models.heads import SCORE, head_settings, unwrap_dict
 from rankkit.models.network import feature_specs, select_features
 from rankkit.training.batch import checked_rows
 from rankkit.training.consistency import check_workers
-from rankkit.training.executor import Running
-from rankkit.training.lookups import looked_up
+from rankkit.training.executor import Executor, RunOptions, reads_text
+from rankkit.training.head_scorer import SingleHeadScorer
 from rankkit.training.objective import Objectives
+from rankkit.training.step import update_weights
 from rankkit.utils.errors import invalid, unknown
-from rankkit.utils.files import written_whole
-from rankkit.utils.tensorflow import has_own_layers, has_servers
-
-# What the checks of batches and layers say, which come back from a graph in TensorFlow's message.
-_CHECKS = re.compile(
-    r"(label|sample_weight)[^\n\]]* must be (finite|at least 0)\.[^\n]*rows\."
-    r"|(labels|sample weights) must be one a (row|list)[^\n\]]*\."
-    r"|Labels must be [^\n]*\. Got:\] \[[^\]]*\] \[\.[^\]\n'\"]*\."
-    r"|rows of a \w+ must be at most list_size=[^\n\]]*"
-    r"|Numbers of layer [^\n]* must be finite\.[^\n]*?(?= : Tensor had)"
-)
-
-
-@contextlib.contextmanager
-def value_errors() -> Iterator[None]:
-    """Gives rankkit's errors as they were raised; TensorFlow and Keras bury them in a stack."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        # Eagerly, the parts of a message come line by line.
-        message = re.sub(r"['\"]\n([^\n]*)\nb['\"]", r"] [\1] [", error.message)
-        found = _CHECKS.search(message)
-        if not found:
-            raise
-        words = found.group().replace("\\'", "'")
-        raise ValueError(words.replace("Got:] [", "Got: ").replace("] [.", ".")) from None
-    except (ValueError, TypeError) as error:
-        traced = getattr(error, "ag_error_metadata", None)
-        if traced is None or not _raised_here(error):
-            raise
-        words = traced.cause_message.removeprefix(f"{type(error).__name__}: ")
-        raise type(error)(words) from None
-
-
-def _raised_here(error: Exception) -> bool:
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return frames[-1].f_globals.get("__name__", "").startswith("rankkit.")
-
-
-class Fitting(Running):
-    """A model whose `fit`, `evaluate` and `predict` say what is wrong in one line."""
-
-    def fit(self, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
-        if (weights := kwargs.get("class_weight")) is not None:
-            fix = "Make a column of weights, and name it as the model's sample_weight."
-            raise invalid("class_weight", weights, "left out", fix)
-        check_workers(self, args[0] if args else kwargs.get("x"))
-        with value_errors():
-            history = super().fit(*args, **kwargs)
-        self.tell()
-        return history
-
-    def reset_metrics(self) -> None:
-        self.tell()  # Keras resets them before each epoch and each evaluation
-        super().reset_metrics()
-
-    def tell(self) -> None:
-        """Says what an epoch has shown of the data, if anything."""
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        with value_errors():
-            return super().evaluate(*args, **kwargs)
-
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with value_errors():
-            return super().predict(*args, **kwargs)
-
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        with value_errors():
-            return super().train_on_batch(*args, **kwargs)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        if not hasattr(self, "_compile_arguments"):
-            return None
-        return tf.keras.saving.serialize_keras_object(
-            {"optimizer": self.optimizer, **vars(self._compile_arguments)}
-        )
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**tf.keras.saving.deserialize_keras_object(config))
-        self.build_optimizer()
-
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Saves the model to a `.keras` file, whole or not at all.
-
-        Args:
-            filepath: The file, with its ending.
-            overwrite: Whether to replace an existing file without asking. Defaults to `True`.
-            **kwargs: Further keyword arguments of `tf.keras.Model.save`.
-
-        Raises:
-            ValueError: If the file does not end in `.keras`.
-        """
-        path = os.fspath(filepath)
-        if not path.endswith(".keras"):
-            fix = "To serve the model, use rankkit.export.save."
-            raise invalid("filepath", path, "a file that ends in .keras", fix)
-        if has_servers(self.distribute_strategy):
-            fix = "save_weights(path) keeps them; a model made without the strategy loads them."
-            raise invalid("strategy", "of parameter servers", "another to save a model", fix)
-        if not overwrite and os.path.exists(path):
-            super().save(path, overwrite=False, **kwargs)  # Keras asks
-            return
-        with written_whole(path, replace=True) as part:
-            super().save(part, **kwargs)
-
-
-class SingleHeadScorer:
-    """Scores rows by one head of a network.
-
-    Args:
-        network: A network with several heads.
-        name: The head.
-        label: The column of its labels, in which NaN stands for none.
-
-    Attributes:
-        network: That of this head alone, with the layers of the whole.
-        label: The column of its labels.
-        is_partly_labelled: That rows without a label do not count for it.
-    """
-
-    is_partly_labelled = True
-
-    def __init__(self, network: tf.keras.Model, name: str, label: str):
-        self.network = tf.keras.Model(network.input, network.output[name], name=name)
-        self.label = label
-
-    @property
-    def feature_specs(self) -> dict[str, tf.TensorSpec]:
-        """Feature name to the `tf.TensorSpec` of its raw values."""
-        return feature_specs(self.network)
-
-    def __call__(self, columns: Mapping[str, Any]) -> tf.Tensor:
-        """Scores rows.
-
-        Args:
-            columns: Feature name to values, one a row.
-
-        Returns:
-            `(rows, 1)`.
-        """
-        features = select_features(columns, self.feature_specs)
-        return self.network(features, training=False)
-
-
-class Headed(Fitting):
-    """A model of one head or several."""
-
-    network: tf.keras.Model
-    _heads: HeadSettings
-    _objectives: Objectives
-
-    @property
-    def feature_specs(self) -> dict[str, tf.TensorSpec]:
-        """Feature name to the `tf.TensorSpec` of its raw values."""
-        return feature_specs(self.network)
-
-    @property
-    def runs_own_code(self) -> bool:
-        networks = [self.network, *self._heads.biases.values()]
-        return self._objectives.has_own_code or any(map(has_own_layers, networks))
-
-    def _reads_text(self) -> bool:
-        return any(spec.dtype == tf.string for spec in self.feature_specs.values())
-
-    def _check_rows(self, rows: RowsInMemory) -> None:
-        heads = self._heads
-        names = {*heads.labels.values(), *heads.weights.values()} - {None}
-        if names <= rows.columns.keys():  # or else a step names what is missing
-            columns = {name: rows.columns[name] for name in names}
-            self._objectives.check(
-                {name: column(tf.range(column.num_rows)) for name, column in columns.items()}
-            )
-
-    def _look_up(self, rows: RowsInMemory) -> Lookups:
-        return looked_up([self.network, *self._heads.biases.values()], rows)
-
-    @property
-    def tasks(self) -> dict[Any, tfrs.tasks.Ranking]:
-        """The task of each head, none before the model is compiled."""
-        heads = self._objectives.heads if hasattr(self, "_objectives") else {}
-        return {head: each.task for head, each in heads.items()}
-
-    @property
-    def task(self) -> tfrs.tasks.Ranking | None:
-        """The task of the only head; `None` before the model is compiled, or of several heads."""
-        return self.tasks.get(None)
-
-    @property
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The metrics that `fit` and `evaluate` report."""
-        return self._objectives.metrics if hasattr(self, "_objectives") else []
-
-    def head(self, name: str) -> SingleHeadScorer:
-        """Gives one head as a scorer, for `rankkit.rank`, `evaluate_ranking` and exports.
-
-        Args:
-            name: The head.
-
-        Raises:
-            ValueError: If there is no such head.
-        """
-        labels = self._heads.labels
-        if None in labels:
-            raise invalid("head", name, "left out, as there is a single head", "Take the model.")
-        if name not in labels:
-            raise unknown("head", name, labels)
-        return SingleHeadScorer(self.network, name, labels[name])
-
-    def _make_log_variances(self, count: int) -> tf.Variable:
-        if not hasattr(self, "log_variances"):
-            self.log_variances = self.add_weight("log_variances", (count,), initializer="zeros")
-        return self.log_variances
-
-    def load_own_variables(self, store: Any) -> None:
-        # The learned weights, whether this model has been compiled to learn them or not yet.
-        for values in store.values():
-            self._make_log_variances(len(values)).assign(values)
-
-    def tell(self) -> None:
-        if hasattr(self, "_objectives"):
-            self._objectives.tell()
+from rankkit.utils.files import write_atomically
+from rankkit.utils.graph_errors import plain_errors
+from rankkit.utils.tensorflow import has_servers
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class RankingModel(Headed):
+class RankingModel(tfrs.models.Model):
     """Trains a ranking network through `tfrs.tasks.Ranking`.
 
-    Works as any `tf.keras.Model` does. A batch is one dict of columns with the label among them,
-    or `(features, label[, sample_weight])`; columns that have no part are ignored. With a loss of
-    `rankkit.losses` over lists, it is one of `rankkit.data.lists`.
+    Works like any `tf.keras.Model`. A batch is one dict of columns that includes the label, or
+    `(features, label[, sample_weight])`; columns that are neither are ignored. With a listwise loss
+    of `rankkit.losses`, batches come from `rankkit.data.lists`.
 
-    `fit` and `evaluate` report the means over the epoch's examples, rows or lists, of `loss`,
-    `regularization_loss` and their sum `total_loss`, and the metrics: all the same, as the
-    weights are, on one replica and on many.
+    `fit` and `evaluate` report the metrics and three means over the examples (rows or lists) of the
+    epoch: `loss`, `regularization_loss` and their sum `total_loss`. Weights and reported values
+    are the same on one replica and on several.
 
     Args:
-        network: What scores a row, as `rankkit.ranking_network` gives it.
-        label: Name of the column that holds the label; of a network with several heads, name of
-            the head to that of its column, in which NaN stands for no label.
-        sample_weight: Name of the column that holds the weight of each example in the loss; of
-            several heads, one for all of them, or name of the head to its own. Defaults to
-            `None`, every example counts 1.
-        training_bias: A network of other features, such as the position of what was clicked,
-            whose score is added while training alone; of several heads, name of the head to the
-            network for it. Defaults to `None`.
+        network: The network to train, such as one of `rankkit.ranking_network`.
+        label: Name of the label column. For a network with several heads, a dict from the name of
+            each head to its label column, in which NaN means that the example has no label.
+        sample_weight: Name of the column that weights each example in the loss. For several heads,
+            one column for all of them, or a dict from head to column. Defaults to `None`: every
+            example has weight 1.
+        training_bias: A network of other features, such as the position at which an item was
+            clicked, whose score is added during training only. For several heads, a dict from head
+            to network. Defaults to `None`.
         name: Name of the model. Defaults to `"ranking_model"`.
         **kwargs: Further keyword arguments of `tf.keras.Model`.
 
     Input shape:
-        A dict of the network's features, each `(batch, ...)`.
+        A dict of the features of the network, each of shape `(batch, ...)`.
 
     Output shape:
-        `(batch, 1)`, or the dict that the network gives.
+        `(batch, 1)`, or the dict of outputs of the network.
 
     Raises:
         TypeError: If the network is not a Functional model with one dict as its input.
-        ValueError: If it gives other than one score a row; if a label or a weight is also a
-            feature of it; if a head is unknown.
+        ValueError: If the network does not output one score per row, a label or a weight is also a
+            feature of the network, or a head is unknown.
 
     Example:
         >>> import rankkit as rk
@@ -312,10 +90,17 @@ class RankingModel(Headed):
         self.label = label
         self.sample_weight = sample_weight
         self.training_bias = training_bias
-        self.built = True  # The network came built.
+        self.built = True  # The network is built already.
 
-    def call(self, inputs: Mapping[str, Any], training: Any = None) -> tf.Tensor:
+    @property
+    def feature_specs(self) -> dict[str, tf.TensorSpec]:
+        """Feature name to the `tf.TensorSpec` of its raw values."""
+        return feature_specs(self.network)
+
+    def call(self, inputs: Mapping[str, Any], training: Any = None) -> Any:
         return self.network(select_features(inputs, self.feature_specs), training=training)
+
+    # --- Compilation ---
 
     def compile(
         self,
@@ -324,36 +109,54 @@ class RankingModel(Headed):
         metrics: Any = None,
         weighted_metrics: Any = None,
         loss_weights: Any = None,
+        steps_per_execution: Any = None,
+        jit_compile: bool | str | None = "auto",
+        precompute_lookups: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Sets the optimizer and the task, as in `tf.keras.Model.compile`.
+        """Sets the optimizer and the task, as `tf.keras.Model.compile` does.
 
         With several heads, `loss`, `metrics` and `weighted_metrics` are dicts by head.
 
         Args:
             optimizer: A Keras optimizer or its name. Defaults to `"rmsprop"`.
-            loss: A Keras loss, its name, or a function of `(y_true, y_pred)`; or one of
-                `rankkit.losses`. It is taken per example and averaged over the global batch,
-                whatever its own reduction says. Defaults to `None`, the mean squared error.
-            metrics: A list of Keras metrics or their names, never weighted; over lists, those of
-                `rankkit.metrics` too. Of a head that gives any number, `"auc"` and
-                `"binary_crossentropy"` are those of logits. Defaults to `None`, the root mean
-                squared error, the AUC of a cross entropy, or over lists `rankkit.metrics.NDCG()`.
-            weighted_metrics: A list of metrics that the sample weights do weight.
-                Defaults to `None`.
-            loss_weights: Of several heads, name of the head to the weight of its loss, 1
-                otherwise; or `"uncertainty"`, to learn them: the loss is then the sum of
-                `exp(-s) * loss + s`, of a trained `s` for each head. Defaults to `None`.
-            **kwargs: Further keyword arguments of `tf.keras.Model.compile`, such as
-                `steps_per_execution`, which is chosen otherwise, and `jit_compile`: `"auto"`, the
-                default, compiles by XLA where it makes training over rows in memory faster,
-                `True` always, `False` never. And `precompute_lookups=False`, which runs rows in
-                memory as any others.
+            loss: A Keras loss, its name, a function of `(y_true, y_pred)`, or a loss of
+                `rankkit.losses`. It is computed per example and averaged over the global batch,
+                whatever its own reduction. Defaults to `None`: the mean squared error.
+            metrics: Keras metrics or their names, which ignore sample weights; with a listwise loss
+                also those of `rankkit.metrics`. For a head that outputs logits, `"auc"` and
+                `"binary_crossentropy"` are computed from logits. Defaults to `None`: the root mean
+                squared error, the AUC for a cross entropy, and `rankkit.metrics.NDCG()` for a
+                listwise loss.
+            weighted_metrics: Metrics that use the sample weights. Defaults to `None`.
+            loss_weights: For several heads, a dict from head to the weight of its loss, 1 if a head
+                is left out; or `"uncertainty"` to learn the weights: the loss is then the sum of
+                `exp(-s) * loss + s` with one trained `s` per head (Kendall et al., 2018). Defaults
+                to `None`.
+            steps_per_execution: Steps in each call of a `tf.function`, as in Keras. Defaults to
+                `None`: chosen for each data set and the callbacks.
+            jit_compile: `True` compiles the steps with XLA, `False` does not, and `"auto"` compiles
+                where it makes training over examples in memory faster. Defaults to `"auto"`.
+            precompute_lookups: Whether ids of examples in memory are looked up once, before the
+                first step, and the steps then run without an iterator. The results are the same.
+                Defaults to `True`.
+            **kwargs: Further keyword arguments of `tf.keras.Model.compile`.
         """
-        super().compile(optimizer=optimizer, **kwargs)
+        if jit_compile not in ("auto", True, False, None):
+            raise invalid("jit_compile", jit_compile, "'auto', True or False")
+        # XLA cannot read strings from an iterator. The executor compiles steps that read none.
+        jit = jit_compile is True and not reads_text(self)
+        super().compile(
+            optimizer=optimizer, steps_per_execution=steps_per_execution, jit_compile=jit, **kwargs
+        )
         settings = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
-        self._compile_arguments = types.SimpleNamespace(  # which Keras does not track
-            **settings, loss_weights=loss_weights, **kwargs
+        self._compile_arguments = types.SimpleNamespace(  # Keras does not track its attributes
+            **settings,
+            loss_weights=loss_weights,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            precompute_lookups=precompute_lookups,
+            **kwargs,
         )
         with self.distribute_strategy.scope():
             self._objectives = Objectives(
@@ -364,20 +167,53 @@ class RankingModel(Headed):
             )
             if not self._objectives.learns_weights and hasattr(self, "log_variances"):
                 del self.log_variances  # of an earlier call
-        # Each replica reads the metrics of all of them. Keras would add the readings up.
+        # Each replica reads the metrics of all replicas. Keras would sum what they read.
         self.distribute_reduction_method = "first"
+        options = RunOptions(
+            steps_per_execution=None if steps_per_execution == "auto" else steps_per_execution,
+            jit_compile=None if jit_compile == "auto" else bool(jit_compile),
+            precompute_lookups=precompute_lookups,
+        )
+        self._executor = Executor(self, options, self._heads, self._objectives)
+
+    @property
+    def tasks(self) -> dict[Any, tfrs.tasks.Ranking]:
+        """Head to its task; empty before the model is compiled."""
+        heads = self._objectives.heads if self._is_ready else {}
+        return {head: each.task for head, each in heads.items()}
+
+    @property
+    def task(self) -> tfrs.tasks.Ranking | None:
+        """The task of the only head; `None` before `compile`, or with several heads."""
+        return self.tasks.get(None)
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The metrics that `fit` and `evaluate` report."""
+        return self._objectives.metrics if self._is_ready else []
+
+    @property
+    def _is_ready(self) -> bool:
+        return hasattr(self, "_executor")
+
+    def _make_log_variances(self, count: int) -> tf.Variable:
+        if not hasattr(self, "log_variances"):
+            self.log_variances = self.add_weight("log_variances", (count,), initializer="zeros")
+        return self.log_variances
+
+    # --- One step ---
 
     def compute_loss(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        """Scores a batch, updates the metrics, and gives this replica's part of the loss.
+        """Scores a batch, updates the metrics, and computes this replica's part of the loss.
 
         Args:
-            inputs: A batch, as `fit` takes it.
-            training: Whether the network is run in training mode. Defaults to `False`.
+            inputs: A batch, as in `fit`.
+            training: Whether the network runs in training mode. Defaults to `False`.
 
         Returns:
-            The sum of the weighted losses of this replica's examples, rows or lists, over the
-            number of examples of the global batch, a scalar. Added up over the replicas, it is
-            the mean.
+            A scalar: the sum of the weighted losses of this replica's examples (rows or lists),
+            divided by the number of examples of the global batch. The sum over replicas is the
+            mean.
         """
         specs = self.feature_specs
         biases = self._heads.biases if training else {}
@@ -393,17 +229,157 @@ class RankingModel(Headed):
             outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
         return self._objectives.update(batches, outputs, sum(self.losses))
 
+    def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(inputs, training=True)
+            # Each replica adds its share, so that the sum over replicas counts it once.
+            loss += tf.nn.scale_regularization_loss(self.losses)
+        limit = self._executor.dense_update_limit
+        update_weights(self.optimizer, tape, loss, self.trainable_variables, limit)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
+        self.compute_loss(inputs, training=False)
+        return {metric.name: metric.result() for metric in self.metrics}
+
     def predict_step(self, data: Any) -> Any:
         features = checked_rows(tf.keras.utils.unpack_x_y_sample_weight(data)[0])
         return self(select_features(features, self.feature_specs), training=False)
+
+    # --- Training, evaluation and prediction: Keras's loops, with steps run by the executor ---
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
+        if (weights := kwargs.get("class_weight")) is not None:
+            fix = "Make a column of weights, and pass its name as the model's sample_weight."
+            raise invalid("class_weight", weights, "None", fix)
+        if not self._is_ready:
+            return super().fit(x, *args, **kwargs)  # Keras raises
+        check_workers(self, x)
+        executor = self._executor
+        with plain_errors():
+            execution = executor.plan("train", x, kwargs, is_plain=not args)
+            if "validation_data" in kwargs:
+                validation = executor.validation_data(kwargs["validation_data"], kwargs)
+                kwargs["validation_data"] = validation
+            if execution.steps_per_epoch is not None:
+                kwargs["steps_per_epoch"] = execution.steps_per_epoch
+            with executor.run("train", execution):
+                history = super().fit(execution.data, *args, **kwargs)
+        self._objectives.warn_about_uninformative_data()
+        return history
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        # Keras has a private argument by which `fit` reuses the iterator of the validation data.
+        # It would reuse it in the next call too, after one that was interrupted.
+        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("_")}
+        if not self._is_ready:
+            return super().evaluate(x, *args, **kwargs)  # Keras raises
+        with plain_errors():
+            if (
+                has_servers(self.distribute_strategy)
+                and isinstance(x, tf.data.Dataset)
+                and not args
+            ):
+                logs = self._executor.evaluate_locally(x, kwargs)
+                return logs if kwargs.get("return_dict") else [*logs.values()]
+            execution = self._executor.plan("test", x, kwargs, is_plain=not args)
+            with self._executor.run("test", execution):
+                return super().evaluate(execution.data, *args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        with plain_errors():
+            if not self._is_ready:
+                return super().predict(*args, **kwargs)
+            with self._executor.apart():
+                return super().predict(*args, **kwargs)
+
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._is_ready:
+            return super().predict_on_batch(*args, **kwargs)
+        with self._executor.apart():
+            return super().predict_on_batch(*args, **kwargs)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._is_ready:
+            return super().train_on_batch(*args, **kwargs)  # Keras raises
+        with plain_errors(), self._executor.apart():
+            return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._is_ready:
+            return super().test_on_batch(*args, **kwargs)  # Keras raises
+        with self._executor.apart():
+            return super().test_on_batch(*args, **kwargs)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        make = super().make_train_function
+        self.train_function = self._executor.function("train", make, force=force)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        make = super().make_test_function
+        self.test_function = self._executor.function("test", make, force=force)
+        return self.test_function
+
+    def reset_metrics(self) -> None:
+        if self._is_ready:  # Keras resets them before each epoch and each evaluation
+            self._objectives.warn_about_uninformative_data()
+        super().reset_metrics()
+
+    # --- Heads, saving and loading ---
+
+    def head(self, name: str) -> SingleHeadScorer:
+        """Returns one head as a scorer, for `rankkit.rank`, `evaluate_ranking` and exports.
+
+        Args:
+            name: Name of the head.
+
+        Raises:
+            ValueError: If there is no such head.
+        """
+        labels = self._heads.labels
+        if None in labels:
+            raise ValueError(
+                f"The network has a single head. Got: name={name!r}. Use the model itself."
+            )
+        if name not in labels:
+            raise unknown("head", name, labels)
+        return SingleHeadScorer(self.network, name, labels[name])
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model to a `.keras` file, atomically.
+
+        Args:
+            filepath: Path of the file, which ends in `.keras`.
+            overwrite: Whether to replace an existing file without asking. Defaults to `True`.
+            **kwargs: Further keyword arguments of `tf.keras.Model.save`.
+
+        Raises:
+            ValueError: If the path does not end in `.keras`, or parameter servers hold the weights.
+        """
+        path = os.fspath(filepath)
+        if not path.endswith(".keras"):
+            fix = "To serve the model, use rankkit.export.save."
+            raise invalid("filepath", path, "a path that ends in .keras", fix)
+        if has_servers(self.distribute_strategy):
+            raise ValueError(
+                "A model whose weights are held by parameter servers cannot be saved as a .keras "
+                "file. Use save_weights(path), and load the weights into a model made without the "
+                "strategy."
+            )
+        if not overwrite and os.path.exists(path):
+            super().save(path, overwrite=False, **kwargs)  # Keras asks
+            return
+        with write_atomically(path, replace=True) as part:
+            super().save(part, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         serialized = tf.keras.saving.serialize_keras_object
         biases = {head: serialized(bias) for head, bias in self._heads.biases.items()}
         return {
             "network": serialized(self.network),
-            "label": plain(self.label),
-            "sample_weight": plain(self.sample_weight),
+            "label": unwrap_dict(self.label),
+            "sample_weight": unwrap_dict(self.sample_weight),
             "training_bias": biases.get(None, biases or None),
             "name": self.name,
         }
@@ -418,3 +394,19 @@ class RankingModel(Headed):
             several = "class_name" not in bias
             bias = {head: made(each) for head, each in bias.items()} if several else made(bias)
         return cls(**{**config, "network": made(config["network"]), "training_bias": bias})
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not self._is_ready:
+            return None
+        return tf.keras.saving.serialize_keras_object(
+            {"optimizer": self.optimizer, **vars(self._compile_arguments)}
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**tf.keras.saving.deserialize_keras_object(config))
+        self._executor.build_optimizer()
+
+    def load_own_variables(self, store: Any) -> None:
+        # The learned loss weights, whether or not this model is compiled to learn them yet.
+        for values in store.values():
+            self._make_log_variances(len(values)).assign(values)

@@ -1,4 +1,4 @@
-"""Templates: clone layers, metrics and networks for each trial."""
+"""Templates that clone layers, metrics and networks for each trial."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,168 +15,139 @@ from rankkit.layers import DenseRatingHead
 from rankkit.models.heads import check_heads
 from rankkit.models.network import ranking_network
 from rankkit.tuning.space import Space
-from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.errors import wrong_type
 
 
 class LayerTemplate:
-    """Makes layers like a given one. It can be pickled, which a layer cannot.
+    """Clones a layer from its config and non-trainable state; unlike a layer it can be pickled.
 
-    What the layer was given ahead of any training, by its config or by `adapt`, goes with it;
-    weights that are trained begin anew.
-
-    Args:
-        role: What the layer is for, for errors.
-        layer: A Keras layer with a config.
-
-    Raises:
-        TypeError: If it is no Keras layer, or Keras cannot tell its config or restore its state.
+    State set before training, by `adapt` or in frozen weights, is copied to each clone. Trainable
+    weights are initialized again. Errors name the layer by its `role`.
     """
 
     def __init__(self, role: str, layer: Any):
         if not isinstance(layer, tf.keras.layers.Layer):
             raise wrong_type(role, layer, "a tf.keras layer")
-        fix = "Each trial makes a layer of its own from it: give the layer's class one."
         try:
             self.config: dict[str, Any] = layer.get_config()
         except NotImplementedError:
+            fix = "Each trial clones the layer from its config: add get_config to its class."
             raise wrong_type(role, layer, "a layer with a get_config", fix) from None
         self.kind = type(layer).__name__
         self._class = type(layer)
-        self._feature_spec = vars(layer).get("feature_spec")  # as set on layers of Keras itself
+        self._feature_spec = vars(layer).get("feature_spec")  # an attribute set on Keras's layers
         self._states: list[_State] = []
-        states = _states(layer)
+        states = _layer_states(layer)
         if any(state.variables or state.assets for state in states):
-            self._restore(role, layer, states)
+            for state, initial in zip(states, _layer_states(self.make()), strict=False):
+                if state.assets == initial.assets:  # nothing was adapted
+                    state.assets = {}
+            self._states = states
+            self._check_restored(role, layer)
 
-    def _restore(self, role: str, layer: Any, states: list["_State"]) -> None:
-        """Notes what the layers are to be given, and tries it."""
-        for state, blank in zip(states, _states(self.make()), strict=False):
-            if state.assets == blank.assets:  # as when nothing was adapted
-                state.assets = {}
-        self._states = states
-        fix = "What it has learned would be lost: put it into the layer's get_config."
+    def _check_restored(self, role: str, layer: Any) -> None:
+        fix = "Its state would be lost: add it to the layer's get_config."
         try:
-            kept = _same(_states(self.make()), _states(layer))
+            is_restored = _are_equal(_layer_states(self.make()), _layer_states(layer))
         except Exception as error:
-            fix, kept = f"{fix} ({error})", False
-        if not kept:
+            fix, is_restored = f"{fix} ({error})", False
+        if not is_restored:
             raise wrong_type(role, layer, "a layer whose state Keras can restore", fix)
 
     def get_config(self) -> list[Any]:
-        """Tells what the layers are like, without the name that Keras may have numbered."""
+        """Class, config without Keras's numbered name, and state."""
         config = _without_name(self.config)
         states = [[state.variables, state.assets] for state in self._states]
         return [self._class, config, repr(self._feature_spec), states]
 
     @property
     def arguments(self) -> set[str]:
-        """Names of what can be replaced: in the layer's config and in that of a layer it holds."""
-        inner = _held(self.config)
+        """Arguments that `make` can replace, those of a nested layer included."""
+        inner = _nested_layer(self.config)
         return {*self.config, *(inner["config"] if inner else ())}
 
     def make(self, **changes: Any) -> Any:
-        """Makes a layer.
-
-        Args:
-            **changes: Arguments to replace; those that it does not have are left out.
-        """
-        layer = self._class.from_config(_changed(self.config, changes))
+        """Clones the layer with the given arguments replaced; unknown arguments are ignored."""
+        layer = self._class.from_config(_replace(self.config, changes))
         if self._feature_spec is not None:
             layer.feature_spec = self._feature_spec
         if self._states:
             self._states[0].build(layer)
-        for state, part in zip(self._states, _parts(layer), strict=False):
-            state.give_to(part)
+        for state, part in zip(self._states, _with_sublayers(layer), strict=False):
+            state.restore(part)
         return layer
 
 
-def _held(config: dict[str, Any]) -> dict[str, Any] | None:
-    """The layer that a layer of ours gives values to, such as that of an `Attribute`."""
+def _nested_layer(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The serialized layer inside a layer such as `Attribute`."""
     inner = config.get("layer")
     return inner if isinstance(inner, dict) and "config" in inner else None
 
 
 def _without_name(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a layer and of a layer that it holds, without names that Keras numbers."""
     rest = {name: value for name, value in config.items() if name != "name"}
-    if inner := _held(config):
+    if inner := _nested_layer(config):
         rest["layer"] = {**inner, "config": _without_name(inner["config"])}
     return rest
 
 
-def _changed(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _replace(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     known = {name: value for name, value in changes.items() if name in config}
-    if inner := _held(config):
-        known["layer"] = {**inner, "config": _changed(inner["config"], changes)}
+    if inner := _nested_layer(config):
+        known["layer"] = {**inner, "config": _replace(inner["config"], changes)}
     return {**config, **known}
 
 
-def _parts(layer: Any) -> list[Any]:
-    """The layer and those inside it."""
-    inside = [each for each in layer.submodules if isinstance(each, tf.keras.layers.Layer)]
-    return [layer, *inside]
-
-
-def _states(layer: Any) -> list["_State"]:
-    return [_State(part, layer.trainable) for part in _parts(layer)]
+def _with_sublayers(layer: Any) -> list[Any]:
+    return [layer, *(each for each in layer.submodules if isinstance(each, tf.keras.layers.Layer))]
 
 
 class _State:
-    """What a layer holds, the layers inside it aside, beside its config and trained weights."""
+    """Frozen weights and assets of one layer, without its sublayers."""
 
-    def __init__(self, part: Any, trainable: bool):
+    def __init__(self, layer: Any, trainable: bool):
         self.build_config: Any = None
-        self.variables: dict[str, Any] = {}  # as Keras's own saving keeps them
+        self.variables: dict[str, Any] = {}  # in the format of Keras's own saving
         self.assets: dict[str, bytes] = {}
-        if part.built:
-            self.build_config = part.get_build_config()
-        # Within a layer that is not trainable Keras trains none, whatever they say themselves.
-        if part.built and not (trainable and part.trainable_weights):
-            part.save_own_variables(self.variables)
-        if hasattr(part, "save_assets"):
+        if layer.built:
+            self.build_config = layer.get_build_config()
+        # Keras trains no sublayer of a frozen layer, whatever the sublayer's own flag.
+        if layer.built and not (trainable and layer.trainable_weights):
+            layer.save_own_variables(self.variables)
+        if hasattr(layer, "save_assets"):
             with tempfile.TemporaryDirectory() as folder:
-                part.save_assets(folder)
+                layer.save_assets(folder)
                 self.assets = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
-    def build(self, part: Any) -> None:
-        if self.build_config and not part.built:
-            part.build_from_config(self.build_config)
+    def build(self, layer: Any) -> None:
+        if self.build_config and not layer.built:
+            layer.build_from_config(self.build_config)
 
-    def give_to(self, part: Any) -> None:
+    def restore(self, layer: Any) -> None:
         if self.variables:
-            self.build(part)
-            part.load_own_variables(self.variables)
-            if isinstance(part, tf.keras.layers.experimental.preprocessing.PreprocessingLayer):
-                part.finalize_state()
+            self.build(layer)
+            layer.load_own_variables(self.variables)
+            if isinstance(layer, tf.keras.layers.experimental.preprocessing.PreprocessingLayer):
+                layer.finalize_state()
         if self.assets:
             with tempfile.TemporaryDirectory() as folder:
                 for name, content in self.assets.items():
                     (Path(folder) / name).write_bytes(content)
-                part.load_assets(folder)
+                layer.load_assets(folder)
 
 
-def _same(states: list[_State], others: list[_State]) -> bool:
+def _layer_states(layer: Any) -> list[_State]:
+    return [_State(each, layer.trainable) for each in _with_sublayers(layer)]
+
+
+def _are_equal(states: list[_State], others: list[_State]) -> bool:
     pairs = [[(state.variables, state.assets) for state in each] for each in (states, others)]
     leaves, other_leaves = map(tf.nest.flatten, pairs)
     return len(leaves) == len(other_leaves) and all(map(np.array_equal, leaves, other_leaves))
 
 
 class NetworkTemplate:
-    """Makes networks, each with layers of its own.
-
-    Args:
-        features: Feature name to layer, as for `rankkit.ranking_network`.
-        head: The head, or a dict of heads by name; `None` for a `DenseRatingHead()`.
-        interaction: Layer or function for `rankkit.ranking_network`, or `None`.
-        score: For `rankkit.ranking_network`, with several heads.
-
-    Attributes:
-        columns: The columns that a network reads.
-
-    Raises:
-        ValueError: If several heads have no score, or one of unknown heads.
-        TypeError: If a feature or a head is of the wrong kind.
-    """
+    """Makes networks by `rankkit.ranking_network` from hyperparameters and cloned layers."""
 
     def __init__(
         self,
@@ -185,11 +156,12 @@ class NetworkTemplate:
         interaction: Callable[[list], Any] | None,
         score: Any,
     ):
-        read = as_features(features)  # one layer under two names stays one
-        patterns = {id(each.layer): LayerTemplate(key, each.layer) for key, each in read.items()}
-        self._features = {key: patterns[id(each.layer)] for key, each in read.items()}
+        read = as_features(features)
+        # By id: a layer shared by two features has one template.
+        templates = {id(each.layer): LayerTemplate(key, each.layer) for key, each in read.items()}
+        self._features = {key: templates[id(each.layer)] for key, each in read.items()}
         self._sources = {key: each.sources for key, each in read.items()}
-        self._several = isinstance(head, Mapping)
+        self._is_multi_head = isinstance(head, Mapping)
         heads = check_heads(head, score, read) if isinstance(head, Mapping) else {"head": head}
         self._heads = {
             name: LayerTemplate(name, DenseRatingHead() if each is None else each)
@@ -198,35 +170,36 @@ class NetworkTemplate:
         self._score = score
         is_layer = isinstance(interaction, tf.keras.layers.Layer)
         self._interaction = LayerTemplate("interaction", interaction) if is_layer else interaction
+        # Columns that a network reads.
         self.columns = list(dict.fromkeys(chain.from_iterable(self._sources.values())))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, with templates in place of layers."""
-        heads = self._heads if self._several else self._heads["head"]
         return {
             "features": {
                 name: [sources, self._features[name]] for name, sources in self._sources.items()
             },
-            "head": heads,
+            "head": self._heads if self._is_multi_head else self._heads["head"],
             "interaction": self._interaction,
             "score": self._score,
         }
 
     def check(self, space: Space) -> None:
-        """Refuses to search what would change nothing.
-
-        Raises:
-            ValueError: If no layer has the argument of a hyperparameter that is searched.
-        """
-        check_effects(space, list(self._features.values()), list(self._heads.values()))
+        """Raises if the space searches a hyperparameter that no layer has as an argument."""
+        features, heads = list(self._features.values()), list(self._heads.values())
+        for arguments, templates in ((_FEATURE_ARGUMENTS, features), (_HEAD_ARGUMENTS, heads)):
+            for name in space.searched:
+                argument = arguments.get(name)
+                if argument and not any(argument in each.arguments for each in templates):
+                    kinds = ", ".join(sorted({each.kind for each in templates}))
+                    raise ValueError(
+                        f"space[{name!r}]={space.domains[name]!r} would be searched without "
+                        f"effect: no {kinds} here has an argument {argument!r}. Remove it from "
+                        "the space, fix it to one value, or override build_network to use it."
+                    )
 
     def make(self, space: Space, hp: kt.HyperParameters) -> tf.keras.Model:
-        """Makes a network.
-
-        Args:
-            space: What is searched.
-            hp: keras-tuner's hyperparameters.
-        """
+        """Makes the network for the values of keras-tuner's hyperparameters."""
         embedding_dim = space.value(hp, "embedding_dim")
         changes = {} if embedding_dim is None else {"embedding_dim": embedding_dim}
         if (l2 := space.value(hp, "l2")) is not None:
@@ -235,80 +208,56 @@ class NetworkTemplate:
         layers = {each: each.make(**changes) for each in dict.fromkeys(self._features.values())}
         width = space.value(hp, "tower_width")
         depth = space.value(hp, "tower_depth", 2)
-        changed = {"hidden_units": [max(1, width // 4**level) for level in range(depth)]}
+        changes = {"hidden_units": [max(1, width // 4**level) for level in range(depth)]}
         if (rate := space.value(hp, "dropout_rate")) is not None:
-            changed["dropout_rate"] = rate
-        heads = {name: each.make(**changed) for name, each in self._heads.items()}
+            changes["dropout_rate"] = rate
+        heads = {name: each.make(**changes) for name, each in self._heads.items()}
         interaction = self._interaction
+        if isinstance(interaction, LayerTemplate):
+            interaction = interaction.make()
         return ranking_network(
             {name: (self._sources[name], layers[each]) for name, each in self._features.items()},
-            head=heads if self._several else heads["head"],
-            interaction=interaction.make()
-            if isinstance(interaction, LayerTemplate)
-            else interaction,
+            head=heads if self._is_multi_head else heads["head"],
+            interaction=interaction,
             score=self._score,
         )
 
 
-class MetricTemplate:
-    """Makes metrics like a given one; what each adds up is no other's. It can be pickled.
-
-    Args:
-        metric: A Keras metric.
-    """
-
-    def __init__(self, metric: tf.keras.metrics.Metric):
-        self.kind, self.config = type(metric), metric.get_config()
-        self.make()  # while it can be told which does not
-
-    def get_config(self) -> list[Any]:
-        """The class and the config of the metrics."""
-        return [self.kind, self.config]
-
-    def make(self) -> tf.keras.metrics.Metric:
-        return self.kind.from_config(dict(self.config))
-
-
-def as_templates(metrics: Any) -> Any:
-    """Puts patterns in the place of metrics, in lists and dicts of them; names stay names."""
-    is_metric = tf.keras.metrics.Metric
-    return tf.nest.map_structure(
-        lambda each: MetricTemplate(each) if isinstance(each, is_metric) else each, metrics
-    )
-
-
-def made(patterns: Any) -> Any:
-    """Makes the metrics of patterns."""
-    return tf.nest.map_structure(
-        lambda each: each.make() if isinstance(each, MetricTemplate) else each, patterns
-    )
-
-
-# Which argument of the layers a hyperparameter is.
-_OF_FEATURES = {"embedding_dim": "embedding_dim", "l2": "embeddings_regularizer"}
-_OF_HEAD = {
+# The layers' argument that a hyperparameter replaces.
+_FEATURE_ARGUMENTS = {"embedding_dim": "embedding_dim", "l2": "embeddings_regularizer"}
+_HEAD_ARGUMENTS = {
     "tower_width": "hidden_units",
     "tower_depth": "hidden_units",
     "dropout_rate": "dropout_rate",
 }
 
 
-def check_effects(space: Space, features: list[LayerTemplate], heads: list[LayerTemplate]) -> None:
-    """Refuses to search what would change nothing.
+class MetricTemplate:
+    """Clones a Keras metric from its config; unlike a metric it can be pickled."""
 
-    Args:
-        space: What is searched.
-        features: The patterns of the features' layers.
-        heads: The patterns of the heads.
+    def __init__(self, metric: tf.keras.metrics.Metric):
+        self.kind, self.config = type(metric), metric.get_config()
+        self.make()  # an error here still shows which metric cannot be cloned
 
-    Raises:
-        ValueError: If no layer has the argument of a hyperparameter that is searched.
-    """
-    for arguments, patterns in ((_OF_FEATURES, features), (_OF_HEAD, heads)):
-        for name in space.searched:
-            argument = arguments.get(name)
-            if argument and not any(argument in pattern.arguments for pattern in patterns):
-                kinds = ", ".join(sorted({pattern.kind for pattern in patterns}))
-                expected = f"left out, or one value: no {kinds} here has an argument {argument!r}"
-                fix = "Override build_network to give it an effect of its own."
-                raise invalid(f"space[{name!r}]", space.domains[name], expected, fix)
+    def get_config(self) -> list[Any]:
+        """The class and the config of the metric."""
+        return [self.kind, self.config]
+
+    def make(self) -> tf.keras.metrics.Metric:
+        """Makes a metric with a state of its own."""
+        return self.kind.from_config(dict(self.config))
+
+
+def as_templates(metrics: Any) -> Any:
+    """Replaces metrics by templates, in lists and dicts of them; names stay names."""
+    is_metric = tf.keras.metrics.Metric
+    return tf.nest.map_structure(
+        lambda each: MetricTemplate(each) if isinstance(each, is_metric) else each, metrics
+    )
+
+
+def make_metrics(templates: Any) -> Any:
+    """Replaces templates by metrics, in lists and dicts of them."""
+    return tf.nest.map_structure(
+        lambda each: each.make() if isinstance(each, MetricTemplate) else each, templates
+    )

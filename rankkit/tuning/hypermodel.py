@@ -1,4 +1,4 @@
-"""`RankingHyperModel`: from hyperparameters to a compiled `RankingModel`."""
+"""`RankingHyperModel`: builds and trains a `RankingModel` from hyperparameters."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -10,52 +10,54 @@ import tensorflow as tf
 from rankkit.data import batches, lists, with_negatives
 from rankkit.training.callbacks import WeightAveraging
 from rankkit.training.model import RankingModel
-from rankkit.tuning.cloning import NetworkTemplate, as_templates, made
+from rankkit.tuning.cloning import NetworkTemplate, as_templates, make_metrics
 from rankkit.tuning.space import Space
 from rankkit.utils.errors import invalid, missing
-from rankkit.utils.tensorflow import tracing_expected
+from rankkit.utils.tensorflow import expect_retracing
 
 
 class RankingHyperModel(kt.HyperModel):
-    """A space of ranking models, for `rankkit.tuning.search` and for keras-tuner's own tuners.
+    """A search space of ranking models, for `rankkit.tuning.search` and keras-tuner's own tuners.
 
-    Always searched are `tower_width`, the width of the first hidden layer (each further one is a
-    quarter as wide), and the `learning_rate`. Of the others the space takes those that it names:
-    `tower_depth`, the number of hidden layers (2 otherwise); `embedding_dim` of the features that
-    have one; `dropout_rate` in the tower; `l2`, the strength of the squared norm of the embedding
-    tables in the loss; the `optimizer` by name (Adagrad otherwise); `batch_size` (1024 rows
-    otherwise, 32 lists, or 256 clicks); `epochs`, the most that `fit` trains for.
+    Two hyperparameters are always searched: `tower_width`, the width of the first hidden layer
+    (each further layer has a quarter of the width), and `learning_rate`. The others are searched
+    if the space names them: `tower_depth`, the number of hidden layers (2 otherwise);
+    `embedding_dim` of the feature layers that have one; `dropout_rate` of the tower; `l2`, the
+    strength of L2 regularization of the embeddings; `optimizer`, by name (Adagrad otherwise);
+    `batch_size` (otherwise 1024 rows, 32 lists or 256 clicks); `epochs`, the maximum that `fit`
+    trains for.
 
     Args:
-        features: Feature name to layer, as for `rankkit.ranking_network`. The layers are patterns:
-            each model gets layers of its own, made from their configs.
-        label: Name of the column that holds the label, or one for each head, as for
+        features: Feature name to layer, as for `rankkit.ranking_network`. The layers are
+            templates: each model gets clones of them, made from their configs.
+        label: Name of the label column, or a dict with one for each head, as for
             `rankkit.RankingModel`.
-        space: What is searched: hyperparameter to `(low, high)`, both included, a list of values,
-            one fixed value, or `None` for the usual range; or a list of names.
-            Defaults to `None`, the usual ranges of the tower's width and the learning rate.
-        sample_weight: Name of the column of weights, as for `rankkit.RankingModel`.
+        space: The search space: hyperparameter to `(low, high)`, both included, a list of values,
+            a fixed value, or `None` for its default range; or a list of names.
+            Defaults to `None`, the default ranges of `tower_width` and `learning_rate`.
+        sample_weight: Name of the column of sample weights, as for `rankkit.RankingModel`.
             Defaults to `None`.
-        head: The pattern of the head, whose tower the hyperparameters replace, or a dict of such
-            by name. Defaults to `None`, a `rankkit.layers.DenseRatingHead()`.
+        head: Template of the head, whose tower the hyperparameters replace, or a dict of heads by
+            name. Defaults to `None`, a `rankkit.layers.DenseRatingHead()`.
         interaction: Layer or function for `rankkit.ranking_network`. Defaults to `None`.
         score: For `rankkit.ranking_network`, with several heads. Defaults to `None`.
         loss: As for `RankingModel.compile`. Defaults to `None`, the mean squared error.
         metrics: A list of metrics, or a dict of lists by head: names of Keras metrics, or metrics
-            as patterns. Defaults to `None`, as in `RankingModel.compile`.
+            as templates. Defaults to `None`, as in `RankingModel.compile`.
         loss_weights: As for `RankingModel.compile`, with several heads. Defaults to `None`.
-        lists: For a loss over lists, arguments of `rankkit.data.lists` by which rows are grouped,
+        lists: For a listwise loss, arguments of `rankkit.data.lists` by which rows are grouped,
             such as `{"query": "user_id", "list_size": 50}`. Defaults to `None`, single rows.
         negatives: For rows that are clicks, arguments of `rankkit.data.with_negatives` by which
-            candidates are drawn beside them, such as `{"item": "item_id", "num_negatives": 4}`.
-            Those of validation rows stay the same. Defaults to `None`, rows as they are.
-        average_weights: Whether a model is validated and ends with the mean of its weights over
-            about an epoch, by `rankkit.WeightAveraging`, not with a lucky one. Defaults to `True`.
+            negatives are sampled, such as `{"item": "item_id", "num_negatives": 4}`. The
+            negatives of validation rows stay the same. Defaults to `None`, no sampling.
+        average_weights: Whether to validate, and to finish training, with the weights averaged
+            over about an epoch, by `rankkit.WeightAveraging`. Defaults to `True`.
         name: Name of the hypermodel. Defaults to `None`.
 
     Raises:
-        ValueError: If a hyperparameter is unknown, its range empty or reversed, or no layer has it.
-        TypeError: If a feature or the head is of the wrong kind.
+        ValueError: If a hyperparameter is unknown, its range is empty or reversed, or no layer
+            has it as an argument.
+        TypeError: If a feature or the head has the wrong type.
 
     Example:
         >>> import keras_tuner as kt
@@ -100,20 +102,20 @@ class RankingHyperModel(kt.HyperModel):
         self.loss = loss
         self.metrics = as_templates(metrics)
         self.loss_weights = loss_weights
-        columns, labels, weights = self.template.columns, _names(label), _names(sample_weight)
-        self.batching = batching_of(columns, labels, weights, lists, negatives)
+        columns = [*self.template.columns, *_names(label), *_names(sample_weight)]
+        self.batching = make_batching(columns, lists, negatives)
         self.average_weights = average_weights
 
     @property
     def columns(self) -> list[str]:
-        """The columns of the rows that a model of this space reads."""
+        """The columns that a model of this space reads."""
         return self.batching.columns
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
         self.space.declare(hp)
 
     def build(self, hp: kt.HyperParameters) -> RankingModel:
-        """Makes a compiled model. No data is read.
+        """Makes a compiled model, without reading data.
 
         Args:
             hp: keras-tuner's hyperparameters.
@@ -124,14 +126,14 @@ class RankingHyperModel(kt.HyperModel):
         # By name: from a config, Keras would make one of its legacy optimizers.
         optimizer = tf.keras.optimizers.get(self.space.value(hp, "optimizer", "adagrad"))
         optimizer.learning_rate = self.space.value(hp, "learning_rate")
-        metrics = made(self.metrics)
+        metrics = make_metrics(self.metrics)
         model.compile(
             optimizer=optimizer, loss=self.loss, metrics=metrics, loss_weights=self.loss_weights
         )
         return model
 
     def build_network(self, hp: kt.HyperParameters) -> tf.keras.Model:
-        """Makes the network of a model; override it for networks of another shape.
+        """Makes the network of a model; override it for another architecture.
 
         Args:
             hp: keras-tuner's hyperparameters.
@@ -150,66 +152,70 @@ class RankingHyperModel(kt.HyperModel):
         seed: int | None = None,
         **kwargs: Any,
     ) -> tf.keras.callbacks.History:
-        """Trains a model, as keras-tuner's tuners ask for it.
+        """Trains a model; called by keras-tuner's tuners.
 
         Args:
             hp: keras-tuner's hyperparameters.
-            model: A model that `build` made from them.
+            model: The model that `build` made from them.
             x: Training rows as a dict of arrays or a DataFrame, or batches as a
-                `tf.data.Dataset`. Rows, lists of them or clicks come in batches of the
-                hyperparameter `batch_size`, in another order at each epoch.
-            validation_data: The same of the rows to validate on. Defaults to `None`.
+                `tf.data.Dataset`. Rows, lists or clicks are batched by the hyperparameter
+                `batch_size` and shuffled in each epoch.
+            validation_data: Validation rows or batches. Defaults to `None`.
             epochs: The last epoch, unless `epochs` is a hyperparameter. Defaults to `1`.
-            initial_epoch: The epochs that the model was trained for before. Defaults to `0`.
-            seed: Chooses the order of the rows. Defaults to `None`, another one each time.
+            initial_epoch: The number of epochs already trained. Defaults to `0`.
+            seed: Seed of the shuffling. Defaults to `None`, a random one.
             **kwargs: Further keyword arguments of `tf.keras.Model.fit`.
 
         Raises:
-            ValueError: If the batch size is given, or searched for rows in batches already.
+            ValueError: If `batch_size` is passed, or is a hyperparameter and `x` is batched.
         """
         if "batch_size" in kwargs:
-            raise invalid("batch_size", kwargs["batch_size"], "left out", "Put it into the space.")
+            raise ValueError(
+                "batch_size is a hyperparameter and must not be passed to fit. Got: "
+                f"batch_size={kwargs['batch_size']!r}. Add it to the space instead."
+            )
         if isinstance(x, tf.data.Dataset) and "batch_size" in self.space.domains:
-            fix = "Give the rows as a dict of arrays, or leave batch_size out of the space."
-            raise invalid("x", x, "rows, as the batch size is a hyperparameter", fix)
+            expected = "a dict of arrays or a DataFrame when batch_size is a hyperparameter"
+            raise invalid("x", x, expected, "Pass such rows, or leave batch_size out of the space.")
         size = self.space.value(hp, "batch_size", self.batching.size)
         if not isinstance(validation_data, tf.data.Dataset | None):
-            known = None if isinstance(x, tf.data.Dataset) else x
-            validation_data = self.batching.to_validate(validation_data, known)
-        x, of_epoch = fit_batches(self.batching, x, size, seed, initial_epoch)
+            clicks = None if isinstance(x, tf.data.Dataset) else x
+            validation_data = self.batching.to_validate(validation_data, clicks)
+        x, of_epoch = self.batching.to_fit(x, size, seed, initial_epoch)
         of_epoch = kwargs.setdefault("steps_per_epoch", of_epoch)
         steps = known_size(x) if of_epoch is None else of_epoch
         if self.average_weights:
-            averaging = mean_of_an_epoch(steps)
+            known = steps is not None and known_size(validation_data) is not None
+            update_freq = _UPDATE_FREQ if size <= _SMALL_BATCH and known else 1
+            averaging = average_over_epoch(steps, update_freq)
             kwargs["callbacks"] = [averaging, *(kwargs.get("callbacks") or ())]
-        if "tuner/epochs" not in hp.values:  # on which Hyperband decides
+        if "tuner/epochs" not in hp.values:  # set by Hyperband
             epochs = self.space.value(hp, "epochs", epochs)
         kwargs.update(initial_epoch=initial_epoch, epochs=epochs)
-        steps = steps_of_a_call(size, steps, validation_data)
-        with tracing_expected(), model.several_steps(steps):
+        with expect_retracing():
             return model.fit(x, validation_data=validation_data, **kwargs)
 
 
 def _names(column: Any) -> list[str]:
-    """The names of columns: one, those of a dict by head, or none."""
+    """The names of a column, of the columns of a dict by head, or of none."""
     if column is None:
         return []
     return list(column.values()) if isinstance(column, Mapping) else [column]
 
 
-_VALIDATION_SEED = 0  # of drawn candidates: those of each trial and epoch are the same
+_VALIDATION_SEED = 0  # samples the same negatives for each trial and epoch
 
 
 @dataclasses.dataclass(frozen=True)
 class Batching:
-    """Makes batches.
+    """How rows are grouped into examples and batches.
 
     Attributes:
         columns: The columns to batch.
         lists: Arguments of `rankkit.data.lists`, or `None`.
         negatives: Arguments of `rankkit.data.with_negatives`, or `None`.
-        size: Of a batch to train on, if nobody says another: rows, lists or clicks.
-        validation_size: Of a batch to validate on.
+        size: Default size of a training batch: rows, lists or clicks.
+        validation_size: Size of a validation batch: larger, as it needs no gradients.
     """
 
     columns: list[str]
@@ -219,30 +225,35 @@ class Batching:
     validation_size: int
 
     def get_config(self) -> dict[str, Any]:
-        """The columns and how their rows are grouped into examples."""
+        """The columns and the grouping into examples."""
         return {"columns": self.columns, "lists": self.lists, "negatives": self.negatives}
 
     def to_train(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
-        """Gives batches in another order at each pass.
-
-        Args:
-            rows: Rows as for `rankkit.data.batches`.
-            batch_size: Rows, lists or clicks a batch.
-            **order: The seed, and the epoch to begin with.
-        """
+        """Batches that are shuffled in each epoch, by `seed` and `initial_epoch`."""
         return self._make(rows, batch_size, shuffle=True, **order)
 
-    def to_validate(self, rows: Any, known: Any) -> tf.data.Dataset:
-        """Gives large batches, as no gradients are kept of them, the same at each pass.
-
-        Args:
-            rows: Rows as for `rankkit.data.batches`.
-            known: The rows that are trained on, whose clicks are not to be drawn; or `None`.
-        """
-        more = {}
+    def to_validate(self, rows: Any, clicks: Any) -> tf.data.Dataset:
+        """Batches that are the same in each epoch; training `clicks` are no negatives."""
+        sampling = {}
         if self.negatives is not None:
-            more = {"seed": _VALIDATION_SEED, "exclude": known}
-        return self._make(rows, self.validation_size, shuffle=False, **more)
+            sampling = {"seed": _VALIDATION_SEED, "exclude": clicks}
+        return self._make(rows, self.validation_size, shuffle=False, **sampling)
+
+    def to_fit(
+        self, rows: Any, batch_size: int, seed: int | None, initial_epoch: int
+    ) -> tuple[tf.data.Dataset, int | None]:
+        """Batches for `fit`, and the number that makes an epoch if they repeat without end."""
+        if isinstance(rows, tf.data.Dataset):
+            return rows, None
+        first = 0 if seed is None else initial_epoch
+        if self.negatives is None:  # rows and lists need no iterator
+            return self.to_train(rows, batch_size, seed=seed, initial_epoch=first), None
+        # One endless iterator: it is set up only once, which takes as long as several steps of a
+        # small network, and it prefetches the next epoch while the model is validated.
+        # With an iterator for each epoch, Keras would start one more before the first.
+        first = 0 if seed is None else initial_epoch + 1
+        batched = self.to_train(rows, batch_size, seed=seed, initial_epoch=first)
+        return batched.repeat(), len(batched)
 
     def _make(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
         if self.negatives is not None:
@@ -253,26 +264,11 @@ class Batching:
         return batches(rows, batch_size, columns=self.columns, **order)
 
 
-def batching_of(
-    read: Iterable[str],
-    labels: Iterable[str],
-    weights: Iterable[str],
-    lists: Mapping[str, Any] | None,
-    negatives: Mapping[str, Any] | None,
+def make_batching(
+    read: Iterable[str], lists: Mapping[str, Any] | None, negatives: Mapping[str, Any] | None
 ) -> Batching:
-    """Says how rows become batches.
-
-    Args:
-        read: The columns that a network reads.
-        labels: Those of labels.
-        weights: Those of weights.
-        lists: Arguments of `rankkit.data.lists`, or `None`.
-        negatives: Arguments of `rankkit.data.with_negatives`, or `None`.
-
-    Raises:
-        ValueError: If there are both lists and negatives, or the item is not named.
-    """
-    columns = dict.fromkeys([*read, *labels, *weights])
+    """Makes the batching of the columns that a model reads."""
+    columns = dict.fromkeys(read)
     if negatives is None:
         if lists is None:
             return Batching(list(columns), None, None, 1024, 8192)
@@ -280,72 +276,27 @@ def batching_of(
         columns |= {lists["query"]: None}
         return Batching(list(columns), lists, None, 32, 256)
     if lists is not None:
-        fix = "For lists of a click and its negatives, negatives={'lists': True, ...}."
-        raise invalid("lists", dict(lists), "None beside negatives", fix)
+        fix = "For lists of a click and its negatives, use negatives={'lists': True, ...}."
+        raise invalid("lists", dict(lists), "None when negatives are sampled", fix)
     negatives = {"query": "user_id", "label": "click", **negatives}
     if "item" not in negatives:
         raise missing("argument of negatives", "item", ["item"], negatives)
-    columns.pop(negatives["label"], None)  # which is made
+    columns.pop(negatives["label"], None)  # made by with_negatives
     columns |= dict.fromkeys([negatives["query"], negatives["item"]])
     return Batching(list(columns), None, negatives, 256, 2048)
 
 
-SMALL_BATCH = 2048
-# Where a step is small, one call of the graph runs this many: its own cost would be most of it.
-STEPS_PER_EXECUTION = 16
-
-
-def fit_batches(
-    batching: Batching, rows: Any, batch_size: int, seed: int | None, initial_epoch: int
-) -> tuple[tf.data.Dataset, int | None]:
-    """Gives the batches that `fit` trains on: those of an iterator in one pass without an end.
-
-    Setting up such a pass takes as long as several steps of a small network, and the next epoch's
-    rows can be made ready while the model is validated.
-
-    Args:
-        batching: How rows become batches.
-        rows: Rows as for `rankkit.data.batches`, or batches, which are left as they are.
-        batch_size: Rows, lists or clicks a batch.
-        seed: Chooses the order of each epoch; `None` draws one.
-        initial_epoch: The epoch that `fit` begins with.
-
-    Returns:
-        The batches, and how many of them are to make an epoch, `None` for all of a pass.
-    """
-    if isinstance(rows, tf.data.Dataset):
-        return rows, None
-    first = 0 if seed is None else initial_epoch
-    if batching.negatives is None:  # rows and lists need no iterator
-        return batching.to_train(rows, batch_size, seed=seed, initial_epoch=first), None
-    # Where each epoch is a pass of its own, Keras begins one more ahead of the first.
-    first = 0 if seed is None else initial_epoch + 1
-    batched = batching.to_train(rows, batch_size, seed=seed, initial_epoch=first)
-    return batched.repeat(), len(batched)
+# With small batches, averaging after each step would take longer than the step.
+_SMALL_BATCH, _UPDATE_FREQ = 2048, 16
 
 
 def known_size(batched: tf.data.Dataset | None) -> int | None:
-    """Gives the number of batches of a pass, `None` where Keras cannot tell it ahead."""
+    """The number of batches of an epoch, `None` if it is unknown."""
     size = 0 if batched is None else int(batched.cardinality())
     return size if size >= 0 else None
 
 
-def mean_of_an_epoch(steps: int | None) -> WeightAveraging:
-    """Averages the weights over about as many steps as an epoch has.
-
-    Args:
-        steps: So many, or `None` if that is unknown.
-    """
-    return WeightAveraging() if steps is None else WeightAveraging(1.0 - 1.0 / max(steps, 2))
-
-
-def steps_of_a_call(batch_size: int, steps: int | None, validation: tf.data.Dataset | None) -> int:
-    """Gives how many steps one call of the graph is to run.
-
-    Args:
-        batch_size: Rows, lists or clicks a batch.
-        steps: Steps of an epoch, or `None` if that is unknown.
-        validation: Batches to validate on, or `None`.
-    """
-    known = steps is not None and known_size(validation) is not None
-    return STEPS_PER_EXECUTION if batch_size <= SMALL_BATCH and known else 1
+def average_over_epoch(steps: int | None, update_freq: int) -> WeightAveraging:
+    """Averages weights over about the steps of an epoch, if their number is known."""
+    momentum = 0.99 if steps is None else 1.0 - 1.0 / max(steps, 2)
+    return WeightAveraging(momentum, update_freq=update_freq)

@@ -1,4 +1,4 @@
-"""Journal of a search, written event by event."""
+"""Journal of a search: an append-only file of events."""
 
 import json
 import os
@@ -8,22 +8,19 @@ from typing import Any
 
 
 class Journal:
-    """A file of JSON lines that only grows.
+    """An append-only file of JSON lines, created if missing.
 
-    A line that a killed process left half written is cut off when the next one opens the file.
-
-    Args:
-        path: The file, made if it is not there.
+    Opening it truncates an incomplete last line, which a killed process may have left.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
-        self.size = sum(len(line) for line in _whole_lines(self.path))
+        self.size = sum(len(line) for line in _complete_lines(self.path))
         self._file = self.path.open("ab")
         self._file.truncate(self.size)
 
     def append(self, event: dict[str, Any]) -> None:
-        """Writes an event, and returns when the disk has it."""
+        """Writes an event and flushes it to disk."""
         self._file.write(json.dumps(event).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -34,24 +31,20 @@ class Journal:
 
 
 def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Reads the events of a journal, in the order in which they happened; none without a file.
-
-    Raises:
-        ValueError: If a line is damaged.
-    """
+    """Reads all events in order; none if the file is missing."""
     events = []
-    for number, line in enumerate(_whole_lines(Path(path)), 1):
+    for number, line in enumerate(_complete_lines(Path(path)), 1):
         try:
             events.append(json.loads(line))
         except ValueError as error:
             raise ValueError(
-                f"{path} is damaged in line {number} ({error}). Mend that line, or give "
-                "overwrite=True to begin anew."
+                f"Line {number} of {path} is damaged ({error}). Repair that line, or start the "
+                "search again with overwrite=True."
             ) from None
     return events
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def _complete_lines(path: Path) -> Iterator[bytes]:
     if path.exists():
         with path.open("rb") as file:
             yield from (line for line in file if line.endswith(b"\n"))

@@ -1,4 +1,4 @@
-"""Searches by several processes, on one host or on several."""
+"""Searches with several processes: a chief and workers, on one host or on several."""
 
 import contextlib
 import multiprocessing
@@ -14,39 +14,61 @@ from typing import Any, Literal, NamedTuple
 
 from rankkit.utils.errors import invalid, missing
 
-_UNPICKLABLE = (pickle.PicklingError, AttributeError, TypeError)
-_GRACE = 10.0  # seconds that a process has to end itself
+# keras-tuner's environment variables.
+IP, PORT, TUNER_ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
+
+_PICKLE_ERRORS = (pickle.PicklingError, AttributeError, TypeError)
+_GRACE = 10.0  # seconds that a terminated process has to exit
 
 
-def run_on_this_machine(
-    run: Callable[[], None], workers: int, has_ended: Callable[[], bool]
-) -> None:
-    """Runs a function in a chief and in workers, which it has to tell apart by the environment.
+class Role(NamedTuple):
+    """The role of a process in a search.
 
-    Returns when the search or the workers have ended. When a process fails or is killed before, all
-    others are ended.
+    Attributes:
+        kind: `"alone"`, `"chief"` or `"worker"`.
+        tuner_id: Its name.
+        address: Host and port of the chief; `None` if alone.
+    """
 
-    Args:
-        run: What each process does. It is pickled, and the processes start afresh: a script
-            needs `if __name__ == "__main__":` around what is not to be done again by each.
-        workers: How many train.
-        has_ended: Whether the search has; what is still running then is not waited for.
+    kind: Literal["alone", "chief", "worker"]
+    tuner_id: str
+    address: tuple[str, int] | None
 
-    Raises:
-        RuntimeError: If a process failed.
+
+def own_role() -> Role:
+    """Reads the role of this process from its environment."""
+    present = [name for name in (IP, PORT, TUNER_ID) if os.environ.get(name)]
+    if IP not in present and PORT not in present:
+        return Role("alone", os.environ.get(TUNER_ID) or "tuner0", None)
+    for name in (IP, PORT, TUNER_ID):
+        if name not in present:
+            raise missing("environment variable", name, (IP, PORT, TUNER_ID), present)
+    port = os.environ[PORT]
+    if not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise invalid(PORT, port, "a port, from 1 to 65535")
+    tuner_id = os.environ[TUNER_ID]
+    kind = "chief" if "chief" in tuner_id else "worker"  # the same test as in keras-tuner
+    return Role(kind, tuner_id, (os.environ[IP], int(port)))
+
+
+def run_on_this_host(run: Callable[[], None], workers: int, has_ended: Callable[[], bool]) -> None:
+    """Runs a pickled function in a chief and in workers, started as new processes.
+
+    Returns when `has_ended` is true or all workers have exited. Raises if a process fails or is
+    killed before. In any case, terminates the processes that are still running.
     """
     try:
         pickle.dumps(run)
-    except _UNPICKLABLE as error:
+    except _PICKLE_ERRORS as error:
         raise _unpicklable(error) from None
     spawn = multiprocessing.get_context("spawn")
-    port = free_port()
+    port = find_free_port()
     names = ["chief", *(f"worker{number}" for number in range(workers))]
     processes = {
-        name: spawn.Process(target=_take_part, args=(run, name, port), name=name) for name in names
+        name: spawn.Process(target=_run_member, args=(run, name, port), name=name) for name in names
     }
     try:
-        with _threads(max(1, (os.cpu_count() or 1) // workers)):
+        with _threads_of_new_processes(max(1, (os.cpu_count() or 1) // workers)):
             for process in processes.values():
                 process.start()
         running = dict(processes)
@@ -57,52 +79,45 @@ def run_on_this_machine(
                 if has_ended():
                     return
                 if code:
+                    how = f"exited with code {code}"
+                    if code < 0:
+                        how = f"was killed by {signal.Signals(-code).name}"
                     raise RuntimeError(
-                        f"{name} {_how(code)}, so the others were ended too. Its error is above. "
-                        "The trials that have ended are kept: the same search goes on from them."
+                        f"{name} {how}, so the other processes were terminated. Its error is "
+                        "above. Completed trials are kept: run the same search to resume it."
                     )
     finally:
-        for process in processes.values():
-            if process.pid is not None:
-                process.terminate()
-        for process in processes.values():
-            if process.pid is not None:
-                process.join(_GRACE)
-                process.kill()
+        started = [each for each in processes.values() if each.pid is not None]
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.join(_GRACE)
+            process.kill()
 
 
 def check_picklable(hypermodel: Any) -> None:
-    """Refuses what another process could not make of its pickle.
-
-    Args:
-        hypermodel: What builds the models.
-
-    Raises:
-        TypeError: If it could not.
-    """
+    """Raises if another process cannot restore the hypermodel from its pickle."""
     try:
         pickle.loads(pickle.dumps(hypermodel))
-    except _UNPICKLABLE as error:
+    except _PICKLE_ERRORS as error:
         raise _unpicklable(error) from None
 
 
 def _unpicklable(error: Exception) -> TypeError:
-    """Words that other processes would not get what they need."""
     return TypeError(
-        "hypermodel and rows must be picklable for several workers. Define classes and "
-        f"functions at the top of a module: {error}"
+        f"The hypermodel and the rows cannot be pickled for several workers: {error}. Define "
+        "classes and functions at the top level of a module, or use workers=1."
     )
 
 
 @contextlib.contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Has processes that are started meanwhile share out the cores.
+def _threads_of_new_processes(number: int) -> Iterator[None]:
+    """Limits TensorFlow's threads in processes started meanwhile, unless the user already has.
 
-    Through the environment: a script may use TensorFlow while it is imported, and then it is too
-    late to tell TensorFlow itself.
+    By the environment: if the imported script uses TensorFlow, it is too late for its functions.
     """
     name = "TF_NUM_INTRAOP_THREADS"
-    if name in os.environ:  # the user's own choice
+    if name in os.environ:
         yield
         return
     os.environ[name] = str(number)
@@ -112,14 +127,8 @@ def _threads(number: int) -> Iterator[None]:
         del os.environ[name]
 
 
-def _how(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
-
-
-def _take_part(run: Callable[[], Any], name: str, port: int) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _run_member(run: Callable[[], Any], name: str, port: int) -> None:
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     os.environ.update({IP: "127.0.0.1", PORT: str(port), TUNER_ID: name})
     try:
         run()
@@ -127,56 +136,15 @@ def _take_part(run: Callable[[], Any], name: str, port: int) -> None:
         os._exit(130)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
 
 
-IP, PORT, TUNER_ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
-
-
-class Part(NamedTuple):
-    """The part of this process.
-
-    Attributes:
-        role: `"alone"`, or in a search of several processes `"chief"` or `"worker"`.
-        tuner_id: Its name.
-        address: Where the chief listens, host and port; `None` alone.
-    """
-
-    role: Literal["alone", "chief", "worker"]
-    tuner_id: str
-    address: tuple[str, int] | None
-
-
-def own_part() -> Part:
-    """Reads the part of this process from its environment.
-
-    Raises:
-        ValueError: If some of the variables are missing, or the port is no port.
-    """
-    present = [name for name in (IP, PORT, TUNER_ID) if os.environ.get(name)]
-    if IP not in present and PORT not in present:
-        return Part("alone", os.environ.get(TUNER_ID) or "tuner0", None)
-    for name in (IP, PORT, TUNER_ID):
-        if name not in present:
-            raise missing("environment variable", name, (IP, PORT, TUNER_ID), present)
-    port = os.environ[PORT]
-    if not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise invalid(PORT, port, "a port, from 1 to 65535")
-    tuner_id = os.environ[TUNER_ID]
-    role = "chief" if "chief" in tuner_id else "worker"  # as keras-tuner tells them apart
-    return Part(role, tuner_id, (os.environ[IP], int(port)))
-
-
 def check_port_is_free(address: tuple[str, int]) -> None:
-    """Refuses an address that another process listens at, which gRPC would silently share.
-
-    Raises:
-        OSError: If it is in use, or is none of this machine.
-    """
+    """Raises `OSError` if the port is in use, as gRPC would silently share it."""
     with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -184,45 +152,37 @@ def check_port_is_free(address: tuple[str, int]) -> None:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"The chief cannot listen at {address[0]}:{address[1]} ({error.strerror}). Set "
-                f"{PORT} to a free port, and {IP} to an address of this machine, for the chief "
-                "and all workers.",
+                f"The chief cannot listen on {address[0]}:{address[1]} ({error.strerror}). Set "
+                f"{PORT} to a free port, and {IP} to an address of this host, for the chief and "
+                "all workers.",
             ) from None
 
 
-def wait_for_chief(part: Part, timeout: float) -> None:
-    """Returns when the chief listens.
-
-    Args:
-        part: A worker's.
-        timeout: Seconds to wait at most.
-
-    Raises:
-        TimeoutError: If it does not listen by then.
-    """
-    assert part.address is not None
-    shown = f"{part.address[0]}:{part.address[1]}"
+def wait_for_chief(role: Role, timeout: float) -> None:
+    """Waits until the chief listens; raises `TimeoutError` after `timeout` seconds."""
+    assert role.address is not None
+    shown = f"{role.address[0]}:{role.address[1]}"
     deadline = time.monotonic() + timeout
-    said = False
+    is_waiting = False
     while True:
         try:
-            socket.create_connection(part.address, timeout=5).close()
+            socket.create_connection(role.address, timeout=5).close()
             return
         except OSError as error:
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"Worker {part.tuner_id!r} found no chief at {shown} within {timeout:g} s "
-                    f"({error}). Start the chief, a process with {TUNER_ID}=chief, or mend {IP} "
-                    f"and {PORT}."
+                    f"Worker {role.tuner_id!r} found no chief at {shown} within {timeout:g} s "
+                    f"({error}). Start the chief, a process with {TUNER_ID}=chief, or correct "
+                    f"{IP} and {PORT}."
                 ) from None
-        if not said:
-            print(f"{part.tuner_id}: waiting up to {timeout:g} s for the chief at {shown}")
-            said = True
+        if not is_waiting:
+            print(f"{role.tuner_id}: waiting up to {timeout:g} s for the chief at {shown}")
+            is_waiting = True
         time.sleep(0.2)
 
 
-def free_port() -> int:
-    """Gives a port of this machine that nobody listens at."""
+def find_free_port() -> int:
+    """A port of this host that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Progress, table and TensorBoard logs of a search."""
+"""Progress output, table of trials and TensorBoard logs of a search."""
 
 import shutil
 import sys
@@ -12,50 +12,35 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary import session_end_pb
 
-from rankkit.tuning.oracles import Journaled
-from rankkit.tuning.space import Space, without_tuners_own
+from rankkit.tuning.oracles import JournaledOracle
+from rankkit.tuning.space import Space, without_tuner_values
 
-CLEAR = "\r\x1b[K"  # back to the start of the line, and clear it
+_CLEAR_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """Prints a table of the trials as they end.
+    """Prints a line for each trial that ends.
 
-    On a terminal the trial that is running has a line that is rewritten at each epoch. A log file
-    gets whole lines only.
-
-    Args:
-        names: The hyperparameters to show.
-        total: How many trials there will be at most.
-        verbose: 0 for silence. Defaults to `1`.
-        file: Where to print. Defaults to `None`, the standard output.
+    On a terminal another line is rewritten after each epoch of the running trial. A log file gets
+    complete lines only. `names` are the hyperparameters to show.
     """
 
     def __init__(
-        self,
-        names: list[str],
-        *,
-        total: int,
-        verbose: int = 1,
-        file: TextIO | None = None,
+        self, names: list[str], *, total: int, verbose: int = 1, file: TextIO | None = None
     ):
         self.total = total
         self._names = names
         self._file: TextIO | None = sys.stdout if file is None else file
-        self._verbose = verbose if self._file else 0  # there need not be a console
-        self._terminal = self._file.isatty() if self._file else False
+        self._verbose = verbose if self._file else 0  # there may be no console
+        self._is_terminal = self._file.isatty() if self._file else False
         self._started = time.monotonic()
-        self._ended = 0
-        self.place = ""  # of the trial that is running
-        self._headed = False
+        self._num_ended = 0
+        self._has_header = False
+        self._running = ""  # position of the running trial
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Prints a line."""
-        self._print(f"{CLEAR}{text}\n" if self._terminal else f"{text}\n")
-
-    def show(self, text: str) -> None:
-        """Rewrites the line that moves."""
-        self._print(f"{CLEAR}{text}")
+        self._print(f"{_CLEAR_LINE}{text}\n" if self._is_terminal else f"{text}\n")
 
     def _print(self, text: str) -> None:
         if not self._file or not self._verbose:
@@ -63,93 +48,103 @@ class Progress:
         try:
             self._file.write(text)
             self._file.flush()
-        except (OSError, ValueError):  # closed, such as by `| head`: the search is worth more
+        except (OSError, ValueError):  # closed, such as by `| head`; the search continues
             self._verbose = 0
 
-    def begin(self, oracle: Any, trial: Any) -> None:
-        """Notes that a trial has begun."""
-        if not self._headed:
-            self._headed = True
-            shown = "".join(f"  {name:>{_width(name)}}" for name in self._names)
-            head = f"{'score':>8}  {'best':>8}  {'epochs':>6}  {'seconds':>7}"
-            self.say(f"{'trial':>9}  {head}{shown}  {'elapsed':>8}  {'left':>8}")
-        self.place = f"{list(oracle.trials).index(trial.trial_id) + 1}/{self.total}"
+    def start(self, oracle: JournaledOracle, trial: Any) -> None:
+        """Remembers the trial that started."""
+        if not self._has_header:
+            self._has_header = True
+            names = "".join(f"  {name:>{_width(name)}}" for name in self._names)
+            header = f"{'score':>8}  {'best':>8}  {'epochs':>6}  {'seconds':>7}"
+            self.write_line(f"{'trial':>9}  {header}{names}  {'elapsed':>8}  {'left':>8}")
+        self._running = f"{list(oracle.trials).index(trial.trial_id) + 1}/{self.total}"
 
-    def end(self, oracle: Any, trial: Any) -> None:
-        """Prints how a trial has ended."""
+    def end(self, oracle: JournaledOracle, trial: Any) -> None:
+        """Prints the result of the trial that ended."""
         rows = trial_table(oracle)
         [row] = (row for row in rows if row["trial"] == trial.trial_id)
-        place = f"{rows.index(row) + 1}/{self.total}"
+        position = f"{rows.index(row) + 1}/{self.total}"
         best = min((trial.score for trial in oracle.get_best_trials(1)), default=None)
-        cells = [f"{place:>9}", _number(row["score"], 8), _number(best, 8)]
+        cells = [f"{position:>9}", _format_score(row["score"]), _format_score(best)]
         cells += [f"{row['best_epoch'] or '-':>6}", f"{row['seconds']:>7.1f}"]
-        cells += [f"{_short(row.get(name, '-')):>{_width(name)}}" for name in self._names]
-        self._ended += 1
+        cells += [f"{_format_value(row.get(name, '-')):>{_width(name)}}" for name in self._names]
+        self._num_ended += 1
         elapsed = time.monotonic() - self._started
-        left = max(0, self.total - len(oracle.ended)) * elapsed / self._ended
-        cells += [f"{_clock(elapsed):>8}", f"{_clock(left):>8}"]
-        self.say("  ".join(cells))
+        left = max(0, self.total - len(oracle.ended)) * elapsed / self._num_ended
+        cells += [f"{format_seconds(elapsed):>8}", f"{format_seconds(left):>8}"]
+        self.write_line("  ".join(cells))
         if row["score"] is None:
-            self.say(f"{'':>9}  failed: {row['message']}")
+            self.write_line(f"{'':>9}  failed: {row['message']}")
 
     def callbacks(self) -> list[tf.keras.callbacks.Callback]:
-        """Gives the callbacks that show a trial while it runs: none for a log file."""
-        return [_Moving(self)] if self._terminal and self._verbose else []
+        """Callbacks that show the epochs of the running trial on a terminal."""
+        if not self._is_terminal or not self._verbose:
+            return []
+        return [tf.keras.callbacks.LambdaCallback(on_epoch_end=self._show_epoch)]
 
-
-class _Moving(tf.keras.callbacks.Callback):
-    def __init__(self, progress: Progress):
-        super().__init__()
-        self._progress = progress
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        validated = {k: v for k, v in (logs or {}).items() if k.startswith("val_")}
-        name = list(validated)[-1] if validated else "loss"
-        progress = self._progress
-        text = f"{progress.place:>9}  epoch {epoch + 1}: {name} {(logs or {}).get(name, 0.0):.4f}"
-        progress.show(text)
+    def _show_epoch(self, epoch: int, logs: dict[str, float]) -> None:
+        name = next((name for name in reversed(logs) if name.startswith("val_")), "loss")
+        text = f"{self._running:>9}  epoch {epoch + 1}: {name} {logs.get(name, 0.0):.4f}"
+        self._print(f"{_CLEAR_LINE}{text}")
 
 
 def _width(name: str) -> int:
     return max(len(name), 8)
 
 
-def _number(value: float | None, width: int) -> str:
-    return f"{'-' if value is None else f'{value:.4f}':>{width}}"
+def _format_score(value: float | None) -> str:
+    return f"{'-' if value is None else f'{value:.4f}':>8}"
 
 
-def _short(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _clock(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
+    """Seconds as `m:ss` or `h:mm:ss`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-_STATUS: Any = api_pb2  # generated, without types
-TENSORBOARD = "tensorboard"  # its folder in that of a search
-SCORE = "score"  # the objective at the best epoch; the page would show the last epoch's
+def trial_table(oracle: JournaledOracle) -> list[dict[str, Any]]:
+    """One row for each trial that has started, in the order of their ids."""
+    return [_row(oracle, oracle.trials[trial_id]) for trial_id in sorted(oracle.trials)]
+
+
+def _row(oracle: JournaledOracle, trial: Any) -> dict[str, Any]:
+    start = oracle.started.get(trial.trial_id, {})
+    end = oracle.ended.get(trial.trial_id, {})
+    epochs = end.get("metrics", {}).get("epochs")
+    return {
+        "trial": trial.trial_id,
+        "status": trial.status,
+        "score": float(trial.score) if trial.status == "COMPLETED" else None,
+        "best_epoch": None if epochs is None else round(epochs),
+        "seconds": round(end["time"] - start["time"], 3) if end and start else None,
+        "worker": start.get("tuner"),
+        "message": trial.message.splitlines()[0] if trial.message else None,
+        **without_tuner_values(trial.hyperparameters.values),
+    }
+
+
+TENSORBOARD = "tensorboard"  # its folder in the folder of the search
+_SCORE = "score"  # the objective at the best epoch; TensorBoard would show that of the last epoch
+_STATUS: Any = api_pb2  # generated code without types
 
 
 def log_experiment(directory: Path, space: Space, objective: str) -> None:
-    """Writes what the HParams page has columns for.
-
-    Args:
-        directory: TensorBoard's folder.
-        space: What is searched.
-        objective: Name of the metric that is searched for.
-    """
+    """Writes the columns of TensorBoard's HParams page: hyperparameters and score."""
     shutil.rmtree(directory / "experiment", ignore_errors=True)
     with tf.summary.create_file_writer(str(directory / "experiment")).as_default():
         hparams.hparams_config(
-            hparams=[hparams.HParam(name, _domain(space, name)) for name in space.searched],
-            metrics=[hparams.Metric(SCORE, display_name=objective)],
+            hparams=[hparams.HParam(name, _hparams_domain(space, name)) for name in space.searched],
+            metrics=[hparams.Metric(_SCORE, display_name=objective)],
         )
 
 
-def _domain(space: Space, name: str) -> Any:
+def _hparams_domain(space: Space, name: str) -> Any:
     domain = space.domains[name]
     if isinstance(domain, list):
         return hparams.Discrete(domain)
@@ -158,12 +153,9 @@ def _domain(space: Space, name: str) -> Any:
 
 
 class TrialLog(tf.keras.callbacks.Callback):
-    """Writes a trial's hyperparameters, its metrics at each epoch, and at the end its score.
+    """Logs a run to TensorBoard: hyperparameters, metrics of each epoch, and the score.
 
-    Args:
-        folder: The trial's folder, emptied of what a run before this one has left.
-        trial_id: The trial, which all its executions share.
-        values: Hyperparameter to value.
+    The folder of the run is emptied first. All runs of a trial share its id.
     """
 
     def __init__(self, folder: Path, trial_id: str, values: Mapping[str, Any]):
@@ -171,7 +163,7 @@ class TrialLog(tf.keras.callbacks.Callback):
         shutil.rmtree(folder, ignore_errors=True)
         self._writer = tf.summary.create_file_writer(str(folder))
         with self._writer.as_default():
-            hparams.hparams(without_tuners_own(values), trial_id=trial_id)
+            hparams.hparams(without_tuner_values(values), trial_id=trial_id)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         with self._writer.as_default(step=epoch + 1):
@@ -180,41 +172,10 @@ class TrialLog(tf.keras.callbacks.Callback):
         self._writer.flush()
 
     def close(self, score: float | None, epochs: int = 0) -> None:
-        """Tells how the trial has ended.
-
-        Args:
-            score: Its score, or `None` if it failed.
-            epochs: The epochs after which it had that score. Defaults to `0`.
-        """
+        """Writes the score after so many epochs, or a failure if it is `None`."""
         status = _STATUS.STATUS_FAILURE if score is None else _STATUS.STATUS_SUCCESS
         with self._writer.as_default(step=epochs):
             if score is not None:
-                tf.summary.scalar(SCORE, score)
+                tf.summary.scalar(_SCORE, score)
             tf.summary.experimental.write_raw_pb(session_end_pb(status).SerializeToString())
         self._writer.close()
-
-
-def trial_table(oracle: Journaled) -> list[dict[str, Any]]:
-    """Gives one row for each trial that has ended or is running, in the order of their ids.
-
-    Args:
-        oracle: Knows the trials.
-    """
-    return [_row(oracle, oracle.trials[trial_id]) for trial_id in sorted(oracle.trials)]
-
-
-def _row(oracle: Journaled, trial: Any) -> dict[str, Any]:
-    begun = oracle.begun.get(trial.trial_id, {})
-    ended = oracle.ended.get(trial.trial_id, {})
-    epochs = ended.get("metrics", {}).get("epochs")
-    seconds = ended["time"] - begun["time"] if ended and begun else None
-    return {
-        "trial": trial.trial_id,
-        "status": trial.status,
-        "score": float(trial.score) if trial.status == "COMPLETED" else None,
-        "best_epoch": None if epochs is None else round(epochs),
-        "seconds": None if seconds is None else round(seconds, 3),
-        "worker": begun.get("tuner"),
-        "message": trial.message.splitlines()[0] if trial.message else None,
-        **without_tuners_own(trial.hyperparameters.values),
-    }

@@ -1,4 +1,4 @@
-"""`search`: runs a search and trains the best model on all examples."""
+"""`search`: runs a hyperparameter search and trains the best model on all rows."""
 
 import dataclasses
 import os
@@ -8,29 +8,30 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 
-from rankkit.data.batches import check_number
 from rankkit.data.columns import as_columns
-from rankkit.training.model import RankingModel, value_errors
+from rankkit.training.model import RankingModel
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.oracles import Journaled
+from rankkit.tuning.oracles import JournaledOracle
 from rankkit.tuning.plan import Plan
-from rankkit.tuning.processes import check_picklable, own_part
+from rankkit.tuning.processes import check_picklable, own_role
 from rankkit.tuning.reporting import trial_table
-from rankkit.tuning.space import without_tuners_own
-from rankkit.tuning.trial import StopOnNaN, fresh_model
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.tuning.space import without_tuner_values
+from rankkit.tuning.trial import StopOnNaN, build_model
+from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
+from rankkit.utils.graph_errors import plain_errors
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """What a search has found.
+    """The result of `search`.
 
     Attributes:
-        model: The winner, trained on all training rows.
-        hyperparameters: Hyperparameter to value, of the winner.
-        epochs: How many epochs the winner was trained for: those of its best epoch in the search.
-        score: The winner's objective on the validation rows, before it was trained on them too.
-        trials: One dict for each trial, in the order in which they began: `trial`, `status`,
+        model: The best model, trained on all rows.
+        hyperparameters: Hyperparameter to value, of the best model.
+        epochs: The number of epochs that the best model was trained for: those of its best epoch
+            in the search.
+        score: The objective of the best trial on the validation rows.
+        trials: One dict for each trial, in the order in which they started: `trial`, `status`,
             `score`, `best_epoch`, `seconds`, `worker`, `message`, and its hyperparameters.
     """
 
@@ -39,50 +40,6 @@ class SearchResult:
     epochs: int
     score: float
     trials: list[dict[str, Any]]
-
-
-def train_winner(plan: Plan, oracle: Journaled) -> SearchResult:
-    """Trains the best trial's values on all rows, for as many epochs as were best.
-
-    Args:
-        plan: The search.
-        oracle: Knows its trials.
-
-    Raises:
-        RuntimeError: If there is no best trial, or its values do not work on all rows.
-    """
-    if oracle.stopped_by is not None:
-        raise RuntimeError(
-            f"The search was stopped by max_consecutive_failed_trials="
-            f"{plan.max_consecutive_failed_trials}: so many trials in a row failed. Without the "
-            "reason, the same search goes on with the last of them. It failed by\n"
-            f"{oracle.stopped_by}"
-        )
-    trials = trial_table(oracle)
-    [best] = oracle.get_best_trials(1) or [None]
-    if best is None or best.status != "COMPLETED":
-        reasons = {row["message"] for row in trials}
-        raise RuntimeError(f"None of {len(trials)} trials was completed: {reasons}.")
-    epochs = round(best.metrics.get_best_value("epochs"))
-    hp = best.hyperparameters.copy()
-    if "epochs" in hp.values:
-        hp.values["epochs"] = epochs
-    count = len(plan.columns[plan.hypermodel.columns[0]])
-    plan.progress(oracle).say(
-        f"trial {best.trial_id} is the best, {best.score:.4f}: training it on all {count:,} rows "
-        f"for {epochs} epochs"
-    )
-    model = fresh_model(plan.hypermodel, hp, plan.seed)
-    settings: dict[str, Any] = {"epochs": epochs, "seed": plan.seed, "verbose": 0}
-    try:
-        plan.hypermodel.fit(hp, model, plan.columns, callbacks=[StopOnNaN()], **settings)
-    except kt.errors.FailedTrialError as error:
-        raise RuntimeError(
-            f"Trial {best.trial_id} is the best, and diverges on all rows: {error} Search another "
-            "space, such as lower learning rates."
-        ) from None
-    values = without_tuners_own(best.hyperparameters.values)
-    return SearchResult(model, values, epochs, float(best.score), trials)
 
 
 def search(
@@ -105,57 +62,56 @@ def search(
     overwrite: bool = False,
     verbose: int = 1,
 ) -> SearchResult:
-    """Searches hyperparameters with keras-tuner, and trains the winner on all rows.
+    """Searches hyperparameters with keras-tuner and trains the best model on all rows.
 
-    A part of the rows is split off, and each trial is trained on the others until that part is
-    predicted no better for `patience` epochs. The best trial's values then train a new model on
-    all rows, for as many epochs as were best.
+    A random part of the rows is held out for validation. Each trial is trained on the other rows
+    until the objective has not improved for `patience` epochs. The values of the best trial are
+    then trained on all rows, for the number of epochs that was best.
 
-    A search that was interrupted, whatever way, goes on with the same call: trials that have
-    ended are kept, one that was running is run again, and the result is that of a search without
-    the interruption. The folder is keras-tuner's, with a journal beside its files; TensorBoard
-    shows it.
+    The same call resumes an interrupted search: completed trials are kept, a trial that was
+    running is run again, and the result is the same as without the interruption. The folder has
+    keras-tuner's format, with a journal beside its files and logs for TensorBoard.
 
-    With `workers`, the trials are shared out among so many processes on this machine. Where
+    With `workers`, the trials are distributed over as many processes on this host. If
     keras-tuner's environment variables `KERASTUNER_TUNER_ID`, `KERASTUNER_ORACLE_IP` and
-    `KERASTUNER_ORACLE_PORT` are set, this process is the chief or a worker of a search over
-    several machines; the chief returns the result, and a worker's process is ended, by
-    `SystemExit`, when the search is over.
+    `KERASTUNER_ORACLE_PORT` are set, this process is the chief or a worker of a search on several
+    hosts: the chief returns the result, and a worker exits by `SystemExit` after the search.
 
     Args:
-        hypermodel: The space of models.
+        hypermodel: The search space of models.
         rows: The training rows, as a dict of arrays or lists, or a pandas DataFrame.
-        directory: A new or empty folder for the search, or that of this very search.
+        directory: A new or empty folder for the search, or the folder of a search to resume.
         tuner: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`. Defaults to `"random"`.
-        max_trials: The most trials. A grid is made as fine as they allow, Hyperband's schedule as
-            long. Defaults to `20`.
-        epochs: The most epochs of a trial. Defaults to `40`.
-        patience: Epochs without an improvement after which a trial ends. Defaults to `5`.
-        prune: Whether a trial ends after a fifth or two fifths of the epochs when its best until
-            then is behind the median of those of the trials that began before it, three or more.
-            Its row of the table says so. Hyperband has its own rule. Defaults to `True`.
-        validation_fraction: Share of the rows to validate on. Defaults to `0.1`.
-        objective: What the model reports and the search minimizes, or a `keras_tuner.Objective`.
+        max_trials: The maximum number of trials. The grid and Hyperband's schedule are the
+            largest that fit. Defaults to `20`.
+        epochs: The maximum number of epochs of a trial. Defaults to `40`.
+        patience: Epochs without improvement after which a trial ends. Defaults to `5`.
+        prune: Whether to prune trials by the median stopping rule: after 20 % and 40 % of
+            `epochs`, a trial ends if its best objective so far is worse than the median of at
+            least three earlier trials by then. Ignored by Hyperband, which has its own rule.
+            Defaults to `True`.
+        validation_fraction: Fraction of the rows to validate on. Defaults to `0.1`.
+        objective: Name of the metric to minimize, or a `keras_tuner.Objective`.
             Defaults to `"val_root_mean_squared_error"`.
-        executions_per_trial: How often each trial is run, with other seeds; the score is the mean.
+        executions_per_trial: Runs of each trial, with different seeds; scores are averaged.
             Defaults to `1`.
-        max_consecutive_failed_trials: So many failures in a row end the search with the reason of
-            the last. Defaults to `3`.
-        seed: Chooses the validation rows, the trials, weights, dropout and the order of rows. It
-            is set as the global seed of Keras at each trial. Defaults to `42`.
-        workers: Processes on this machine that train trials at a time. Scripts that ask for more
-            than one need `if __name__ == "__main__":`. Defaults to `1`.
-        chief_timeout: Seconds that a worker waits for the chief to be there. Defaults to `300.0`.
+        max_consecutive_failed_trials: Number of failed trials in a row that stops the search with
+            an error. Defaults to `3`.
+        seed: Seed of the split, the trials, weights, dropout and shuffling. Each trial sets it as
+            Keras's global seed. Defaults to `42`.
+        workers: Number of processes on this host that run trials in parallel. With more than one,
+            a script needs `if __name__ == "__main__":`. Defaults to `1`.
+        chief_timeout: Seconds that a worker waits for the chief. Defaults to `300.0`.
         overwrite: Whether to delete a search that is in the folder. Defaults to `False`.
-        verbose: 0 for silence, 1 for a table of the trials. Defaults to `1`.
+        verbose: 0 for no output, 1 for a line for each trial. Defaults to `1`.
 
     Returns:
-        The winner, its hyperparameters and all trials.
+        The best model, its hyperparameters and all trials.
 
     Raises:
-        ValueError: If an argument is impossible, the model does not report the objective, or the
+        ValueError: If an argument is invalid, the model does not report the objective, or the
             folder holds another search: of other rows, space, settings or versions.
-        RuntimeError: If trials fail one after another, a worker dies, or the folder is in use.
+        RuntimeError: If too many trials fail, a worker dies, or the folder is in use.
         OSError: If the chief's port is in use.
         TimeoutError: If a worker finds no chief.
 
@@ -191,91 +147,60 @@ def search(
         "workers": workers,
     }
     for name, value in numbers.items():
-        check_number(name, value, 1)
-        numbers[name] = int(value)  # not NumPy's: they go into files as JSON
-    check_number("verbose", verbose, 0)
+        check_integer(name, value, 1)
+        numbers[name] = int(value)  # NumPy's integers cannot be written as JSON
+    check_integer("verbose", verbose, 0)
+    check_integer("seed", seed, 0)
+    if seed >= 2**31 - 1000:  # executions have consecutive seeds
+        raise invalid("seed", seed, f"an integer from 0 to {2**31 - 1001}")
     if isinstance(chief_timeout, bool) or not isinstance(chief_timeout, int | float):
         raise wrong_type("chief_timeout", chief_timeout, "a number of seconds")
     if not isinstance(directory, str | os.PathLike):
         raise wrong_type("directory", directory, "the path of a folder")
-    check_seed(seed)
     columns = as_columns(rows, hypermodel.columns)
-    check_fraction(validation_fraction, len(columns[hypermodel.columns[0]]))
+    _check_fraction(validation_fraction, len(columns[hypermodel.columns[0]]))
     plan = Plan(
         hypermodel=hypermodel,
         columns=columns,
         directory=Path(directory),
-        objective=checked_objective(objective, hypermodel, columns),
+        objective=_check_objective(objective, hypermodel, columns),
         tuner=tuner,
-        prune=bool(prune) and tuner != "hyperband",  # which has rungs of its own
+        prune=bool(prune) and tuner != "hyperband",
         validation_fraction=float(validation_fraction),
         seed=int(seed),
         chief_timeout=chief_timeout,
         verbose=verbose,
         **numbers,
     )
-    plan.make_oracle()  # refuses a tuner that does not fit before anything is written
-    part = own_part()
-    if part.role == "worker":
+    plan.make_oracle()  # raises if the tuner does not fit, before anything is written
+    role = own_role()
+    if role.kind == "worker":
         plan.join()
         raise SystemExit(0)
-    with plan.claimed(overwrite=overwrite):
-        several = workers > 1 and part.role == "alone"
-        if several:
+    with plan.claim_directory(overwrite=overwrite):
+        use_workers = workers > 1 and role.kind == "alone"
+        if use_workers:
             check_picklable(hypermodel)
-        return train_winner(plan, plan.run_here() if several else plan.run())
+        return _train_best(plan, plan.run_with_workers() if use_workers else plan.run())
 
 
-def check_seed(seed: int) -> None:
-    """Refuses what cannot be a seed of Keras, NumPy and keras-tuner alike.
-
-    Args:
-        seed: The seed.
-
-    Raises:
-        ValueError: If it is no whole number, or out of their range.
-    """
-    check_number("seed", seed, 0)
-    if seed >= 2**31 - 1000:
-        raise invalid("seed", seed, f"a whole number from 0 to {2**31 - 1001}")
-
-
-def check_fraction(fraction: float, rows: int) -> None:
-    """Refuses a share that leaves no rows to train on, or none to validate on.
-
-    Args:
-        fraction: The share.
-        rows: How many rows there are.
-
-    Raises:
-        ValueError: If it does.
-        TypeError: If it is no number.
-    """
+def _check_fraction(fraction: float, num_rows: int) -> None:
     if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number):
         raise wrong_type("validation_fraction", fraction, "a number between 0 and 1")
-    if not 0 < fraction < 1 or not 0 < round(rows * fraction) < rows:
-        expected = f"a share that leaves some of the {rows} rows on both sides"
-        raise invalid("validation_fraction", fraction, expected, "Bring more rows or change it.")
+    if not 0 < fraction < 1 or not 0 < round(num_rows * fraction) < num_rows:
+        expected = f"a fraction that leaves some of the {num_rows} rows on both sides"
+        raise invalid("validation_fraction", fraction, expected, "Add rows or change it.")
 
 
-def checked_objective(
+def _check_objective(
     objective: Any, hypermodel: RankingHyperModel, columns: dict[str, np.ndarray]
 ) -> kt.Objective:
-    """Tries a model on a row, and finds out whether it reports the objective.
-
-    Args:
-        objective: Name of what the model reports, or a `keras_tuner.Objective`.
-        hypermodel: What builds the model.
-        columns: The training rows.
-
-    Raises:
-        ValueError: If it does not report it, or it is not known what is better.
-    """
+    """Checks, with a model and one row, that the objective is reported; returns its direction."""
     model = hypermodel.build(kt.HyperParameters())
     batching = hypermodel.batching
-    if batching.negatives is None:  # which need all clicks
+    if batching.negatives is None:  # negatives are sampled from the items of all clicks
         columns = {name: column[:1] for name, column in columns.items()}
-    with value_errors():
+    with plain_errors():
         for batch in batching.to_train(columns, 1, seed=0).take(1):
             model.compute_loss(batch)
     known = [f"val_{metric.name}" for metric in model.metrics]
@@ -285,6 +210,44 @@ def checked_objective(
     if isinstance(objective, kt.Objective) and objective.direction in ("min", "max"):
         return objective
     if isinstance(objective, kt.Objective) or not name.endswith(("loss", "error")):
-        fix = f'Write keras_tuner.Objective({name!r}, "max"), or "min".'
-        raise invalid("objective", name, "one whose direction is known", fix)
+        raise ValueError(
+            f"The direction of objective={name!r} is unknown. Pass "
+            f'keras_tuner.Objective({name!r}, "max"), or "min".'
+        )
     return kt.Objective(name, "min")
+
+
+def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:
+    """Trains the values of the best trial on all rows, for the best number of epochs."""
+    if oracle.stopped_by is not None:
+        raise RuntimeError(
+            f"The search was stopped after max_consecutive_failed_trials="
+            f"{plan.max_consecutive_failed_trials} failed trials in a row. Fix the cause and run "
+            f"the same search to resume it with the last of them, which failed by\n"
+            f"{oracle.stopped_by}"
+        )
+    trials = trial_table(oracle)
+    [best] = oracle.get_best_trials(1) or [None]
+    if best is None or best.status != "COMPLETED":
+        reasons = {row["message"] for row in trials}
+        raise RuntimeError(f"All {len(trials)} trials failed: {reasons}.")
+    epochs = round(best.metrics.get_best_value("epochs"))
+    hp = best.hyperparameters.copy()
+    if "epochs" in hp.values:
+        hp.values["epochs"] = epochs
+    num_rows = len(plan.columns[plan.hypermodel.columns[0]])
+    plan.make_progress(oracle).write_line(
+        f"trial {best.trial_id} is the best, {best.score:.4f}: training it on all {num_rows:,} "
+        f"rows for {epochs} epochs"
+    )
+    model = build_model(plan.hypermodel, hp, plan.seed)
+    settings: dict[str, Any] = {"epochs": epochs, "seed": plan.seed, "verbose": 0}
+    try:
+        plan.hypermodel.fit(hp, model, plan.columns, callbacks=[StopOnNaN()], **settings)
+    except kt.errors.FailedTrialError as error:
+        raise RuntimeError(
+            f"Trial {best.trial_id} is the best, but diverges when trained on all rows: {error} "
+            "Search a space with lower learning rates."
+        ) from None
+    values = without_tuner_values(best.hyperparameters.values)
+    return SearchResult(model, values, epochs, float(best.score), trials)

@@ -1,4 +1,4 @@
-"""Hyperparameters and their ranges."""
+"""Hyperparameters of ranking models and the space that a search samples them from."""
 
 import dataclasses
 import itertools
@@ -13,39 +13,72 @@ import tensorflow as tf
 from rankkit.utils.errors import invalid, unknown, wrong_type
 
 
+@dataclasses.dataclass(frozen=True)
+class Hyperparameter:
+    """Type, default range and bounds of a hyperparameter.
+
+    Attributes:
+        kind: Type of its values.
+        default: The range `(low, high)` or list of values if the user gives none.
+        doubling: Whether the values double from low to high.
+        log: Whether a range is sampled on a logarithmic scale.
+        minimum: The smallest valid value, if any.
+        below: The exclusive upper bound of valid values, if any.
+    """
+
+    kind: type
+    default: Any
+    doubling: bool = False
+    log: bool = False
+    minimum: float | None = None
+    below: float | None = None
+
+
+HYPERPARAMETERS = {
+    "tower_width": Hyperparameter(int, (32, 512), doubling=True, minimum=1),
+    "learning_rate": Hyperparameter(float, None, log=True, minimum=1e-12),
+    "tower_depth": Hyperparameter(int, (1, 3), minimum=1),
+    "embedding_dim": Hyperparameter(int, (8, 128), doubling=True, minimum=1),
+    "dropout_rate": Hyperparameter(float, (0.0, 0.5), minimum=0.0, below=1.0),
+    "l2": Hyperparameter(float, (1e-6, 1e-2), log=True, minimum=0.0),
+    "optimizer": Hyperparameter(str, ["adagrad", "adam"]),
+    "batch_size": Hyperparameter(int, (256, 8192), doubling=True, minimum=1),
+    "epochs": Hyperparameter(int, (1, 50), minimum=1),
+}
+ALWAYS_SEARCHED = ("tower_width", "learning_rate")
+# The default range of the learning rate depends on the optimizer.
+LEARNING_RATES = {"adagrad": (1e-3, 1.0), "adam": (1e-4, 1e-1), "sgd": (1e-3, 1.0)}
+OTHER_LEARNING_RATE = (1e-4, 1.0)
+
+
 class Space:
-    """The hyperparameters that one search is over, each with a range, a list or one fixed value.
+    """The hyperparameters of a search, each with a range, a list of values or a fixed value.
 
-    Args:
-        opened: Name to `(low, high)`, both included, a list of values, one fixed value, or `None`
-            for the range of `HYPERPARAMETERS`; or names alone. The tower's width and the learning
-            rate are always part of it.
-
-    Raises:
-        ValueError: If a name is unknown, a range empty or reversed, or a value impossible.
-        TypeError: If a value is of the wrong kind.
+    See the argument `space` of `rankkit.tuning.RankingHyperModel`.
     """
 
     def __init__(self, opened: Mapping[str, Any] | Iterable[str] | None = None):
         if isinstance(opened, str):
             raise wrong_type("space", opened, "a dict or a list of names", f"Write [{opened!r}].")
+        if not isinstance(opened, Iterable | None):
+            raise wrong_type("space", opened, "a dict or a list of names")
         given = dict(opened) if isinstance(opened, Mapping) else dict.fromkeys(opened or ())
         for name in given:
             if name not in HYPERPARAMETERS:
                 raise unknown("hyperparameter", name, HYPERPARAMETERS)
-        given = {**dict.fromkeys(ALWAYS), **given}
-        # In the order of the table, whatever the user's: a seed draws the same values.
+        given = {**dict.fromkeys(ALWAYS_SEARCHED), **given}
+        # The order must not depend on the user's dict: a seed then samples the same values.
         self.domains: dict[str, Any] = {}
         for name in sorted(given, key=["optimizer", *HYPERPARAMETERS].index):
             domain = self._default(name) if given[name] is None else given[name]
-            self.domains[name] = checked_domain(name, domain)
+            self.domains[name] = check_domain(name, domain)
 
     def _default(self, name: str) -> Any:
         if name != "learning_rate":
-            return HYPERPARAMETERS[name].searched
+            return HYPERPARAMETERS[name].default
         optimizer = self.domains.get("optimizer", "adagrad")
         names = optimizer if isinstance(optimizer, list) else [optimizer]
-        ranges = [LEARNING_RATES.get(each, ANY_LEARNING_RATE) for each in names]
+        ranges = [LEARNING_RATES.get(each, OTHER_LEARNING_RATE) for each in names]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
     def get_config(self) -> dict[str, Any]:
@@ -54,33 +87,23 @@ class Space:
 
     @property
     def searched(self) -> list[str]:
-        """The names that have more than one value."""
+        """Names of the hyperparameters that have more than one value."""
         return [name for name, domain in self.domains.items() if isinstance(domain, tuple | list)]
 
     @property
     def size(self) -> int | None:
-        """How many combinations of values there are, or `None` if there is no end of them."""
-        sizes = [
-            len(domain) if isinstance(domain, list) else _most_points(name, domain)
-            for name, domain in self.domains.items()
-            if isinstance(domain, tuple | list)
-        ]
-        return None if math.inf in sizes else math.prod(map(int, sizes))
+        """The number of combinations of values, or `None` if a range is continuous."""
+        values = [_values(name, domain) for name, domain in self.domains.items()]
+        return None if None in values else math.prod(len(each) for each in values if each)
 
     def combinations(self) -> Iterator[dict[str, Any]]:
-        """Gives all combinations of values, of a space that has an end."""
+        """All combinations of values of a finite space."""
         choices = [_values(name, domain) or () for name, domain in self.domains.items()]
         for values in itertools.product(*choices):
             yield dict(zip(self.domains, values, strict=True))
 
     def value(self, hp: kt.HyperParameters, name: str, default: Any = None) -> Any:
-        """Asks keras-tuner for a value, and so makes the hyperparameter known to it.
-
-        Args:
-            hp: keras-tuner's hyperparameters.
-            name: A name of `HYPERPARAMETERS`.
-            default: What it is where the space does not have it.
-        """
+        """The value in `hp`, where it is declared; `default` if the space does not have it."""
         if name not in self.domains:
             return default
         domain, known = self.domains[name], HYPERPARAMETERS[name]
@@ -95,51 +118,37 @@ class Space:
         return hp.Float(name, *domain, sampling="log" if known.log else "linear")
 
     def declare(self, hp: kt.HyperParameters) -> None:
-        """Makes all hyperparameters known to keras-tuner.
-
-        Args:
-            hp: keras-tuner's hyperparameters.
-        """
+        """Declares all hyperparameters to keras-tuner."""
         for name in self.domains:
             self.value(hp, name)
 
     def on_grid(self, max_trials: int) -> "Space":
-        """Gives the space with a list in place of each range: the largest grid that fits.
-
-        Args:
-            max_trials: How many points the grid may have.
-
-        Raises:
-            ValueError: If two values for each range are already too many.
-        """
+        """Replaces ranges by lists of values so that the grid is the largest that fits."""
         lists = {name: d for name, d in self.domains.items() if isinstance(d, list)}
         ranges = {name: d for name, d in self.domains.items() if isinstance(d, tuple)}
-        most = {name: _most_points(name, domain) for name, domain in ranges.items()}
+        most = {name: _num_values(name, domain) for name, domain in ranges.items()}
         points = dict.fromkeys(ranges, 2)
-        if (least := _product(lists, points)) > max_trials:
-            fix = "Search fewer hyperparameters, fix some, or take another tuner."
-            raise invalid("max_trials", max_trials, f"at least {least} for this grid", fix)
+
+        def grid_size(points: dict[str, int]) -> int:
+            return math.prod(points.values()) * math.prod(map(len, lists.values()))
+
+        if (smallest := grid_size(points)) > max_trials:
+            fix = "Search fewer hyperparameters, fix some of them, or use another tuner."
+            raise invalid("max_trials", max_trials, f"at least {smallest} for this grid", fix)
         for name in itertools.cycle(reversed(ranges)):
             finer = [n for n in ranges if points[n] < most[n]]
-            finer = [
-                n for n in finer if _product(lists, {**points, n: points[n] + 1}) <= max_trials
-            ]
+            finer = [n for n in finer if grid_size({**points, n: points[n] + 1}) <= max_trials]
             if not finer:
                 break
-            # The coarsest first; among equals the learning rate, on which most depends.
-            coarsest = min(points[n] for n in finer)
-            if name in finer and points[name] == coarsest:
+            # The coarsest first; among equals the learning rate, which matters most.
+            if name in finer and points[name] == min(points[n] for n in finer):
                 points[name] += 1
         grids = {name: _spaced(name, ranges[name], points[name]) for name in ranges}
         return Space({**self.domains, **grids})
 
 
-def _product(lists: Mapping[str, list], points: Mapping[str, int]) -> int:
-    return math.prod(points.values()) * math.prod(map(len, lists.values()))
-
-
 def _values(name: str, domain: Any) -> Sequence[Any] | None:
-    """All values of a domain; `None` where it is continuous."""
+    """All values of a domain; `None` if it is continuous."""
     if not isinstance(domain, tuple):
         return domain if isinstance(domain, list) else [domain]
     known, (low, high) = HYPERPARAMETERS[name], domain
@@ -148,130 +157,79 @@ def _values(name: str, domain: Any) -> Sequence[Any] | None:
     return range(low, high + 1) if known.kind is int else None
 
 
-def _most_points(name: str, domain: tuple) -> float:
+def _num_values(name: str, domain: tuple) -> float:
     values = _values(name, domain)
     return math.inf if values is None else len(values)
 
 
 def _spaced(name: str, domain: tuple, points: int) -> list:
+    """Evenly spaced values of a range, on its scale, with both ends."""
     values = _values(name, domain)
     if values is not None:
-        return [
-            values[place] for place in np.linspace(0, len(values) - 1, points).round().astype(int)
-        ]
+        return [values[i] for i in np.linspace(0, len(values) - 1, points).round().astype(int)]
     spaced = np.geomspace if HYPERPARAMETERS[name].log else np.linspace
     low, high = domain
     values = [float(value) for value in spaced(low, high, points)]
-    short = [low, *(float(f"{value:.3g}") for value in values[1:-1]), high]
-    return short if sorted(set(short)) == short else values
+    rounded = [low, *(float(f"{value:.3g}") for value in values[1:-1]), high]
+    return rounded if sorted(set(rounded)) == rounded else values
 
 
-# A learning rate is searched in the range that suits the optimizer.
-LEARNING_RATES = {"adagrad": (1e-3, 1.0), "adam": (1e-4, 1e-1), "sgd": (1e-3, 1.0)}
-ANY_LEARNING_RATE = (1e-4, 1.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Hyperparameter:
-    """What is known of a hyperparameter ahead of any search.
-
-    Attributes:
-        kind: Type of its values.
-        searched: A range `(low, high)` or a list of values, where the user gives none.
-        doubling: Whether its values double from low to high; otherwise whole numbers are searched
-            one by one.
-        log: Whether numbers that do not double are drawn by their logarithm. Defaults to `False`.
-        least: The smallest value there is. Defaults to `None`, no bound.
-        below: What its values are below. Defaults to `None`, no bound.
-    """
-
-    kind: type
-    searched: Any
-    doubling: bool = False
-    log: bool = False
-    least: float | None = None
-    below: float | None = None
-
-
-HYPERPARAMETERS = {
-    "tower_width": Hyperparameter(int, (32, 512), doubling=True, least=1),
-    "learning_rate": Hyperparameter(float, None, log=True, least=1e-12),
-    "tower_depth": Hyperparameter(int, (1, 3), least=1),
-    "embedding_dim": Hyperparameter(int, (8, 128), doubling=True, least=1),
-    "dropout_rate": Hyperparameter(float, (0.0, 0.5), least=0.0, below=1.0),
-    "l2": Hyperparameter(float, (1e-6, 1e-2), log=True, least=0.0),
-    "optimizer": Hyperparameter(str, ["adagrad", "adam"]),
-    "batch_size": Hyperparameter(int, (256, 8192), doubling=True, least=1),
-    "epochs": Hyperparameter(int, (1, 50), least=1),
-}
-ALWAYS = ("tower_width", "learning_rate")
-
-
-def without_tuners_own(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out what Hyperband keeps among the hyperparameters of a trial for itself.
-
-    Args:
-        values: Hyperparameter to value, as keras-tuner has them.
-    """
+def without_tuner_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Drops the entries that Hyperband keeps for itself among a trial's hyperparameters."""
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
-def checked_domain(name: str, domain: Any) -> Any:
-    """Checks what a user gives for a hyperparameter: a range, a list of values or one value.
-
-    Raises:
-        ValueError: If it is empty, reversed or holds an impossible value.
-        TypeError: If a value is of the wrong kind.
-    """
+def check_domain(name: str, domain: Any) -> Any:
+    """Checks a user's range, list of values or fixed value, and converts it to Python types."""
     shown = f"space[{name!r}]"
     known = HYPERPARAMETERS[name]
     if isinstance(domain, list):
-        values = [_value(f"{shown}[{place}]", name, each) for place, each in enumerate(domain)]
+        values = [_check_value(f"{shown}[{i}]", name, each) for i, each in enumerate(domain)]
         if not values or len(set(values)) < len(values):
-            raise invalid(shown, domain, "a list of at least one value, each once")
+            raise invalid(shown, domain, "a list of at least one value, without duplicates")
         return values
     if not isinstance(domain, tuple):
-        return _value(shown, name, domain)
+        return _check_value(shown, name, domain)
     if known.kind is str:
         raise invalid(shown, domain, "a list of names", f"Write {list(domain)!r}.")
     if len(domain) != 2:
-        fix = "Values go into a list: [32, 64, 256]."
+        fix = "A list searches single values, such as [32, 64, 256]."
         raise invalid(shown, domain, "a range (low, high), both included", fix)
-    low, high = (_value(shown, name, each) for each in domain)
+    low, high = (_check_value(shown, name, each) for each in domain)
     if not low < high:
-        fix = f"For one fixed value, give it alone: {{{name!r}: {low!r}}}."
+        fix = f"To fix it to one value, write {{{name!r}: {low!r}}}."
         raise invalid(shown, domain, "a range (low, high) with low < high", fix)
     if known.doubling and low << (doublings := int(math.log2(high / low))) != high:
         near = f"({low}, {low << max(1, doublings)})"
-        fix = f"Give {near}, or a list of values: [{low}, {high}]."
-        raise invalid(shown, domain, "a range (low, high) in which values double up to high", fix)
+        fix = f"Use {near}, or a list of values: [{low}, {high}]."
+        raise invalid(shown, domain, "a range (low, high) where low doubles up to high", fix)
     if known.log and low <= 0:
-        raise invalid(shown, domain, "a range (low, high) with low > 0: it is drawn by logarithm")
+        expected = "a range (low, high) with low > 0, as it is sampled on a logarithmic scale"
+        raise invalid(shown, domain, expected)
     return low, high
 
 
-def _value(shown: str, name: str, value: Any) -> Any:
+def _check_value(shown: str, name: str, value: Any) -> Any:
     known = HYPERPARAMETERS[name]
     if known.kind is str:
-        return _optimizer(shown, value)
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return _check_optimizer(shown, value)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
         raise wrong_type(shown, value, "a number")
     if not math.isfinite(value) or (known.kind is int and value != int(value)):
-        kind = "a whole number" if known.kind is int else "a finite number"
-        raise invalid(shown, value, kind)
-    if known.least is not None and value < known.least:
-        raise invalid(shown, value, f"at least {known.least}")
+        raise invalid(shown, value, "an integer" if known.kind is int else "a finite number")
+    if known.minimum is not None and value < known.minimum:
+        raise invalid(shown, value, f"at least {known.minimum}")
     if known.below is not None and value >= known.below:
         raise invalid(shown, value, f"below {known.below}")
     return known.kind(value)
 
 
-def _optimizer(shown: str, name: Any) -> str:
+def _check_optimizer(shown: str, name: Any) -> str:
     if not isinstance(name, str):
-        fix = "Its learning rate is a hyperparameter of its own."
+        fix = "The learning rate is a hyperparameter of its own."
         raise wrong_type(shown, name, "the name of a Keras optimizer", fix)
     try:
         tf.keras.optimizers.get(name)
-    except (ValueError, KeyError, TypeError):  # of an optimizer around another, too
+    except (ValueError, KeyError, TypeError):  # such as of LossScaleOptimizer, which needs another
         raise unknown(f"optimizer in {shown}", name, LEARNING_RATES) from None
     return name.lower()

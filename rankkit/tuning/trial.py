@@ -12,29 +12,19 @@ import grpc
 import keras_tuner as kt
 import tensorflow as tf
 
+from rankkit.tuning._keras_tuner import TunerAdapter
 from rankkit.tuning.oracles import FAILURE
-from rankkit.tuning.pruning import EndBehind
+from rankkit.tuning.pruning import PruneTrial
 from rankkit.tuning.reporting import TENSORBOARD, Progress, TrialLog
 
 PROJECT = "search"  # the folder of keras-tuner's own files
 
 
-class TrialRuns(kt.Tuner):
+class TrialRunner(TunerAdapter):
     """A keras-tuner `Tuner` that trains ranking models.
 
-    Each trial begins with the same seed, so that its result depends on its values alone: not on
-    the trials before it, nor on the process that runs it.
-
-    Args:
-        oracle: What chooses the trials.
-        hypermodel: A `RankingHyperModel`.
-        directory: The folder of the search.
-        epochs: The most that a trial is trained for.
-        patience: How many epochs without an improvement end a trial.
-        seed: Of weights, dropout and the order of rows.
-        executions_per_trial: How often each is run, with another seed; its score is the mean.
-        rungs: Epochs of the first of them after which it ends if it is behind.
-        progress: Shows how it goes.
+    Each trial starts from the same seed: its result depends on its values only, not on earlier
+    trials or the process that runs it. At `rungs`, epochs of its first run, it may be pruned.
     """
 
     def __init__(
@@ -55,8 +45,8 @@ class TrialRuns(kt.Tuner):
         self.seed = seed
         self.rungs = rungs
         self.progress = progress
-        self._idle = False
-        self.hypermodel: Any  # keras-tuner's own is optional
+        self._is_idle = False
+        self.hypermodel: Any  # optional in keras-tuner's own annotation
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
@@ -67,58 +57,48 @@ class TrialRuns(kt.Tuner):
         self.tensorboard = directory / TENSORBOARD
 
     def pre_create_trial(self) -> None:
-        # keras-tuner asks again at once when there is nothing to do yet.
-        if self._idle:
+        # keras-tuner asks again immediately if no trial can be created yet.
+        if self._is_idle:
             time.sleep(0.2)
-        self._idle = True
+        self._is_idle = True
 
     def on_trial_begin(self, trial: Any) -> None:
-        self._idle = False
+        self._is_idle = False
 
     def run_trial(self, trial: Any, rows: Any, validation_rows: Any) -> list[dict[str, float]]:
-        """Trains the models of a trial.
-
-        Args:
-            trial: keras-tuner's trial.
-            rows: The rows to train on.
-            validation_rows: The rows to choose by.
-
-        Returns:
-            For each execution, the metrics of its best epoch, and `epochs`, how many it had then
-            been trained for.
-        """
+        """Trains a trial; returns each run's metrics at its best epoch, and that epoch."""
         objective = self.oracle.objective
         results: list[dict[str, float]] = []
 
         def ask(rung: int, value: float) -> str:
-            reached = {objective.name: value}
-            return self.oracle.update_trial(trial.trial_id, reached, step=rung).status
+            metrics = {objective.name: value}
+            return self.oracle.update_trial(trial.trial_id, metrics, step=rung).status
 
-        behind = EndBehind(self.rungs, objective, ask)
+        pruning = PruneTrial(self.rungs, objective, ask)
         for execution in range(self.executions_per_trial):
-            callbacks = [] if execution else [behind]
+            callbacks = [] if execution else [pruning]
             model, result = self._train(trial, execution, rows, validation_rows, callbacks)
             score = result[objective.name]
             if all(objective.better_than(score, other[objective.name]) for other in results):
-                model.save_weights(self._get_checkpoint_fname(trial.trial_id))
+                model.save_weights(self.checkpoint_path(trial.trial_id))
             results.append(result)
-            if behind.ended:
+            if pruning.is_pruned:
                 break
         return results
 
-    def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
-        # As keras-tuner's own, but for the stack of a failure: it goes to the trial's folder, as
-        # the messages between processes leave it out.
+    def try_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
+        # Unlike keras-tuner, writes the traceback of a failure to the trial's folder, as messages
+        # between processes do not contain it.
         try:
-            self._run_and_update_trial(trial, *args, **kwargs)
+            self.run_and_report(trial, *args, **kwargs)
             trial.status = "COMPLETED"
-        except (kt.errors.FatalError, grpc.RpcError):  # the chief's end is not the trial's fault
+        except (kt.errors.FatalError, grpc.RpcError):  # a lost chief is not the trial's failure
             raise
         except Exception as error:
-            expected = isinstance(error, kt.errors.FailedTrialError)
-            trial.status = "FAILED" if expected else "INVALID"
+            is_expected = isinstance(error, kt.errors.FailedTrialError)
+            trial.status = "FAILED" if is_expected else "INVALID"
             reason = " ".join(str(error).split()) or "no message"
-            line = reason if expected else f"{type(error).__name__}: {reason}"
+            line = reason if is_expected else f"{type(error).__name__}: {reason}"
             trial.message = f"{line}\n\n{traceback.format_exc()}"
             (Path(self.get_trial_dir(trial.trial_id)) / FAILURE).write_text(trial.message)
 
@@ -127,9 +107,9 @@ class TrialRuns(kt.Tuner):
     ) -> tuple[tf.keras.Model, dict[str, float]]:
         hp, objective = trial.hyperparameters, self.oracle.objective
         seed = self.seed + execution
-        model = fresh_model(self.hypermodel, hp, seed)
-        begun = self._continue(model, hp)
-        best = tf.keras.callbacks.EarlyStopping(
+        model = build_model(self.hypermodel, hp, seed)
+        initial_epoch = self._load_previous_trial(model, hp)
+        stopping = tf.keras.callbacks.EarlyStopping(
             objective.name, mode=objective.direction, patience=self.patience,
             restore_best_weights=True,
         )  # fmt: skip
@@ -144,39 +124,33 @@ class TrialRuns(kt.Tuner):
                 rows,
                 validation_data=validation_rows,
                 epochs=hp.values.get("tuner/epochs", self.epochs),
-                initial_epoch=begun,
+                initial_epoch=initial_epoch,
                 seed=seed,
-                callbacks=[best, StopOnNaN(), log, *callbacks, *self.progress.callbacks()],
+                callbacks=[stopping, StopOnNaN(), log, *callbacks, *self.progress.callbacks()],
                 verbose=0,
             )
-            if not math.isfinite(best.best):
-                raise kt.errors.FailedTrialError(f"No epoch had a finite {objective.name}.")
-            model.set_weights(best.best_weights)
-            place = best.best_epoch - begun
-            metrics = {name: float(values[place]) for name, values in history.history.items()}
-            score, epochs = metrics[objective.name], best.best_epoch + 1
+            if not math.isfinite(stopping.best):
+                raise kt.errors.FailedTrialError(f"{objective.name} was not finite in any epoch.")
+            model.set_weights(stopping.best_weights)
+            index = stopping.best_epoch - initial_epoch
+            metrics = {name: float(values[index]) for name, values in history.history.items()}
+            score, epochs = metrics[objective.name], stopping.best_epoch + 1
         finally:
             log.close(score, epochs)
         return model, {**metrics, "epochs": float(epochs)}
 
-    def _continue(self, model: tf.keras.Model, hp: kt.HyperParameters) -> int:
-        """Gives the model what the trial that it continues has learned, and the epochs of that."""
+    def _load_previous_trial(self, model: tf.keras.Model, hp: kt.HyperParameters) -> int:
+        """Loads the weights of the trial that Hyperband continues; returns its epochs."""
         if "tuner/trial_id" not in hp.values:
             return 0
-        before = hp.values["tuner/trial_id"]
-        model.load_weights(self._get_checkpoint_fname(before)).expect_partial()
-        return round(self.oracle.get_trial(before).metrics.get_best_value("epochs"))
+        previous = hp.values["tuner/trial_id"]
+        model.load_weights(self.checkpoint_path(previous)).expect_partial()
+        return round(self.oracle.get_trial(previous).metrics.get_best_value("epochs"))
 
 
-def fresh_model(hypermodel: Any, hp: kt.HyperParameters, seed: int) -> tf.keras.Model:
-    """Builds the model that these values and this seed always give.
-
-    Args:
-        hypermodel: A `RankingHyperModel`.
-        hp: keras-tuner's hyperparameters.
-        seed: Of weights and dropout.
-    """
-    # What the models before this one left in Keras's global state would add up.
+def build_model(hypermodel: Any, hp: kt.HyperParameters, seed: int) -> tf.keras.Model:
+    """Builds a model that depends on the values and the seed only."""
+    # Otherwise earlier models' state in Keras would accumulate.
     tf.keras.backend.clear_session()
     gc.collect()
     tf.keras.utils.set_random_seed(seed)
@@ -184,7 +158,9 @@ def fresh_model(hypermodel: Any, hp: kt.HyperParameters, seed: int) -> tf.keras.
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):
-    """Ends a trial with a reason as soon as its loss is no number."""
+    """Fails a trial as soon as its loss is not finite."""
+
+    max_steps_per_execution = None  # a later step shows a NaN of an earlier one
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch

@@ -9,38 +9,28 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
-    """Gives a path to write to, and moves what was written to `path` at the end.
+def write_atomically(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
+    """Yields a temporary path to write a file or folder to, and move it to `path` at the end.
 
-    Whatever happens before the end, `path` does not appear, or stays as it was.
-
-    Args:
-        path: The file or folder to make.
-        replace: Whether a file that exists is replaced. Defaults to `False`.
-
-    Yields:
-        A path beside it that does not exist yet.
-
-    Raises:
-        FileExistsError: If `path` exists already and is not to be replaced.
-        OSError: If it cannot be written.
+    If writing fails, `path` does not appear, or stays as it was. Raises FileExistsError if `path`
+    exists and is not to be replaced.
     """
     target = Path(path)
     if not replace:
-        _refuse_existing(target)
+        _check_is_new(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent)
+    folder = tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent)
     try:
-        part = Path(scratch) / target.name
-        yield part
+        temporary = Path(folder) / target.name
+        yield temporary
         if not replace:
-            _refuse_existing(target)
-        part.replace(target)
+            _check_is_new(target)
+        temporary.replace(target)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_existing(target: Path) -> None:
+def _check_is_new(target: Path) -> None:
     if target.exists():
         raise FileExistsError(
             f"path must be new. Got: path={str(target)!r}, which exists. "

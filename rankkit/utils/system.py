@@ -8,70 +8,56 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.utils.errors import invalid
 from rankkit.utils.tensorflow import has_servers
 
-_CONTAINER = Path("/sys/fs/cgroup/memory.max")  # of Linux, where a limit is set
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-def machine_bytes() -> float:
-    """The memory that a process can have: of the machine, or of its container if that is less."""
+def available_memory() -> float:
+    """The bytes of memory of the host, or of the container if it has a lower limit."""
     if not hasattr(os, "sysconf"):  # Windows
         return math.inf
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _CONTAINER.read_text().strip() if _CONTAINER.is_file() else "max"
-    return min(there, int(limit)) if limit.isdecimal() else there
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _CONTAINER_LIMIT.read_text().strip() if _CONTAINER_LIMIT.is_file() else "max"
+    return min(memory, int(limit)) if limit.isdecimal() else memory
 
 
-def bytes_of(weights: Iterable[Any]) -> int:
-    """Gives the bytes of weights."""
+def count_bytes(weights: Iterable[Any]) -> int:
+    """The bytes that weights take."""
     return sum(math.prod(each.shape) * tf.as_dtype(each.dtype).size for each in weights)
 
 
-def slots_of(optimizer: Any) -> int:
-    """Gives how many numbers an optimizer keeps for each number of a weight.
-
-    Args:
-        optimizer: A Keras optimizer; it is left as it is.
-    """
+def slots_per_weight(optimizer: Any) -> int:
+    """How many numbers an optimizer keeps for each number of a weight."""
     optimizer = type(optimizer).from_config(optimizer.get_config())
     weight = tf.Variable(tf.zeros((2, 3)))
     if hasattr(optimizer, "build"):
         optimizer.build([weight])
         kept = optimizer.variables
-    else:  # a legacy one makes them with the first step
+    else:  # legacy optimizers create their variables in the first step
         optimizer.apply_gradients([(tf.zeros((2, 3)), weight)])
         kept = optimizer.variables()
     return sum(each.shape == weight.shape for each in kept)
 
 
-def check_table(layer: str, num_rows: int, width: int) -> None:
-    """Refuses a table that the machine has no memory for.
-
-    Raises:
-        ValueError: If it has not.
-    """
-    _check(4 * num_rows * width, f"the {num_rows:,} x {width} table of layer {layer!r}")
+def check_table_memory(layer: str, num_rows: int, dim: int) -> None:
+    """Raises a ValueError if the memory is too small for an embedding table."""
+    _check(4 * num_rows * dim, f"The {num_rows:,} x {dim} embedding table of layer {layer!r} needs")
 
 
-def check_training(weights: Iterable[Any], optimizer: Any) -> None:
-    """Refuses to train what the machine has no memory for, before the optimizer takes any.
-
-    Raises:
-        ValueError: If it has not.
-    """
-    needed = bytes_of(weights) * (1 + slots_of(optimizer))
-    _check(needed, f"the weights and what {type(optimizer).__name__} keeps of them")
+def check_training_memory(weights: Iterable[Any], optimizer: Any) -> None:
+    """Raises a ValueError if the memory is too small for weights and optimizer variables."""
+    needed = count_bytes(weights) * (1 + slots_per_weight(optimizer))
+    _check(needed, f"The weights and the variables of {type(optimizer).__name__} need")
 
 
-def _check(needed: int, what: str) -> None:
-    if has_servers(tf.distribute.get_strategy()):  # whose memory is not this machine's
+def _check(needed: int, subject: str) -> None:
+    if has_servers(tf.distribute.get_strategy()):  # they hold the weights, not this host
         return
-    there = machine_bytes()
-    if needed > there:
-        fix = (
-            "Leave rare ids out (rankkit.data.vocabulary has a min_count), let ids share rows, "
-            "or make embedding_dim smaller."
+    available = available_memory()
+    if needed > available:
+        raise ValueError(
+            f"{subject} {needed / 2**30:.1f} GiB of memory, and the host has "
+            f"{available / 2**30:.1f} GiB. Leave rare ids out of the vocabulary (min_count of "
+            "rankkit.data.vocabularies), hash the ids, or reduce embedding_dim."
         )
-        expected = f"at most {there / 2**30:.1f}, which the machine has"
-        raise invalid(f"GiB for {what}", f"{needed / 2**30:.1f}", expected, fix)

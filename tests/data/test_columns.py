@@ -1,8 +1,15 @@
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rankkit.data.columns import as_columns
+from rankkit.data.columns import as_array, as_columns, encode_column
+
+# --- Columns of dicts and data frames ---
 
 
 def test_lists_and_frames_become_arrays():
@@ -20,48 +27,133 @@ def test_names_select_and_order():
     assert list(as_columns(rows, ["c", "a"])) == ["c", "a"]
 
 
-def test_mixed_kinds_stay_apart():
+def test_mixed_types_are_not_converted():
     assert as_columns({"a": [1, "1"]})["a"].tolist() == [1, "1"]
 
 
-@pytest.mark.parametrize("rows", [[1, 2], "abc", None, np.arange(3)])
-def test_rows_of_another_kind(rows):
-    text = r"rows must be a dict of arrays or a DataFrame\. Got: rows='.*'\. Name the columns"
+@pytest.mark.parametrize(
+    ("rows", "names", "error", "text"),
+    [
+        ([1, 2], None, TypeError, r"rows must be a dict of arrays or a DataFrame\. Got: a list\."),
+        (None, None, TypeError, r"dict of arrays or a DataFrame\. Got: a NoneType\. Name the"),
+        ({"a": [1, 2], "b": [1]}, None, ValueError,
+         r"rows must be columns of one length\. Got: 'a' has 2, 'b' has 1\. Pass one value per"),
+        ({"a": []}, None, ValueError,
+         r"rows must have at least one row, but the columns \['a'\] are empty\. Check"),
+        ({}, None, ValueError, r"columns must be a list of at least one name\. Got: columns=\[\]"),
+        ({"user_id": [1], "item": [2]}, ["user"], ValueError,
+         r"Unknown column 'user'\. Known: 'user_id', 'item'\. Did you mean 'user_id'\?"),
+        ({"a": [1]}, "a", TypeError,
+         r"columns must be a list of names\. Got: columns='a'\. Write columns=\['a'\]\."),
+        ({"a": [1]}, 3, TypeError, r"columns must be a list of names\. Got: columns=3\."),
+        ({"a": 3}, None, TypeError,
+         r"rows\['a'\] must be an array\. Got: rows\['a'\]=3\. Pass an array or a list with one"),
+    ],
+)  # fmt: skip
+def test_invalid_rows(rows, names, error, text):
+    with pytest.raises(error, match=text):
+        as_columns(rows, names)
+
+
+# --- Encoding ---
+
+
+def cells(column, rows):
+    return encode_column("c", as_array(column))(tf.constant(rows))
+
+
+@pytest.mark.parametrize(
+    ("column", "dtype"),
+    [
+        (np.array([1, 2], np.int32), tf.int32),
+        (np.array([1, 2], np.int64), tf.int64),
+        (np.array([1, 2], np.uint8), tf.uint8),
+        (np.array([1, 2], np.float16), tf.float16),
+        (np.array([1, 2], np.float64), tf.float32),
+        (np.array([True, False]), tf.bool),
+        (np.array([[1.5, 2], [3, 4]]), tf.float32),
+        (np.array([1, 2], object), tf.int64),
+        (pd.Series([1, 2], dtype="Int64"), tf.int64),
+        (pd.Series([1.5, None]), tf.float32),
+        (tf.constant([1.5, 2]), tf.float32),
+    ],
+)
+def test_numbers_keep_their_dtype_except_float64(column, dtype):
+    got = cells(column, [1, 0, 1])
+    assert got.dtype == dtype
+    expected = as_array(column)[[1, 0, 1]].astype(dtype.as_numpy_dtype)
+    np.testing.assert_array_equal(got.numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["é", "b"],
+        np.array(["é", "b"]),
+        np.array(["é".encode(), b"b"]),
+        pd.Series(["é", "b"]),
+        pd.Series(["é", "b"], dtype="category"),
+    ],
+)
+def test_text_becomes_utf8(column):
+    assert cells(column, [0, 1, 0]).numpy().tolist() == ["é".encode(), b"b", "é".encode()]
+
+
+def test_text_may_contain_newline_and_nul():
+    assert cells(["a\nb", "a\0b"], [1, 0]).numpy().tolist() == [b"a\0b", b"a\nb"]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_lists_become_ragged(kind):
+    numbers = cells([kind([1, 2]), kind([3])], [1, 0])
+    assert isinstance(numbers, tf.RaggedTensor)
+    assert (numbers.dtype, numbers.to_list()) == (tf.int64, [[3], [1, 2]])
+
+
+def test_lists_of_text_and_empty_lists():
+    assert cells([["a", "b"], [], ["a", "b"]], [1, 2]).to_list() == [[], [b"a", b"b"]]
+    assert cells([[], []], [1]).to_list() == [[]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=3), min_size=1))
+def test_any_text_is_decoded_unchanged(column):
+    rows = list(range(len(column)))[::-1]
+    assert [cell.decode() for cell in cells(column, rows).numpy()] == column[::-1]
+
+
+MISSING = r"must not be missing\. Got: "
+NOT_TEXT = r"must be text\. Got: .*"
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (["a", None], rf"rows\['c'\]\[1\] {MISSING}None\. Drop the row, or fill the cell with ''"),
+        (["a", float("nan")], rf"rows\['c'\]\[1\] {MISSING}nan"),
+        ([None, "a"], rf"rows\['c'\]\[0\] {MISSING}None"),
+        (pd.Series([1, pd.NA], dtype=object), rf"rows\['c'\]\[1\] {MISSING}<NA>"),
+        (["a", {}], rf"rows\['c'\]\[1\] {NOT_TEXT}=\{{\}}\. Make the column all text or all numbe"),
+        (["a", 3], rf"rows\['c'\]\[1\] {NOT_TEXT}=3\."),
+        ([3, "a"], rf"rows\['c'\]\[0\] {NOT_TEXT}=3\."),
+        ([["a"], None], r"rows\['c'\]\[1\] must be a list like the first cell\. .*=None\. Pass"),
+        ([["a"], "b"], r"rows\['c'\]\[1\] must be a list like the first cell\. Got: .*='b'\."),
+        ([["a", None]], rf"a cell of rows\['c'\] {MISSING}None"),
+        ([["a", 3]], rf"a cell of rows\['c'\] {NOT_TEXT}=3\. Make the column"),
+        (
+            np.array(["2020-01-01"], "datetime64[s]"),
+            r"rows\['c'\] has the dtype datetime64.*, which TensorFlow does not have\. Convert it",
+        ),
+        ([2**64, 1], r"rows\['c'\] has the dtype object, which"),
+        ([datetime.date(2020, 1, 1)], rf"rows\['c'\]\[0\] {NOT_TEXT}datetime\.date"),
+    ],
+)
+def test_invalid_cell(column, text):
     with pytest.raises(TypeError, match=text):
-        as_columns(rows)
+        encode_column("c", as_array(column))
 
 
-def test_lengths_that_differ():
-    text = r"rows must be columns of one length\. Got: 'a' has 2, 'b' has 1\. Give each column"
+def test_invalid_utf8():
+    text = r"rows\['c'\]\[2\] must be valid UTF-8 text\. Got: .*'b\\ud800'\. Decode it with its own"
     with pytest.raises(ValueError, match=text):
-        as_columns({"a": [1, 2], "b": [1]})
-
-
-def test_no_rows():
-    text = r"rows must be at least one row\. Got: rows=\{'a': 0\}\. Was everything filtered out\?"
-    with pytest.raises(ValueError, match=text):
-        as_columns({"a": []})
-
-
-def test_no_columns():
-    text = r"columns must be at least one name\. Got: columns=\[\]\. Name the columns to take\."
-    with pytest.raises(ValueError, match=text):
-        as_columns({})
-
-
-def test_an_unknown_column():
-    text = r"Unknown column 'user'\. Known: 'user_id', 'item'\. Did you mean 'user_id'\?"
-    with pytest.raises(ValueError, match=text):
-        as_columns({"user_id": [1], "item": [2]}, ["user"])
-
-
-def test_one_name_in_place_of_a_list():
-    text = r"columns must be a list of names\. Got: columns='a'\. Write columns=\['a'\]\."
-    with pytest.raises(TypeError, match=text):
-        as_columns({"a": [1]}, "a")
-
-
-def test_a_single_value_in_place_of_a_column():
-    text = r"rows\['a'\] must be an array\. Got: rows\['a'\]=3\. Give one value a row"
-    with pytest.raises(TypeError, match=text):
-        as_columns({"a": 3})
+        encode_column("c", as_array(["a", "a", "b\ud800"]))

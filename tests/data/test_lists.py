@@ -1,7 +1,6 @@
-"""Rows grouped by query into lists."""
+"""Lists of the rows of a query."""
 
 import collections
-import importlib
 
 import numpy as np
 import pytest
@@ -26,21 +25,21 @@ def stream(rows=ROWS):
 
 
 def items(batches):
-    """The query and the rows of each list, as they come; all columns have to agree."""
+    """The query and the row numbers of each list, after checking that its columns agree."""
     found = []
     for batch in batches:
-        for place, mask in enumerate(batch["mask"].numpy()):
+        for index, mask in enumerate(batch["mask"].numpy()):
             assert mask.any()
             assert mask.tolist() == sorted(mask, reverse=True)
-            numbers = batch["row"].numpy()[place]
+            numbers = batch["row"].numpy()[index]
             np.testing.assert_allclose(
-                batch["rating"].numpy()[place], ROWS["rating"][numbers], rtol=1e-6
+                batch["rating"].numpy()[index], ROWS["rating"][numbers], rtol=1e-6
             )
-            users = {each.decode() for each in batch["user_id"].numpy()[place]}
+            users = {each.decode() for each in batch["user_id"].numpy()[index]}
             assert users == set(ROWS["user_id"][numbers])
             assert len(users) == 1
             if "tags" in batch:
-                tags = batch["tags"][place].to_list()
+                tags = batch["tags"][index].to_list()
                 assert [len(each) for each in tags] == [int(number) % 3 for number in numbers]
             found.append((users.pop(), numbers[mask].tolist()))
     return found
@@ -51,7 +50,7 @@ sources = pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
 
 
 @sources
-def test_each_query_is_one_list_of_its_rows(source):
+def test_each_query_is_one_list_of_its_rows_in_order(source):
     batches = rk.data.lists(source(), 3, list_size=12)
     found = items(batches)
     assert [user for user, _ in found] == list(dict.fromkeys(ROWS["user_id"]))
@@ -59,7 +58,7 @@ def test_each_query_is_one_list_of_its_rows(source):
         assert rows == np.flatnonzero(ROWS["user_id"] == user).tolist()
 
 
-def test_the_number_of_batches_is_known_and_they_end_with_the_longest():
+def test_batches_are_counted_and_trimmed_to_their_longest_list():
     batches = rk.data.lists(ROWS, 3)
     assert len(batches) == 2
     first, last = batches
@@ -71,24 +70,24 @@ def test_the_number_of_batches_is_known_and_they_end_with_the_longest():
 
 
 @sources
-def test_longer_queries_are_cut_to_their_first_rows(source):
+def test_overflow_sample_takes_the_first_rows_without_shuffle(source):
     for user, rows in items(rk.data.lists(source(), 2, list_size=4)):
         assert rows == np.flatnonzero(ROWS["user_id"] == user)[:4].tolist()
 
 
-def test_longer_queries_are_sampled_anew_at_each_pass():
+def test_overflow_sample_takes_a_new_random_sample_in_each_epoch():
     batches = rk.data.lists(ROWS, 2, list_size=4, shuffle=True, seed=1)
-    passes = [dict(items(batches)) for _ in range(40)]
-    assert all(len(rows) == min(4, COUNTS[user]) for one in passes for user, rows in one.items())
-    seen = collections.Counter(row for one in passes for row in one["d"])
+    epochs = [dict(items(batches)) for _ in range(20)]
+    assert all(len(rows) == min(4, COUNTS[user]) for one in epochs for user, rows in one.items())
+    seen = collections.Counter(row for one in epochs for row in one["d"])
     assert len(seen) == 12
     assert max(seen.values()) < 4 * min(seen.values())
-    assert passes[0] != passes[1]
+    assert epochs[0] != epochs[1]
 
 
 @sources
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_longer_queries_are_split_into_equal_lists(source, shuffle):
+def test_overflow_split_makes_lists_of_nearly_equal_length(source, shuffle):
     found = items(
         rk.data.lists(source(), 2, list_size=5, overflow="split", shuffle=shuffle, seed=3)
     )
@@ -101,25 +100,27 @@ def test_longer_queries_are_split_into_equal_lists(source, shuffle):
     }  # fmt: skip
 
 
-def test_longer_queries_may_be_refused():
-    with pytest.raises(ValueError, match="rows of user_id 'd' must be at most list_size=11"):
+def test_overflow_error_names_the_longest_query():
+    message = r"Each user_id must have at most list_size=11 rows\. Got: 12 rows of 'd'\. Pass"
+    with pytest.raises(ValueError, match=message):
         rk.data.lists(ROWS, 2, list_size=11, overflow="error")
     assert len(items(rk.data.lists(ROWS, 2, list_size=12, overflow="error"))) == 4
+
+
+def test_overflow_error_of_a_stream_is_raised_by_iteration_and_by_fit():
     batches = rk.data.lists(stream(), 2, list_size=11, overflow="error")
-    words = r"rows of a user_id must be at most list_size=11\. Got: 12\. Make overflow .?'sample"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+    message = r"Each user_id must have at most list_size=11 rows\. Got: "
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         list(batches)
-    model = rk.RankingModel(
-        rk.models.tower({"user_id": rk.layers.IdEmbedding(["a"], 2)}, hidden_units=[2]),
-        label="rating",
-    )
+    features = {"user_id": rk.layers.IdEmbedding(["a"], 2)}
+    model = rk.RankingModel(rk.models.tower(features, hidden_units=[2]), label="rating")
     model.compile("adam", loss=rk.losses.SoftmaxLoss())
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=rf"^{message}12\. Pass overflow='sample'"):
         model.fit(batches, verbose=0)
 
 
 @sources
-def test_a_seed_fixes_the_order_of_each_epoch(source):
+def test_seed_fixes_the_order_of_each_epoch_and_initial_epoch_resumes_it(source):
     def three(**kwargs):
         batches = rk.data.lists(source(), 2, list_size=5, shuffle=True, seed=7, **kwargs)
         return [items(batches) for _ in range(3)]
@@ -130,27 +131,25 @@ def test_a_seed_fixes_the_order_of_each_epoch(source):
     assert three(initial_epoch=1)[:2] == first[1:]
 
 
-def test_a_stream_is_grouped_in_windows():
+def test_stream_is_grouped_one_buffer_at_a_time():
     found = items(rk.data.lists(stream(), 2, list_size=12, shuffle=10, seed=1))
     assert sorted(row for _, rows in found for row in rows) == list(range(len(USERS)))
-    assert len(found) > 4  # queries are in several windows
+    assert len(found) > 4  # queries are in several buffers
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_a_stream_of_known_length_is_grouped_in_windows_too(monkeypatch, shuffle):
-    monkeypatch.setattr(importlib.import_module("rankkit.data.lists"), "WINDOW", 10)
-    assert len(stream()) == len(USERS)
-    found = items(rk.data.lists(stream(), 2, list_size=12, shuffle=shuffle, seed=1))
-    assert sorted(row for _, rows in found for row in rows) == list(range(len(USERS)))
-    assert len(found) > 4
+def test_default_buffer_has_100_000_rows_even_if_the_size_is_known(shuffle):
+    rows = tf.data.Dataset.from_tensor_slices({"user_id": tf.zeros(100_001, tf.int32)})
+    batches = rk.data.lists(rows, 2, list_size=2, shuffle=shuffle)
+    assert [batch["mask"].numpy().tolist() for batch in batches] == [[[True, True]], [[True]]]
 
 
-def test_a_stream_sorted_by_query_gives_whole_lists_shuffled_or_not():
+def test_sorted_stream_gives_whole_shuffled_lists():
     rows = {"user_id": np.repeat([f"u{n}" for n in range(40)], 5), "row": np.arange(200)}
     sorted_rows = tf.data.Dataset.from_tensor_slices(rows)
     batches = rk.data.lists(sorted_rows, 4, list_size=5, shuffle=50, seed=1)
 
-    def pass_over():
+    def one_epoch():
         return [
             (users[0].decode(), each[mask].tolist())
             for batch in batches
@@ -159,18 +158,18 @@ def test_a_stream_sorted_by_query_gives_whole_lists_shuffled_or_not():
             )
         ]
 
-    first, second = pass_over(), pass_over()
+    first, second = one_epoch(), one_epoch()
     for found in (first, second):
         assert len(found) == 40
         assert all(len(each) == 5 for _, each in found)
     assert first != second
-    assert {user for user, _ in first[:10]} == {f"u{n}" for n in range(10)}  # of one window
+    assert {user for user, _ in first[:10]} == {f"u{n}" for n in range(10)}  # of one buffer
     assert [user for user, _ in first[:10]] != [f"u{n}" for n in range(10)]
     assert first[0][1] != sorted(first[0][1])
 
 
 @sources
-def test_all_batches_may_have_one_shape(source):
+def test_batches_have_one_shape_without_trim_and_remainder(source):
     settings = {"list_size": 13, "trim": False, "drop_remainder": True}
     batches = rk.data.lists(source(), 3, **settings)
     assert [batch["mask"].shape for batch in batches] == [(3, 13)]
@@ -182,7 +181,7 @@ def test_all_batches_may_have_one_shape(source):
     assert [len(batch["mask"]) for batch in whole] == [3, 1]
 
 
-def test_queries_may_be_numbers_and_columns_chosen():
+def test_queries_can_be_numbers_and_columns_are_selected():
     rows = {"user": [3, 1, 3], "rating": [1.0, 2.0, 3.0], "other": [0, 0, 0]}
     [batch] = rk.data.lists(rows, 2, query="user", columns=["user", "rating"])
     assert set(batch) == {"user", "rating", "mask"}
@@ -190,20 +189,20 @@ def test_queries_may_be_numbers_and_columns_chosen():
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"query": "user"}, "Unknown query 'user'.*Did you mean 'user_id'"),
-        ({"list_size": 1}, "list_size must be"),
-        ({"batch_size": 0}, "batch_size must be"),
+        ({"list_size": 1}, "list_size must be an integer of at least 2"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
         ({"shuffle": True, "initial_epoch": 3}, "seed must be a number when initial_epoch is not"),
         ({"overflow": "cut"}, "Unknown overflow 'cut'"),
-        ({"shuffle": 5}, "shuffle must be"),
+        ({"shuffle": 5}, "shuffle must be True or False for rows in memory"),
         ({"columns": ["rating"]}, "Unknown query 'user_id'"),
-        ({"rows": stream()}, "list_size must be"),
+        ({"rows": stream()}, "list_size must be a number if the rows are a data set"),
         ({"rows": {**ROWS, "mask": ROWS["row"]}}, "none named 'mask'"),
     ],
 )
-def test_what_makes_no_lists_is_named(change, words):
+def test_invalid_arguments_are_named(change, message):
     settings = {"rows": ROWS, "batch_size": 2, **change}
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         rk.data.lists(settings.pop("rows"), settings.pop("batch_size"), **settings)

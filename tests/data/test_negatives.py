@@ -1,15 +1,16 @@
-"""Clicks beside candidates that were not clicked."""
+"""Sampled negatives, and pairs of queries with all candidates."""
 
 import collections
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
 import rankkit as rk
 
 RNG = np.random.default_rng(0)
-# The user 'most' has clicked all but one.
+# The user 'most' has clicked all items but one.
 CLICKS = sorted({(f"u{u}", f"i{i}") for u, i in RNG.integers(0, 12, (60, 2))})
 CLICKS += [("most", f"i{i}") for i in range(11)]
 ROWS = {
@@ -21,7 +22,7 @@ ROWS = {
 ITEMS = sorted(set(ROWS["item_id"]))
 
 
-def rows_of(batches):
+def as_dicts(batches):
     return [
         dict(zip(batch, row, strict=True))
         for batch in batches
@@ -30,13 +31,13 @@ def rows_of(batches):
 
 
 @pytest.mark.parametrize("popularity", [0.0, 0.75])
-def test_no_click_is_drawn_as_a_negative_and_none_is_lost(popularity):
+def test_every_click_comes_once_per_epoch_and_is_never_a_negative(popularity):
     batches = rk.data.with_negatives(
         ROWS, 16, item="item_id", num_negatives=3, popularity=popularity, seed=1
     )
     assert len(batches) == -(-len(CLICKS) // 16)
     for _ in range(3):
-        found = rows_of(batches)
+        found = as_dicts(batches)
         clicks = [(row["user_id"].decode(), row["item_id"].decode()) for row in found]
         labels = [row["click"] for row in found]
         assert labels == [1.0, 0.0, 0.0, 0.0] * len(CLICKS)
@@ -44,15 +45,15 @@ def test_no_click_is_drawn_as_a_negative_and_none_is_lost(popularity):
         negatives = {click for click, label in zip(clicks, labels, strict=True) if not label}
         assert not negatives & set(CLICKS)
         assert {item for user, item in negatives if user == "most"} == {"i11"}
-        # A negative has all else from its click.
+        # The other columns of a negative are those of its click.
         for click, negative in zip(found[::4], found[1::4], strict=True):
             assert (click["user_id"], click["hour"]) == (negative["user_id"], negative["hour"])
 
 
-def test_a_seed_fixes_each_epoch():
+def test_seed_fixes_each_epoch_and_initial_epoch_resumes_it():
     def epochs(**kwargs):
         batches = rk.data.with_negatives(ROWS, 16, item="item_id", seed=5, **kwargs)
-        return [rows_of(batches) for _ in range(3)]
+        return [as_dicts(batches) for _ in range(3)]
 
     first = epochs()
     assert first == epochs()
@@ -60,31 +61,39 @@ def test_a_seed_fixes_each_epoch():
     assert epochs(initial_epoch=1)[:2] == first[1:]
 
 
-def counts_of(popularity, rounds=60):
-    rows = {"user_id": ["u"] * 10, "item_id": ["a"] * 4 + ["b"] * 3 + ["c"] * 2 + ["d"]}
-    rows = {name: [*column, "v"] for name, column in rows.items()}
-    batches = rk.data.with_negatives(
-        rows, 64, item="item_id", num_negatives=50, popularity=popularity, seed=2,
-        candidates={"item_id": ["v", "a", "b", "c", "d"]},
-    )  # fmt: skip
-    found = [row for _ in range(rounds) for row in rows_of(batches) if row["user_id"] == b"v"]
-    return collections.Counter(row["item_id"] for row in found if not row["click"])
+def sampled_shares(rows, candidates, user, popularity):
+    """Fraction of each item among the negatives of a user."""
+    candidates = {"item_id": candidates}
+    settings = {"num_negatives": 8000, "popularity": popularity, "seed": 2}
+    batches = rk.data.with_negatives(rows, 64, item="item_id", candidates=candidates, **settings)
+    found = [row["item_id"].decode() for row in as_dicts(batches)
+             if row["user_id"] == user and not row["click"]]  # fmt: skip
+    return {item: count / len(found) for item, count in collections.Counter(found).items()}
 
 
-@pytest.mark.parametrize(("popularity", "shares"), [(0, [1, 1, 1, 1]), (1, [4, 3, 2, 1])])
-def test_candidates_are_drawn_by_their_popularity(popularity, shares):
-    counts = counts_of(popularity)
-    found = np.array([counts[item] for item in (b"a", b"b", b"c", b"d")]) / sum(counts.values())
-    np.testing.assert_allclose(found, np.array(shares) / sum(shares), atol=0.03)
+@pytest.mark.parametrize(("popularity", "weights"), [(0, [1, 1, 1, 1]), (1, [4, 3, 2, 1])])
+def test_negatives_are_sampled_by_popularity(popularity, weights):
+    rows = {"user_id": [*"uuuuuuuuuu", "v"], "item_id": [*"aaaabbbccd", "v"]}
+    shares = sampled_shares(rows, list("vabcd"), b"v", popularity)
+    expected = dict(zip("abcd", np.array(weights) / sum(weights), strict=True))
+    assert shares == pytest.approx(expected, abs=0.02)
 
 
-def test_candidates_bring_their_own_columns():
+def test_candidates_left_after_exclusion_keep_their_proportions():
+    # 'u' has clicked b and d; a, c and e have 1, 2 and 5 clicks, f has none.
+    users = ["u", "u", *(f"v{number}" for number in range(8))]
+    rows = {"user_id": users, "item_id": ["b", "d", *"acceeeee"]}
+    shares = sampled_shares(rows, list("fedcba"), b"u", 1.0)
+    assert shares == pytest.approx({"a": 1 / 8, "c": 2 / 8, "e": 5 / 8}, abs=0.02)
+
+
+def test_columns_of_candidates_replace_those_of_the_click():
     candidates = {"item_id": ITEMS, "year": [1990 + int(item[1:]) for item in ITEMS]}
     batches = rk.data.with_negatives(ROWS, 16, item="item_id", candidates=candidates, seed=1)
-    assert all(row["year"] == 1990 + int(row["item_id"][1:]) for row in rows_of(batches))
+    assert all(row["year"] == 1990 + int(row["item_id"][1:]) for row in as_dicts(batches))
 
 
-def test_a_click_and_its_negatives_may_be_a_list():
+def test_click_and_its_negatives_can_form_a_list():
     batches = rk.data.with_negatives(ROWS, 16, item="item_id", num_negatives=2, lists=True, seed=1)
     batch = next(iter(batches))
     assert batch["click"].numpy().tolist() == [[1.0, 0.0, 0.0]] * 16
@@ -93,97 +102,137 @@ def test_a_click_and_its_negatives_may_be_a_list():
     assert all(len(set(users)) == 1 for users in batch["user_id"].numpy().tolist())
 
 
-def drawn(batches):
-    found = [row for row in rows_of(batches) if not row["click"]]
+def negative_pairs(batches):
+    found = [row for row in as_dicts(batches) if not row["click"]]
     return {(row["user_id"].decode(), row["item_id"].decode()) for row in found}
 
 
 @pytest.mark.parametrize("popularity", [0.0, 1.0])
-def test_clicks_beside_the_rows_are_excluded(popularity):
+def test_items_of_excluded_clicks_are_candidates_but_not_negatives_of_their_query(popularity):
     known = {name: column[::2] for name, column in ROWS.items()}
     rest = {name: column[1::2] for name, column in ROWS.items()}
     settings = {"item": "item_id", "num_negatives": 200, "seed": 1, "popularity": popularity}
-    found = drawn(rk.data.with_negatives(rest, 16, exclude=known, **settings))
+    found = negative_pairs(rk.data.with_negatives(rest, 16, exclude=known, **settings))
     assert not found & set(CLICKS)
-    # Their items are candidates: all pairs that are no click come up.
+    # All other pairs are sampled.
     users = set(rest["user_id"])
     assert found == {(u, i) for u in users for i in ITEMS} - set(CLICKS)
-    assert drawn(rk.data.with_negatives(rest, 16, **settings)) & set(CLICKS)
+    assert negative_pairs(rk.data.with_negatives(rest, 16, **settings)) & set(CLICKS)
 
 
-def test_outcomes_are_those_of_the_click_alone():
+def test_outcomes_are_nan_for_negatives():
     rows = {**ROWS, "rating": np.arange(len(CLICKS)) % 5}
     batches = rk.data.with_negatives(rows, 16, item="item_id", outcomes=["rating"], seed=1)
-    for row in rows_of(batches):
+    for row in as_dicts(batches):
         assert (row["rating"] == row["hour"] % 5) if row["click"] else np.isnan(row["rating"])
     lists = rk.data.with_negatives(rows, 16, item="item_id", outcomes="rating", lists=True, seed=1)
     batch = next(iter(lists))
     np.testing.assert_array_equal(np.isnan(batch["rating"]), batch["click"] == 0)
 
 
-def test_rows_to_validate_on_stay_the_same():
+def test_without_shuffle_every_epoch_is_the_same():
     batches = rk.data.with_negatives(ROWS, 16, item="item_id", shuffle=False, seed=3)
-    first = rows_of(batches)
-    assert first == rows_of(batches)
+    first = as_dicts(batches)
+    assert first == as_dicts(batches)
     assert [row["hour"] for row in first[::5]] == list(range(len(CLICKS)))
     other = rk.data.with_negatives(ROWS, 16, item="item_id", shuffle=False, seed=4)
-    assert rows_of(other) != first
+    assert as_dicts(other) != first
 
 
 @pytest.mark.parametrize("popularity", [1.0, 2.0, 2000.0])
-def test_whoever_chose_what_is_popular_is_drawn_for_at_once(popularity):
+def test_queries_that_clicked_nearly_all_popularity_get_the_other_item(popularity):
     many = 5_000
     rows = {
         "user_id": ["u", *(f"v{number}" for number in range(many))],
         "item_id": ["a", *["a"] * (many - 1), "b"],
     }
     batches = rk.data.with_negatives(rows, 512, item="item_id", popularity=popularity, seed=1)
-    found = drawn(batches)
+    found = negative_pairs(batches)
     assert {item for user, item in found if user == "u"} == {"b"}
     assert {item for user, item in found if user == f"v{many - 1}"} == {"a"}
 
 
-def test_what_is_left_is_drawn_in_proportion():
-    # 'u' has chosen b and d; of a, c and e there are 1, 2 and 5 choices, and f has none.
-    items = ["b", "d", *"a", *"cc", *"eeeee"]
-    users = ["u", "u", *(f"v{number}" for number in range(8))]
-    batches = rk.data.with_negatives(
-        {"user_id": users, "item_id": items}, 16, item="item_id", num_negatives=4000,
-        popularity=1.0, candidates={"item_id": list("fedcba")}, seed=1,
-    )  # fmt: skip
-    found = [row for row in rows_of(batches) if row["user_id"] == b"u" and not row["click"]]
-    counts = collections.Counter(row["item_id"].decode() for row in found)
-    assert set(counts) == set("ace")
-    shares = [counts[item] / len(found) for item in "ace"]
-    np.testing.assert_allclose(shares, np.array([1, 2, 5]) / 8, atol=0.02)
-
-
 @pytest.mark.parametrize(
-    ("change", "error", "words"),
+    ("change", "error", "message"),
     [
         ({"item": "item"}, ValueError, "Unknown item 'item'"),
         ({"query": "user"}, ValueError, "Unknown query 'user'"),
-        ({"num_negatives": 0}, ValueError, "num_negatives"),
-        ({"popularity": -1}, ValueError, "popularity must be"),
-        ({"popularity": np.nan}, ValueError, "popularity must be"),
-        ({"popularity": np.inf}, ValueError, "popularity must be"),
+        ({"num_negatives": 0}, ValueError, "num_negatives must be an integer of at least 1"),
+        ({"popularity": -1}, ValueError, "popularity must be a finite power of at least 0"),
+        ({"popularity": np.nan}, ValueError, "popularity must be a finite power"),
+        ({"popularity": np.inf}, ValueError, "popularity must be a finite power"),
         ({"popularity": "0.75"}, TypeError, "popularity must be a number"),
         ({"initial_epoch": 2}, ValueError, "seed must be a number when initial_epoch is not 0"),
         ({"outcomes": ["rating"]}, ValueError, "Unknown column in outcomes 'rating'"),
         ({"outcomes": ["item_id"]}, ValueError, "outcomes must be columns of neither"),
+        ({"outcomes": ["text"]}, TypeError, "Outcomes must be numeric, but 'text' holds 'x'"),
         ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
         ({"label": "year"}, ValueError, "none named 'year'"),
-        ({"candidates": {"item_id": ["i1", "i1"]}}, ValueError, "candidates must be 1 different"),
-        ({"candidates": {"item_id": ["i1"]}}, ValueError, "has not chosen must be at least 1"),
-        ({"candidates": {"year": [1990]}}, TypeError, "'item_id' among them"),
+        ({"candidates": {"item_id": ["i1", "i1"]}}, ValueError, "each item_id once. Got: 2 cand"),
+        ({"candidates": {"item_id": ["i1"]}}, ValueError, "'u[0-9]+' has clicked all candidates"),
+        ({"candidates": {"year": [1990]}}, TypeError, "candidates must be .* with 'item_id'"),
+        (
+            {"rows": tf.data.Dataset.from_tensors({"user_id": "u", "item_id": "a"})},
+            TypeError,
+            "rows must be in memory.*All clicks of a query",
+        ),
     ],
 )
-def test_what_cannot_be_drawn_is_named(change, error, words):
-    with pytest.raises(error, match=words):
-        rk.data.with_negatives(ROWS, 16, **{"item": "item_id", **change})
+def test_invalid_arguments_of_with_negatives_are_named(change, error, message):
+    rows = {**ROWS, "text": ["x"] * len(CLICKS)}
+    arguments = {"rows": rows, "batch_size": 16, "item": "item_id", **change}
+    with pytest.raises(error, match=message):
+        rk.data.with_negatives(**arguments)
 
 
-def test_a_stream_of_clicks_is_refused():
-    stream = tf.data.Dataset.from_tensor_slices({"user_id": ["u"], "item_id": ["a"]})
-    with pytest.raises(TypeError, match="rows must be in memory.*All clicks of a query"):
-        rk.data.with_negatives(stream, 16, item="item_id")
+HELD_OUT = {"user_id": ["u2", "u1", "u2"], "item_id": ["a", "b", "c"], "age": [30, 20, 31]}
+KNOWN = {"user_id": ["u1", "u3", "u2", "u2"], "item_id": ["c", "d", "d", "a"]}
+
+
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame])
+def test_with_candidates_pairs_queries_with_all_items_but_excluded_ones(kind):
+    found = rk.data.with_candidates(kind(HELD_OUT), item="item_id", exclude=kind(KNOWN))
+    expected = {
+        (user, item, float((user, item) in {("u2", "a"), ("u1", "b"), ("u2", "c")}))
+        for user in ("u1", "u2")
+        for item in "abcd"
+        if (user, item) not in {("u1", "c"), ("u2", "d")}
+    }
+    columns = (found[name].tolist() for name in ("user_id", "item_id", "click"))
+    assert sorted(zip(*columns, strict=True)) == sorted(expected)
+    # Other columns are those of the first row of the user.
+    assert set(found["age"][found["user_id"] == "u2"].tolist()) == {30}
+    assert set(found["age"][found["user_id"] == "u1"].tolist()) == {20}
+
+
+def test_with_candidates_takes_columns_of_candidates():
+    pool = {"item_id": ["c", "a", "x", "b"], "year": [1, 2, 3, 4]}
+    found = rk.data.with_candidates(HELD_OUT, item="item_id", candidates=pool)
+    assert found["year"].tolist() == [1, 2, 3, 4] * 2
+    assert found["user_id"].tolist() == ["u2"] * 4 + ["u1"] * 4
+    assert found["click"].tolist() == [1, 1, 0, 0, 0, 0, 0, 1]
+    assert found["click"].dtype == np.float32
+
+
+def test_with_candidates_feeds_evaluate_ranking():
+    found = rk.data.with_candidates(HELD_OUT, item="item_id", exclude=KNOWN)
+    report = rk.evaluate_ranking(
+        lambda columns: columns["item_id"] == b"c", found, train=found, label="click", relevant=1
+    )
+    # u2 has c first; the three candidates of u1 are tied, and b was clicked.
+    assert report.metrics["mrr"] == pytest.approx((1 + (1 + 1 / 2 + 1 / 3) / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"item": "movie"}, ValueError, "Unknown item 'movie'"),
+        ({"query": "user"}, ValueError, "Unknown query 'user'"),
+        ({"label": "age"}, ValueError, "none named 'age'"),
+        ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
+        ({"candidates": {"item_id": ["a", "b"]}}, ValueError, "candidates, but 'c' is not. Add"),
+    ],
+)
+def test_invalid_arguments_of_with_candidates_are_named(change, error, message):
+    with pytest.raises(error, match=message):
+        rk.data.with_candidates(HELD_OUT, **{"item": "item_id", **change})

@@ -1,10 +1,15 @@
+"""Splits: what is in the training and the test rows, and errors."""
+
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankkit.data import k_fold, leave_last_out, time_split, cold_start_split
+from rankkit.data import cold_start_split, k_fold, leave_last_out, random_split, time_split
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=2, max_size=40)
 
@@ -14,8 +19,8 @@ def columns(rows):
     return {"user_id": users, "timestamp": times, "row": np.arange(len(rows))}
 
 
-def assert_whole(train, test, rows):
-    """Each row is on one side, in the order in which it came."""
+def assert_complete(train, test, rows):
+    """Check that each row is in one of both sets, in the original order."""
     assert sorted([*train["row"], *test["row"]]) == list(range(len(rows)))
     for side in (train, test):
         assert (np.diff(side["row"]) > 0).all()
@@ -23,32 +28,26 @@ def assert_whole(train, test, rows):
 
 @given(ROWS, st.floats(0.05, 0.95))
 @settings(max_examples=50, deadline=None)
-def test_a_time_split_trains_on_nothing_later(rows, test_fraction):
+def test_time_split_trains_only_on_earlier_rows(rows, test_fraction):
     try:
         train, test = time_split(columns(rows), timestamp="timestamp", test_fraction=test_fraction)
     except ValueError:
         return
-    assert_whole(train, test, rows)
+    assert_complete(train, test, rows)
     assert train["timestamp"].max() < test["timestamp"].min()
     assert len(test["row"]) >= round(len(rows) * test_fraction)
 
 
-def test_rows_of_the_first_time_alone_cannot_be_split():
-    rows = {"t": [5, 5, 5, 6]}
-    with pytest.raises(ValueError, match="some rows are earlier.*Many are of 5, the first"):
-        time_split(rows, timestamp="t", test_fraction=0.5)
-
-
 @given(ROWS, st.integers(1, 3))
 @settings(max_examples=50, deadline=None)
-def test_the_last_rows_of_each_user_are_left_out(rows, num_rows):
+def test_leave_last_out_tests_on_the_last_rows_of_each_user(rows, num_rows):
     sizes = np.bincount([user for user, _ in rows])
     if sizes.max() <= num_rows:
         with pytest.raises(ValueError, match=f"num_rows must be below {sizes.max()}"):
             leave_last_out(columns(rows), timestamp="timestamp", num_rows=num_rows)
         return
     train, test = leave_last_out(columns(rows), timestamp="timestamp", num_rows=num_rows)
-    assert_whole(train, test, rows)
+    assert_complete(train, test, rows)
     for user in range(len(sizes)):
         of_user = [
             [*zip(side["timestamp"], side["row"], strict=True)]
@@ -64,13 +63,13 @@ def test_the_last_rows_of_each_user_are_left_out(rows, num_rows):
 
 @given(st.integers(2, 40), st.integers(2, 7), st.integers(0, 99))
 @settings(max_examples=50, deadline=None)
-def test_each_row_is_tested_on_in_one_fold(num_rows, k, seed):
+def test_k_fold_tests_on_each_row_once(num_rows, k, seed):
     if k > num_rows:
         return
     rows = columns([(0, 0)] * num_rows)
     tested = []
     for train, test in k_fold(rows, k, seed=seed):
-        assert_whole(train, test, rows["row"])
+        assert_complete(train, test, rows["row"])
         assert num_rows // k <= len(test["row"]) <= -(-num_rows // k)
         tested += list(test["row"])
     assert sorted(tested) == list(range(num_rows))
@@ -78,15 +77,15 @@ def test_each_row_is_tested_on_in_one_fold(num_rows, k, seed):
 
 @given(ROWS.filter(lambda rows: len({user for user, _ in rows}) > 2), st.integers(0, 99))
 @settings(max_examples=50, deadline=None)
-def test_unseen_ids_are_tested_on_with_all_their_rows(rows, seed):
+def test_cold_start_split_separates_ids(rows, seed):
     train, test = cold_start_split(columns(rows), test_fraction=0.4, seed=seed)
-    assert_whole(train, test, rows)
+    assert_complete(train, test, rows)
     users = [set(side["user_id"]) for side in (train, test)]
     assert not users[0] & users[1]
     assert len(users[1]) == round(0.4 * len(users[0] | users[1]))
 
 
-def test_another_seed_gives_others():
+def test_seed_determines_the_split():
     rows = columns([(user, 0) for user in range(30)])
     splits = [cold_start_split(rows, seed=seed)[1]["row"].tolist() for seed in (1, 1, 2)]
     assert splits[0] == splits[1] != splits[2]
@@ -94,7 +93,7 @@ def test_another_seed_gives_others():
     assert folds[0] == folds[1] != folds[2]
 
 
-def test_a_frame_comes_back_as_frames():
+def test_data_frames_are_split_into_data_frames():
     frame = pd.DataFrame(columns([(0, 1), (0, 2), (1, 3), (1, 4)]), index=[9, 8, 7, 6])
     _, test = leave_last_out(frame, timestamp="timestamp")
     assert test.index.tolist() == [8, 6]
@@ -103,7 +102,7 @@ def test_a_frame_comes_back_as_frames():
     assert isinstance(cold_start_split(frame, test_fraction=0.5)[1], pd.DataFrame)
 
 
-def test_times_may_be_dates():
+def test_timestamps_can_be_datetimes():
     rows = {"when": np.array(["2020-01-02", "2020-01-01"], "datetime64[D]"), "user_id": [1, 1]}
     for train, _ in (
         time_split(rows, timestamp="when", test_fraction=0.5),
@@ -112,22 +111,87 @@ def test_times_may_be_dates():
         assert train["when"].tolist() == [rows["when"][1]]
 
 
+def sha256(rows):
+    cells = zip(rows["user_id"], rows["movie_title"], rows["user_rating"], strict=True)
+    text = "\n".join(f"{user}\t{title}\t{int(rating)}" for user, title, rating in cells)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_random_split_gives_the_rows_and_order_of_the_tensorflow_tutorial(movielens_ratings):
+    train, test = random_split(movielens_ratings)
+    # Computed with the tutorial's code: set_seed(42), shuffle(100_000, seed=42), take and skip.
+    assert sha256(train) == "05986baacbb8811171efb53a035f751eceffe2042c60ecd84af473dab1606005"
+    assert sha256(test) == "8443cb1af973f93f2d0589de4e910ad058ad37f1d524fe6fbdba8b159b47c6e5"
+
+
 @pytest.mark.parametrize(
-    ("split", "words"),
+    ("num_rows", "seed"),
+    [(2, 0), (2, 42), (3, 1), (3, 2**31 - 2), (1000, 0), (1000, 42), (2**17 + 1, 2**31 - 2)],
+)
+def test_random_split_has_the_order_of_tf_data(num_rows, seed):
+    train, test = random_split({"row": np.arange(num_rows)}, test_fraction=0.4, seed=seed)
+    tf.random.set_seed(seed)
+    rows = tf.data.Dataset.range(num_rows)
+    rows = rows.shuffle(num_rows, seed=seed, reshuffle_each_iteration=False).batch(num_rows)
+    expected = rows.get_single_element().numpy()
+    assert len(test["row"]) == round(num_rows * 0.4)
+    np.testing.assert_array_equal(np.concatenate([train["row"], test["row"]]), expected)
+
+
+def test_random_split_neither_uses_nor_changes_the_global_seed():
+    rows = {"row": np.arange(100)}
+    tf.random.set_seed(1)
+    expected = tf.random.uniform([]).numpy()
+    tf.random.set_seed(1)
+    first, _ = random_split(rows, seed=5)
+    assert tf.random.uniform([]).numpy() == expected
+    tf.random.set_seed(2)
+    second, _ = random_split(rows, seed=5)
+    np.testing.assert_array_equal(first["row"], second["row"])
+
+
+def test_random_split_shuffles_data_frames_like_arrays():
+    frame = pd.DataFrame({"row": np.arange(10), "id": list("abcdefghij")}, index=range(10, 20))
+    train, test = random_split(frame)
+    arrays, _ = random_split({"row": np.arange(10)})
+    assert train["row"].tolist() == arrays["row"].tolist()
+    assert train.index.tolist() == [10 + row for row in train["row"]]
+    assert list(test.columns) == ["row", "id"]
+
+
+OUT_OF_RANGE = r"test_fraction must be between 0 and 1\. Got: test_fraction=.*\. Pass the fraction"
+
+
+@pytest.mark.parametrize(
+    ("split", "arguments", "message"),
     [
-        (lambda rows: time_split(rows, timestamp="time"), "Unknown column 'time'.*'timestamp'"),
-        (lambda rows: time_split(rows, timestamp="timestamp", test_fraction=0), "between 0 and 1"),
-        (lambda rows: leave_last_out(rows, timestamp="timestamp", num_rows=0), "num_rows must be"),
-        (lambda rows: k_fold(rows, 1), "k must be a whole number from 2 to 2"),
-        (lambda rows: k_fold(rows, 3), "k must be a whole number from 2 to 2"),
-        (lambda rows: cold_start_split(rows, ids="user"), "Unknown column 'user'.*'user_id'"),
+        (time_split, {"timestamp": "time"}, "Unknown column 'time'.*'timestamp'"),
+        (time_split, {"timestamp": "timestamp", "test_fraction": 0}, OUT_OF_RANGE),
         (
-            lambda rows: cold_start_split(rows, test_fraction=0.1),
-            "both sides of 2 values of 'user_id'",
+            time_split,
+            {"timestamp": "first", "test_fraction": 0.5},
+            "some rows are earlier than the test rows.*would start at 5, the first timestamp",
         ),
-        (lambda rows: cold_start_split(rows, test_fraction=0.5, seed=-1), "seed must be"),
+        (leave_last_out, {"timestamp": "timestamp", "num_rows": 0}, "num_rows must be an integer"),
+        (k_fold, {"k": 1}, "k must be an integer of at least 2"),
+        (k_fold, {"k": True}, "k must be an integer of at least 2"),
+        (k_fold, {"k": 4}, "k must be at most 3, the number of rows. Got: k=4"),
+        (cold_start_split, {"ids": "user"}, "Unknown column 'user'.*'user_id'"),
+        (cold_start_split, {"test_fraction": 0.1}, "each get some of the 3 values of 'user_id'"),
+        (cold_start_split, {"seed": -1}, "seed must be an integer of at least 0. Got: seed=-1"),
+        (random_split, {"test_fraction": 1}, OUT_OF_RANGE),
+        (random_split, {"test_fraction": -0.1}, OUT_OF_RANGE),
+        (random_split, {"test_fraction": float("nan")}, OUT_OF_RANGE),
+        (random_split, {"test_fraction": 0.1}, "each get some of the 3 rows"),
+        (random_split, {"test_fraction": 0.9}, "each get some of the 3 rows"),
+        (
+            random_split,
+            {"seed": 2**31 - 1},
+            "seed must be below 2147483647. Got: .* a smaller seed",
+        ),
     ],
 )
-def test_what_cannot_be_split_is_refused(split, words):
-    with pytest.raises(ValueError, match=words):
-        split(columns([(0, 1), (1, 2)]))
+def test_invalid_arguments_are_named(split, arguments, message):
+    rows = {"user_id": [0, 1, 2], "timestamp": [1, 2, 3], "first": [5, 5, 6]}
+    with pytest.raises(ValueError, match=message):
+        split(rows, **arguments)

@@ -1,9 +1,13 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
-from rankkit.core.vocabulary import check_vocabulary
-from rankkit.data import vocabulary
+from rankkit.data import batches, counting, read_csv, read_parquet, vocabularies, vocabulary
+
+# --- One column ---
 
 
 @pytest.mark.parametrize(
@@ -19,86 +23,175 @@ from rankkit.data import vocabulary
         pd.Series(["b", "a", "b"], dtype="category"),
     ],
 )
-def test_text_of_every_kind_gives_sorted_str(column):
+def test_all_text_types_become_sorted_str(column):
     ids = vocabulary(column)
     assert ids == ["a", "b"]
-    assert [type(one) for one in ids] == [str, str]
+    assert [type(id_) for id_ in ids] == [str, str]
 
 
 @pytest.mark.parametrize(
     "column",
     [[10, 9, 10], np.array([10, 9, 10], np.int32), pd.Series([10, 9, 10]), [np.int64(10), 9]],
 )
-def test_whole_numbers_give_sorted_int(column):
+def test_integers_become_sorted_int(column):
     ids = vocabulary(column)
     assert ids == [9, 10]
-    assert [type(one) for one in ids] == [int, int]
+    assert [type(id_) for id_ in ids] == [int, int]
 
 
-def test_lists_give_their_members():
+def test_lists_contribute_their_members():
     genres = [["Drama"], [], ["Comedy", "Drama"]]
     assert vocabulary(genres) == ["Comedy", "Drama"]
     assert vocabulary(pd.Series(genres)) == ["Comedy", "Drama"]
 
 
-def test_movielens(ratings):
+def test_min_count_leaves_out_rare_ids():
+    column = ["b", "a", "c", "a", "b", "a"]
+    assert vocabulary(column, min_count=1) == ["a", "b", "c"]
+    assert vocabulary(column, min_count=2) == ["a", "b"]
+    assert vocabulary(np.array([3, 1, 3]), min_count=2) == [3]
+    assert vocabulary([["x", "y"], [], ["x"]], min_count=2) == ["x"]
+    assert vocabulary(np.array([b"a", "a", "b"], object), min_count=2) == ["a"]
+
+
+def test_vocabulary_sizes_of_movielens(ratings):
     assert len(vocabulary(ratings["user_id"])) == 943
     assert len(vocabulary(ratings["movie_title"])) == 1664
 
 
 @pytest.mark.parametrize(
-    ("column", "text"),
+    ("column", "error", "text"),
     [
-        ([1.5, 2.0], r"column must be ids that are str or int\. Got: column='float64'\. Cast"),
-        ([True, False], r"column must be ids that are str or int\. Got: column='bool'\. Cast"),
-        ("abc", r"column must be an array or list of ids\. Got: column='abc'\. Give a whole"),
-        (["a", None], r"ids that are str or int\. Got: column=None\. Drop the rows without"),
-        (["a", float("nan")], r"Got: column=nan\. Drop the rows without"),
-        (pd.Series(["a", pd.NA], dtype=object), r"Got: column=<NA>\. Drop the rows without"),
-        ([1, "a"], r"column must be all str or all int\. Got: column=\[.*\]\. Make them one kind"),
+        ([1.5, 2.0], TypeError, r"ids that are str or int\. Got: column='float64'\. Cast"),
+        ([True, False], TypeError, r"ids that are str or int\. Got: column='bool'\. Cast"),
+        ("abc", TypeError, r"column must be an array or list of ids\. Got: column='abc'\."),
+        (["a", None], TypeError, r"ids that are str or int\. Got: column=None\. Drop the rows"),
+        (["a", float("nan")], TypeError, r"Got: column=nan\. Drop the rows"),
+        (pd.Series(["a", pd.NA], dtype=object), TypeError, r"Got: column=<NA>\. Drop the rows"),
+        ([1, "a"], TypeError, r"column must be all str or all int\. Got: column=\[.*\]\."),
+        (
+            [],
+            ValueError,
+            r"column must be a list of at least one id\. Got: column=\[\]\. Was the c",
+        ),
+        (["a", "b\nc"], ValueError, r"valid UTF-8 without newline and NUL\. Got: column='b\\nc'\."),
+        (["a", "b\0c"], ValueError, r"without newline and NUL\. Got: column='b\\x00c'\. Replace"),
+        (["a", "b\ud800"], ValueError, r"valid UTF-8 .*Got: column='b\\ud800'\. Replace"),
+        ([b"a", b"\xff"], ValueError, r"valid UTF-8 .*Got: column=b'\\xff'\. Decode the column"),
+        ([1, 2**63], ValueError, r"at most 64 bits\. Got: column=9223372036854775808\. Cast"),
     ],
 )
-def test_a_wrong_kind_of_id(column, text):
-    with pytest.raises(TypeError, match=text):
+def test_invalid_ids(column, error, text):
+    with pytest.raises(error, match=text):
         vocabulary(column)
 
 
-@pytest.mark.parametrize(
-    ("column", "text"),
-    [
-        ([], r"column must be a list of at least one id\. Got: column=\[\]\. Was the column"),
-        (["a", "b\nc"], r"ids of valid UTF-8 without newline and NUL\. Got: column='b\\nc'\."),
-        (["a", "b\0c"], r"without newline and NUL\. Got: column='b\\x00c'\. Replace"),
-        (["a", "b\ud800"], r"valid UTF-8 .*Got: column='b\\ud800'\. Replace that character"),
-        ([b"a", b"\xff"], r"valid UTF-8 .*Got: column=b'\\xff'\. Decode the column"),
-        ([1, 2**63], r"ids of at most 64 bits\. Got: column=9223372036854775808\. Cast"),
-    ],
-)
-def test_an_impossible_id(column, text):
+# --- Several columns, data sets and files ---
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Ids with a skewed distribution, and lists of them."""
+    samples = np.random.default_rng(1).geometric(0.05, (2, 3000))
+    return {
+        "user_id": np.array([f"u{number}é" for number in samples[0]], object),
+        "item_id": samples[1],
+        "tags": [[f"t{number}"] * (number % 3) for number in samples[0]],
+        "rating": np.zeros(3000, np.float32),
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(rows):
+    names = ("user_id", "item_id", "tags")
+    return {name: vocabulary(rows[name], min_count=20) for name in names}
+
+
+@pytest.fixture(scope="module")
+def folder(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    table = pa.table({name: pa.array(list(column)) for name, column in rows.items()})
+    for number in range(3):
+        part = table.slice(number * 1000, 1000)
+        pq.write_table(part, folder / f"{number}.parquet", row_group_size=300)
+    return folder
+
+
+def test_all_sources_give_the_same_vocabularies(rows, expected, folder, monkeypatch):
+    monkeypatch.setattr(counting, "_PENDING_IDS", 100)  # so that counts are summed several times
+    names = list(expected)
+    assert {len(ids) < 60 for ids in expected.values()} == {True}
+    files = read_parquet(folder, batch_size=256, shuffle=True)
+    for source in (rows, batches(rows, 256), files, files.map(lambda batch: batch)):
+        assert vocabularies(source, names, min_count=20) == expected
+        found = vocabularies(source, names)
+        assert [set(map(type, found[name])) for name in names] == [{str}, {int}, {str}]
+    few = read_parquet(folder, batch_size=256).take(2)
+    assert vocabularies(few.unbatch(), names) == vocabularies(few, names)
+
+
+def test_counting_files_takes_no_epoch_of_the_data_set(folder):
+    def order(counted):
+        batched = read_parquet(folder, ["item_id"], 500, shuffle=True, seed=1)
+        if counted:
+            vocabularies(batched, ["item_id"])
+        return [batch["item_id"].numpy().tolist() for batch in batched]
+
+    assert order(True) == order(False)
+
+
+def test_filtered_rows_are_not_counted(folder):
+    few = read_parquet(folder).filter(lambda batch: tf.reduce_any(batch["item_id"] < 0))
+    with pytest.raises(ValueError, match=r"column 'item_id' must be a list of at least one id"):
+        vocabularies(few, ["item_id"])
+
+
+def test_csv_files_are_counted(tmp_path):
+    (tmp_path / "rows.csv").write_text("id,item\nb,2\na,1\nb,1\n")
+    assert vocabularies(read_csv(tmp_path), ["id", "item"]) == {"id": ["a", "b"], "item": [1, 2]}
+
+
+@pytest.mark.parametrize("verbose", [True, None])
+def test_progress_bar_is_shown_only_on_request(folder, capsys, verbose):
+    vocabularies(read_parquet(folder), ["user_id"], verbose=verbose)
+    shown = capsys.readouterr().out
+    assert ("3000/3000" in shown) == bool(verbose)  # the output of a test is not a terminal
+    vocabularies(batches({"id": ["a", "b"]}, 1), ["id"], verbose=verbose)
+    assert ("2/Unknown" in capsys.readouterr().out) == bool(verbose)
+
+
+@pytest.mark.parametrize("source", ["memory", "files"])
+def test_min_count_that_leaves_no_id(rows, folder, source):
+    given = rows if source == "memory" else read_parquet(folder)
+    text = r"min_count must be at most \d+, .* column.*\. Got: min_count=9999\."
     with pytest.raises(ValueError, match=text):
-        vocabulary(column)
+        vocabularies(given, ["user_id"], min_count=9999)
 
 
-def test_a_list_of_ids_keeps_its_order():
-    assert check_vocabulary("vocabulary", ["b", "a"]) == ["b", "a"]
-    assert check_vocabulary("vocabulary", np.array([2, 1])) == [2, 1]
-    kinds = {type(one) for one in check_vocabulary("vocabulary", [np.str_("a"), "b"])}
-    assert kinds == {str}
+def test_invalid_ids_in_files(tmp_path):
+    pq.write_table(pa.table({"id": [b"a", b"\xff"], "of": ["a\n", "b"]}), tmp_path / "odd.parquet")
+    files = read_parquet(tmp_path)
+    with pytest.raises(ValueError, match=r"'id' has ids that are not valid UTF-8\. Decode the"):
+        vocabularies(files, ["id"])
+    with pytest.raises(ValueError, match=r"column 'of' must be ids of valid UTF-8 without newline"):
+        vocabularies(files, ["of"])
 
 
-def test_duplicates_in_a_list_of_ids():
-    text = r"users must be ids without duplicates\. Got: users='b'\. Keep each id once\."
+@pytest.mark.parametrize("min_count", [0, True, 1.5])
+def test_invalid_min_count(folder, min_count):
+    text = r"min_count must be an integer of at least 1\. Got: min_count="
     with pytest.raises(ValueError, match=text):
-        check_vocabulary("users", ["a", "b", "c", "b", "a"])
+        vocabularies(read_parquet(folder), ["user_id"], min_count=min_count)
+    with pytest.raises(ValueError, match=text):
+        vocabulary(["a"], min_count=min_count)
 
 
-def test_bytes_in_a_list_of_ids():
-    text = r"users must be ids that are str or int\. Got: users=b'a'\. Decode the ids to str\."
+def test_invalid_columns(folder):
+    files = read_parquet(folder)
+    with pytest.raises(ValueError, match=r"Unknown column 'user'\. .*Did you mean 'user_id'\?"):
+        vocabularies(files, ["user"])
+    text = r"Ids must be str or int, but column 'rating' has the type float\. Cast the ids"
     with pytest.raises(TypeError, match=text):
-        check_vocabulary("users", [b"a", "b"])
-
-
-@pytest.mark.parametrize("ids", ["abc", 7])
-def test_no_list_of_ids(ids):
-    with pytest.raises(TypeError, match=r"users must be a list of ids\. Got: users=.* Put the ids"):
-        check_vocabulary("users", ids)
+        vocabularies(files, ["rating"])
+    with pytest.raises(TypeError, match=r"rows must be a data set of dicts\. Got: rows=TensorSpec"):
+        vocabularies(tf.data.Dataset.range(3), ["id"])

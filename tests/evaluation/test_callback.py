@@ -9,17 +9,16 @@ ROWS = {
     "user_id": np.array(["a", "a", "a", "b", "b", "c"]),
     "item_id": np.array(["x", "y", "z", "x", "y", "z"]),
     "rating": np.array([5.0, 3.0, 1.0, 2.0, 4.0, 4.0]),
-    "genres": np.array(["drama", "war", "war", "drama", "war", "war"]),
 }
 NAMES = ["val_ndcg_at_10", "val_mrr", "val_hit_rate_at_10", "val_auc"]
 
 
-def compiled(learning_rate=0.1):
-    features = {
-        name: rk.layers.IdEmbedding(np.unique(ROWS[name]).tolist(), 4)
-        for name in ("user_id", "item_id")
-    }
-    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
+def make_features():
+    return {name: rk.layers.IdEmbedding.from_column(ROWS[name], 4) for name in list(ROWS)[:2]}
+
+
+def make_model(learning_rate=0.1):
+    network = rk.ranking_network(make_features(), head=rk.layers.DenseRatingHead([8]))
     model = rk.RankingModel(network, label="rating")
     model.compile(tf.keras.optimizers.Adam(learning_rate))
     return model
@@ -27,182 +26,169 @@ def compiled(learning_rate=0.1):
 
 def fit(model, *callbacks, epochs=3):
     batches = rk.data.batches(ROWS, 3, shuffle=True, seed=1)
-    return model.fit(batches, epochs=epochs, callbacks=list(callbacks), verbose=0)
+    return model.fit(batches, epochs=epochs, callbacks=list(callbacks), verbose=0).history
 
 
-def test_each_epoch_has_what_evaluate_ranking_finds():
-    model, found = compiled(), []
+def logs_of(metrics, model):
+    """What the callback adds to the logs of an epoch of this model."""
+    logs = {}
+    metrics.set_model(model)
+    metrics.on_epoch_end(0, logs)
+    return logs
+
+
+def scale_scores(model, factor):
+    head = model.network.layers[-1]
+    *hidden, kernel, bias = head.get_weights()
+    head.set_weights([*hidden, kernel * factor, bias * factor])
+
+
+def test_each_epoch_logs_the_metrics_of_evaluate_ranking(tmp_path):
+    model, reports = make_model(), []
+    logger = tf.keras.callbacks.CSVLogger(tmp_path / "log.csv")
 
     class Evaluate(tf.keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            found.append(rk.evaluate_ranking(model, ROWS, train=ROWS, num_bootstrap=1).metrics)
+            reports.append(rk.evaluate_ranking(model, ROWS, train=ROWS, num_bootstrap=1).metrics)
 
-    history = fit(model, RankingMetrics(ROWS), Evaluate()).history
+    history = fit(model, RankingMetrics(ROWS), Evaluate(), logger)
     assert list(history)[-4:] == NAMES
     for name in NAMES:
-        expected = [metrics[name.removeprefix("val_")] for metrics in found]
+        expected = [metrics[name.removeprefix("val_")] for metrics in reports]
         assert history[name] == pytest.approx(expected, abs=1e-9)
-    assert len(set(history["val_ndcg_at_10"])) > 1  # it is the epoch's, not the first one's
+    assert len(set(history["val_ndcg_at_10"])) > 1
+    head, *lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert set(NAMES) <= set(head.split(","))  # later callbacks get them
+    assert len(lines) == 3
 
 
-def test_of_several_heads_it_is_the_scores_or_that_of_one_of_them():
-    rows = {**ROWS, "click": (ROWS["rating"] > 3) * 1.0}
-    features = {"user_id": rk.layers.IdEmbedding.from_column(rows["user_id"], 4)}
-    features["item_id"] = rk.layers.IdEmbedding.from_column(rows["item_id"], 4)
+@pytest.fixture(scope="module")
+def two_heads():
     heads = {name: rk.layers.DenseRatingHead([4]) for name in ("rate", "click")}
-    network = rk.ranking_network(features, head=heads, score={"rate": 1.0, "click": -1.0})
+    network = rk.ranking_network(make_features(), head=heads, score={"rate": 1.0, "click": -1.0})
     model = rk.RankingModel(network, label={"rate": "rating", "click": "click"})
     model.compile("adam")
+    return model
 
-    def logged(**kwargs):
-        metrics = RankingMetrics(rows, **kwargs)
-        metrics.set_model(model)
-        logs = {}
-        metrics.on_epoch_end(0, logs)
-        return logs["val_auc"]
 
-    for scorer, kwargs in ((model, {}), (model.head("click"), {"head": "click"})):
-        report = rk.evaluate_ranking(scorer, rows, train=rows, label="click", num_bootstrap=1)
-        assert logged(label="click", **kwargs) == pytest.approx(report.metrics["auc"])
-    assert logged(head="click") == logged(head="click", label="click")
-    with pytest.raises(
-        TypeError, match=r"label must be the name of one column.*model\.head\('rate'\)"
-    ):
-        logged()
-    # Rows without a label do not count for a head.
-    there = np.arange(len(rows["click"])) != 3
-    few = {name: column[there] for name, column in rows.items()}
-    rows["click"] = np.where(there, rows["click"], np.nan)
-    report = rk.evaluate_ranking(model.head("click"), few, train=few, label="click")
-    assert logged(head="click") == pytest.approx(report.metrics["auc"])
-    again = rk.evaluate_ranking(model.head("click"), rows, train=rows)
-    assert again.lines == report.lines
-    rows["click"] = np.full(len(there), np.nan)
-    with pytest.raises(ValueError, match="label 'click' must be there in some of the rows"):
-        logged(head="click")
+CLICKS = {**ROWS, "click": (ROWS["rating"] > 3) * 1.0}
+
+
+def test_metrics_are_those_of_the_score_or_of_one_head(two_heads):
+    scorers = {None: two_heads, "click": two_heads.head("click")}
+    for head, scorer in scorers.items():
+        report = rk.evaluate_ranking(scorer, CLICKS, train=CLICKS, label="click", num_bootstrap=1)
+        logs = logs_of(RankingMetrics(CLICKS, head=head, label="click"), two_heads)
+        assert logs["val_auc"] == pytest.approx(report.metrics["auc"])
+        if head:
+            assert logs == logs_of(RankingMetrics(CLICKS, head=head), two_heads)
+    message = r"label must be the name of one column.*model\.head\('rate'\)"
+    with pytest.raises(TypeError, match=message):
+        logs_of(RankingMetrics(CLICKS), two_heads)
     with pytest.raises(ValueError, match="Unknown head 'clicks'"):
-        logged(head="clicks")
+        logs_of(RankingMetrics(CLICKS, head="clicks"), two_heads)
 
 
-def test_places_and_relevance_can_be_chosen():
-    history = fit(compiled(), RankingMetrics(ROWS, k=1, relevant=5), epochs=1).history
-    assert list(history)[-4:] == ["val_ndcg_at_1", "val_mrr", "val_hit_rate_at_1", "val_auc"]
-    # User a alone has a relevant row, the first by its rating: only its place counts.
-    assert history["val_hit_rate_at_1"][0] in (0.0, 1.0)
+def test_rows_without_a_label_of_the_head_are_ignored(two_heads):
+    has_label = np.arange(6) != 3
+    labelled = {name: column[has_label] for name, column in CLICKS.items()}
+    partly = {**CLICKS, "click": np.where(has_label, CLICKS["click"], np.nan)}
+    scorer = two_heads.head("click")
+    report = rk.evaluate_ranking(scorer, labelled, train=labelled, label="click")
+    logs = logs_of(RankingMetrics(partly, head="click"), two_heads)
+    assert logs["val_auc"] == pytest.approx(report.metrics["auc"])
+    assert rk.evaluate_ranking(scorer, partly, train=partly).lines == report.lines
+    unlabelled = {**CLICKS, "click": np.full(6, np.nan)}
+    with pytest.raises(ValueError, match="No row has a label .* of column 'click' are NaN"):
+        logs_of(RankingMetrics(unlabelled, head="click"), two_heads)
 
 
-def test_a_metric_that_no_query_has_is_left_out():
-    history = fit(compiled(), RankingMetrics(ROWS, relevant=6), epochs=1).history
-    assert [name for name in history if name.startswith("val_")] == ["val_ndcg_at_10", "val_auc"]
-    below = {**ROWS, "rating": ROWS["rating"] - 6}
-    history = fit(compiled(), RankingMetrics(below, relevant=-2), epochs=1).history
-    assert "val_ndcg_at_10" not in history
-    assert set(NAMES[1:]) <= set(history)
+def test_cutoff_and_relevance_are_arguments():
+    logs = logs_of(RankingMetrics(ROWS, k=1, relevant=5), make_model())
+    assert list(logs) == ["val_ndcg_at_1", "val_mrr", "val_hit_rate_at_1", "val_auc"]
+    # Only user a has a relevant row, so only its first item counts.
+    assert logs["val_hit_rate_at_1"] in (0.0, 1.0)
 
 
-class Planned(tf.keras.callbacks.Callback):
-    """Gives the network, at the start of each epoch, weights that order so well."""
-
-    def __init__(self, qualities):
-        super().__init__()
-        self.qualities = qualities
-        self.kept = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        quality = self.qualities[self.epoch]
-        head = self.model.network.layers[-1]
-        head.set_weights([quality * weight for weight in self.best])
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
+def test_metric_that_no_query_has_is_left_out():
+    model = make_model()
+    assert list(logs_of(RankingMetrics(ROWS, relevant=6), model)) == ["val_ndcg_at_10", "val_auc"]
+    negative = {**ROWS, "rating": ROWS["rating"] - 6}
+    assert list(logs_of(RankingMetrics(negative, relevant=-2), model)) == NAMES[1:]
 
 
-def test_early_stopping_watches_it_and_restores_the_best_weights():
-    model = compiled()
-    fit(model, epochs=60)  # until it orders its own rows
-    head = model.network.layers[-1]
-    planned = Planned([-1, 1, -1, -1, -1])  # a head of the other sign orders the other way round
-    planned.best = head.get_weights()
-    model.optimizer.learning_rate.assign(0.0)
+def test_early_stopping_on_a_metric_restores_the_best_weights():
+    model = make_model(0.0)
+    scores = np.asarray(model({name: ROWS[name] for name in list(ROWS)[:2]})).reshape(-1)
+    rows = {**ROWS, "rating": -scores.astype(float)}  # the scores of epoch 1 alone
+
+    class NegateScores(tf.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            scale_scores(self.model, -1 if epoch in (1, 2) else 1)
+
     stop = tf.keras.callbacks.EarlyStopping(
         "val_auc", mode="max", patience=2, restore_best_weights=True
     )
-    history = fit(model, planned, RankingMetrics(ROWS), stop, epochs=5).history
-    assert history["val_auc"][1] == max(history["val_auc"])
-    assert len(history["val_auc"]) == 4  # two epochs after the best
-    assert stop.best_epoch == 1
-    for weight, best in zip(head.get_weights(), planned.best, strict=True):
-        np.testing.assert_array_equal(weight, best)
+    history = fit(model, NegateScores(), RankingMetrics(rows), stop, epochs=5)
+    assert history["val_auc"] == [0.0, 1.0, 0.0, 0.0]  # stopped two epochs after the best
+    restored = np.asarray(model({name: ROWS[name] for name in list(ROWS)[:2]})).reshape(-1)
+    np.testing.assert_array_equal(restored, -scores)
 
 
-def test_loggers_after_it_write_it(tmp_path):
-    log = tmp_path / "log.csv"
-    fit(compiled(), RankingMetrics(ROWS), tf.keras.callbacks.CSVLogger(log), epochs=2)
-    head, *lines = log.read_text().splitlines()
-    assert set(NAMES) <= set(head.split(","))
-    assert len(lines) == 2
+def test_metrics_of_a_diverged_model_are_nan():
+    model = make_model()
+    scale_scores(model, np.nan)
+    assert logs_of(RankingMetrics(ROWS), model) == pytest.approx(
+        dict.fromkeys(NAMES, np.nan), nan_ok=True
+    )
 
 
-def test_a_diverged_model_has_no_metric_and_training_ends_as_it_would():
-    model = compiled()
-    head = model.network.layers[-1]
-
-    class Diverge(tf.keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                head.set_weights([weight * np.nan for weight in head.get_weights()])
-
-    history = fit(model, Diverge(), RankingMetrics(ROWS), epochs=2).history
-    for name in NAMES:
-        assert np.isfinite(history[name]).tolist() == [True, False]
-
-
-def test_it_is_the_same_on_two_replicas(mirrored_strategy):
+def test_metrics_are_the_same_with_two_replicas(mirrored_strategy):
     with mirrored_strategy.scope():
-        model = compiled()
-    history = fit(model, RankingMetrics(ROWS), epochs=1).history
+        model = make_model()
+    history = fit(model, RankingMetrics(ROWS), epochs=1)
     metrics = rk.evaluate_ranking(model, ROWS, train=ROWS, num_bootstrap=1).metrics
     assert history["val_ndcg_at_10"] == pytest.approx([metrics["ndcg_at_10"]])
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "error", "words"),
+    ("kwargs", "error", "message"),
     [
         ({"rows": {name: [] for name in ROWS}}, ValueError, "at least one row"),
         ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
         ({"label": "ratin"}, ValueError, "Unknown column 'ratin'.*Did you mean 'rating'"),
-        ({"label": "item_id"}, TypeError, "label 'item_id' must be a number"),
-        ({"k": 0}, ValueError, "k must be a whole number of at least 1"),
+        ({"label": "item_id"}, TypeError, "must be numbers, but column 'item_id' contains 'x'"),
+        ({"k": 0}, ValueError, "k must be .* of at least 1"),
+        ({"relevant": True}, TypeError, "relevant must be a number. Got: relevant=True"),
         ({"label": "rating", "rows": {**ROWS, "user_id": [*"abcdef"]}}, ValueError,
-         "rows must be rows of which some of one user_id differ in rating. Got: rows='6 rows, none "
-         "that do'. No order of the rows is better"),
+         "rows must contain different values of rating for at least one user_id, but the 6 rows"),
         ({"label": "rating", "rows": {**ROWS, "rating": np.ones(6)}}, ValueError,
-         "some of one user_id differ in rating"),
+         "every ranking of them is equally good"),
         ({"label": "rating", "rows": {**ROWS, "rating": np.full(6, np.nan)}}, ValueError,
-         "label 'rating' must be finite"),
+         "Labels must be finite, but column 'rating' contains nan"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_measured_is_refused_ahead_of_training(kwargs, error, words):
+def test_invalid_arguments_raise_before_training(kwargs, error, message):
     rows = kwargs.pop("rows", ROWS)
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         RankingMetrics(rows, **kwargs)
 
 
-def test_without_a_label_the_models_is_checked_when_training_starts():
-    metrics = RankingMetrics({name: ROWS[name] for name in ("user_id", "item_id")})
-    with pytest.raises(ValueError, match="Unknown column 'rating'"):
-        fit(compiled(), metrics)
-    with pytest.raises(ValueError, match="Unknown column 'item_id'"):
-        fit(compiled(), RankingMetrics({name: ROWS[name] for name in ("user_id", "rating")}))
+@pytest.mark.parametrize("missing", ["rating", "item_id"])
+def test_columns_of_the_model_are_checked_when_training_starts(missing):
+    rows = {name: column for name, column in ROWS.items() if name != missing}
+    with pytest.raises(ValueError, match=f"Unknown column '{missing}'"):
+        RankingMetrics(rows).set_model(make_model())
 
 
-def test_a_metric_of_the_model_is_not_overwritten():
-    model = compiled()
-    model.compile("adam", metrics=[tf.keras.metrics.MeanAbsoluteError(name="auc")])
-    batches = rk.data.batches(ROWS, 2)
-    settings = {"validation_data": batches, "verbose": 0}
-    with pytest.raises(ValueError, match="name of a metric must be none that the model reports"):
-        model.fit(batches, callbacks=[RankingMetrics(ROWS)], **settings)
-    again = RankingMetrics(ROWS, prefix="val_user_")
-    history = model.fit(batches, callbacks=[again], **settings).history
-    assert {"val_auc", "val_user_auc", "val_user_mrr"} <= set(history)
+def test_metric_of_the_model_is_not_overwritten():
+    metrics = RankingMetrics(ROWS)
+    metrics.set_model(make_model())
+    with pytest.raises(ValueError, match="already reports a metric 'val_auc'.*prefix='val_'"):
+        metrics.on_epoch_end(0, {"val_auc": 0.5})
+    logs = {"val_auc": 0.5}
+    prefixed = RankingMetrics(ROWS, prefix="val_user_")
+    prefixed.set_model(make_model())
+    prefixed.on_epoch_end(0, logs)
+    assert logs["val_auc"] == 0.5
+    assert {"val_user_auc", "val_user_mrr"} <= set(logs)

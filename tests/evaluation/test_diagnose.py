@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import rankkit as rk
 from rankkit.evaluation import BiasBaseline
@@ -20,311 +21,334 @@ TEST = {
 
 
 def diagnose(scores=None, **kwargs):
-    settings: dict[str, Any] = {"train": TRAIN, "item": "item_id", "label": "rating", **kwargs}
-    rows = settings.pop("rows", TEST)
+    arguments: dict[str, Any] = {"train": TRAIN, "item": "item_id", "label": "rating", **kwargs}
+    rows = arguments.pop("rows", TEST)
     if scores is not None:
         rows = {**rows, "score": np.asarray(scores, float)}
-    scorer = settings.pop("scorer", lambda columns: columns["score"])
-    return rk.evaluation.diagnose(scorer, rows, **settings)
+    scorer = arguments.pop("scorer", lambda columns: columns["score"])
+    return rk.evaluation.diagnose(scorer, rows, **arguments)
 
 
 def by_rows(diagnosis):
     return {line["rows"]: line for line in diagnosis.errors}
 
 
-# --- The lines ---
+# --- Tables ---
 
 
-def test_errors_are_told_by_count_beside_the_biases():
-    found = by_rows(diagnose())
-    assert list(found) == [
+def test_errors_are_given_by_count_for_the_model_and_the_baseline():
+    lines = by_rows(diagnose())
+    assert list(lines) == [
         "all",
         "user_id with no training rows",
         "user_id with 1 to 2 training rows",
         "item_id with 1 to 2 training rows",
     ]
     biases = BiasBaseline(TRAIN, ["user_id", "item_id"], label="rating")(TEST) - TEST["rating"]
-    assert found["all"]["rmse"] == pytest.approx(np.sqrt((0.01 + 0.04 + 0.09) / 4))
-    assert found["all"]["mean_error"] == pytest.approx((0.1 + 0.2 - 0.3) / 4, abs=1e-6)
-    assert found["all"]["biases_rmse"] == pytest.approx(np.sqrt(np.mean(biases**2)))
-    assert found["all"]["biases_mean_error"] == pytest.approx(biases.mean())
-    known = found["user_id with 1 to 2 training rows"]
+    assert lines["all"]["rmse"] == pytest.approx(np.sqrt((0.01 + 0.04 + 0.09) / 4))
+    assert lines["all"]["mean_error"] == pytest.approx((0.1 + 0.2 - 0.3) / 4, abs=1e-6)
+    assert lines["all"]["biases_rmse"] == pytest.approx(np.sqrt(np.mean(biases**2)))
+    assert lines["all"]["biases_mean_error"] == pytest.approx(biases.mean())
+    known = lines["user_id with 1 to 2 training rows"]
     assert known["num_rows"] == 3
     assert known["rmse"] == pytest.approx(np.sqrt((0.01 + 0.04 + 0.09) / 3))
     assert known["biases_mean_error"] == pytest.approx(biases[:3].mean())
 
 
-def test_histograms_and_calibration_have_all_rows_of_both_scorers():
-    found = diagnose(num_bins=2)
-    for lines in (found.histograms, found.calibration):
+def test_histograms_and_calibration_include_all_rows_of_both_scorers():
+    diagnosis = diagnose(num_bins=2)
+    for lines in (diagnosis.histograms, diagnosis.calibration):
         for scorer in ("model", "biases"):
             assert sum(line["num_rows"] for line in lines if line["scorer"] == scorer) == 4
-    assert [line["low"] for line in found.histograms if line["scorer"] == "model"] == [2, 3, 4, 5]
+    lines = [line for line in diagnosis.histograms if line["scorer"] == "model"]
+    assert [line["low"] for line in lines] == [2, 3, 4, 5]
     # From 1, the lowest label of the training rows, to 5.
-    assert (found.edges[0], found.edges[-1]) == pytest.approx((0.6, 5.4))
-    model = [line for line in found.calibration if line["scorer"] == "model"]
+    assert (diagnosis.edges[0], diagnosis.edges[-1]) == pytest.approx((0.6, 5.4))
+    model = [line for line in diagnosis.calibration if line["scorer"] == "model"]
     assert [line["mean_label"] for line in model] == [2.5, 4.5]
     assert [line["mean_prediction"] for line in model] == pytest.approx([2.6, 4.4])
 
 
-def test_scores_are_clipped_to_the_range_they_should_have():
-    found = diagnose([4.0, 2.0, 50.0, 3.0], rating_range=(1, 5))
-    assert by_rows(found)["all"]["rmse"] == 0.0
-    assert found.warnings == []
-    assert (found.edges[0], found.edges[-1]) == pytest.approx((0.6, 5.4))
+def test_scores_are_clipped_to_the_rating_range():
+    diagnosis = diagnose([4.0, 2.0, 50.0, 3.0], rating_range=(1, 5))
+    assert by_rows(diagnosis)["all"]["rmse"] == 0.0
+    assert diagnosis.warnings == []
+    assert (diagnosis.edges[0], diagnosis.edges[-1]) == pytest.approx((0.6, 5.4))
 
 
-def test_a_diagnosis_without_items_is_by_query_alone():
-    found = diagnose(item=None)
-    assert {line["column"] for line in found.errors} == {None, "user_id"}
-    assert all("item" not in words for words in [*found.warnings, *found.unchecked])
+def test_diagnosis_without_items_is_by_query_only():
+    diagnosis = diagnose(item=None)
+    assert {line["column"] for line in diagnosis.errors} == {None, "user_id"}
+    assert all("item" not in text for text in [*diagnosis.warnings, *diagnosis.unchecked])
 
 
-def test_a_pandas_frame_gives_the_same():
+def test_data_frame_gives_the_same_diagnosis():
     pandas = pytest.importorskip("pandas")
     frames = {"train": pandas.DataFrame(TRAIN), "rows": pandas.DataFrame(TEST)}
     assert diagnose(**frames) == diagnose()
 
 
-def test_it_prints_a_table_and_the_alarms():
+def test_diagnosis_prints_tables_and_warnings():
     lines = str(diagnose()).splitlines()
     assert lines[0].split() == [
-        "rows", "number", "rmse", "of", "biases", "mean", "error", "of", "biases",
+        "rows", "num_rows", "rmse", "biases_rmse", "mean_error", "biases_mean_error",
     ]  # fmt: skip
     assert lines[1].split()[:3] == ["all", "4", "0.1871"]
     assert "No warnings." in lines
-    assert any(line.startswith("Not checked: How an unknown user_id") for line in lines)
+    assert any(line.startswith("Not checked: How rows with an unknown user_id") for line in lines)
     text = str(diagnose(np.full(4, 3.0)))
-    assert "ALARM: Predictions are nearly constant: standard deviation 0, that of rating" in text
+    assert "WARNING: Predictions are nearly constant: their standard deviation is 0, that" in text
     assert "No warnings." not in text
 
 
-# --- The warnings ---
+# --- Warnings ---
 
 
-def alarms_of(found, words):
-    return [alarm for alarm in found.warnings if words in alarm]
+def warnings_with(diagnosis, words):
+    return [warning for warning in diagnosis.warnings if words in warning]
 
 
-def grid(num_users=20, num_items=15, seed=0):
-    """A rating of each item by each user: biases, a taste and no noise."""
-    rng = np.random.default_rng(seed)
-    users, items = (each.ravel() for each in np.mgrid[:num_users, :num_items])
-    biases = rng.normal(size=num_users)[users] + rng.normal(size=num_items)[items]
-    taste = rng.normal(size=num_users)[users] * rng.normal(size=num_items)[items]
-    rows = {"user_id": users, "item_id": items, "rating": 3.0 + biases + taste}
-    return rows, rng.normal(size=num_users)[users], rng.normal(size=num_items)[items]
+RNG = np.random.default_rng(0)
+USERS, ITEMS = (each.ravel() for each in np.mgrid[:20, :15])
+BY_USER, BY_ITEM, USER_TASTE, ITEM_TASTE = (
+    RNG.normal(size=len(np.unique(ids)))[ids] for ids in (USERS, ITEMS, USERS, ITEMS)
+)
+# A rating of each item by each user, without noise.
+RATINGS = 3.0 + BY_USER + BY_ITEM + USER_TASTE * ITEM_TASTE
+GRID: dict[str, np.ndarray] = {"user_id": USERS, "item_id": ITEMS, "rating": RATINGS}
 
 
 def diagnose_grid(scores, **kwargs):
-    rows, *_ = grid()
-    return diagnose(scores, rows=rows, train=rows, **kwargs)
+    return diagnose(scores, rows=GRID, train=GRID, **kwargs)
 
 
-def test_a_good_model_has_no_alarm():
-    rows, by_user, _ = grid()
-    assert diagnose_grid(rows["rating"] + 0.1 * by_user).warnings == []
+def test_good_model_has_no_warnings():
+    assert diagnose_grid(RATINGS + 0.1 * BY_USER).warnings == []
 
 
 @pytest.mark.parametrize(("share", "is_constant"), [(0.0, True), (0.009, True), (0.011, False)])
-def test_nearly_constant_predictions_are_told(share, is_constant):
-    rows, *_ = grid()
-    labels = rows["rating"]
-    # A standard deviation of that share of the labels'.
-    found = diagnose_grid(3.0 + share * (labels - labels.mean()))
-    assert len(alarms_of(found, "Predictions are nearly constant: ")) == is_constant
-    if is_constant:  # it is said once
-        assert alarms_of(found, "within a") == []
+def test_nearly_constant_predictions_have_one_warning(share, is_constant):
+    # The standard deviation of the scores is this share of that of the labels.
+    diagnosis = diagnose_grid(3.0 + share * (RATINGS - RATINGS.mean()))
+    assert len(warnings_with(diagnosis, "Predictions are nearly constant: ")) == is_constant
+    assert not is_constant or warnings_with(diagnosis, "within each") == []
 
 
-def test_a_model_that_ignores_the_item_is_told():
-    _, by_user, by_item = grid()
-    found = diagnose_grid(3.0 + by_user + 1e-4 * by_item)
-    [alarm] = alarms_of(found, "nearly constant")
-    assert alarm.startswith("Predictions are nearly constant within a user_id: standard deviation")
-    assert "every candidate of a user_id gets the same score. Is item_id a feature" in alarm
-    [alarm] = alarms_of(diagnose_grid(3.0 + by_user, item=None), "nearly constant")
-    assert "Is what tells its rows apart a feature" in alarm
+def test_model_that_ignores_the_item_has_a_warning():
+    [warning] = warnings_with(diagnose_grid(3.0 + BY_USER + 1e-4 * BY_ITEM), "nearly constant")
+    assert warning.startswith("Predictions are nearly constant within each user_id: their standard")
+    assert "all candidates of a user_id get the same score. Check that item_id is a" in warning
+    [warning] = warnings_with(diagnose_grid(3.0 + BY_USER, item=None), "nearly constant")
+    assert "Check that item features are inputs of the network" in warning
 
 
-def test_a_model_that_ignores_the_user_is_told():
-    _, _, by_item = grid()
-    [alarm] = alarms_of(diagnose_grid(3.0 + by_item), "nearly constant")
-    assert alarm.startswith("Predictions are nearly constant within a item_id: standard deviation")
-    assert "every user_id gets the same order. Is user_id a feature" in alarm
+def test_model_that_ignores_the_user_has_a_warning():
+    [warning] = warnings_with(diagnose_grid(3.0 + BY_ITEM), "nearly constant")
+    assert warning.startswith("Predictions are nearly constant within each item_id: their standard")
+    assert "every user_id gets the same ranking. Check that user_id is a feature" in warning
 
 
-def test_rows_that_come_twice_are_no_sign_of_an_ignored_item():
-    twice = {name: np.repeat(column[[0, 1, 3]], 2) for name, column in TEST.items()}
-    found = diagnose(rows=twice)  # each user with one item, a and b with others of their own
-    assert alarms_of(found, "nearly constant") == []
-    assert found.unchecked[0] == (
-        "Whether predictions differ within a user_id: none has two rows of differing item_id."
-    )
+@pytest.mark.parametrize(
+    ("user_id", "item_id", "reason"),
+    [
+        ("aabbcc", "xxyyzz", "each user_id: no user_id has two rows with different values of item"),
+        ("abcdef", "xxxxxx", "each user_id: no user_id has two rows with different values of item"),
+        ("aaaaaa", "uvwxyz", "each item_id: no item_id has two rows with different values of user"),
+    ],
+)
+def test_repeated_pairs_do_not_show_whether_a_model_ignores_the_item(user_id, item_id, reason):
+    labels = np.array([5.0, 5.0, 1.0, 1.0, 3.0, 3.0])
+    rows = {"user_id": [*user_id], "item_id": [*item_id], "rating": labels}
+    diagnosis = diagnose(labels, rows=rows, train=rows)
+    assert warnings_with(diagnosis, "nearly constant") == []
+    assert f"Whether predictions vary within {reason}" in diagnosis.unchecked[0]
 
 
-def test_users_of_one_row_say_nothing_about_an_ignored_item():
+def test_users_with_one_row_do_not_count_for_the_variation_within_users():
     rng = np.random.default_rng(0)
     labels = rng.normal(3, 1, 400)
     items = rng.integers(0, 9, 400)
     users = np.arange(400)
     users[1], items[0], items[1], labels[0], labels[1] = 0, 0, 1, 3.0, 3.1
     rows = {"user_id": users, "item_id": items, "rating": labels}
-    # The one user with two rows: 0.05 from the mean each, 5 % of the labels' deviation.
-    assert alarms_of(diagnose(labels, rows=rows, train=rows), "nearly constant") == []
+    # The only user with two rows: both are 0.05 from the mean, 5 % of the labels' deviation.
+    assert warnings_with(diagnose(labels, rows=rows, train=rows), "nearly constant") == []
 
 
-def test_a_model_that_is_worse_than_the_biases_is_told():
-    rows, *_ = grid()
-    baseline = BiasBaseline(rows, ["user_id", "item_id"], label="rating")(rows)
-    errors = baseline - rows["rating"]
+def test_model_that_is_worse_than_the_bias_baseline_has_a_warning():
+    errors = BiasBaseline(GRID, ["user_id", "item_id"], label="rating")(GRID) - RATINGS
     rmse = np.sqrt(np.mean(errors**2))
-    assert alarms_of(diagnose_grid(rows["rating"] + 1.0005 * errors), "worse than") == []
-    [alarm] = alarms_of(diagnose_grid(rows["rating"] + 1.01 * errors), "worse than")
-    assert f"RMSE {1.01 * rmse:.4f} against {rmse:.4f}" in alarm
-    assert "biases of user_id and item_id" in alarm
+    assert warnings_with(diagnose_grid(RATINGS + 1.0005 * errors), "worse than") == []
+    [warning] = warnings_with(diagnose_grid(RATINGS + 1.01 * errors), "worse than")
+    assert f"RMSE {1.01 * rmse:.4f} against {rmse:.4f}" in warning
+    assert "bias baseline of user_id and item_id" in warning
 
 
-def test_predictions_far_outside_the_range_are_told():
-    rows, *_ = grid()
-    low, high = rows["rating"].min(), rows["rating"].max()
-    size = high - low
+def test_predictions_far_outside_the_range_have_a_warning():
+    low, high = RATINGS.min(), RATINGS.max()
 
-    def with_one(value, times=1):
-        scores = rows["rating"].copy()
-        scores[:times] = value
-        return alarms_of(diagnose_grid(scores), "outside the range")
+    def warnings(value, num_rows=1):
+        scores = np.where(np.arange(300) < num_rows, value, RATINGS)
+        return warnings_with(diagnose_grid(scores), "outside the range")
 
-    assert with_one(high + 0.09 * size) == []
-    [alarm] = with_one(high + 0.11 * size)
-    assert f"1 of 300 predictions are far outside the range of rating, {low:g} to {high:g}" in alarm
-    assert f"to {high + 0.11 * size:.3g}. Train with" in alarm
-    assert f"rating_range=({low:g}, {high:g})" in alarm
-    assert with_one(low - 0.11 * size, times=3)[0].startswith("3 of 300 ")
+    assert warnings(high + 0.09 * (high - low)) == []
+    highest = high + 0.11 * (high - low)
+    [warning] = warnings(highest)
+    assert f"1 of 300 predictions are far outside the range of rating, {low:g} to {high:g}" in (
+        warning
+    )
+    assert f"to {highest:.3g}. Train with" in warning
+    assert f"rating_range=({low:g}, {high:g})" in warning
+    assert warnings(low - 0.11 * (high - low), num_rows=3)[0].startswith("3 of 300 ")
 
 
-def test_a_handful_among_thousands_is_only_told_if_it_is_wild():
+@pytest.mark.parametrize(("highest", "num_warnings"), [(5.9, 0), (9.5, 1)])
+def test_one_prediction_in_a_thousand_has_a_warning_only_if_it_is_extreme(highest, num_warnings):
     rng = np.random.default_rng(0)
     ids = {name: rng.integers(0, 9, 4000) for name in ("user_id", "item_id")}
-    many = {**ids, "rating": rng.uniform(1, 5, 4000)}
-    for farthest, is_told in ((5.9, False), (9.5, True)):
-        scores = many["rating"].copy()
-        scores[:4] = farthest  # one in a thousand
-        found = diagnose(scores, rows=many, train=many)
-        assert len(alarms_of(found, "outside the range")) == is_told
+    rows = {**ids, "rating": rng.uniform(1, 5, 4000)}
+    scores = np.where(np.arange(4000) < 4, highest, rows["rating"])
+    diagnosis = diagnose(scores, rows=rows, train=rows)
+    assert len(warnings_with(diagnosis, "outside the range")) == num_warnings
 
 
-def trained(id_dropout_rate):
-    rows, _ = rk.data.synthetic_ratings(400, num_users=20, num_items=10)
+def test_logits_of_clicks_are_not_compared_with_the_labels():
+    rows = {"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "x", "y"]}
+    rows |= {"click": [1.0, 0.0, 0.0, 1.0]}
+    logits = np.array([9.0, -3.0, -2.0, 4.0])
+    diagnosis = diagnose(logits, rows=rows, train=rows, label="click")
+    assert warnings_with(diagnosis, "outside") == warnings_with(diagnosis, "worse than") == []
+    assert "some scores are outside of [0, 1] and seem to be logits" in diagnosis.unchecked[-1]
+    probabilities = diagnose(1 / (1 + np.exp(-logits)), rows=rows, train=rows, label="click")
+    assert not any("logits" in text for text in probabilities.unchecked)
+
+
+# --- Unknown ids ---
+
+
+def network(users=("a", "b", "c"), user_dropout=0.0, item_dropout=0.1):
     features = {
-        name: rk.layers.IdEmbedding(
-            rk.data.vocabulary(rows[name]), 4, id_dropout_rate=id_dropout_rate
-        )
-        for name in ("user_id", "item_id")
+        "user_id": rk.layers.IdEmbedding(users, 2, id_dropout_rate=user_dropout),
+        "item_id": rk.layers.IdEmbedding(["x", "y", "z"], 2, id_dropout_rate=item_dropout),
     }
-    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([4]))
-    return rk.RankingModel(network, label="user_rating"), rows
+    return rk.ranking_network(features, head=rk.layers.DenseRatingHead([2]))
 
 
-@pytest.mark.parametrize(("rate", "number"), [(0.0, 2), (0.1, 0)])
-def test_a_row_for_unknown_ids_that_was_never_trained_is_told(rate, number):
-    model, rows = trained(rate)
-    found = rk.evaluation.diagnose(model, rows, train=rows, item="item_id")
-    dead = alarms_of(found, "never trained")
-    assert len(dead) == number
-    line = by_rows(found)["all, as if user_id were unknown"]
-    assert line["num_rows"] == 400
-    unknown = {**rows, "user_id": ["nobody"] * 400}
-    expected = BiasBaseline(rows, ["user_id", "item_id"], label="user_rating")(unknown)
-    assert line["biases_mean_error"] == pytest.approx(np.mean(expected - rows["user_rating"]))
-    columns = {name: unknown[name] for name in ("user_id", "item_id")}
-    scores = np.asarray(model(columns)).reshape(-1)
-    expected = np.sqrt(np.mean((scores - rows["user_rating"]) ** 2))
+@pytest.mark.parametrize(
+    ("kwargs", "untrained"),
+    [
+        ({}, ["user_id"]),  # ids of items are dropped out
+        ({"users": ["a", "b"]}, []),  # c is out of vocabulary
+        ({"users": ["a", "b", "c", "d"]}, ["user_id"]),
+        ({"user_dropout": 0.5}, []),
+        ({"item_dropout": 0.0}, ["user_id", "item_id"]),
+    ],
+)
+def test_oov_embedding_that_no_training_row_uses_has_a_warning(kwargs, untrained):
+    diagnosis = diagnose(scorer=rk.RankingModel(network(**kwargs), label="rating"), label=None)
+    warnings = warnings_with(diagnosis, "never trained")
+    assert len(warnings) == len(untrained)
+    for name, warning in zip(untrained, warnings, strict=True):
+        rmse = by_rows(diagnosis)[f"all, as if {name} were unknown"]["rmse"]
+        assert warning.startswith(f"The out-of-vocabulary embedding of {name} was never trained")
+        assert f"With an unknown {name} the RMSE is {rmse:.4f}" in warning
+        assert "Pass id_dropout_rate=0.1 to the layer" in warning
+    assert diagnosis.unchecked == []
+
+
+@pytest.mark.parametrize("rating_range", [None, (3.4, 3.6)])
+def test_errors_with_an_unknown_id_are_those_of_a_new_id(rating_range):
+    scorer = network()
+    line = by_rows(diagnose(scorer=scorer, rating_range=rating_range))[
+        "all, as if user_id were unknown"
+    ]
+    columns = {"user_id": np.array(["nobody"] * 4), "item_id": TEST["item_id"]}
+    scores = np.asarray(scorer({name: tf.constant(each) for name, each in columns.items()}))[:, 0]
+    biases = BiasBaseline(TRAIN, ["user_id", "item_id"], label="rating")(columns)
+    if rating_range:
+        assert scores.max() < 3.4  # of a network that is not trained
+        scores, biases = np.clip(scores, 3.4, 3.6), np.clip(biases, 3.4, 3.6)
+    assert line["num_rows"] == 4
+    expected = np.sqrt(np.mean((scores - TEST["rating"]) ** 2))
     assert line["rmse"] == pytest.approx(expected, rel=1e-5)
-    if dead:
-        assert dead[0].startswith("The row for an unknown user_id was never trained")
-        assert f"With user_id unknown the RMSE is {line['rmse']:.4f}" in dead[0]
-        assert "Give the layer id_dropout_rate=0.1" in dead[0]
-    assert found.unchecked == []
+    assert line["biases_mean_error"] == pytest.approx(np.mean(biases - TEST["rating"]))
 
 
-def test_scores_of_unknown_ids_are_clipped_as_the_others_are():
-    model, rows = trained(0.1)
-    found = rk.evaluation.diagnose(model, rows, train=rows, rating_range=(3.4, 3.6))
-    clipped = by_rows(found)["all, as if user_id were unknown"]
-    columns = {"user_id": ["nobody"] * 400, "item_id": rows["item_id"]}
-    assert np.asarray(model(columns)).max() < 3.4  # as the untrained network scores
-    assert clipped["mean_error"] == pytest.approx(np.mean(3.4 - rows["user_rating"]), rel=1e-5)
+@pytest.mark.parametrize(("ids", "unknown"), [(["a", "b", "unknown-1"], "unknown-3"), ([1, 2], -1)])
+def test_unknown_id_is_in_neither_the_rows_nor_the_vocabulary(ids, unknown):
+    vocabulary = [*ids, "unknown-2"] if isinstance(ids[0], str) else ids
+    features = {"user_id": rk.layers.IdEmbedding(vocabulary, 2)}
+    calls = []
+
+    class Scorer:
+        network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([2]))
+        feature_specs = rk.RankingModel(network, label="rating").feature_specs
+
+        def __call__(self, columns):
+            calls.append(columns["user_id"].numpy().tolist())
+            return self.network(columns)
+
+    rows = {"user_id": ids, "rating": np.arange(len(ids), dtype=float)}
+    diagnose(scorer=Scorer(), rows=rows, train=rows, item=None)
+    unknown = unknown.encode() if isinstance(unknown, str) else unknown
+    assert calls[-1] == [unknown] * len(ids)
 
 
-def test_an_exported_file_scores_unknown_ids_but_shows_no_layer(tmp_path):
-    model, rows = trained(0.0)
+def test_only_embeddings_of_the_column_within_the_network_are_checked():
+    features = {
+        "user_id": rk.layers.IdEmbedding(["a", "b", "c"], 2, id_dropout_rate=0.1),
+        "friend_id": rk.layers.IdEmbedding(["a", "b", "c"], 2),
+    }
+    scorer = rk.ranking_network(features, head=rk.layers.DenseRatingHead([2]))
+    rk.layers.IdEmbedding(["a", "b", "c"], 2)(scorer.input["user_id"])  # not in the network
+    rows, train = ({**each, "friend_id": each["user_id"]} for each in (TEST, TRAIN))
+    diagnosis = diagnose(scorer=scorer, rows=rows, train=train, item="friend_id")
+    [warning] = warnings_with(diagnosis, "never trained")
+    assert "embedding of friend_id" in warning
+
+
+def test_keras_file_exposes_its_layers_and_a_saved_model_does_not(tmp_path):
+    model = rk.RankingModel(network(), label="rating")
+    model.save(tmp_path / "model.keras")
     rk.export.save(model, tmp_path / "1")
-    scorer = rk.export.load(tmp_path / "1")
-    settings: dict[str, Any] = {"train": rows, "item": "item_id", "label": "user_rating"}
-    found = rk.evaluation.diagnose(scorer, rows, **settings)
-    live = rk.evaluation.diagnose(model, rows, **settings)
-    assert alarms_of(found, "never trained") == []
-    assert [line["rows"] for line in found.errors] == [line["rows"] for line in live.errors]
-    for one, other in zip(found.errors, live.errors, strict=True):
+    live, loaded, exported = (
+        diagnose(scorer=scorer)
+        for scorer in (model, *map(rk.export.load, (tmp_path / "model.keras", tmp_path / "1")))
+    )
+    assert len(warnings_with(loaded, "never trained")) == 1
+    assert warnings_with(exported, "never trained") == []
+    assert [line["rows"] for line in exported.errors] == [line["rows"] for line in live.errors]
+    for one, other in zip(exported.errors, live.errors, strict=True):
         assert one["rmse"] == pytest.approx(other["rmse"], rel=1e-5)
-    assert found.unchecked == [
-        f"Whether the row for an unknown {name} was trained: the scorer does not show its "
-        "IdEmbedding. Give the live model, or load its .keras file."
+    assert exported.unchecked == [
+        f"Whether the out-of-vocabulary embedding of {name} was trained: the scorer does not "
+        "expose its IdEmbedding. Pass the model itself, or load its .keras file."
         for name in ("user_id", "item_id")
     ]
 
 
-# --- Bad input, and too little ---
+# --- Invalid arguments ---
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "error", "words"),
+    ("kwargs", "error", "message"),
     [
-        ({"label": None}, TypeError, "label must be the name of a column.*does not tell"),
+        ({"label": None}, TypeError, "label must be the name of a column.*no label of its own"),
         ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
         ({"item": "item"}, ValueError, "Unknown column 'item'.*Did you mean 'item_id'"),
         ({"label": "ratin"}, ValueError, "Unknown column 'ratin'.*Did you mean 'rating'"),
-        ({"label": "user_id"}, TypeError, "label 'user_id' must be a number"),
+        ({"label": "user_id"}, TypeError, "must be numbers, but column 'user_id' contains 'a'"),
         ({"train": {k: TRAIN[k] for k in ("item_id", "rating")}}, ValueError,
          "Unknown column 'user_id'. Known: 'item_id', 'rating'"),
-        ({"train": {k: TRAIN[k] for k in ("user_id", "rating")}}, ValueError,
-         "Unknown column 'item_id'. Known: 'user_id', 'rating'"),
         ({"train": {name: [] for name in TRAIN}}, ValueError, "at least one row"),
         ({"rows": {name: [] for name in TEST}}, ValueError, "at least one row"),
         ({"rows": {**TEST, "rating": np.full(4, 3.0)}}, ValueError,
-         "label 'rating' must be of at least two values. Got: label 'rating'=3.0. Give rows"),
+         "at least two values, but all values of column 'rating' are 3. Pass rows"),
         ({"rating_range": (5, 1)}, ValueError, "lowest < highest"),
-        ({"num_bins": 1}, ValueError, "num_bins must be a whole number of at least 2"),
-        ({"scorer": lambda columns: np.full(4, np.nan)}, ValueError, "scores must be finite"),
+        ({"num_bins": 1}, ValueError, "num_bins must be .* of at least 2"),
+        ({"scorer": lambda columns: np.full(4, np.nan)}, ValueError, "finite"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_diagnosed_is_refused(kwargs, error, words):
-    with pytest.raises(error, match=words):
+def test_invalid_arguments_raise(kwargs, error, message):
+    with pytest.raises(error, match=message):
         diagnose(**kwargs)
-
-
-def test_one_user_and_one_item_give_what_there_is():
-    one_user = {**TEST, "user_id": np.full(4, "a")}
-    found = diagnose(rows={**one_user, "item_id": np.array(["x", "y", "z", "new"])})
-    assert found.unchecked[0] == (
-        "Whether predictions differ within a item_id: none has two rows of differing user_id."
-    )
-    found = diagnose(rows={**TEST, "item_id": np.full(4, "x"), "user_id": np.array([*"abcd"])})
-    assert found.unchecked[0] == (
-        "Whether predictions differ within a user_id: none has two rows of differing item_id."
-    )
-    assert found.warnings == []
-
-
-def test_logits_of_clicks_are_not_judged_as_chances():
-    rows = {"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "x", "y"]}
-    rows |= {"click": [1.0, 0.0, 0.0, 1.0], "logit": [9.0, -3.0, -2.0, 4.0]}
-    settings = {"train": rows, "item": "item_id", "label": "click"}
-    found = rk.evaluation.diagnose(lambda columns: columns["logit"], rows, **settings)
-    assert not [alarm for alarm in found.warnings if "outside" in alarm or "worse than" in alarm]
-    assert any("scores beyond them, logits as it seems" in text for text in found.unchecked)
-    chances = rk.evaluation.diagnose(
-        lambda columns: 1 / (1 + np.exp(-np.asarray(columns["logit"]))), rows, **settings
-    )
-    assert not any("logits" in text for text in chances.unchecked)

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from rankkit.evaluation.metrics import QueryRows
+from rankkit.evaluation import metrics
+from rankkit.evaluation.metrics import RankedRows, bootstrap_means
 
-# Few distinct values, so that ties are the rule.
+# Query, label and score. Few distinct values, so that ties are frequent.
 ROWS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 4), st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
     min_size=1,
@@ -21,13 +22,14 @@ def columns(rows):
     return np.unique(queries, return_inverse=True)[1], labels, scores
 
 
-def of_query(query, queries, labels, scores):
-    rows = queries == query
-    return labels[rows], scores[rows]
+def by_query(queries, labels, scores):
+    for query in range(queries.max() + 1):
+        rows = queries == query
+        yield labels[rows], scores[rows]
 
 
 def mean_over_orders(labels, scores, value):
-    """The mean of a metric over all orders in which no lower score comes before a higher one."""
+    """The mean of a metric over all orders in which no lower score precedes a higher one."""
     orders = [
         order
         for order in itertools.permutations(range(len(labels)))
@@ -38,12 +40,10 @@ def mean_over_orders(labels, scores, value):
 
 @given(ROWS, st.sampled_from([1, 2, 5, None]))
 @settings(max_examples=60, deadline=None)
-def test_ndcg_is_scikit_learns(rows, k):
-    queries, labels, scores = columns(rows)
-    ordered = QueryRows(queries, labels, scores)
-    found = ordered.ndcg(np.exp2(ordered.labels) - 1, k)
-    for query, value in enumerate(found):
-        true, predicted = of_query(query, queries, labels, scores)
+def test_ndcg_equals_that_of_scikit_learn(rows, k):
+    ranked = RankedRows(*columns(rows))
+    ndcg = ranked.ndcg(np.exp2(ranked.labels) - 1, k)
+    for value, (true, predicted) in zip(ndcg, by_query(*columns(rows)), strict=True):
         if len(true) < 2 or not true.any():
             assert np.isnan(value)
         else:
@@ -53,76 +53,87 @@ def test_ndcg_is_scikit_learns(rows, k):
 
 @given(ROWS)
 @settings(max_examples=60, deadline=None)
-def test_auc_is_scikit_learns(rows):
+def test_auc_of_two_labels_equals_that_of_scikit_learn(rows):
     queries, labels, scores = columns(rows)
-    found = QueryRows(queries, labels > 1, scores).auc()
-    for query, value in enumerate(found):
-        true, predicted = of_query(query, queries, labels > 1, scores)
+    auc = RankedRows(queries, labels > 1, scores).auc()
+    for value, (true, predicted) in zip(auc, by_query(queries, labels > 1, scores), strict=True):
         if len(set(true)) < 2:
             assert np.isnan(value)
         else:
             assert value == pytest.approx(roc_auc_score(true, predicted), abs=1e-9)
 
 
-def test_auc_of_graded_labels_counts_pairs():
-    # Pairs of different label: (5, 3) right, (5, 1) tied, (3, 1) wrong twice: 1 + 0.5 * 2 of 5.
+def test_auc_of_graded_labels_is_the_share_of_correctly_ordered_pairs():
+    # Pairs of different labels: (5, 3) correct, (5, 1) tied twice, (3, 1) wrong twice.
     labels, scores = np.array([5, 3, 1, 1]), np.array([2.0, 1.0, 2.0, 2.0])
-    [value] = QueryRows(np.zeros(4, int), labels, scores).auc()
+    [value] = RankedRows(np.zeros(4, int), labels, scores).auc()
     assert value == pytest.approx((1 + 0.5 * 2) / 5)
-
-
-def test_auc_counts_each_pair_of_different_label():
     rng = np.random.default_rng(0)
     for labels in (rng.integers(0, 3, 50), rng.normal(size=50).round(1)):
         scores = rng.integers(0, 9, 50)
         pairs = [(a, b) for a in range(50) for b in range(50) if labels[a] > labels[b]]
-        right = [(scores[a] > scores[b]) + (scores[a] == scores[b]) / 2 for a, b in pairs]
-        [found] = QueryRows(np.zeros(50, int), labels, scores).auc()
-        assert found == pytest.approx(np.mean(right), abs=1e-12)
+        correct = [(scores[a] > scores[b]) + (scores[a] == scores[b]) / 2 for a, b in pairs]
+        [value] = RankedRows(np.zeros(50, int), labels, scores).auc()
+        assert value == pytest.approx(np.mean(correct), abs=1e-12)
 
 
 @given(ROWS.filter(lambda rows: len(rows) <= 6), st.sampled_from([1, 2, 3, None]))
 @settings(max_examples=60, deadline=None)
-def test_mrr_and_hits_are_the_mean_over_all_orders_of_ties(rows, k):
+def test_mrr_and_hit_rate_are_means_over_all_orders_of_ties(rows, k):
     queries, labels, scores = columns(rows)
-    ordered = QueryRows(queries, labels, scores)
-    relevant = ordered.labels >= 3
-    ranks, hits = ordered.reciprocal_rank(relevant), ordered.hit(relevant, k)
-    for query in range(queries.max() + 1):
-        true, predicted = of_query(query, queries, labels >= 3, scores)
+    ranked = RankedRows(queries, labels, scores)
+    values = ranked.reciprocal_rank(ranked.labels >= 3), ranked.hit_rate(ranked.labels >= 3, k)
+    for rank, hit, (true, predicted) in zip(
+        *values, by_query(queries, labels >= 3, scores), strict=True
+    ):
         if not true.any():
-            assert np.isnan(ranks[query])
-            assert np.isnan(hits[query])
+            assert np.isnan([rank, hit]).all()
             continue
         expected = mean_over_orders(true, predicted, lambda row: 1 / (1 + np.argmax(row)))
-        assert ranks[query] == pytest.approx(expected)
+        assert rank == pytest.approx(expected)
         expected = mean_over_orders(true, predicted, lambda row: row[:k].any())
-        assert hits[query] == pytest.approx(expected)
+        assert hit == pytest.approx(expected)
 
 
 @given(ROWS, st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None)
-def test_the_order_of_the_rows_does_not_matter(rows, random):
-    mixed = random.sample(rows, len(rows))
-    for name in ("auc", "ndcg", "reciprocal_rank", "hit"):
-        values = []
-        for each in (rows, mixed):
-            ordered = QueryRows(*columns(each))
-            relevant = ordered.labels > 1
-            arguments = {
-                "auc": (),
-                "ndcg": (ordered.labels, 3),
-                "reciprocal_rank": (relevant,),
-                "hit": (relevant, 3),
-            }
-            values.append(getattr(ordered, name)(*arguments[name]))
-        np.testing.assert_allclose(*values)
+def test_order_of_the_rows_does_not_matter(rows, random):
+    values = []
+    for each in (rows, random.sample(rows, len(rows))):
+        by_name = metrics.metrics_by_query(*columns(each), k=3, relevant=2)
+        values.append(list(by_name.values()))
+    np.testing.assert_allclose(*values)
 
 
-def test_a_perfect_order_is_worth_1_and_negative_gains_nothing():
+def test_perfect_ranking_scores_one_and_negative_gains_have_no_ndcg():
     labels = np.array([3, 1, 2, 0, 5, 4])
-    queries = np.array([0, 0, 0, 0, 1, 1])
-    ordered = QueryRows(queries, labels, labels)
-    np.testing.assert_array_equal(ordered.ndcg(ordered.labels, 10), [1, 1])
-    np.testing.assert_array_equal(ordered.auc(), [1, 1])
-    assert np.isnan(ordered.ndcg(ordered.labels - 1, 10)).all()
+    ranked = RankedRows(np.array([0, 0, 0, 0, 1, 1]), labels, labels)
+    np.testing.assert_array_equal(ranked.ndcg(ranked.labels, 10), [1, 1])
+    np.testing.assert_array_equal(ranked.auc(), [1, 1])
+    assert np.isnan(ranked.ndcg(ranked.labels - 1, 10)).all()
+
+
+# --- Bootstrap ---
+
+
+def test_intervals_cover_the_true_mean_as_often_as_their_confidence():
+    rng = np.random.default_rng(0)
+    num_covered = 0
+    for trial in range(200):
+        sizes = rng.integers(1, 6, size=60)
+        means = rng.normal(size=60)  # rows of a query are correlated
+        sums = np.array([[rng.normal(m, 1, n).sum()] for m, n in zip(means, sizes, strict=True)])
+        samples = bootstrap_means(sums, sizes[:, None].astype(float), num_samples=300, seed=trial)
+        low, high = np.quantile(samples, [0.05, 0.95])
+        num_covered += low <= 0 <= high
+    assert 0.82 <= num_covered / 200 <= 0.96
+
+
+def test_samples_in_chunks_have_the_same_distribution(monkeypatch):
+    sums, counts = np.arange(10.0)[:, None], np.ones((10, 1))
+    whole = bootstrap_means(sums, counts, num_samples=500, seed=1)
+    monkeypatch.setattr(metrics, "_MAX_BOOTSTRAP_WEIGHTS", 100)
+    chunks = bootstrap_means(sums, counts, num_samples=500, seed=1)
+    assert chunks.shape == whole.shape
+    assert chunks.std() == pytest.approx(whole.std(), rel=0.2)
+    assert np.isnan(bootstrap_means(sums, counts * 0, num_samples=2, seed=1)).all()

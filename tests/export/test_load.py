@@ -8,7 +8,7 @@ import tensorflow as tf
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """One network in all three formats."""
+    """One model in all three formats."""
     folder = tmp_path_factory.mktemp("files")
     layers = {"id": rk.layers.IdEmbedding(["a", "b"], 4)}
     model = rk.RankingModel(
@@ -21,7 +21,7 @@ def files(tmp_path_factory):
     return model, [folder / "m.keras", folder / "1", folder / "m.tflite"]
 
 
-def test_every_file_is_a_scorer_again(files):
+def test_every_format_is_loaded_as_a_scorer(files):
     model, paths = files
     columns = {"id": ["b", "?"]}
     for path in paths:
@@ -31,35 +31,37 @@ def test_every_file_is_a_scorer_again(files):
         assert scorer.feature_specs["id"].dtype == tf.string
 
 
-def test_difference_is_the_largest_absolute_one():
+def test_max_abs_difference_is_the_largest_difference():
     columns = {"x": np.array([1.0, 2.0, 3.0])}
     double = lambda columns: 2 * np.asarray(columns["x"])  # noqa: E731
     assert rk.export.max_abs_difference(lambda columns: columns["x"], double, columns) == 3.0
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_scorers_with_different_numbers_of_outputs_are_not_compared():
+    with pytest.raises(ValueError, match="same number of output values. Got: 2 and 3"):
+        rk.export.max_abs_difference(lambda _: [1.0, 2.0], lambda _: [1.0, 2.0, 3.0], {})
+
+
+def test_missing_file_raises(tmp_path):
     for name in ("m.keras", "m.tflite", "1"):
         with pytest.raises(FileNotFoundError, match=name):
             rk.export.load(tmp_path / name)
 
 
-@pytest.mark.parametrize("damage", ["empty", "garbage", "cut"])
-def test_broken_files_are_named(files, tmp_path, damage):
+@pytest.mark.parametrize("damage", ["empty", "garbage", "half"])
+def test_damaged_files_raise(files, tmp_path, damage):
     for path in files[1]:
         copy = tmp_path / path.name
         shutil.copytree(path, copy) if path.is_dir() else shutil.copy(path, copy)
         file = copy / "saved_model.pb" if path.is_dir() else copy
         content = file.read_bytes()
-        file.write_bytes(
-            {"empty": b"", "garbage": b"\x07garbage" * 99, "cut": content[: len(content) // 2]}[
-                damage
-            ]
-        )
+        half = content[: len(content) // 2]
+        file.write_bytes({"empty": b"", "garbage": b"\x07garbage" * 99, "half": half}[damage])
         with pytest.raises(ValueError, match=f"'.*{path.name}' cannot be read.*Write it again"):
             rk.export.load(copy)
 
 
-def test_a_saved_model_without_its_weights_is_named(files, tmp_path):
+def test_saved_model_with_damaged_weights_raises(files, tmp_path):
     shutil.copytree(files[1][1], tmp_path / "1")
     for file in (tmp_path / "1" / "variables").iterdir():
         file.write_bytes(file.read_bytes()[:20])
@@ -67,7 +69,7 @@ def test_a_saved_model_without_its_weights_is_named(files, tmp_path):
         rk.export.load(tmp_path / "1")
 
 
-def test_a_saved_model_of_another_kind_is_named(tmp_path):
+def test_saved_model_without_serving_default_raises(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
     with pytest.raises(ValueError, match="SavedModel of rankkit.*default'. Write it again"):
         rk.export.load(tmp_path / "1")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rankkit as rk
+from rankkit.export.parity import check_parity
 import tensorflow as tf
 
 TITLES = ["a", "b", "c"]
@@ -27,26 +28,30 @@ def saved(tmp_path_factory):
     return net, folder
 
 
-def test_loaded_as_in_the_tutorial_it_is_called_with_a_dict(saved):
-    net, folder = saved
-    loaded = tf.saved_model.load(str(folder))
+@pytest.fixture(scope="module")
+def loaded(saved):
+    return tf.saved_model.load(str(saved[1]))
+
+
+def test_loaded_saved_model_is_called_with_a_dict(saved, loaded):
+    net, _ = saved
     row = {"user_id": np.array(["42"]), "movie_title": ["a"]}
     expected = net({"user_id": tf.constant(["42"]), "movie_title": tf.constant(["a"])})
     np.testing.assert_allclose(loaded(row).numpy(), expected, atol=1e-6)
 
 
-def test_serving_default_takes_named_columns_and_gives_rating(saved):
-    net, folder = saved
-    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+def test_serving_default_takes_named_columns_and_returns_rating(saved, loaded):
+    net, _ = saved
+    serve = loaded.signatures["serving_default"]
     columns = {"user_id": tf.constant(["42", "?"]), "movie_title": tf.constant(["c", "?"])}
     outputs = serve(**columns)
     assert list(outputs) == ["rating"]
     np.testing.assert_allclose(outputs["rating"], net(columns), atol=1e-6)
 
 
-def test_rank_signature_gives_the_order_of_rank(saved):
-    net, folder = saved
-    rank = tf.saved_model.load(str(folder)).signatures["rank"]
+def test_rank_signature_ranks_like_rank(saved, loaded):
+    net, _ = saved
+    rank = loaded.signatures["rank"]
     titles = [*TITLES, "new", "b"]
     outputs = rank(user_id=tf.constant(["42"]), movie_title=tf.constant(titles), k=tf.constant(3))
     expected = rk.rank(net, {"user_id": "42"}, {"movie_title": titles}, k=3)
@@ -56,8 +61,8 @@ def test_rank_signature_gives_the_order_of_rank(saved):
     assert outputs["user_id"].numpy().tolist() == [b"42"] * 3
 
 
-def test_rank_signature_takes_any_number_of_candidates_and_any_k(saved):
-    rank = tf.saved_model.load(str(saved[1])).signatures["rank"]
+def test_rank_signature_takes_any_number_of_candidates_and_any_k(loaded):
+    rank = loaded.signatures["rank"]
     user, k = tf.constant(["42"]), tf.constant(9)
     assert rank(user_id=user, movie_title=tf.constant(TITLES), k=k)["index"].shape == (3,)
     none = rank(user_id=user, movie_title=tf.constant([], tf.string), k=k)
@@ -68,7 +73,7 @@ def test_rank_signature_takes_any_number_of_candidates_and_any_k(saved):
         rank(user_id=tf.constant(["1", "2"]), movie_title=tf.constant(TITLES), k=k)
 
 
-def test_equal_scores_keep_their_order_in_the_graph(saved, tmp_path):
+def test_rank_signature_keeps_the_order_of_equal_scores(tmp_path):
     flat = rk.ranking_network(
         {"item": rk.layers.IdEmbedding(["a", "b"], 1)}, head=lambda vector: 0.0 * vector
     )
@@ -78,7 +83,8 @@ def test_equal_scores_keep_their_order_in_the_graph(saved, tmp_path):
     assert outputs["index"].numpy().tolist() == [0, 1, 2, 3]
 
 
-def test_saved_model_cli_shows_and_runs_it(saved):
+@pytest.mark.slow
+def test_saved_model_cli_shows_and_runs_the_signatures(saved):
     cli = Path(sys.executable).with_name("saved_model_cli")
     common = [str(cli), "show", "--dir", str(saved[1]), "--all"]
     shown = subprocess.run(common, capture_output=True, text=True, check=True).stdout
@@ -101,8 +107,8 @@ def test_saved_model_cli_shows_and_runs_it(saved):
     assert "[" + " ".join(repr(title.encode()) for title, _ in best) + "]" in output
 
 
-def test_a_saved_model_stands_alone(saved, tmp_path):
-    """It is read by TensorFlow without rankkit, after the network that made it is gone."""
+@pytest.mark.slow
+def test_saved_model_is_loaded_without_rankkit(saved, tmp_path):
     code = (
         "import sys, tensorflow as tf\n"
         f"loaded = tf.saved_model.load({str(saved[1])!r})\n"
@@ -112,22 +118,29 @@ def test_a_saved_model_stands_alone(saved, tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=tmp_path)
 
 
-def test_saving_says_nothing(tmp_path, capfd):
+def test_save_logs_nothing(tmp_path, capfd):
     rk.export.save(network(), tmp_path / "1")
     assert capfd.readouterr() == ("", "")
 
 
-def test_integer_ids_and_shared_layers_are_exported_too(tmp_path):
+def test_integer_ids_and_shared_layers_are_exported(tmp_path):
     shared = rk.layers.IdEmbedding([3, -4, 2**40], 4)
     net = network(seen=shared, now=shared)
-    rk.export.save(net, tmp_path / "2")
-    scorer = rk.export.load(tmp_path / "2")
-    columns = {"seen": np.array([3, -4, 5]), "now": np.array([2**40, 3, 3])}
+    columns = {"seen": [3, -4, 5], "now": [2**40, 3, 3]}
+    rk.export.save(net, tmp_path / "2", sample=columns)
+    rk.export.to_tflite(tmp_path / "2", tmp_path / "r.tflite")
     tensors = {name: tf.constant(column, tf.int64) for name, column in columns.items()}
-    np.testing.assert_allclose(scorer(columns), net(tensors), atol=1e-6)
+    for path in ("2", "r.tflite"):
+        scorer = rk.export.load(tmp_path / path)
+        np.testing.assert_allclose(scorer(columns), net(tensors), atol=1e-6)
+        arrays = {name: np.array(column) for name, column in columns.items()}
+        np.testing.assert_allclose(scorer(arrays), net(tensors), atol=1e-6)
+        small = {"seen": np.array([3, -4], np.int32), "now": np.array([3, 5], np.int8)}
+        expected = net({name: tf.constant(each, tf.int64) for name, each in small.items()})
+        np.testing.assert_allclose(scorer(small), expected, atol=1e-6)
 
 
-def test_an_existing_folder_is_left_alone(saved):
+def test_existing_folder_is_not_changed(saved):
     before = sorted(path.name for path in saved[1].iterdir())
     with pytest.raises(FileExistsError, match="path must be new. Got: path='.*/1', which exists"):
         rk.export.save(saved[0], saved[1])
@@ -135,20 +148,21 @@ def test_an_existing_folder_is_left_alone(saved):
 
 
 @pytest.mark.parametrize("name", ["export", "v1", "0", "-1"])
-def test_a_folder_without_a_version_number_is_refused(saved, tmp_path, name):
+def test_folder_without_a_version_number_raises(saved, tmp_path, name):
     with pytest.raises(ValueError, match="path must be a folder named by a version number"):
         rk.export.save(saved[0], tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named(saved, tmp_path):
+def test_path_that_cannot_be_written_raises(saved, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         rk.export.save(saved[0], tmp_path / "file" / "1")
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path):
-    """A limit on the size of any file stands for the disk."""
+@pytest.mark.slow
+def test_full_disk_leaves_no_files(tmp_path):
+    """A limit on the size of any file simulates the full disk."""
     code = (
         "import resource, signal, sys\n"
         "import rankkit as rk\n"
@@ -168,7 +182,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_that_scores_otherwise_is_not_written(tmp_path):
+def test_export_with_other_scores_is_not_written(tmp_path):
     @tf.keras.utils.register_keras_serializable(package="rankkit-tests")
     class Drifting(tf.keras.layers.Layer):
         def __init__(self, **kwargs):
@@ -176,61 +190,45 @@ def test_an_export_that_scores_otherwise_is_not_written(tmp_path):
             self.calls = 0.0
 
         def call(self, inputs):
-            self.calls += 1.0  # each trace bakes in another number
+            self.calls += 1.0  # another constant in each trace
             return inputs[:, :1] * 0.0 + self.calls
 
     net = rk.ranking_network({"id": rk.layers.IdEmbedding(["a"], 2)}, head=Drifting())
-    with pytest.raises(ValueError, match="The SavedModel must score as its source does.*Nothing"):
+    with pytest.raises(
+        ValueError, match="The SavedModel must have the scores of its source.*Nothing"
+    ):
         rk.export.save(net, tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_feature_named_as_an_output_is_refused(tmp_path):
+def test_feature_named_like_an_output_raises(tmp_path):
     inputs = tf.keras.Input((), dtype=tf.string, name="k")  # not by ranking_network
     net = tf.keras.Model({"k": inputs}, rk.layers.IdEmbedding(["a"], 1)(inputs))
     with pytest.raises(ValueError, match="feature name must be none of .*Got: .*'k'"):
         rk.export.save(net, tmp_path / "1")
 
 
-@pytest.mark.parametrize("ids", [[10, 11], [-5, 2**40]])
-def test_integers_need_no_numpy(tmp_path, ids):
-    net = network(item_id=rk.layers.IdEmbedding(ids, 2))
-    rk.export.save(net, tmp_path / "1")
-    rk.export.save(net, tmp_path / "2", sample={"item_id": ids})
-    rk.export.to_tflite(tmp_path / "2", tmp_path / "r.tflite")
-    expected = net({"item_id": tf.constant(ids, tf.int64)})
-    for path in ("2", "r.tflite"):
-        scorer = rk.export.load(tmp_path / path)
-        np.testing.assert_allclose(scorer({"item_id": ids}), expected, atol=1e-6)
-    small = np.array([10, 11], np.int32)
-    np.testing.assert_allclose(
-        rk.export.load(tmp_path / "2")({"item_id": small}),
-        net({"item_id": tf.constant(small, tf.int64)}),
-        atol=1e-6,
-    )
-
-
 @pytest.mark.parametrize("score", [0.5, 5.0, 80.0])
-def test_parity_is_held_at_its_tolerance(score):
-    from rankkit.export.parity import check_parity
-
+def test_parity_is_checked_within_the_tolerance(score):
     def scorer(times):
         return lambda columns: np.full(len(columns["x"]), score + times * 1e-5 * max(1.0, score))
 
     check_parity("It", scorer(0.9), scorer(0.0), {"x": [1, 2]})
-    with pytest.raises(ValueError, match="It must score as its source does"):
+    with pytest.raises(ValueError, match="It must have the scores of its source"):
         check_parity("It", scorer(1.1), scorer(0.0), {"x": [1, 2]})
-    with pytest.raises(ValueError, match="sample must be at least one row"):
+    with pytest.raises(ValueError, match="sample must be a dict of columns with at least one row"):
         check_parity("It", scorer(0.0), scorer(0.0), {"x": []})
-    with pytest.raises(ValueError, match="scores of the model must be finite"):
+    with pytest.raises(ValueError, match="must have finite scores.*Got: .*nan"):
         check_parity("It", scorer(0.0), scorer(np.nan), {"x": [1]})
 
 
-def test_a_sample_of_ones_own_is_compared(tmp_path):
+def test_layer_without_sample_values_needs_a_sample(tmp_path):
     plain = tf.keras.layers.Reshape((1,))
     plain.feature_spec = tf.TensorSpec((None,), tf.float32)
     net = network(age=plain)
-    with pytest.raises(TypeError, match="layer of feature 'age' must be one with sample_values"):
+    with pytest.raises(
+        TypeError, match="No layer that reads feature 'age' has a method sample_values"
+    ):
         rk.export.save(net, tmp_path / "1")
     rk.export.save(net, tmp_path / "1", sample={"age": np.array([1.0, 2.0], np.float32)})
     assert (tmp_path / "1" / "saved_model.pb").is_file()

@@ -1,11 +1,12 @@
-"""What every interaction must do, and what each computes."""
+"""Contract of all interactions, and the formula of each."""
 
 import itertools
 
 import numpy as np
 import pytest
-import rankkit as rk
 import tensorflow as tf
+
+import rankkit as rk
 
 INTERACTIONS = [
     (rk.interactions.FactorizationMachine, {"initial_bias": 3.5}),
@@ -35,20 +36,23 @@ def network(interaction, head=True):
 
 
 @interactions
-def test_config_rebuilds_it(interaction, arguments):
+def test_config_rebuilds_the_layer(interaction, arguments):
     layer = interaction(**arguments, name="mine")
-    again = interaction.from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
+    rebuilt = interaction.from_config(layer.get_config())
+    assert rebuilt.get_config() == layer.get_config()
     layer(VECTORS)
-    again(VECTORS)
-    again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(again(VECTORS), layer(VECTORS))
+    rebuilt(VECTORS)
+    rebuilt.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(rebuilt(VECTORS), layer(VECTORS))
     shapes = [vector.shape for vector in VECTORS]
     assert layer.compute_output_shape(shapes) == layer(VECTORS).shape
 
 
-@interactions
-def test_network_of_it_trains_and_is_saved_and_exported(interaction, arguments, tmp_path):
+@pytest.mark.parametrize(
+    ("interaction", "arguments"),
+    [INTERACTIONS[i] for i in (1, 3, 5, 6)],  # one per class
+)
+def test_network_is_trained_saved_and_exported(interaction, arguments, tmp_path):
     model = rk.RankingModel(network(interaction(**arguments)), label="rating")
     model.compile("adagrad")
     raw = {name: ["a", "b", "c", "a"] for name in ("user", "item", "genre")}
@@ -63,8 +67,8 @@ def test_network_of_it_trains_and_is_saved_and_exported(interaction, arguments, 
 @pytest.mark.parametrize(
     "interaction", [rk.interactions.FactorizationMachine, rk.interactions.DotInteraction]
 )
-def test_vectors_of_different_widths_are_named(interaction):
-    with pytest.raises(TypeError, match=r"widths of the vectors must be equal. Got: .*\[3, 2\].*"):
+def test_vectors_of_different_dimensions_are_rejected(interaction):
+    with pytest.raises(TypeError, match=r"same dimension\. Got: \[3, 2\]\. A .* multiplies"):
         interaction()([tf.zeros((1, 3)), tf.zeros((1, 2))])
 
 
@@ -76,7 +80,7 @@ def test_factorization_machine_adds_biases_and_all_pairs():
     np.testing.assert_allclose(layer(VECTORS)[:, 0], expected, rtol=1e-5)
 
 
-def test_vectors_of_a_group_do_not_meet():
+def test_vectors_of_a_group_are_summed_and_do_not_interact():
     layer = rk.interactions.FactorizationMachine(groups=[[0, 2], [1]])
     user, item, other = VECTORS[0] + VECTORS[2], VECTORS[1], VECTORS[3]
     expected = user[:, 0] + item[:, 0] + other[:, 0]
@@ -85,7 +89,7 @@ def test_vectors_of_a_group_do_not_meet():
     np.testing.assert_allclose(layer(VECTORS)[:, 0], expected, rtol=1e-5)
 
 
-def test_a_vector_of_width_one_is_a_bias_alone():
+def test_vector_of_dimension_one_is_only_a_bias():
     bias = RNG.normal(size=(5, 1)).astype(np.float32)
     layer = rk.interactions.FactorizationMachine()
     expected = layer(VECTORS) + bias
@@ -93,43 +97,49 @@ def test_a_vector_of_width_one_is_a_bias_alone():
     np.testing.assert_allclose(layer([bias, 2 * bias]), 3 * bias, rtol=1e-5)
 
 
-def test_members_lie_side_by_side():
-    machine = rk.interactions.FactorizationMachine
+def test_members_are_separate_factorization_machines():
+    fm = rk.interactions.FactorizationMachine
     one, other = VECTORS[:2], VECTORS[2:]
-    layer = machine(num_members=2, groups=[[0], [1]])
+    layer = fm(num_members=2, groups=[[0], [1]])
     both = layer([np.concatenate(pair, axis=1) for pair in zip(one, other, strict=True)])
-    np.testing.assert_allclose(both[:, :1], machine()(one), rtol=1e-5)
-    np.testing.assert_allclose(both[:, 1:], machine()(other), rtol=1e-5)
+    np.testing.assert_allclose(both[:, :1], fm()(one), rtol=1e-5)
+    np.testing.assert_allclose(both[:, 1:], fm()(other), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "widths", "words"),
+    ("arguments", "message"),
     [
-        ({"groups": [[0, 0]]}, [3, 3], "groups must be places of 2 vectors, each once"),
-        ({"groups": [[0], [2]]}, [3, 3], "groups must be places of 2 vectors, each once"),
-        ({"num_members": 2}, [3, 3], "multiples of num_members=2"),
-        ({"num_members": 0}, [3, 3], "num_members must be"),
+        ({"groups": [[0, 0]]}, "groups must be indices of the 2 vectors, each at most once"),
+        ({"groups": [[0], [2]]}, "groups must be indices of the 2 vectors, each at most once"),
+        ({"num_members": 2}, r"multiple of num_members=2\. Got: \[3, 3\]"),
+        ({"num_members": 0}, "num_members must be an integer of at least 1"),
     ],
 )
-def test_groups_and_members_that_do_not_fit_are_named(arguments, widths, words):
-    with pytest.raises(ValueError, match=words):
-        rk.interactions.FactorizationMachine(**arguments)([tf.zeros((1, w)) for w in widths])
+def test_invalid_groups_and_num_members_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        rk.interactions.FactorizationMachine(**arguments)([tf.zeros((1, 3)), tf.zeros((1, 3))])
 
 
-def test_factorization_machine_is_a_whole_network():
+@pytest.mark.parametrize("groups", ["01", [0, 1], ["0"], [[True]], [[0.0]]])
+def test_groups_must_be_lists_of_integers(groups):
+    with pytest.raises(TypeError, match="groups must be lists of indices of vectors, such as"):
+        rk.interactions.FactorizationMachine(groups=groups)
+
+
+def test_factorization_machine_without_head_is_a_network():
     net = network(rk.interactions.FactorizationMachine(initial_bias=3.5), head=False)
     assert net.output_shape == (None, 1)
     assert net({name: tf.constant(["a"]) for name in net.input}).shape == (1, 1)
-    with pytest.raises(ValueError, match="head must be given, where there is no interaction"):
+    with pytest.raises(ValueError, match="Pass a head, or an interaction"):
         network(None, head=False)
 
 
-def test_factorization_machine_scores_in_full_precision():
+def test_factorization_machine_outputs_full_precision_under_mixed_precision():
     layer = rk.interactions.FactorizationMachine(dtype="mixed_float16")
     assert layer(VECTORS).dtype == tf.float32
 
 
-def test_dot_interaction_is_the_vectors_and_their_products():
+def test_dot_interaction_concatenates_vectors_and_their_dot_products():
     found = rk.interactions.DotInteraction()(VECTORS).numpy()
     np.testing.assert_array_equal(found[:, :12], np.concatenate(VECTORS, axis=1))
     products = found[:, 12:].reshape(5, 4, 4)
@@ -138,7 +148,7 @@ def test_dot_interaction_is_the_vectors_and_their_products():
         np.testing.assert_allclose(products[:, one, other], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_cross_network_is_its_formula():
+def test_cross_network_equals_its_formula():
     layer = rk.interactions.CrossNetwork(2)
     found = layer(VECTORS).numpy()
     x0 = x = np.concatenate(VECTORS, axis=1)
@@ -148,32 +158,34 @@ def test_cross_network_is_its_formula():
     np.testing.assert_allclose(found, x, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("arguments", [{"num_layers": 0}, {"projection_dim": 0}])
-def test_bad_numbers_are_named(arguments):
+@pytest.mark.parametrize(
+    "arguments", [{"num_layers": 0}, {"projection_dim": 0}, {"num_layers": True}]
+)
+def test_invalid_arguments_of_cross_network_are_named(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
         rk.interactions.CrossNetwork(**arguments)
 
 
-def test_field_dropout_leaves_whole_vectors_out_while_training():
+def test_field_dropout_drops_whole_vectors_in_training():
     vectors = [np.ones((4000, 2), np.float32), np.full((4000, 3), 2, np.float32)]
     layer = rk.interactions.FieldDropout(0.25)
     np.testing.assert_array_equal(layer(vectors, training=False), np.concatenate(vectors, axis=1))
-    left = layer(vectors, training=True).numpy()
-    for part in (left[:, :2], left[:, 2:]):
+    dropped = layer(vectors, training=True).numpy()
+    for part in (dropped[:, :2], dropped[:, 2:]):
         assert (part == part[:, :1]).all()
         assert (part[:, 0] == 0).mean() == pytest.approx(0.25, abs=0.03)
         assert part.mean() == pytest.approx(part.max() * 0.75, rel=0.05)
-    together = (left[:, 0] == 0) & (left[:, 2] == 0)
-    assert together.mean() == pytest.approx(0.25**2, abs=0.02)  # each by itself
+    both = (dropped[:, 0] == 0) & (dropped[:, 2] == 0)
+    assert both.mean() == pytest.approx(0.25**2, abs=0.02)  # independently
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
-def test_field_dropout_refuses_rates_that_are_none(rate):
-    with pytest.raises(ValueError, match="rate must be"):
+def test_field_dropout_rejects_rates_outside_the_unit_interval(rate):
+    with pytest.raises(ValueError, match=r"rate must be in \[0, 1\)"):
         rk.interactions.FieldDropout(rate)
 
 
-def test_field_dropout_takes_layers_alone():
-    with pytest.raises(TypeError, match="interaction must be"):
+def test_field_dropout_rejects_functions_as_interaction():
+    with pytest.raises(TypeError, match="interaction must be a tf.keras layer, or None"):
         rk.interactions.FieldDropout(0.1, rk.interactions.concatenate)

@@ -6,7 +6,7 @@ import tensorflow as tf
 DenseRatingHead = rk.layers.DenseRatingHead
 
 
-def test_tower_is_dense_layers_and_one_unit():
+def test_head_is_hidden_layers_and_one_linear_unit():
     head = DenseRatingHead([5, 4], activation="tanh")
     inputs = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
     scores = head(inputs)
@@ -16,10 +16,10 @@ def test_tower_is_dense_layers_and_one_unit():
     np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
-def test_default_tower_is_the_tutorials():
+def test_default_hidden_units_are_those_of_the_tensorflow_recommenders_tutorial():
     head = DenseRatingHead()
     head(tf.zeros((1, 64)))
-    assert [layer.shape[1] for layer in head.get_weights()[::2]] == [256, 64, 1]
+    assert [kernel.shape[1] for kernel in head.get_weights()[::2]] == [256, 64, 1]
 
 
 def test_rating_range_is_a_scaled_sigmoid():
@@ -29,7 +29,7 @@ def test_rating_range_is_a_scaled_sigmoid():
     np.testing.assert_allclose(scores, [[1.0], [3.0], [4.0], [5.0]], atol=1e-5)
 
 
-def test_dropout_is_on_while_training_alone():
+def test_dropout_is_active_only_while_training():
     head = DenseRatingHead([500], dropout_rate=0.5)
     inputs = tf.ones((1, 3))
     np.testing.assert_array_equal(head(inputs), head(inputs, training=False))
@@ -44,14 +44,30 @@ def test_layers_start_from_different_weights():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "error", "message"),
     [
-        ({"hidden_units": [8, 0]}, r"hidden_units must be integers of at least 1.*\[8, 0\]"),
-        ({"hidden_units": [8.5]}, "hidden_units must be integers of at least 1"),
-        ({"dropout_rate": 1.0}, r"dropout_rate must be in \[0, 1\). Got: dropout_rate=1.0"),
-        ({"rating_range": (5, 1)}, r"rating_range must be .*low < high. Got: .*\(5, 1\)"),
+        ({"hidden_units": [8, 0]}, ValueError, r"must be integers of at least 1. Got: .*\[8, 0\]"),
+        ({"hidden_units": [8.5]}, ValueError, "hidden_units must be integers of at least 1"),
+        ({"hidden_units": [True]}, ValueError, "hidden_units must be integers of at least 1"),
+        (
+            {"hidden_units": 8},
+            TypeError,
+            "hidden_units must be a sequence .*single width in a list",
+        ),
+        ({"hidden_units": "8"}, TypeError, "hidden_units must be a sequence of integers"),
+        ({"dropout_rate": 1.0}, ValueError, r"must be in \[0, 1\). Got: dropout_rate=1.0"),
+        ({"dropout_rate": False}, ValueError, r"dropout_rate must be in \[0, 1\)"),
+        (
+            {"rating_range": (5, 1)},
+            ValueError,
+            r"rating_range must be .*low < high. Got: .*\(5, 1\)",
+        ),
+        ({"rating_range": (1, 3, 5)}, ValueError, "rating_range must be two finite numbers"),
+        ({"rating_range": (0, np.inf)}, ValueError, "rating_range must be two finite numbers"),
+        ({"rating_range": (False, True)}, ValueError, "rating_range must be two finite numbers"),
+        ({"rating_range": "15"}, ValueError, "rating_range must be two finite numbers"),
     ],
 )
-def test_bad_arguments_are_named(arguments, words):
-    with pytest.raises(ValueError, match=words):
+def test_invalid_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
         DenseRatingHead(**arguments)

@@ -8,7 +8,7 @@ import tensorflow as tf
 IdEmbedding = rk.layers.IdEmbedding
 
 
-def test_known_ids_have_their_own_rows_after_the_unknown_one():
+def test_known_ids_have_rows_of_their_own_after_the_oov_row():
     layer = IdEmbedding(["a", "b", "c"], 2)
     layer(tf.constant(["a"]))
     table = np.arange(8, dtype=np.float32).reshape(4, 2)
@@ -16,23 +16,22 @@ def test_known_ids_have_their_own_rows_after_the_unknown_one():
     np.testing.assert_array_equal(layer(tf.constant(["c", "nobody", "a", ""])), table[[3, 0, 1, 0]])
 
 
-def test_integers_are_looked_up_whatever_their_width():
+def test_integers_of_any_width_are_looked_up():
     layer = IdEmbedding([7, -1, 2**40], 2)
-    rows = [layer.encode(tf.constant([2**40, 8, -1, 7], tf.int64)).numpy().tolist()]
-    assert rows == [[3, 0, 2, 1]]
+    assert layer.encode(tf.constant([2**40, 8, -1, 7])).numpy().tolist() == [3, 0, 2, 1]
     np.testing.assert_array_equal(
         layer(tf.constant([7], tf.int32)), layer(tf.constant([7], tf.int64))
     )
 
 
 @pytest.mark.parametrize("reserved", [["[UNK]", "", "x"], [-1, 0, 1]])
-def test_ids_that_keras_reserves_are_ids_like_others(reserved):
+def test_tokens_that_keras_reserves_are_ordinary_ids(reserved):
     layer = IdEmbedding(reserved, 2)
     assert layer.encode(tf.constant(reserved)).numpy().tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("unknown", [["x", "y", "z", "x"], [101, 102, 103, 101]])
-def test_several_unknown_rows_are_shared_by_hash(unknown):
+def test_several_oov_rows_are_assigned_by_hash(unknown):
     known = ["a", "b"] if isinstance(unknown[0], str) else [1, 2]
     layer = IdEmbedding(known, 2, num_oov_indices=5)
     rows = layer.encode(tf.constant(unknown)).numpy()
@@ -42,7 +41,7 @@ def test_several_unknown_rows_are_shared_by_hash(unknown):
 
 
 @pytest.mark.parametrize("num_oov_indices", [1, 3])
-def test_id_dropout_sends_its_share_to_the_unknown_rows_while_training(num_oov_indices):
+def test_id_dropout_replaces_its_share_of_ids_only_while_training(num_oov_indices):
     layer = IdEmbedding(["a"], 1, id_dropout_rate=0.25, num_oov_indices=num_oov_indices)
     layer(tf.constant(["a"]))
     layer.set_weights([np.array([[0.0]] * num_oov_indices + [[1.0]])])
@@ -52,19 +51,19 @@ def test_id_dropout_sends_its_share_to_the_unknown_rows_while_training(num_oov_i
     assert layer(ids, training=True).numpy().mean() == pytest.approx(0.75, abs=0.015)
 
 
-def test_only_id_dropout_trains_the_unknown_row():
-    def change(rate):
+def test_only_id_dropout_trains_the_oov_row():
+    def oov_gradient(rate):
         layer = IdEmbedding(["a", "b"], 2, id_dropout_rate=rate)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(layer(tf.fill([200], "a"), training=True))
         (gradient,) = tape.gradient(loss, layer.trainable_variables)
         return np.abs(tf.convert_to_tensor(gradient)[0]).sum()
 
-    assert change(0.0) == 0.0
-    assert change(0.2) > 0.0
+    assert oov_gradient(0.0) == 0.0
+    assert oov_gradient(0.2) > 0.0
 
 
-def test_gradient_touches_the_rows_of_the_batch_alone():
+def test_gradient_holds_only_the_rows_of_the_batch():
     layer = IdEmbedding([str(i) for i in range(1000)], 2)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer(tf.constant(["3", "5"])))
@@ -73,7 +72,7 @@ def test_gradient_touches_the_rows_of_the_batch_alone():
     assert sorted(gradient.indices.numpy()) == [4, 6]
 
 
-def test_initializer_regularizer_and_constraint_work_as_in_keras():
+def test_initializer_regularizer_and_constraint_are_those_of_keras():
     layer = IdEmbedding(
         ["a"],
         2,
@@ -86,7 +85,7 @@ def test_initializer_regularizer_and_constraint_work_as_in_keras():
     assert isinstance(layer.trainable_variables[0].constraint, tf.keras.constraints.NonNeg)
 
 
-def test_sample_values_hold_known_ids_and_an_unknown_one():
+def test_sample_values_are_known_ids_and_an_oov_id():
     assert IdEmbedding(["a", "b", "unknown-0"], 2).sample_values(4) == [
         "a",
         "b",
@@ -96,7 +95,7 @@ def test_sample_values_hold_known_ids_and_an_unknown_one():
     assert IdEmbedding([0, 1, 5], 2).sample_values(3) == [0, 5, 2]
 
 
-def test_an_awkward_but_lawful_id_survives_every_round_trip(tmp_path):
+def test_unusual_valid_ids_survive_every_export(tmp_path):
     ids = ["tab\there", "", " ", "é", "日本", "'\"\\", "a\rb", "x" * 5000]
     network = rk.ranking_network({"id": IdEmbedding(ids, 2)}, head=rk.layers.DenseRatingHead([]))
     expected = network({"id": tf.constant(ids)}).numpy()
@@ -110,37 +109,41 @@ def test_an_awkward_but_lawful_id_survives_every_round_trip(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("vocabulary", "words"),
+    ("vocabulary", "message"),
     [
-        ([], "vocabulary must be a list of at least one id"),
-        (["a", "b", "a"], "vocabulary must be ids without duplicates.*'a'"),
-        (["a", 1], "vocabulary must be all str or all int.*'a', 1"),
+        ([], "vocabulary must .*at least one id"),
+        (["a", "b", "a"], "vocabulary must .*'a'"),
+        (["a", 1], "vocabulary must .*all str or all int"),
         (["a\nb"], r"vocabulary must be .*newline.*'a\\nb'"),
         (["a\0b"], r"vocabulary must be .*NUL.*'a\\x00b'"),
         (["\ud800"], r"vocabulary must be .*UTF-8.*'\\ud800'"),
-        ([1.5], "vocabulary must be ids that are str or int.*1.5"),
+        ([1.5], "vocabulary must .*str or int.*1.5"),
+        ([True], "vocabulary must .*str or int.*True"),
+        ("abc", "vocabulary must be .*'abc'"),
     ],
 )
-def test_bad_vocabularies_are_named(vocabulary, words):
-    with pytest.raises((ValueError, TypeError), match=words):
+def test_invalid_vocabularies_are_named(vocabulary, message):
+    with pytest.raises((ValueError, TypeError), match=message):
         IdEmbedding(vocabulary, 2)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         ({"embedding_dim": 0}, "embedding_dim must be an integer of at least 1. Got: .*=0"),
         ({"embedding_dim": 2.5}, "embedding_dim must be an integer of at least 1. Got: .*=2.5"),
+        ({"embedding_dim": True}, "embedding_dim must be an integer of at least 1"),
         ({"embedding_dim": 2, "num_oov_indices": 0}, "num_oov_indices must be .* at least 1"),
         ({"embedding_dim": 2, "id_dropout_rate": 1.0}, r"id_dropout_rate must be in \[0, 1\)"),
+        ({"embedding_dim": 2, "id_dropout_rate": False}, r"id_dropout_rate must be in \[0, 1\)"),
     ],
 )
-def test_bad_arguments_are_named(arguments, words):
-    with pytest.raises(ValueError, match=words):
+def test_invalid_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
         IdEmbedding(["a"], **arguments)
 
 
-def test_ids_of_the_other_kind_are_refused():
+def test_ids_of_another_type_raise():
     with pytest.raises(TypeError, match="ids must be strings, as the vocabulary of layer 'mine'"):
         IdEmbedding(["a"], 2, name="mine")(tf.constant([1]))
     with pytest.raises(TypeError, match="ids must be integers, as the vocabulary of layer 'mine'"):
@@ -154,18 +157,18 @@ def is_freed(handle):
         return True
 
 
-def test_a_table_of_strings_is_freed_with_its_layer():
-    layer = rk.layers.IdEmbedding(["a", "b"], 2)
-    handle = layer._table._hashed.resource_handle
+def test_hash_table_is_freed_with_its_layer():
+    layer = IdEmbedding(["a", "b"], 2)
+    handle = layer._lookup._hash_table.resource_handle
     assert not is_freed(handle)
     del layer
     gc.collect()
     assert is_freed(handle)
 
 
-def test_a_table_collected_while_another_function_is_traced_leaves_that_function_alone():
-    layers = [rk.layers.IdEmbedding(["a", "b"], 2)]
-    handle = layers[0]._table._hashed.resource_handle
+def test_hash_table_freed_during_tracing_adds_no_operation_to_the_graph():
+    layers = [IdEmbedding(["a", "b"], 2)]
+    handle = layers[0]._lookup._hash_table.resource_handle
 
     @tf.function
     def double(number):
@@ -176,3 +179,8 @@ def test_a_table_collected_while_another_function_is_traced_leaves_that_function
     graph = double.get_concrete_function(tf.constant(1.0)).graph
     assert "DestroyResourceOp" not in [operation.type for operation in graph.get_operations()]
     assert is_freed(handle)
+
+
+def test_missing_id_in_a_column_is_named():
+    with pytest.raises(TypeError, match="column must be .*None"):
+        IdEmbedding.from_column(["a", None], 2)

@@ -1,4 +1,4 @@
-"""Losses over lists, each against its definition in NumPy, list by list and item by item."""
+"""Listwise and pairwise losses, compared with their definitions in plain Python."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ NAN = float("nan")
 
 
 def pairs(labels):
-    """Places of the items of each pair, the one that is to be above first."""
+    """Indices of the items of each pair, the one with the higher label first."""
     indices = range(len(labels))
     return [(i, j) for i, j in itertools.product(indices, indices) if labels[i] > labels[j]]
 
@@ -29,45 +29,45 @@ def hinge(labels, scores, weights):
     return sum(terms) / len(terms)
 
 
-def list_net(labels, scores, weights, temperature=2.0):
-    return softmax(np.exp(np.array(labels) / temperature), scores, weights)
+def list_net(labels, scores, weights):
+    return softmax(np.exp(np.array(labels) / 2.0), scores, weights)
 
 
 def softmax(labels, scores, weights):
-    wanted = np.array(labels) / np.sum(labels)
-    found = np.exp(scores) / np.exp(scores).sum()
-    return -sum(w * p * math.log(q) for w, p, q in zip(weights, wanted, found, strict=True))
+    targets = np.array(labels) / np.sum(labels)
+    predicted = np.exp(scores) / np.exp(scores).sum()
+    return -sum(w * p * math.log(q) for w, p, q in zip(weights, targets, predicted, strict=True))
 
 
 def list_mle(labels, scores, weights):
     total = 0.0
     for i, score in enumerate(scores):
-        left = [s for label, s in zip(labels, scores, strict=True) if label < labels[i]]
-        chance = math.exp(score) / (math.exp(score) + sum(map(math.exp, left)))
-        total -= weights[i] * math.log(chance)
+        rest = [s for label, s in zip(labels, scores, strict=True) if label < labels[i]]
+        probability = math.exp(score) / (math.exp(score) + sum(map(math.exp, rest)))
+        total -= weights[i] * math.log(probability)
     return total / len(labels)
 
 
-def dcg(gains, places):
-    return sum(gain / math.log2(1 + place) for gain, place in zip(gains, places, strict=True))
+def dcg(gains, ranks):
+    return sum(gain / math.log2(1 + rank) for gain, rank in zip(gains, ranks, strict=True))
 
 
-def approx_ndcg(labels, scores, weights, temperature=0.1):
+def approx_ndcg(labels, scores, weights):
     gains = 2.0 ** np.array(labels) - 1
-    places = [
+    ranks = [
         1 + sum(
-            1 / (1 + math.exp((one - other) / temperature))
+            1 / (1 + math.exp((one - other) / 0.1))
             for j, other in enumerate(scores) if j != i
         )
         for i, one in enumerate(scores)
     ]  # fmt: skip
     best = dcg(sorted(gains, reverse=True), range(1, len(gains) + 1))
     weight = (weights * gains).sum() / gains.sum()
-    return weight * (1 - dcg(gains, places) / best)
+    return weight * (1 - dcg(gains, ranks) / best)
 
 
 def lambda_rank(labels, scores, weights, k=None):
-    """By swapping the two items of each pair in earnest."""
+    """Swaps the two items of each pair and recomputes the NDCG."""
     gains = 2.0 ** np.array(labels) - 1
     order = list(np.argsort(-np.array(scores)))
     k = k or len(order)
@@ -101,7 +101,7 @@ losses = pytest.mark.parametrize("loss", [each for each, _ in LOSSES.values()], 
 
 
 def lists(seed=0, count=20, items=7):
-    """Labels of 0 to 4, scores and weights, `(count, items)`; lists have different lengths."""
+    """Labels from 0 to 4, scores and weights, `(count, items)`, of lists of different lengths."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 5, (count, items)).astype(np.float32)
     scores = rng.normal(size=(count, items)).astype(np.float32)
@@ -114,19 +114,19 @@ def lists(seed=0, count=20, items=7):
 
 @pytest.mark.parametrize(("loss", "reference"), LOSSES.values(), ids=list(LOSSES))
 @pytest.mark.parametrize("weighted", [False, True])
-def test_it_is_what_its_definition_says(loss, reference, weighted):
+def test_loss_equals_its_definition(loss, reference, weighted):
     labels, scores, weights = lists()
     weights = weights if weighted else np.ones_like(weights)
-    wanted = [
+    expected = [
         reference(list(y[~np.isnan(y)]), list(s[~np.isnan(y)].astype(float)), w[~np.isnan(y)])
         for y, s, w in zip(labels, scores, weights, strict=True)
     ]
-    found = loss(labels, scores, sample_weight=weights if weighted else None)
-    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=1e-6)
+    losses = loss(labels, scores, sample_weight=weights if weighted else None)
+    np.testing.assert_allclose(losses, expected, rtol=2e-5, atol=1e-6)
 
 
 @losses
-def test_a_weight_of_a_list_multiplies_its_loss(loss):
+def test_weight_of_a_list_multiplies_its_loss(loss):
     labels, scores, weights = lists()
     list_weights = weights[:, 0]
     np.testing.assert_allclose(
@@ -137,30 +137,29 @@ def test_a_weight_of_a_list_multiplies_its_loss(loss):
 
 
 @losses
-def test_what_fills_up_changes_nothing(loss):
+def test_padding_changes_neither_losses_nor_gradients(loss):
     labels, scores, _ = lists()
     wider = np.pad(labels, ((0, 0), (0, 3)), constant_values=NAN)
-    # Not even what no score should be.
-    odd = np.pad(scores, ((0, 0), (0, 3)), constant_values=NAN)
-    odd[np.isnan(wider)] = NAN
-    np.testing.assert_allclose(loss(wider, odd), loss(labels, scores), rtol=1e-5)
+    padded = np.pad(scores, ((0, 0), (0, 3)))
+    padded[np.isnan(wider)] = NAN
     with tf.GradientTape() as tape:
-        variable = tf.Variable(odd)
-        total = tf.reduce_sum(loss(wider, variable))
-    gradient = tape.gradient(total, variable).numpy()
+        variable = tf.Variable(padded)
+        losses = loss(wider, variable)
+    np.testing.assert_allclose(losses, loss(labels, scores), rtol=1e-5)
+    gradient = tape.gradient(losses, variable).numpy()
     assert (gradient[np.isnan(wider)] == 0).all()
     assert np.isfinite(gradient).all()
 
 
 @losses
-def test_a_constant_added_to_all_scores_changes_nothing(loss):
+def test_loss_is_invariant_to_a_constant_added_to_all_scores(loss):
     labels, scores, _ = lists()
     shifts = np.linspace(-50, 50, len(scores), dtype=np.float32)[:, None]
     np.testing.assert_allclose(loss(labels, scores + shifts), loss(labels, scores), rtol=1e-3)
 
 
 @losses
-def test_the_order_in_which_items_come_changes_nothing(loss):
+def test_loss_is_invariant_to_the_order_of_items(loss):
     labels, scores, weights = lists()
     order = np.random.default_rng(1).permutation(labels.shape[1])
     np.testing.assert_allclose(
@@ -171,7 +170,7 @@ def test_the_order_in_which_items_come_changes_nothing(loss):
 
 
 @losses
-def test_lists_without_an_order_teach_nothing(loss):
+def test_lists_of_equal_labels_have_zero_loss_and_gradient(loss):
     labels = [[2.0, NAN, NAN], [3.0, 3.0, 3.0], [0.0, 0.0, NAN], [NAN, NAN, NAN]]
     with tf.GradientTape() as tape:
         scores = tf.Variable([[1.0, 2.0, 3.0]] * 4)
@@ -181,7 +180,7 @@ def test_lists_without_an_order_teach_nothing(loss):
 
 
 @losses
-def test_scores_far_apart_stay_finite(loss):
+def test_loss_and_gradient_of_extreme_scores_are_finite(loss):
     with tf.GradientTape() as tape:
         scores = tf.Variable([[1e4, -1e4, 0.0]])
         values = loss([[0.0, 1.0, 2.0]], scores)
@@ -190,96 +189,101 @@ def test_scores_far_apart_stay_finite(loss):
 
 
 @losses
-def test_a_step_down_its_gradient_orders_the_list(loss):
+def test_gradient_descent_orders_the_list(loss):
     labels = [[0.0, 1.0, 2.0, 3.0]]
     scores = tf.Variable([[0.3, 0.2, 0.1, 0.0]])
     before = float(loss(labels, scores)[0])
-    for _ in range(200):
+    for _ in range(20):
         with tf.GradientTape() as tape:
             value = loss(labels, scores)
-        scores.assign_sub(0.05 * tape.gradient(value, scores))
+        scores.assign_sub(0.5 * tape.gradient(value, scores))
     assert float(loss(labels, scores)[0]) < before
     assert np.argsort(scores.numpy()[0]).tolist() == [0, 1, 2, 3]
 
 
 @losses
-def test_its_config_makes_it_again(loss):
-    config = tf.keras.losses.serialize(loss)
-    again = tf.keras.losses.deserialize(config)
-    assert type(again) is type(loss)
-    assert again.get_config() == loss.get_config()
+def test_config_rebuilds_the_loss(loss):
+    rebuilt = tf.keras.losses.deserialize(tf.keras.losses.serialize(loss))
+    assert type(rebuilt) is type(loss)
+    assert rebuilt.get_config() == loss.get_config()
     labels, scores, _ = lists()
-    np.testing.assert_array_equal(again(labels, scores), loss(labels, scores))
+    np.testing.assert_array_equal(rebuilt(labels, scores), loss(labels, scores))
 
 
-def test_two_items_are_scikit_learns_log_loss():
+def test_pairwise_logistic_loss_of_two_items_equals_log_loss_of_scikit_learn():
     labels, scores, _ = lists()
     labels, scores = labels[:, :2], scores[:, :2]
-    chances = 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))
-    wanted = [log_loss([1], [chance], labels=[0, 1]) for chance in chances]
-    np.testing.assert_allclose(rk.losses.PairwiseLogisticLoss()(labels, scores), wanted, rtol=1e-5)
+    probabilities = 1 / (1 + np.exp(scores[:, 0] - scores[:, 1]))
+    expected = [log_loss([1], [each], labels=[0, 1]) for each in probabilities]
+    losses = rk.losses.PairwiseLogisticLoss()(labels, scores)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
-def test_softmax_of_a_click_is_scikit_learns_log_loss():
+def test_softmax_loss_of_one_click_equals_log_loss_of_scikit_learn():
     scores = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    expected = log_loss([2, 0, 3], probabilities, labels=range(4))
     for loss in (rk.losses.SoftmaxLoss(), rk.losses.SoftmaxLoss(temperature=0.01)):
-        values = loss(np.eye(4, dtype=np.float32)[[2, 0, 3]], scores)
-        wanted = log_loss([2, 0, 3], chances, labels=range(4))
-        assert np.mean(values) == pytest.approx(wanted, rel=1e-5)
+        losses = loss(np.eye(4, dtype=np.float32)[[2, 0, 3]], scores)
+        assert np.mean(losses) == pytest.approx(expected, rel=1e-5)
 
 
-def test_shares_of_labels_below_0_are_refused():
+def test_softmax_loss_accepts_negative_labels_only_with_a_temperature():
     labels = [[-1.0, 1.0]]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="at least 0 for shares of them"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="Labels must be at least 0 for a softmax"
+    ):
         rk.losses.SoftmaxLoss()(labels, [[0.0, 1.0]])
     assert rk.losses.SoftmaxLoss(1.0)(labels, [[0.0, 1.0]]) > 0
 
 
-def test_approx_ndcg_of_scores_far_apart_is_scikit_learns():
+def test_approx_ndcg_of_distant_scores_equals_ndcg_of_scikit_learn():
     labels, scores, _ = lists()
     scores = np.argsort(scores, axis=1).astype(np.float32)
     loss = rk.losses.ApproxNDCGLoss(temperature=1e-2)
     for y, s, value in zip(labels, scores, loss(labels, scores), strict=True):
-        there = ~np.isnan(y)
-        if there.sum() > 1:
-            wanted = 1 - ndcg_score([2.0 ** y[there] - 1], [s[there]])
-            assert float(value) == pytest.approx(wanted, abs=1e-5)
+        mask = ~np.isnan(y)
+        expected = 1 - ndcg_score([2.0 ** y[mask] - 1], [s[mask]])
+        assert float(value) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["approx_ndcg", "lambda_rank"])
 @pytest.mark.parametrize("label", [-1.0, 31.0])
-def test_labels_that_make_no_gains_are_refused(name, label):
+def test_labels_without_valid_gains_are_rejected(name, label):
     loss, _ = LOSSES[name]
     with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be from 0 to 30"):
         loss([[label, 1.0]], [[0.0, 1.0]])
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (lambda: rk.losses.PairwiseHingeLoss(margin=0.0), "margin must be above 0"),
         (lambda: rk.losses.ApproxNDCGLoss(temperature=-1.0), "temperature must be above 0"),
-        (lambda: rk.losses.SoftmaxLoss(temperature=0), "temperature must be above 0, or None"),
-        (lambda: rk.losses.LambdaRankLoss(k=0), "k must be"),
+        (
+            lambda: rk.losses.SoftmaxLoss(temperature=0),
+            "temperature must be finite and above 0, or None",
+        ),
+        (lambda: rk.losses.LambdaRankLoss(k=0), "k must be an integer of at least 1"),
+        (lambda: rk.losses.LambdaRankLoss(k=True), "k must be an integer of at least 1"),
     ],
 )
-def test_impossible_settings_are_refused(make, words):
-    with pytest.raises(ValueError, match=words):
+def test_invalid_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
         make()
 
 
 @pytest.mark.parametrize(
-    ("labels", "scores", "weights", "words"),
+    ("labels", "scores", "weights", "message"),
     [
-        ([1.0, 0.0], [0.1, 0.2], None, "y_true must be of lists.*For single rows take another"),
-        ([[1.0, 0.0]], [0.1, 0.2], None, "y_pred must be of lists"),
-        ([[1.0, 0.0]], [[0.1]], None, r"y_pred must be of the shape of y_true, \(1, 2\)"),
-        ([[1.0, 0.0]], [[0.1, 0.2]], 2.0, "sample_weight must be one a list, .*or one an item"),
-        ([[1.0, 0.0]], [[0.1, 0.2]], [1.0, 2.0], "sample_weight must be one a list"),
+        ([1.0, 0.0], [0.1, 0.2], None, r"y_true.* must be .*shape \(lists, items\).* single rows"),
+        ([[1.0, 0.0]], [0.1, 0.2], None, r"y_pred.* must be .*shape \(lists, items\)"),
+        ([[1.0, 0.0]], [[0.1]], None, r"y_pred.* must be .*the shape of y_true, \(1, 2\)"),
+        ([[1.0, 0.0]], [[0.1, 0.2]], 2.0, "sample_weight.* must be .*per list, or .* per item"),
+        ([[1.0, 0.0]], [[0.1, 0.2]], [1.0, 2.0], "sample_weight.* must be .* per list"),
     ],
 )
-def test_what_are_no_lists_is_named(labels, scores, weights, words):
+def test_wrong_shapes_are_named(labels, scores, weights, message):
     for measure in (rk.losses.SoftmaxLoss(), rk.metrics.NDCG()):
-        with pytest.raises(TypeError, match=words):
+        with pytest.raises(TypeError, match=message):
             measure(labels, scores, sample_weight=weights)

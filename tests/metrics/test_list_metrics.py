@@ -1,4 +1,4 @@
-"""Metrics of lists, against scikit-learn, `evaluate_ranking` and all orders of the ties."""
+"""Ranking metrics, compared with scikit-learn, `evaluate_ranking` and all orders of ties."""
 
 import itertools
 
@@ -8,7 +8,6 @@ import tensorflow as tf
 from sklearn.metrics import average_precision_score, ndcg_score
 
 import rankkit as rk
-from rankkit.evaluation.metrics import metrics_by_query
 
 NAN = float("nan")
 
@@ -39,13 +38,13 @@ def recall(hits, k):
 
 
 def reciprocal_rank(hits, k):
-    place = hits.index(True) + 1
-    return 1 / place if place <= k else 0.0
+    rank = hits.index(True) + 1
+    return 1 / rank if rank <= k else 0.0
 
 
 def average_precision(hits, k):
-    found = [sum(hits[: i + 1]) / (i + 1) for i, hit in enumerate(hits[:k]) if hit]
-    return sum(found) / min(sum(hits), k)
+    precisions = [sum(hits[: i + 1]) / (i + 1) for i, hit in enumerate(hits[:k]) if hit]
+    return sum(precisions) / min(sum(hits), k)
 
 
 MEASURES = {
@@ -57,65 +56,65 @@ MEASURES = {
 
 
 def mean_over_orders(measure, labels, scores, k, relevant):
-    """The measure of a list, its mean over all orders that the scores allow; None without one."""
+    """Mean of a measure over all orders of ties; `None` without relevant items."""
     items = [(s, y >= relevant) for y, s in zip(labels, scores, strict=True) if not np.isnan(y)]
     if not any(hit for _, hit in items):
         return None
-    found = [
+    values = [
         measure([hit for _, hit in order], k)
         for order in itertools.permutations(items)
         if all(one[0] >= other[0] for one, other in itertools.pairwise(order))
     ]
-    return np.mean(found)
+    return np.mean(values)
 
 
 @pytest.mark.parametrize("name", MEASURES)
 @pytest.mark.parametrize("k", [1, 3, 100])
-def test_it_is_the_mean_over_all_orders_of_the_ties(name, k):
+def test_metric_is_the_mean_over_all_orders_of_ties(name, k):
     kind, measure = MEASURES[name]
     labels, scores = lists()
-    found = [
+    values = [
         mean_over_orders(measure, y, s, k, relevant=2.0)
         for y, s in zip(labels, scores, strict=True)
     ]
-    wanted = np.mean([each for each in found if each is not None])
-    assert None in found  # such lists do not count
-    assert value(kind(k=k, relevant=2.0), labels, scores) == pytest.approx(wanted, rel=1e-5)
+    expected = np.mean([each for each in values if each is not None])
+    assert None in values  # lists without relevant items do not count
+    assert value(kind(k=k, relevant=2.0), labels, scores) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_ndcg_and_mrr_are_those_of_evaluate_ranking(k):
+def test_ndcg_and_mrr_equal_those_of_evaluate_ranking(k):
     labels, scores = lists(count=60)
-    there = ~np.isnan(labels)
-    queries = np.repeat(np.arange(len(labels)), there.sum(axis=1))
-    wanted = metrics_by_query(queries, labels[there], scores[there], k=k, relevant=1.0)
-    for metric, name in (
-        (rk.metrics.NDCG(k), f"ndcg_at_{k}"),
-        (rk.metrics.MeanReciprocalRank(), "mrr"),
-    ):
-        assert metric.name == name
-        assert value(metric, labels, scores) == pytest.approx(np.nanmean(wanted[name]), rel=1e-5)
+    mask = ~np.isnan(labels)
+    queries = np.repeat(np.arange(len(labels)), mask.sum(axis=1))
+    rows = {"user_id": queries, "label": labels[mask], "score": scores[mask]}
+    report = rk.evaluate_ranking(
+        lambda columns: columns["score"], rows, train=rows, label="label", k=k, relevant=1.0
+    )
+    for metric in (rk.metrics.NDCG(k), rk.metrics.MeanReciprocalRank()):
+        expected = report.metrics[metric.name]
+        assert value(metric, labels, scores) == pytest.approx(expected, rel=1e-5)
 
 
-def test_ndcg_is_scikit_learns():
+def test_ndcg_equals_that_of_scikit_learn():
     labels, scores = lists(items=5)
-    wanted = []
+    expected = []
     for y, s in zip(labels, scores, strict=True):
-        there = ~np.isnan(y)
-        if there.sum() > 1 and y[there].any():
-            wanted.append(ndcg_score([2.0 ** y[there] - 1], [s[there]], k=3))
-    assert value(rk.metrics.NDCG(3), labels, scores) == pytest.approx(np.mean(wanted), rel=1e-5)
+        mask = ~np.isnan(y)
+        if mask.sum() > 1 and y[mask].any():
+            expected.append(ndcg_score([2.0 ** y[mask] - 1], [s[mask]], k=3))
+    assert value(rk.metrics.NDCG(3), labels, scores) == pytest.approx(np.mean(expected), rel=1e-5)
 
 
-def test_average_precision_without_ties_is_scikit_learns():
+def test_average_precision_without_ties_equals_that_of_scikit_learn():
     labels, scores = lists(ties=False)
-    wanted = []
+    expected = []
     for y, s in zip(labels, scores, strict=True):
-        there = ~np.isnan(y)
-        if (y[there] >= 1).any():
-            wanted.append(average_precision_score(y[there] >= 1, s[there]))
-    found = value(rk.metrics.MeanAveragePrecision(), labels, scores)
-    assert found == pytest.approx(np.mean(wanted), rel=1e-5)
+        mask = ~np.isnan(y)
+        if (y[mask] >= 1).any():
+            expected.append(average_precision_score(y[mask] >= 1, s[mask]))
+    result = value(rk.metrics.MeanAveragePrecision(), labels, scores)
+    assert result == pytest.approx(np.mean(expected), rel=1e-5)
 
 
 ALL = [rk.metrics.NDCG(3), *(kind(k=3) for kind, _ in MEASURES.values())]
@@ -123,64 +122,83 @@ metrics = pytest.mark.parametrize("metric", ALL, ids=[metric.name for metric in 
 
 
 @metrics
-def test_batches_add_up_and_what_fills_up_changes_nothing(metric):
+def test_batches_accumulate_and_padding_is_ignored(metric):
     labels, scores = lists()
-    wanted = value(metric, labels, scores)
+    expected = value(metric, labels, scores)
     wider = np.pad(labels, ((0, 0), (0, 2)), constant_values=NAN)
-    odd = np.where(np.isnan(wider), NAN, np.pad(scores, ((0, 0), (0, 2))))
+    padded = np.where(np.isnan(wider), NAN, np.pad(scores, ((0, 0), (0, 2))))
     metric.reset_state()
     for part in (slice(0, 7), slice(7, None)):
-        metric.update_state(wider[part], odd[part])
-    assert float(metric.result()) == pytest.approx(wanted, rel=1e-5)
+        metric.update_state(wider[part], padded[part])
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
 
 
 @metrics
-def test_weights_of_lists_and_of_items(metric):
+def test_weights_act_like_repeated_lists(metric):
     labels, scores = lists()
     weights = np.arange(len(labels)) % 3
     repeated = np.concatenate(
         [np.repeat(each, weights, axis=0) for each in (labels, scores)]
     ).reshape(2, -1, labels.shape[1])
-    wanted = value(metric, *repeated)
-    assert value(metric, labels, scores, weights) == pytest.approx(wanted, rel=1e-5)
-    of_items = np.broadcast_to(weights[:, None], labels.shape)
-    assert value(metric, labels, scores, of_items) == pytest.approx(wanted, rel=1e-5)
+    expected = value(metric, *repeated)
+    assert value(metric, labels, scores, weights) == pytest.approx(expected, rel=1e-5)
+    per_item = np.broadcast_to(weights[:, None], labels.shape)
+    assert value(metric, labels, scores, per_item) == pytest.approx(expected, rel=1e-5)
 
 
 @metrics
-def test_without_a_list_that_counts_there_is_no_value(metric):
+def test_result_is_nan_without_a_list_that_counts(metric):
     assert np.isnan(value(metric, [[0.0, 0.0], [NAN, NAN]], [[1.0, 2.0], [1.0, 2.0]]))
 
 
 @metrics
-def test_its_config_makes_it_again(metric):
-    again = tf.keras.metrics.deserialize(tf.keras.metrics.serialize(metric))
-    assert type(again) is type(metric)
-    assert again.get_config() == metric.get_config()
+def test_config_rebuilds_the_metric(metric):
+    rebuilt = tf.keras.metrics.deserialize(tf.keras.metrics.serialize(metric))
+    assert type(rebuilt) is type(metric)
+    assert rebuilt.get_config() == metric.get_config()
     labels, scores = lists()
-    assert value(again, labels, scores) == value(metric, labels, scores)
+    assert value(rebuilt, labels, scores) == value(metric, labels, scores)
 
 
-@pytest.mark.parametrize("kind", [type(metric) for metric in ALL])
-def test_no_place_is_refused(kind):
-    with pytest.raises(ValueError, match="k must be"):
-        kind(k=0)
+@pytest.mark.parametrize(
+    ("kind", "k"),
+    [*((type(metric), 0) for metric in ALL), (rk.metrics.NDCG, True), (rk.metrics.NDCG, 2.5),
+     (rk.metrics.PrecisionAtK, None), (rk.metrics.RecallAtK, None)],
+)  # fmt: skip
+def test_invalid_k_is_rejected(kind, k):
+    with pytest.raises(ValueError, match=f"k must be an integer of at least 1. Got: k={k}"):
+        kind(k=k)
 
 
-def test_ndcg_has_no_value_for_labels_below_0():
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        (rk.metrics.NDCG(), "ndcg_at_10"),
+        (rk.metrics.PrecisionAtK(), "precision_at_10"),
+        (rk.metrics.MeanAveragePrecision(), "map"),
+        (rk.metrics.MeanReciprocalRank(5), "mrr_at_5"),
+        (rk.metrics.MeanReciprocalRank(5, name="mine"), "mine"),
+        (rk.metrics.ListMetric(5), "list_metric"),
+    ],
+)
+def test_default_name_says_the_measure_and_k(metric, name):
+    assert metric.name == name
+
+
+def test_ndcg_ignores_lists_with_labels_below_0():
     assert np.isnan(value(rk.metrics.NDCG(), [[-1.0, 1.0]], [[0.0, 1.0]]))
     assert value(rk.metrics.NDCG(), [[-1.0, 1.0], [0.0, 1.0]], [[0.0, 1.0]] * 2) == 1.0
 
 
 @pytest.mark.parametrize(("items", "relevant"), [(2000, 7), (5000, 2500)])
-def test_ties_of_thousands_are_as_exact(items, relevant):
-    # That the first relevant one comes at place p: all before it are not, and it is.
-    place = np.arange(1, items - relevant + 2)
+def test_mrr_of_thousands_of_ties_is_exact(items, relevant):
+    # The first relevant item has rank p if those before it are irrelevant and it is relevant.
+    rank = np.arange(1, items - relevant + 2)
     others = items - relevant
-    not_before = np.cumprod((others - place[:-1] + 1) / (items - place[:-1] + 1))
-    chances = np.concatenate([[1.0], not_before]) * relevant / (items - place + 1)
+    none_before = np.cumprod((others - rank[:-1] + 1) / (items - rank[:-1] + 1))
+    probabilities = np.concatenate([[1.0], none_before]) * relevant / (items - rank + 1)
     labels = np.zeros((1, items), np.float32)
     labels[0, :relevant] = 1.0
     metric = rk.metrics.MeanReciprocalRank()
     metric.update_state(labels, np.zeros((1, items), np.float32))
-    np.testing.assert_allclose(metric.result(), np.sum(chances / place), rtol=1e-5)
+    np.testing.assert_allclose(metric.result(), np.sum(probabilities / rank), rtol=1e-5)

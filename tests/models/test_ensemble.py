@@ -6,7 +6,7 @@ import tensorflow as tf
 USERS, ITEMS = ["u1", "u2", "u3"], ["i1", "i2"]
 
 
-def member(seed, users=USERS):
+def make_member(seed, users=USERS):
     tf.keras.utils.set_random_seed(seed)
     penalty = tf.keras.regularizers.L2(0.1)
     features = {
@@ -16,12 +16,13 @@ def member(seed, users=USERS):
     return rk.models.tower(features, hidden_units=[8])
 
 
-def rows(count=60):
+@pytest.fixture(scope="module")
+def rows():
     generator = np.random.default_rng(0)
     return {
-        "user": generator.choice(USERS, count),
-        "item": generator.choice(ITEMS, count),
-        "rating": generator.integers(1, 6, count).astype(np.float32),
+        "user": generator.choice(USERS, 60),
+        "item": generator.choice(ITEMS, 60),
+        "rating": generator.integers(1, 6, 60).astype(np.float32),
     }
 
 
@@ -29,92 +30,92 @@ def scores(network, columns):
     return network({name: tf.constant(columns[name]) for name in network.input}).numpy()
 
 
-def test_its_score_is_the_mean_and_its_spread_the_deviation_of_the_members():
-    members = [member(seed) for seed in range(3)]
-    columns = rows()
-    each = np.concatenate([scores(one, columns) for one in members], axis=1)
-    together = rk.ensemble(members)
-    np.testing.assert_allclose(scores(together, columns)[:, 0], each.mean(axis=1), atol=1e-6)
-    model = rk.RankingModel(together, label="rating")
-    for scorer in (together, model):
-        spread = rk.score_std(scorer, columns)
-        np.testing.assert_allclose(spread, each.std(axis=1), atol=1e-6)
-    assert spread.min() > 1e-4
+def train(network, rows):
+    model = rk.RankingModel(network, label="rating")
+    model.compile(tf.keras.optimizers.SGD(0.1))
+    history = model.fit(rk.data.batches(rows, 20), epochs=3, verbose=0)
+    return model, history.history
+
+
+def test_score_is_the_mean_and_score_std_the_deviation_of_the_members(rows):
+    members = [make_member(seed) for seed in range(3)]
+    each = np.concatenate([scores(one, rows) for one in members], axis=1)
+    network = rk.ensemble(members)
+    np.testing.assert_allclose(scores(network, rows)[:, 0], each.mean(axis=1), atol=1e-6)
+    for scorer in (network, rk.RankingModel(network, label="rating")):
+        deviations = rk.score_std(scorer, rows)
+        np.testing.assert_allclose(deviations, each.std(axis=1), atol=1e-6)
+        assert deviations.min() > 1e-4
+
+
+def test_score_std_of_no_examples_is_empty():
+    network = rk.ensemble([make_member(1), make_member(2)])
+    columns = {"user": np.array([], object), "item": np.array([], object)}
+    assert rk.score_std(network, columns).shape == (0,)
 
 
 def test_members_may_read_different_features():
     only_user = rk.models.tower({"user": rk.layers.IdEmbedding(USERS, 4)}, hidden_units=[8])
-    network = rk.ensemble([only_user, member(0)])
+    network = rk.ensemble([only_user, make_member(0)])
     assert sorted(network.input) == ["item", "user"]
 
 
-def trained(network, epochs=3):
-    model = rk.RankingModel(network, label="rating")
-    model.compile(tf.keras.optimizers.SGD(0.1))
-    history = model.fit(rk.data.batches(rows(), 20), epochs=epochs, verbose=0)
-    return model, history.history
+def test_independent_members_train_as_if_alone(rows):
+    model, history = train(rk.ensemble([make_member(1), make_member(2)]), rows)
+    alone = [train(make_member(seed), rows) for seed in (1, 2)]
+    expected = np.mean([scores(each.network, rows) for each, _ in alone], axis=0)
+    np.testing.assert_allclose(scores(model.network, rows), expected, atol=1e-5)
+    # The mean of the scores has a smaller error than the scores have on average.
+    assert history["loss"][-1] < np.mean([logs["loss"][-1] for _, logs in alone])
 
 
-def test_independent_members_train_as_if_alone():
-    columns = rows()
-    model, history = trained(rk.ensemble([member(1), member(2)]))
-    alone = []
-    for seed in (1, 2):
-        single, logs = trained(member(seed))
-        alone.append((scores(single.network, columns), logs["loss"]))
-    expected = np.mean([each for each, _ in alone], axis=0)
-    np.testing.assert_allclose(scores(model.network, columns), expected, atol=1e-5)
-    # The penalties of both are added, and the variance is among them.
-    assert history["loss"][-1] < np.mean([losses for _, losses in alone], axis=0)[-1]
+def test_dependent_members_train_on_the_error_of_their_mean(rows):
+    first, second = (
+        train(rk.ensemble([make_member(1), make_member(2)], independent=independent), rows)[1]
+        for independent in (False, True)
+    )
+    # Independent members add the variance of their scores to the regularization loss.
+    assert first["regularization_loss"][0] < second["regularization_loss"][0]
 
 
-def test_dependent_members_train_on_the_error_of_their_mean():
-    _, history = trained(rk.ensemble([member(1), member(2)], independent=False))
-    _, independent = trained(rk.ensemble([member(1), member(2)]))
-    assert history["regularization_loss"][0] < independent["regularization_loss"][0]
-
-
-def test_it_is_saved_ranked_and_exported_as_any_network(tmp_path):
-    model, _ = trained(rk.ensemble([member(1), member(2)]))
-    columns = rows()
+def test_ensemble_is_saved_exported_and_ranks(rows, tmp_path):
+    model, _ = train(rk.ensemble([make_member(1), make_member(2)]), rows)
     model.save(tmp_path / "model.keras")
     rk.export.save(model, tmp_path / "1")
     rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
-    raw = {name: columns[name] for name in ("user", "item")}
+    raw = {name: rows[name] for name in ("user", "item")}
     for file in ("model.keras", "1", "ranker.tflite"):
         loaded = rk.export.load(tmp_path / file)
         assert rk.export.max_abs_difference(model, loaded, raw) < 1e-5
     loaded = tf.keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(rk.score_std(loaded, raw), rk.score_std(model, raw), atol=1e-6)
-    ranked = rk.rank(model, {"user": "u1"}, {"item": ITEMS})
-    assert len(ranked) == 2
+    assert len(rk.rank(model, {"user": "u1"}, {"item": ITEMS})) == 2
 
 
-def test_what_is_no_ensemble_is_named():
-    one = member(0)
-    with pytest.raises(ValueError, match="networks must be each made anew"):
-        rk.ensemble([one, one])
-    with pytest.raises(ValueError, match="number of networks"):
-        rk.ensemble([one])
-    with pytest.raises(ValueError, match="feature 'user'"):
-        rk.ensemble([one, member(0, users=[1, 2])])
-    with pytest.raises(TypeError, match=r"rankkit\.ensemble"):
-        rk.score_std(one, rows())
-
-
-def test_a_network_may_be_in_two_ensembles(tmp_path):
-    networks = [member(seed) for seed in range(3)]
-    first, second = rk.ensemble(networks[:2]), rk.ensemble(networks[1:])
-    columns = rows()
-    for place, network in enumerate((first, second)):
-        model = rk.RankingModel(network, label="rating")
+def test_network_may_be_a_member_of_two_ensembles(rows, tmp_path):
+    networks = [make_member(seed) for seed in range(3)]
+    for name, members in {"first": networks[:2], "second": networks[1:]}.items():
+        model = rk.RankingModel(rk.ensemble(members), label="rating")
         model.compile("adagrad")
-        model.save(tmp_path / f"{place}.keras")
-        loaded = rk.export.load(tmp_path / f"{place}.keras")
-        raw = {name: columns[name] for name in network.input}
+        model.save(tmp_path / f"{name}.keras")
+        loaded = rk.export.load(tmp_path / f"{name}.keras")
+        raw = {name: rows[name] for name in ("user", "item")}
         assert rk.export.max_abs_difference(model, loaded, raw) < 1e-6
 
 
-def test_no_rows_have_no_spread():
-    none = {"user": np.array([], object), "item": np.array([], object)}
-    assert rk.score_std(rk.ensemble([member(1), member(2)]), none).shape == (0,)
+def test_networks_that_make_no_ensemble_are_rejected():
+    one, other = make_member(0), make_member(1)
+    with pytest.raises(ValueError, match=r"networks\[0\] and networks\[2\] are the same"):
+        rk.ensemble([one, other, one])
+    with pytest.raises(ValueError, match="networks must be a list of at least two. Got: 1"):
+        rk.ensemble([one])
+    with pytest.raises(ValueError, match="feature 'user' is .*string.* in another"):
+        rk.ensemble([one, make_member(0, users=[1, 2])])
+    wide = rk.ranking_network({"user": rk.layers.IdEmbedding(USERS, 4)}, head=lambda vector: vector)
+    with pytest.raises(ValueError, match=r"networks\[1\] has output shape \(None, 4\)"):
+        rk.ensemble([one, wide])
+
+
+def test_score_std_rejects_other_networks(rows):
+    with pytest.raises(TypeError, match=r"model must be an ensemble.*rankkit\.ensemble"):
+        rk.score_std(make_member(0), rows)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import rankkit as rk
 import tensorflow as tf
-from rankkit.models.network import feature_specs, select_features
+from rankkit.models.network import feature_specs, find_feature_layers, select_features
 
 
 def embedding(*ids, dim=3, **kwargs):
@@ -13,7 +13,7 @@ def head():
     return rk.layers.DenseRatingHead([4])
 
 
-def test_network_is_functional_with_one_dict_in_and_one_score_out():
+def test_network_maps_a_dict_of_features_to_one_score():
     network = rk.ranking_network({"user": embedding("a"), "item": embedding(1, 2)}, head=head())
     assert type(network).__name__ == "Functional"
     assert isinstance(network.input, dict)
@@ -23,15 +23,15 @@ def test_network_is_functional_with_one_dict_in_and_one_score_out():
     assert scores.shape == (2, 1)
 
 
-def test_features_are_joined_in_their_order():
+def test_vectors_are_concatenated_in_the_order_of_features():
     layers = {"b": embedding("x", dim=1), "a": embedding("y", dim=2)}
-    network = rk.ranking_network(layers, head=lambda joined: joined)
+    network = rk.ranking_network(layers, head=lambda vector: vector)
     batch = {"a": tf.constant(["y"]), "b": tf.constant(["x"])}
     expected = tf.concat([layers["b"](batch["b"]), layers["a"](batch["a"])], axis=1)
     np.testing.assert_array_equal(network(batch), expected)
 
 
-def test_interaction_takes_the_list_of_vectors():
+def test_interaction_gets_the_list_of_vectors():
     layers = {"user": embedding("a", dim=5), "item": embedding("b", dim=5)}
     network = rk.ranking_network(
         layers, head=lambda score: score, interaction=tf.keras.layers.Dot(axes=1)
@@ -41,19 +41,19 @@ def test_interaction_takes_the_list_of_vectors():
     np.testing.assert_allclose(network(batch), [[expected]], rtol=1e-6)
 
 
-def test_one_layer_under_two_names_is_shared(tmp_path):
+def test_layer_of_two_features_is_shared_and_stays_so_when_loaded(tmp_path):
     shared = embedding("a", "b")
     network = rk.ranking_network({"rated": shared, "viewed": shared}, head=head())
-    assert sum(isinstance(one, rk.layers.IdEmbedding) for one in network.layers) == 1
+    assert sum(isinstance(each, rk.layers.IdEmbedding) for each in network.layers) == 1
     network.save(tmp_path / "n.keras")
-    again = tf.keras.models.load_model(tmp_path / "n.keras")
-    assert sum(isinstance(one, rk.layers.IdEmbedding) for one in again.layers) == 1
+    loaded = tf.keras.models.load_model(tmp_path / "n.keras")
+    assert sum(isinstance(each, rk.layers.IdEmbedding) for each in loaded.layers) == 1
     batch = {"rated": tf.constant(["a"]), "viewed": tf.constant(["b"])}
-    np.testing.assert_array_equal(again(batch), network(batch))
+    np.testing.assert_array_equal(loaded(batch), network(batch))
     rk.export.save(network, tmp_path / "1")
 
 
-def test_summary_and_picture_name_the_features(tmp_path, capsys):
+def test_summary_and_plot_show_the_feature_names(tmp_path, capsys):
     network = rk.ranking_network({"user_id": embedding("a")}, head=head())
     network.summary()
     assert "user_id" in capsys.readouterr().out
@@ -61,15 +61,15 @@ def test_summary_and_picture_name_the_features(tmp_path, capsys):
     assert "user_id" in dot.to_string()
 
 
-def test_layers_of_keras_become_features_by_their_spec():
+def test_keras_layer_with_a_feature_spec_is_a_feature_layer():
     age = tf.keras.layers.Normalization(axis=None, mean=40.0, variance=100.0)
     tower = tf.keras.Sequential([age, tf.keras.layers.Reshape((1,))])
     tower.feature_spec = tf.TensorSpec((None,), tf.float32)
-    network = rk.ranking_network({"age": tower}, head=lambda joined: joined)
+    network = rk.ranking_network({"age": tower}, head=lambda vector: vector)
     np.testing.assert_allclose(network({"age": tf.constant([50.0])}), [[1.0]])
 
 
-def test_specs_say_what_the_network_takes():
+def test_feature_specs_have_shape_dtype_and_name():
     network = rk.ranking_network({"user": embedding("a"), "item": embedding(1)}, head=head())
     assert feature_specs(network) == {
         "user": tf.TensorSpec((None,), tf.string, "user"),
@@ -77,7 +77,7 @@ def test_specs_say_what_the_network_takes():
     }
 
 
-def test_a_missing_feature_is_named_with_the_nearest():
+def test_missing_feature_is_reported_with_the_nearest_column():
     specs = {"user_id": tf.TensorSpec((None,), tf.string)}
     with pytest.raises(
         ValueError,
@@ -88,52 +88,52 @@ def test_a_missing_feature_is_named_with_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "values", "words"),
+    ("dtype", "values", "message"),
     [
         (tf.string, [1, 2], "feature 'f' must be string. Got: .*'int32'"),
         (tf.int64, ["a"], "feature 'f' must be int64. Got: .*'string'"),
         (tf.int64, [10.7, np.nan], "feature 'f' must be int64. Got: .*'float.*drop missing"),
     ],
 )
-def test_a_feature_of_the_other_kind_is_named(dtype, values, words):
-    with pytest.raises(TypeError, match=words):
+def test_feature_of_another_type_is_rejected(dtype, values, message):
+    with pytest.raises(TypeError, match=message):
         select_features({"f": values}, {"f": tf.TensorSpec((None,), dtype)})
 
 
-def test_bad_features_are_named():
+def test_invalid_features_and_heads_are_rejected():
     with pytest.raises(ValueError, match="features must be a dict with at least one"):
         rk.ranking_network({}, head=head())
-    with pytest.raises(ValueError, match="feature name must be letters.*'user id'"):
+    with pytest.raises(ValueError, match="letters, digits and '_'.*'user id'"):
         rk.ranking_network({"user id": embedding("a")}, head=head())
     with pytest.raises(TypeError, match=r"features\['user'\] must be a tf.keras layer"):
         rk.ranking_network({"user": "embedding"}, head=head())
     with pytest.raises(TypeError, match=r"features\['user'\] must be a layer with a feature_spec"):
         rk.ranking_network({"user": tf.keras.layers.Dense(1)}, head=head())
-    with pytest.raises(ValueError, match=r"features\['user'\].name must be no feature's name"):
+    with pytest.raises(ValueError, match="layer of feature 'user' is named 'user'"):
         rk.ranking_network({"user": embedding("a", name="user")}, head=head())
     with pytest.raises(TypeError, match="head must be a tf.keras layer or a function"):
-        rk.ranking_network({"user": embedding("a")}, head="dense")  # pyright: ignore[reportArgumentType]  refusing it is the point
+        rk.ranking_network({"user": embedding("a")}, head="dense")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("name", ["user-id", "item.id", "1st", "_x", "", "k", "rating", "self"])
-def test_names_that_no_export_could_take_are_refused(name):
-    with pytest.raises(ValueError, match="feature name must be"):
+def test_feature_names_that_cannot_be_exported_are_rejected(name):
+    with pytest.raises(ValueError, match=f"[Ff]eature name.*{name!r}"):
         rk.ranking_network({name: embedding("a")}, head=head())
 
 
-def test_names_that_differ_in_case_alone_are_refused():
-    with pytest.raises(ValueError, match="feature name must be different from 'A'.*Got: .*'a'"):
+def test_feature_names_that_differ_only_in_case_are_rejected():
+    with pytest.raises(ValueError, match="'A'.* case.*'a'"):
         rk.ranking_network({"A": embedding("a"), "a": embedding("a")}, head=head())
 
 
-@pytest.mark.parametrize("name", ["features", "inputs", "columns", "training", "embedding", "x"])
-def test_other_names_go_all_the_way(name, tmp_path):
-    network = rk.ranking_network({name: embedding("a"), "b": embedding("a")}, head=head())
+def test_names_of_keras_arguments_are_allowed_and_exported(tmp_path):
+    names = ("features", "inputs", "columns", "training", "embedding", "x")
+    network = rk.ranking_network({name: embedding("a") for name in names}, head=head())
     rk.export.save(network, tmp_path / "1")
     rk.export.to_tflite(tmp_path / "1", tmp_path / "r.tflite")
 
 
-def test_a_layer_of_keras_3_is_named():
+def test_layers_of_keras_3_are_rejected():
     import keras
 
     with pytest.raises(TypeError, match="head must be .*not from Keras 3"):
@@ -142,7 +142,7 @@ def test_a_layer_of_keras_3_is_named():
         rk.ranking_network({"user": keras.layers.Dense(1)}, head=head())
 
 
-def test_a_network_without_a_dict_is_refused():
+def test_network_without_a_dict_input_is_rejected():
     with pytest.raises(
         TypeError, match="network must be a Functional tf.keras.Model with one dict"
     ):
@@ -150,8 +150,6 @@ def test_a_network_without_a_dict_is_refused():
 
 
 class Difference(tf.keras.layers.Layer):
-    """Two numbers read, their difference given."""
-
     feature_spec = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.int64))
 
     def call(self, inputs):
@@ -165,7 +163,7 @@ def number(dtype=tf.int64):
     return layer
 
 
-def test_a_feature_reads_columns_of_other_names():
+def test_features_may_read_columns_of_other_names():
     network = rk.ranking_network(
         {
             "day": ("time", number()),
@@ -179,7 +177,7 @@ def test_a_feature_reads_columns_of_other_names():
     assert network({"time": tf.constant([7]), "born": tf.constant([4])}).numpy() == [[17.0]]
 
 
-def test_sources_that_do_not_fit_are_named():
+def test_invalid_sources_are_rejected():
     with pytest.raises(ValueError, match=r"sources of feature 'age' must be the names of the 2"):
         rk.ranking_network({"age": ("time", Difference())}, head=head())
     with pytest.raises(ValueError, match=r"sources of feature 'age' must .* Got: .*\('age',\)"):
@@ -190,15 +188,25 @@ def test_sources_that_do_not_fit_are_named():
         rk.ranking_network({"day": ("the time", number())}, head=head())
 
 
-def test_lists_are_filled_up_to_one_length():
+def test_lists_are_padded_to_equal_length():
     specs = {
         "tags": tf.TensorSpec((None, None), tf.string),
         "ids": tf.TensorSpec((None, None), tf.int64),
     }
     for make in (lambda lists: lists, tf.ragged.constant):
         columns = {"tags": make([["a"], [], ["b", "c"]]), "ids": make([[7], [8, 9], []])}
-        found = select_features(columns, specs)
-        assert found["tags"].numpy().tolist() == [[b"a", b""], [b"", b""], [b"b", b"c"]]
-        assert found["ids"].numpy().tolist() == [[7, -1], [8, 9], [-1, -1]]
+        padded = select_features(columns, specs)
+        assert padded["tags"].numpy().tolist() == [[b"a", b""], [b"", b""], [b"b", b"c"]]
+        assert padded["ids"].numpy().tolist() == [[7, -1], [8, 9], [-1, -1]]
     empty = select_features({"tags": [[], []], "ids": [[], []]}, specs)
     assert empty["tags"].shape == (2, 0)
+
+
+def test_feature_layers_are_found_within_nested_networks():
+    """In an ensemble, each member is a nested network whose inputs are sorted by name."""
+    layers = [{"b": number(), "age": (("b", "a"), Difference())} for _ in range(2)]
+    network = rk.ensemble([rk.ranking_network(each, head=head()) for each in layers])
+    found = find_feature_layers(network, "b")
+    expected = [pair for each in layers for pair in ((each["b"], 0), (each["age"][1], 0))]
+    assert found == expected
+    assert find_feature_layers(network, "a") == [(each["age"][1], 1) for each in layers]

@@ -1,9 +1,10 @@
-"""The trials of a search and a diagnosis, small enough to know by heart."""
+"""Trials of a search and a diagnosis, both tiny, and access to the figures that plots save."""
 
+import matplotlib.figure
 import pytest
 import rankkit as rk
 
-ROWS = [  # score, tower_width, learning_rate, optimizer
+TRIALS = [  # score, tower_width, learning_rate, optimizer
     (1.3, 32, 0.001, "adagrad"),
     (1.0, 64, 0.1, "adam"),
     (None, 512, 1.0, "adam"),
@@ -12,6 +13,21 @@ ROWS = [  # score, tower_width, learning_rate, optimizer
     (0.9, 128, 0.05, "adagrad"),
     (1.2, 256, 0.2, "adam"),
 ]
+
+
+@pytest.fixture
+def draw(monkeypatch):
+    """Calls a function of `rankkit.plots` and returns its figure in the place of saving it."""
+    figures = []
+    monkeypatch.setattr(
+        matplotlib.figure.Figure, "savefig", lambda figure, path: figures.append(figure)
+    )
+
+    def draw(plot, data, **kwargs):
+        plot(data, "figure.png", **kwargs)
+        return figures.pop()
+
+    return draw
 
 
 @pytest.fixture
@@ -32,27 +48,27 @@ def trials():
             "batch_size": 1024,
             "tuner/epochs": number,
         }
-        for number, (score, width, rate, optimizer) in enumerate(ROWS)
+        for number, (score, width, rate, optimizer) in enumerate(TRIALS)
     ]
 
 
 @pytest.fixture
-def maximized(trials):
-    """The same search with the sign of the scores turned: higher is better."""
-    for row in trials:
-        row["score"] = None if row["score"] is None else -row["score"]
-    return trials
+def negated_trials(trials):
+    """The same search with negated scores: higher is better."""
+    return [row | {"score": None if row["score"] is None else -row["score"]} for row in trials]
 
 
-def _error(rows, column, low, high, number):
-    where = {"rows": rows, "column": column, "low": low, "high": high, "num_rows": number}
-    values = {"rmse": 1.0 + number / 1e5, "mean_error": 0.1, "biases_rmse": 0.9}
-    return {**where, **values, "biases_mean_error": -number / 1e5}
+def _error(column, low, high, num_rows):
+    return {
+        "rows": "", "column": column, "low": low, "high": high, "num_rows": num_rows,
+        "rmse": 1.0 + num_rows / 1e5, "mean_error": 0.1,
+        "biases_rmse": 0.9, "biases_mean_error": -num_rows / 1e5,
+    }  # fmt: skip
 
 
 @pytest.fixture
 def diagnosis():
-    """Labels 1 and 2; users of two counts, items of three."""
+    """Labels 1 and 2; two ranges of counts of users, three of items."""
     histogram = [
         ("model", 1.0, [1, 2, 1]), ("biases", 1.0, [0, 3, 1]),
         ("model", 2.0, [0, 5, 5]), ("biases", 2.0, [0, 0, 10]),
@@ -74,12 +90,12 @@ def diagnosis():
             ]
         ],
         errors=[
-            _error("all", None, None, None, 14),
-            _error("user_id with no training rows", "user_id", 0, 0, 4),
-            _error("user_id with 3 to 9 training rows", "user_id", 3, 9, 10),
-            _error("item_id with no training rows", "item_id", 0, 0, 1),
-            _error("item_id with 1 to 2 training rows", "item_id", 1, 2, 3),
-            _error("item_id with 10,000 to 29,999 training rows", "item_id", 10000, 29999, 12345),
+            _error(None, None, None, 14),
+            _error("user_id", 0, 0, 4),
+            _error("user_id", 3, 9, 10),
+            _error("item_id", 0, 0, 1),
+            _error("item_id", 1, 2, 3),
+            _error("item_id", 10000, 29999, 12345),
         ],
         warnings=[],
         unchecked=[],

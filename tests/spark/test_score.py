@@ -7,7 +7,7 @@ import rankkit as rk
 ROWS = {
     "user_id": [f"u{number % 31}" for number in range(400)],
     "item_id": [f"i{number % 23}" for number in range(400)],
-    "place": list(range(400)),
+    "position": list(range(400)),
 }
 
 
@@ -22,47 +22,49 @@ def pairs(tmp_path):
 
 
 def assert_scored(frame, scorer):
-    table = frame.toArrow().sort_by("place")
-    assert table.column_names == ["user_id", "item_id", "place", "score"]
+    table = frame.toArrow().sort_by("position")
+    assert table.column_names == ["user_id", "item_id", "position", "score"]
     assert table.drop(["score"]).to_pydict() == ROWS
     features = {name: ROWS[name] for name in ("user_id", "item_id")}
     np.testing.assert_allclose(table["score"].to_numpy(), scorer(features)[:, 0], atol=1e-5)
 
 
-def parts(folder):
+def partition_times(folder):
     return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("part-*.parquet"))}
 
 
-def test_every_row_gets_its_score(spark, export, tmp_path):
+def test_rows_are_scored_like_in_process(spark, export, tmp_path):
     frame = rk.spark.score(export, ROWS, output=tmp_path / "out")
     assert_scored(frame, rk.export.load(export))
     assert (tmp_path / "out" / "_SUCCESS").exists()
 
 
-def test_a_job_goes_on_with_the_partitions_that_are_missing(spark, export, tmp_path, pairs):
+def test_resumed_job_writes_only_missing_partitions(spark, export, tmp_path, pairs):
     out = tmp_path / "out"
 
     def job(frame, path=export):
         return rk.spark.score(path, frame, output=out)
 
-    table = spark.read.parquet(str(pairs)).repartition(6, "place")
+    table = spark.read.parquet(str(pairs)).repartition(6, "position")
     job(table)
-    before = parts(out)
+    before = partition_times(out)
     assert len(before) == 6  # as the table has them
     for path in list(before)[:4]:
         path.unlink()
     (out / "_SUCCESS").unlink()
     assert_scored(job(table), rk.export.load(export))
-    assert [parts(out)[path] == time for path, time in before.items()] == [False] * 4 + [True] * 2
+    assert [partition_times(out)[path] == time for path, time in before.items()] == [False] * 4 + [
+        True
+    ] * 2
 
 
-def test_a_table_of_one_partition_keeps_all_cores_busy(spark, export, tmp_path, pairs):
+def test_table_with_one_partition_is_repartitioned(spark, export, tmp_path, pairs):
     one = spark.read.parquet(str(pairs)).coalesce(1)
     assert_scored(rk.spark.score(export, one, output=tmp_path / "out"), rk.export.load(export))
-    assert len(parts(tmp_path / "out")) > spark.sparkContext.defaultParallelism
+    assert len(partition_times(tmp_path / "out")) > spark.sparkContext.defaultParallelism
 
 
-def test_lists_and_numbers_are_features_too(spark, tmp_path):
+def test_features_of_lists_and_numbers_are_scored(spark, tmp_path):
     rows = {
         "tags": [["a", "b"], [], ["c"]] * 2,
         "year": [1970, 1994, 2001, 1970, 1980, 1990],
@@ -80,54 +82,56 @@ def test_lists_and_numbers_are_features_too(spark, tmp_path):
     expected = rk.export.load(tmp_path / "1")({**scored.to_pydict()})
     np.testing.assert_allclose(scored["score"].to_numpy(), expected[:, 0], atol=1e-5)
     assert scored.num_rows == 6
-    holed = spark.createDataFrame(pa.table({"tags": [["a", None]], "year": [1.0]}))
-    with pytest.raises(ValueError, match="column 'tags' of pairs must be without nulls"):
-        rk.spark.score(tmp_path / "1", holed, output=tmp_path / "other")
+    nulls = spark.createDataFrame(pa.table({"tags": [["a", None]], "year": [1.0]}))
+    with pytest.raises(ValueError, match="Column 'tags' of pairs must have no nulls"):
+        rk.spark.score(tmp_path / "1", nulls, output=tmp_path / "other")
     for column, expected in {"tags": "array<string>", "year": "float"}.items():
         wrong = {**rows, column: ["a"] * 6}
-        words = f"column '{column}' of pairs must be {expected}. Got: .*'string'"
-        with pytest.raises(TypeError, match=words):
+        message = f"Column '{column}' of pairs must be of type {expected}. Got: string"
+        with pytest.raises(TypeError, match=message):
             rk.spark.score(tmp_path / "1", wrong, output=tmp_path / "other")
 
 
-def test_a_job_of_other_rows_or_of_another_model_is_refused(spark, export, tmp_path, pairs):
+def test_job_with_other_rows_or_another_model_raises(spark, export, tmp_path, pairs):
     out = tmp_path / "out"
-    table = spark.read.parquet(str(pairs)).repartition(6, "place")
+    table = spark.read.parquet(str(pairs)).repartition(6, "position")
     rk.spark.score(export, table, output=out)
     (out / "_SUCCESS").unlink()
-    with pytest.raises(ValueError, match="has another columns. Name another folder"):
-        rk.spark.score(export, table.withColumnRenamed("place", "where"), output=out)
+    with pytest.raises(ValueError, match="a job that differs in: columns. Name another folder"):
+        rk.spark.score(export, table.withColumnRenamed("position", "where"), output=out)
     layers = {name: rk.layers.IdEmbedding(["u1"], 2) for name in ("user_id", "item_id")}
     other = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([]))
     rk.export.save(other, tmp_path / "2")
-    with pytest.raises(ValueError, match="has another model. Name another folder"):
+    with pytest.raises(ValueError, match="a job that differs in: model. Name another folder"):
         rk.spark.score(tmp_path / "2", table, output=out)
-    for path in list(parts(out))[:5]:
+    for path in list(partition_times(out))[:5]:
         path.unlink()
-    with pytest.raises(ValueError, match="other rows than those in part 5 of output"):
-        rk.spark.score(export, table.repartition(4, "place"), output=out)  # has no part 5
-    with pytest.raises(ValueError, match="pairs must come in the partitions that they came in bef"):
-        rk.spark.score(export, table.where("place % 6 < 3"), output=out)
+    with pytest.raises(ValueError, match="other rows than in partition 5 of output"):
+        rk.spark.score(export, table.repartition(4, "position"), output=out)  # has no partition 5
+    with pytest.raises(
+        ValueError, match="pairs must have the same rows in each partition as before"
+    ):
+        rk.spark.score(export, table.where("position % 6 < 3"), output=out)
 
 
 @pytest.mark.parametrize(
-    ("rows", "kind", "words"),
+    ("rows", "error", "message"),
     [
         ({"user_id": ["u1"], "item": ["i1"]}, ValueError, "Missing feature 'item_id'.*mean 'item'"),
-        ({"user_id": [1], "item_id": ["i1"]}, TypeError, "column 'user_id' of pairs must be"),
-        ({"user_id": ["u1"], "item_id": [None]}, TypeError, "column 'item_id' of pairs must be"),
+        ({"user_id": [1], "item_id": ["i1"]}, TypeError, "Column 'user_id' of pairs must be of"),
+        ({"user_id": ["u1"], "item_id": [None]}, TypeError, "Column 'item_id' of pairs must be of"),
         ({"user_id": ["u1"], "item_id": ["i1"], "score": [1.0]}, ValueError,
-         "column of pairs must be none of .*'score'"),
+         "pairs must have no column named .*Got: column 'score'. Rename it"),
         ({"user_id": ["u1"], "item_id": ["i1", "i2"]}, ValueError, "columns of one length"),
     ],
 )  # fmt: skip
-def test_impossible_rows_are_named(spark, export, tmp_path, rows, kind, words):
-    with pytest.raises(kind, match=words):
+def test_invalid_rows_raise(spark, export, tmp_path, rows, error, message):
+    with pytest.raises(error, match=message):
         rk.spark.score(export, rows, output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_nulls_are_named(spark, export, tmp_path):
+def test_nulls_raise(spark, export, tmp_path):
     rows = {"user_id": ["u1", None], "item_id": ["i1", "i2"]}
-    with pytest.raises(ValueError, match="column 'user_id' of pairs must be without nulls. Got"):
+    with pytest.raises(ValueError, match="Column 'user_id' of pairs must have no nulls. Got: 1"):
         rk.spark.score(export, rows, output=tmp_path / "out")

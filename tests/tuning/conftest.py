@@ -1,43 +1,49 @@
-"""A small search: made-up ratings, and models that train in a moment."""
+"""Small searches over synthetic ratings, most of them with a hypermodel that trains nothing."""
+
+import functools
+import sys
+from pathlib import Path
 
 import pytest
 
 import rankkit as rk
 
-SPACE = {"tower_width": [4, 8], "learning_rate": (0.01, 0.5), "batch_size": 256}
+# By the same name as in the processes that the tests start.
+sys.path.append(str(Path(__file__).parent))
+import stub_search
 
 
 @pytest.fixture(scope="session")
 def rows():
-    columns, _ = rk.data.synthetic_ratings(600, num_users=30, num_items=20, seed=3)
-    return columns
+    return stub_search.make_rows()
 
 
 @pytest.fixture(scope="session")
 def make_hypermodel(rows):
-    def make(space=SPACE, **kwargs):
-        features = {
-            name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4)
-            for name in ("user_id", "item_id")
-        }
-        return rk.tuning.RankingHyperModel(
-            kwargs.pop("features", features), label="user_rating", space=space, **kwargs
-        )
+    """Makes a hypermodel of real models."""
+    return functools.partial(stub_search.make_hypermodel, rows, rk.tuning.RankingHyperModel)
 
-    return make
+
+@pytest.fixture(scope="session")
+def make_stub(rows):
+    """Makes a hypermodel whose `fit` reports made-up metrics; `kind` may be a subclass."""
+    return functools.partial(stub_search.make_hypermodel, rows)
+
+
+@pytest.fixture(scope="session")
+def stub_class():
+    return stub_search.StubHyperModel
 
 
 @pytest.fixture
-def run(make_hypermodel, rows, tmp_path):
-    """Runs a search of few, short trials."""
+def run(make_stub, rows, tmp_path):
+    """Runs a search of few, short trials, by default without training."""
 
-    def search(directory="search", space=SPACE, hypermodel=None, **kwargs):
+    def search(directory="search", hypermodel=None, space=None, **kwargs):
         settings = {"max_trials": 3, "epochs": 2, "verbose": 0, "rows": rows, **kwargs}
+        hypermodel = hypermodel or make_stub(**({"space": space} if space else {}))
         return rk.tuning.search(
-            hypermodel or make_hypermodel(space),
-            settings.pop("rows"),
-            directory=tmp_path / directory,
-            **settings,
+            hypermodel, settings.pop("rows"), directory=tmp_path / directory, **settings
         )
 
     return search

@@ -1,5 +1,6 @@
 import pickle
 
+import keras_tuner as kt
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,13 +8,12 @@ import tensorflow as tf
 import rankkit as rk
 from rankkit.tuning.cloning import LayerTemplate
 
+layers = tf.keras.layers
+
 
 def adapted(layer, values):
     layer.adapt(tf.constant(values))
     return layer
-
-
-layers = tf.keras.layers
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
@@ -35,41 +35,63 @@ layers = tf.keras.layers
             [[4.0]],
         ),
     ],
+    ids=["StringLookup", "IntegerLookup", "TextVectorization", "Discretization", "Normalization"],
 )
-def test_what_adapt_has_learned_goes_with_each_model(make, values):
+def test_adapted_state_is_cloned(make, values):
     given = make()
-    pattern = pickle.loads(pickle.dumps(LayerTemplate("feature", given)))
-    made = pattern.make()
-    assert made is not given
-    np.testing.assert_array_equal(made(tf.constant(values)), given(tf.constant(values)))
+    template = pickle.loads(pickle.dumps(LayerTemplate("feature", given)))
+    clone = template.make()
+    assert clone is not given
+    np.testing.assert_array_equal(clone(tf.constant(values)), given(tf.constant(values)))
 
 
-def test_frozen_weights_are_kept_and_trained_ones_begin_anew():
+@pytest.mark.parametrize("trainable", [False, True])
+def test_frozen_weights_are_cloned_and_trainable_ones_initialized(trainable):
     values = tf.constant(["a", "new"])
-    for trainable in (False, True):
-        given = rk.layers.IdEmbedding(["a", "b"], 3)
-        given(values)
-        given.trainable = trainable
-        kept = np.array_equal(LayerTemplate("id", given).make()(values), given(values))
-        assert kept is not trainable
+    given = rk.layers.IdEmbedding(["a", "b"], 3)
+    given(values)
+    given.trainable = trainable
+    is_cloned = np.array_equal(LayerTemplate("id", given).make()(values), given(values))
+    assert is_cloned is not trainable
 
 
-def test_a_lookup_that_was_never_adapted_stays_so():
+def test_lookup_without_vocabulary_is_cloned():
     assert LayerTemplate("id", layers.StringLookup()).make().vocabulary_size() == 1
 
 
-def test_learned_state_that_would_be_lost_is_refused():
+def test_state_that_cannot_be_restored_is_refused():
     given = adapted(layers.StringLookup(output_mode="tf_idf"), [["x", "y", "x"]])
     with pytest.raises(TypeError, match="words must be a layer whose state Keras can restore"):
         LayerTemplate("words", given)
 
 
-def test_changes_reach_the_layer_that_an_attribute_holds():
+def test_layer_without_config_is_refused():
+    class NoConfig(layers.Layer):
+        def __init__(self, size):
+            super().__init__()
+
+    with pytest.raises(TypeError, match="age must be a layer with a get_config.*clones"):
+        LayerTemplate("age", NoConfig(object()))
+
+
+def test_arguments_of_a_nested_layer_are_replaced():
     tags = rk.layers.TagsEmbedding(["x", "y"], 3)
-    pattern = LayerTemplate("genres", rk.layers.Attribute(["a", "b"], [["x"], ["y", "x"]], tags))
-    assert {"embedding_dim", "embeddings_regularizer", "ids"} <= pattern.arguments
+    template = LayerTemplate("genres", rk.layers.Attribute(["a", "b"], [["x"], ["y", "x"]], tags))
+    assert {"embedding_dim", "embeddings_regularizer", "ids"} <= template.arguments
     regularizer = tf.keras.regularizers.serialize(tf.keras.regularizers.L2(0.5))
-    made = pattern.make(embedding_dim=5, embeddings_regularizer=regularizer)
-    assert made(tf.constant(["a", "new"])).shape == (2, 5)
-    assert float(made.losses[0]) > 0
-    assert pattern.make()(tf.constant(["a"])).shape == (1, 3)
+    clone = template.make(embedding_dim=5, embeddings_regularizer=regularizer)
+    assert clone(tf.constant(["a", "new"])).shape == (2, 5)
+    assert float(clone.losses[0]) > 0
+    assert template.make()(tf.constant(["a"])).shape == (1, 3)
+
+
+def test_metric_templates_are_cloned_under_the_same_name():
+    tf.keras.metrics.AUC()  # Keras would number the next one auc_1
+    hypermodel = rk.tuning.RankingHyperModel(
+        {"user_id": rk.layers.IdEmbedding(["a"], 2)},
+        label="click",
+        metrics=["auc", tf.keras.metrics.Precision(top_k=1, name="precision")],
+    )
+    for _ in range(2):
+        names = [metric.name for metric in hypermodel.build(kt.HyperParameters()).metrics]
+        assert names[-2:] == ["auc", "precision"]

@@ -1,74 +1,76 @@
+"""Locking and checking of a search's directory."""
+
 import pytest
 
-from rankkit.tuning.plan import claimed, compare
+from rankkit.tuning.plan import check_fingerprint, claim
 
-IDENTITY = {"data": {"rows": 3}, "space": {"tower_width": (1, 2)}}
+FINGERPRINT = {"data": {"rows": 3}, "space": {"tower_width": (1, 2)}}
 PARTS = ["search", "journal.jsonl"]
 
 
-def claim(directory, identity, *, overwrite=False, parts=PARTS):
-    with claimed(directory, identity, overwrite=overwrite, parts=parts):
+def open_search(directory, fingerprint, *, overwrite=False, parts=PARTS):
+    with claim(directory, fingerprint, overwrite=overwrite, parts=parts):
         pass
 
 
-def test_the_same_search_may_go_on(tmp_path):
-    claim(tmp_path / "search", IDENTITY)
-    claim(tmp_path / "search", IDENTITY)
-    compare(tmp_path / "search", IDENTITY)
+def test_same_search_is_accepted(tmp_path):
+    open_search(tmp_path / "search", FINGERPRINT)
+    open_search(tmp_path / "search", FINGERPRINT)
+    check_fingerprint(tmp_path / "search", FINGERPRINT)
 
 
-def test_another_search_is_refused_and_named(tmp_path):
-    claim(tmp_path / "search", IDENTITY)
-    other = {**IDENTITY, "space": {"tower_width": (1, 4)}}
-    with pytest.raises(ValueError, match="another space: .*tower_width.*overwrite=True") as caught:
-        claim(tmp_path / "search", other)
+def test_another_search_is_refused_with_the_difference(tmp_path):
+    open_search(tmp_path / "search", FINGERPRINT)
+    other = {**FINGERPRINT, "space": {"tower_width": (1, 4)}}
+    with pytest.raises(ValueError, match="another space .*tower_width.*overwrite=True") as caught:
+        open_search(tmp_path / "search", other)
     assert "data" not in str(caught.value)
 
 
-def test_something_else_is_refused(tmp_path):
+def test_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="holds something else"):
-        claim(tmp_path, IDENTITY, overwrite=True, parts=["journal.jsonl", "notes.txt"])
+        open_search(tmp_path, FINGERPRINT, overwrite=True, parts=["journal.jsonl", "notes.txt"])
     with pytest.raises(ValueError, match="holds something else"):
-        claim(tmp_path / "notes.txt", IDENTITY)
+        open_search(tmp_path / "notes.txt", FINGERPRINT)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_overwriting_deletes_the_parts_of_a_search_only(tmp_path):
-    claim(tmp_path, IDENTITY)
+def test_overwrite_deletes_only_the_files_of_a_search(tmp_path):
+    open_search(tmp_path, FINGERPRINT)
     (tmp_path / "search" / "trial").mkdir(parents=True)
     (tmp_path / "journal.jsonl").touch()
     (tmp_path / "notes.txt").touch()
-    claim(tmp_path, {"data": 2}, overwrite=True)
+    open_search(tmp_path, {"data": 2}, overwrite=True)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["identity.json", "notes.txt", "search.lock"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_search_that_is_running_keeps_its_directory(overwrite, tmp_path):
-    with claimed(tmp_path, IDENTITY, overwrite=False, parts=PARTS):
+def test_running_search_locks_its_directory(overwrite, tmp_path):
+    with claim(tmp_path, FINGERPRINT, overwrite=False, parts=PARTS):
         (tmp_path / "journal.jsonl").write_text("kept")
         with pytest.raises(RuntimeError, match="in use by another process"):
-            claim(tmp_path, IDENTITY, overwrite=overwrite)
+            open_search(tmp_path, FINGERPRINT, overwrite=overwrite)
         assert (tmp_path / "journal.jsonl").read_text() == "kept"
-    claim(tmp_path, IDENTITY, overwrite=overwrite)
+    open_search(tmp_path, FINGERPRINT, overwrite=overwrite)
 
 
-def test_what_a_process_left_that_was_killed_at_once_is_no_hindrance(tmp_path):
+def test_leftovers_of_a_killed_process_are_accepted(tmp_path):
     (tmp_path / "search.lock").touch()
     (tmp_path / ".identity.json-x1").mkdir()
-    claim(tmp_path, IDENTITY)
+    open_search(tmp_path, FINGERPRINT)
 
 
-def test_a_damaged_identity_is_told_and_can_be_overwritten(tmp_path):
-    claim(tmp_path, IDENTITY)
+def test_damaged_fingerprint_is_reported_and_can_be_overwritten(tmp_path):
+    open_search(tmp_path, FINGERPRINT)
     (tmp_path / "identity.json").write_text("")
     with pytest.raises(ValueError, match=r"identity.json cannot be read.*overwrite=True"):
-        claim(tmp_path, IDENTITY)
-    claim(tmp_path, IDENTITY, overwrite=True)
-    compare(tmp_path, IDENTITY)
+        open_search(tmp_path, FINGERPRINT)
+    open_search(tmp_path, FINGERPRINT, overwrite=True)
+    check_fingerprint(tmp_path, FINGERPRINT)
 
 
-def test_a_directory_without_a_search_is_told(tmp_path):
-    with pytest.raises(ValueError, match="The chief and its workers need one directory"):
-        compare(tmp_path, IDENTITY)
+def test_directory_without_a_search_is_reported(tmp_path):
+    with pytest.raises(ValueError, match="The chief and all workers need the same directory"):
+        check_fingerprint(tmp_path, FINGERPRINT)

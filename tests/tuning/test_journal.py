@@ -3,7 +3,7 @@ import pytest
 from rankkit.tuning.journal import Journal, read_journal
 
 
-def test_events_come_back_in_order(tmp_path):
+def test_events_are_read_in_order(tmp_path):
     path = tmp_path / "journal.jsonl"
     assert read_journal(path) == []
     journal = Journal(path)
@@ -11,19 +11,19 @@ def test_events_come_back_in_order(tmp_path):
         journal.append({"number": number})
     journal.close()
     assert read_journal(path) == [{"number": 0}, {"number": 1}, {"number": 2}]
-    again = Journal(path)
-    assert again.size == path.stat().st_size
-    again.close()
+    reopened = Journal(path)
+    assert reopened.size == path.stat().st_size
+    reopened.close()
 
 
-def test_a_damaged_line_is_named(tmp_path):
+def test_damaged_line_is_named(tmp_path):
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"number": 0}\n{"numb\n')
-    with pytest.raises(ValueError, match=r"journal.jsonl is damaged in line 2.*overwrite=True"):
+    with pytest.raises(ValueError, match=r"Line 2 of .*journal.jsonl is damaged.*overwrite=True"):
         read_journal(path)
 
 
-def test_half_a_line_is_cut_off(tmp_path):
+def test_incomplete_last_line_is_truncated(tmp_path):
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"number": 0}\n{"numb')
     assert read_journal(path) == [{"number": 0}]

@@ -1,41 +1,44 @@
 import keras_tuner as kt
 import pytest
+import tensorflow as tf
 
-import rankkit as rk  # noqa: F401  before keras_tuner builds anything
-from rankkit.tuning.space import HYPERPARAMETERS
-from rankkit.tuning.space import Space
+from rankkit.tuning.space import HYPERPARAMETERS, LEARNING_RATES, Space
 
 
 def values(space, seeds=200):
-    """Hyperparameter to the values that come up in random draws."""
+    """Hyperparameter to its sampled values."""
     hp = kt.HyperParameters()
     for name in space.domains:
         space.value(hp, name)
     return {h.name: {h.random_sample(seed) for seed in range(seeds)} for h in hp.space}
 
 
-def test_width_and_learning_rate_are_always_searched():
-    drawn = values(Space())
-    assert drawn["tower_width"] == {32, 64, 128, 256, 512}
-    assert 1e-3 <= min(drawn["learning_rate"]) < 0.01 < 0.1 < max(drawn["learning_rate"]) <= 1.0
+def test_tower_width_and_learning_rate_are_always_searched():
+    sampled = values(Space())
+    assert sampled["tower_width"] == {32, 64, 128, 256, 512}
+    assert 1e-3 <= min(sampled["learning_rate"]) < 0.01 < 0.1 < max(sampled["learning_rate"]) <= 1.0
     assert Space().searched == ["tower_width", "learning_rate"]
 
 
 def test_ranges_lists_and_fixed_values():
     space = Space({"tower_width": (8, 64), "learning_rate": 0.1, "batch_size": [10, 30]})
-    drawn = values(space)
-    assert drawn == {"tower_width": {8, 16, 32, 64}, "learning_rate": {0.1}, "batch_size": {10, 30}}
+    sampled = values(space)
+    assert sampled == {
+        "tower_width": {8, 16, 32, 64},
+        "learning_rate": {0.1},
+        "batch_size": {10, 30},
+    }
     assert space.searched == ["tower_width", "batch_size"]
 
 
-def test_every_hyperparameter_has_a_usual_range():
+def test_every_hyperparameter_has_a_default_range():
     space = Space(list(HYPERPARAMETERS))
-    drawn = values(space)
-    assert set(drawn) == set(HYPERPARAMETERS)
-    assert drawn["optimizer"] == {"adagrad", "adam"}
-    assert drawn["tower_depth"] == {1, 2, 3}
-    assert all(0.0 <= rate <= 0.5 for rate in drawn["dropout_rate"])
-    assert all(1e-6 <= l2 <= 1e-2 for l2 in drawn["l2"])
+    sampled = values(space)
+    assert set(sampled) == set(HYPERPARAMETERS)
+    assert sampled["optimizer"] == {"adagrad", "adam"}
+    assert sampled["tower_depth"] == {1, 2, 3}
+    assert all(0.0 <= rate <= 0.5 for rate in sampled["dropout_rate"])
+    assert all(1e-6 <= l2 <= 1e-2 for l2 in sampled["l2"])
 
 
 @pytest.mark.parametrize(
@@ -47,11 +50,16 @@ def test_every_hyperparameter_has_a_usual_range():
         (["adam", "adagrad"], (1e-4, 1.0)),
     ],
 )
-def test_the_learning_rate_suits_the_optimizer(optimizer, expected):
+def test_default_learning_rates_depend_on_the_optimizer(optimizer, expected):
     assert Space({"optimizer": optimizer}).domains["learning_rate"] == expected
 
 
-def test_the_order_of_the_users_dict_does_not_matter():
+def test_optimizers_of_the_learning_rates_exist():
+    for name in LEARNING_RATES:
+        assert tf.keras.optimizers.get(name)
+
+
+def test_order_of_the_dict_does_not_matter():
     one = Space({"l2": None, "embedding_dim": (4, 8)})
     other = Space({"embedding_dim": (4, 8), "l2": None})
     assert list(one.domains) == list(other.domains)
@@ -64,33 +72,35 @@ def test_the_order_of_the_users_dict_does_not_matter():
         ("l2", TypeError, r"Write \['l2'\]"),
         ({"tower_width": (512, 32)}, ValueError, "low < high"),
         ({"learning_rate": (0.1, 0.1)}, ValueError, r"\{'learning_rate': 0.1\}"),
-        ({"tower_width": (32, 40)}, ValueError, r"Give \(32, 64\), or a list.*\[32, 40\]"),
-        ({"tower_width": (32, 500)}, ValueError, r"Give \(32, 256\), or a list"),
+        ({"tower_width": (32, 40)}, ValueError, r"Use \(32, 64\), or a list.*\[32, 40\]"),
+        ({"tower_width": (32, 500)}, ValueError, r"Use \(32, 256\), or a list"),
         ({"tower_width": []}, ValueError, "at least one value"),
-        ({"tower_width": [32, 32]}, ValueError, "each once"),
+        ({"tower_width": [32, 32]}, ValueError, "without duplicates"),
         ({"tower_width": (32, 64, 128)}, ValueError, r"a range \(low, high\)"),
         ({"tower_width": (0, 32)}, ValueError, "at least 1"),
-        ({"tower_width": 32.5}, ValueError, "a whole number"),
+        ({"tower_width": 32.5}, ValueError, "an integer"),
         ({"tower_width": "wide"}, TypeError, "a number"),
+        ({"tower_width": True}, TypeError, "a number"),
+        (5, TypeError, "space must be a dict or a list of names"),
         ({"learning_rate": (0.0, 1.0)}, ValueError, "at least"),
         ({"learning_rate": (0.1, float("inf"))}, ValueError, "finite"),
         ({"dropout_rate": (0.0, 1.0)}, ValueError, "below 1"),
-        ({"l2": (0.0, 0.1)}, ValueError, "by logarithm"),
+        ({"l2": (0.0, 0.1)}, ValueError, "on a logarithmic scale"),
         ({"l2": -1e-3}, ValueError, "at least 0"),
         ({"optimizer": "adma"}, ValueError, "'adam'"),
         ({"optimizer": "lossscaleoptimizer"}, ValueError, "'adam'"),
-        ({"optimizer": ["adam", "Adam"]}, ValueError, "each once"),
+        ({"optimizer": ["adam", "Adam"]}, ValueError, "without duplicates"),
         ({"tower_width": [[8]]}, TypeError, "a number"),
         ({"optimizer": ("adam", "sgd")}, ValueError, r"\['adam', 'sgd'\]"),
         ({"optimizer": 1.0}, TypeError, "name of a Keras optimizer"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_searched_is_refused(opened, error, words):
+def test_invalid_spaces(opened, error, words):
     with pytest.raises(error, match=words):
         Space(opened)
 
 
-def test_the_largest_grid_that_fits():
+def test_grid_is_the_largest_that_fits():
     grid = Space().on_grid(20)
     assert grid.domains["tower_width"] == [32, 64, 256, 512]
     assert len(grid.domains["learning_rate"]) == 5
@@ -98,7 +108,7 @@ def test_the_largest_grid_that_fits():
     assert grid.size == 20
 
 
-def test_lists_stay_as_they_are_on_a_grid():
+def test_grid_keeps_lists_and_fixed_values():
     space = Space({"tower_width": (32, 64), "learning_rate": [0.1, 0.2, 0.3], "l2": 0.0})
     assert space.on_grid(100).domains == {
         "tower_width": [32, 64],
@@ -109,7 +119,7 @@ def test_lists_stay_as_they_are_on_a_grid():
         space.on_grid(5)
 
 
-def test_a_narrow_range_keeps_its_bounds_and_steps_on_a_grid():
+def test_grid_of_a_narrow_range_has_distinct_values():
     space = Space({"tower_width": 8, "learning_rate": (0.10001, 0.10004)})
     rates = space.on_grid(4).domains["learning_rate"]
     assert rates[0] == 0.10001

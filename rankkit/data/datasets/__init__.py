@@ -1,1 +1,1 @@
-"""Data sets to try rankkit with."""
+"""Example data sets."""

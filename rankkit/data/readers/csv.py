@@ -1,20 +1,21 @@
 """Reader of CSV files."""
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import tensorflow as tf
 
-from rankkit.data.columns import selected
-from rankkit.data.readers.arrow import fillers, plain_column, plain_type
+from rankkit.data.columns import select_names
+from rankkit.data.readers.arrow import cast_table, fill_scalars, output_type
 from rankkit.data.readers.paths import file_paths
-from rankkit.data.readers.table_batches import RowShard, checked_shard
-from rankkit.utils.errors import invalid, missing, unknown
+from rankkit.data.readers.table_batches import Slice, TableFiles, table_batches
+from rankkit.utils.errors import invalid, missing, unknown, wrong_type
+
+_BLOCK_BYTES = 1 << 22
+_ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
 
 
 def read_csv(
@@ -32,42 +33,40 @@ def read_csv(
     fill: Mapping[str, Any] | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    r"""Batches of the rows of CSV files, as `rankkit.data.read_parquet` gives those of Parquet.
+    r"""Batches the rows of CSV files, as `rankkit.data.read_parquet` does for Parquet files.
 
-    Shuffled files come in a new order at each pass, and their rows are mixed in a window. Parquet
-    is faster to read, mixes rows that are farther apart and knows how many there are. Files whose
-    names end in `.gz`, `.bz2` or `.zst` are decompressed.
+    With `shuffle`, every epoch reads the files in its own order and mixes their rows in a buffer.
+    Prefer Parquet where you can: it is faster to read, shuffles rows that are farther apart, and
+    the number of batches is known. Files ending in `.gz`, `.bz2` or `.zst` are decompressed.
 
     Args:
         paths: A file, a folder, a pattern such as `"ratings/*.csv"`, or a list of these.
-        columns: The columns to read, the label among them. Defaults to `None`: all.
-        batch_size: Rows a batch. Defaults to `8192`.
-        types: Column to `str`, `int`, `float` or `bool`. Defaults to `None`: the first rows tell;
-            say so for ids that look like numbers and are to be strings.
-        names: The names of the columns. Defaults to `None`: the first line has them.
-        delimiter: The character between two cells. Defaults to `","`.
-        shuffle: Whether to shuffle. The window has 100,000 rows, or as many as a number says.
-            Defaults to `False`.
-        seed: Chooses the orders of the epochs. Defaults to `None`: one is drawn from Python's
-            `random`.
-        initial_epoch: The epoch that the first pass stands for. Defaults to `0`.
-        shard: `(number, count)`: this part of so many equal parts of the rows, one for each worker,
-            as of `read_parquet`. All files are read once ahead to count their rows, and then those
-            that hold rows of the part: best are more files than workers. Defaults to `None`: all
-            rows.
-        fill: Column to what is put in place of nulls: of numbers, these are empty cells. Defaults
-            to `None`: they are refused.
-        drop_remainder: Whether to leave out a last batch that is not full. Defaults to `False`.
+        columns: Names of the columns to read, including the label. Defaults to `None`: all.
+        batch_size: Rows per batch. Defaults to `8192`.
+        types: Maps columns to `str`, `int`, `float` or `bool`. Defaults to `None`: types are
+            inferred from the first rows; pass `str` for string ids that look like numbers.
+        names: Names of the columns. Defaults to `None`: the first line is a header.
+        delimiter: Character between two cells. Defaults to `","`.
+        shuffle: Whether to shuffle. The buffer has 100,000 rows, or the number given. Defaults to
+            `False`.
+        seed: Seed of the shuffle orders. Defaults to `None`: a seed from Python's `random`.
+        initial_epoch: Epoch to start from. Defaults to `0`.
+        shard: `(number, count)`: reads one of `count` equal shards, as in `read_parquet`. All files
+            are read once to count their rows, and later only those that overlap the shard: use
+            more files than workers. Defaults to `None`: all rows.
+        fill: Maps columns to the value that replaces nulls, which are the empty cells of numeric
+            columns. Defaults to `None`: nulls raise an error.
+        drop_remainder: Whether to drop an incomplete last batch. Defaults to `False`.
 
     Returns:
-        The batches, whose number is not known. All shards have as many.
+        A data set of batches of unknown cardinality. All shards have the same number of batches.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If a column is of a type that nothing can be made of.
-        ValueError: If a file lacks a column, there is no row, the first rows cannot be read, or a
-            number is out of its range. What only reading on can tell is an error of TensorFlow at
-            that batch, with the line.
+        TypeError: If a column has an unsupported type.
+        ValueError: If a file lacks a column, there are no rows, the first rows cannot be parsed, or
+            a number is out of range. Problems further down are raised as a TensorFlow error at
+            that batch, with the line number.
 
     Example:
         >>> import pathlib, tempfile
@@ -78,44 +77,21 @@ def read_csv(
         >>> [batch["user_id"].numpy().tolist() for batch in batches]
         [[b'7', b'42']]
     """
-    # Importing Arrow takes a while, and few processes read files.
-    from rankkit.data.readers.table_batches import table_batches
-
-    files = CsvFiles(
-        file_paths(paths), columns, types=types, names=names, delimiter=delimiter, fill=fill
-    )
     return table_batches(
-        files,
+        CsvFiles(
+            file_paths(paths), columns, types=types, names=names, delimiter=delimiter, fill=fill
+        ),
         batch_size,
         shuffle=shuffle,
         seed=seed,
         initial_epoch=initial_epoch,
+        shard=shard,
         drop_remainder=drop_remainder,
-        shard=None if shard is None else checked_shard(shard, files.count_rows()),
     )
 
 
-_BLOCK_BYTES = 1 << 22
-_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
-
-
-class CsvFiles:
-    """The rows of CSV files, all of them with the same columns.
-
-    Args:
-        paths: The files.
-        columns: The columns to read, `None` for those of the first file.
-        types: Column to `str`, `int`, `float` or `bool`; others are told by the first rows.
-        names: The columns' names, `None` where the first line has them.
-        delimiter: What stands between two cells.
-        fill: Column to what is put in place of nulls, or `None`.
-
-    Raises:
-        TypeError: If a column is of a type that nothing can be made of.
-        ValueError: If a file lacks a column, or its first rows cannot be read.
-    """
-
-    num_rows: int | None = None  # nothing tells ahead, but for `count_rows`
+class CsvFiles(TableFiles):
+    """CSV files with the same columns; a chunk is a file."""
 
     def __init__(
         self,
@@ -127,75 +103,62 @@ class CsvFiles:
         delimiter: str,
         fill: Any,
     ):
+        if not isinstance(delimiter, str) or len(delimiter) != 1:
+            raise invalid("delimiter", delimiter, "a single character")
+        if isinstance(names, str):
+            raise wrong_type("names", names, "a list of names", f"Write names=[{names!r}].")
+        if types is not None and not isinstance(types, Mapping):
+            raise wrong_type("types", types, "a dict from column to type")
         self._paths = paths
-        self._sizes: list[int] = []
-        self._reading = pc.ReadOptions(
+        self.num_chunks = len(paths)
+        self._read_options = pc.ReadOptions(
             block_size=_BLOCK_BYTES,
             column_names=None if names is None else list(names),
-            use_threads=False,  # so that errors tell the line
+            use_threads=False,  # so that errors contain the line number
         )
-        if not isinstance(delimiter, str) or len(delimiter) != 1:
-            raise invalid("delimiter", delimiter, "one character")
-        self._parsing = pc.ParseOptions(delimiter=delimiter)
-        self._types = {name: _arrow_type(name, kind) for name, kind in (types or {}).items()}
+        self._parse_options = pc.ParseOptions(delimiter=delimiter)
+        self._read_types = {name: _arrow_type(name, kind) for name, kind in (types or {}).items()}
         with self._open(paths[0], None) as first:
             schema = first.schema
             if not any(True for _ in first):
                 raise invalid("paths", paths[0], "files with at least one row")
-        for option, given in (("types", types), ("fill", fill)):
-            for name in given or {}:
-                if name not in schema.names:
-                    raise unknown(f"column in {option}", name, schema.names)
-        wanted = selected(columns, schema.names, f"column of {paths[0]}:")
-        self._types = {name: schema.field(name).type for name in wanted}
-        self.kinds = {name: _plain(name, kind) for name, kind in self._types.items()}
-        self._fill = fillers(fill, self.kinds)
+        for name in types or {}:
+            if name not in schema.names:
+                raise unknown("column in types", name, schema.names)
+        selected = select_names(columns, schema.names, f"column of {paths[0]}:")
+        self._read_types = {name: schema.field(name).type for name in selected}
+        for name, kind in self._read_types.items():
+            if pa.types.is_null(kind):
+                raise ValueError(
+                    f"The type of column {name!r} cannot be inferred: it has no value in the first "
+                    f"rows. Pass its type, such as types={{{name!r}: float}}, and a fill value."
+                )
+        self.types = {name: output_type(name, kind) for name, kind in self._read_types.items()}
+        self._fill = fill_scalars(fill, schema.names, self.types)
         for path in paths[1:]:
-            self._open(path, wanted).close()
+            self._open(path, selected).close()
 
     def count_rows(self) -> int:
-        """Reads all files for how many rows each has, which parts of the rows need to be known.
-
-        Raises:
-            ValueError: If a line has not as many cells as the others.
-        """
-        names = list(self.kinds)[:1]
-        self._sizes = [
+        """Reads all files to count the rows of each, which shards need."""
+        names = list(self.types)[:1]
+        self.chunk_sizes = [
             sum(batch.num_rows for batch in self._batches(path, names)) for path in self._paths
         ]
-        self.num_rows = sum(self._sizes)
+        self.num_rows = sum(self.chunk_sizes)
         return self.num_rows
 
-    def tables(
-        self,
-        draws: np.random.Generator | None,
-        names: Iterable[str],
-        shard: RowShard | None = None,
-    ) -> Iterator[pa.Table]:
-        """Reads the rows once, some of a file at a time.
-
-        Args:
-            draws: Chooses the order of the files; `None` for the one given.
-            names: The columns to read.
-            shard: The part of the rows, once they were counted. A file in which one part ends and
-                another begins is read for both. Defaults to `None`, all rows.
-        """
-        names = list(names)
-        order = np.arange(len(self._paths))
-        if draws is not None:
-            order = draws.permutation(order)
-        pieces = ((place, 0, sys.maxsize) for place in order)
-        if shard is not None:
-            pieces = shard.pieces(order, self._sizes)
-        for place, start, stop in pieces:
-            path = self._paths[place]
+    def read(self, slices: Iterable[Slice], names: list[str]) -> Iterator[pa.Table]:
+        """Reads one block of a file at a time."""
+        for file, start, stop in slices:
+            path = self._paths[file]
             end = 0
             for batch in self._batches(path, names):
                 first, end = end, end + batch.num_rows
                 if start < end:
                     skipped = max(start - first, 0)
                     part = batch.slice(skipped, min(stop, end) - first - skipped)
-                    yield self._plain_table(part, names, path)
+                    table = pa.Table.from_batches([part])
+                    yield cast_table(table, names, self.types, self._fill, path)
                 if stop <= end:
                     break
 
@@ -204,43 +167,27 @@ class CsvFiles:
             try:
                 yield from reader
             except (OSError, pa.ArrowException) as error:
-                raise _unreadable(path, error) from error
-
-    def _plain_table(self, batch: pa.RecordBatch, names: list[str], path: str) -> pa.Table:
-        table = pa.Table.from_batches([batch])
-        return pa.table(
-            {
-                name: plain_column(name, table[name], self.kinds[name], self._fill.get(name), path)
-                for name in names
-            }
-        )
+                raise _parse_error(path, error) from error
 
     def _open(self, path: str, names: list[str] | None) -> pc.CSVStreamingReader:
-        converting = pc.ConvertOptions(include_columns=names, column_types=self._types)
+        options = pc.ConvertOptions(include_columns=names, column_types=self._read_types)
         try:
-            return pc.open_csv(path, self._reading, self._parsing, converting)
+            return pc.open_csv(path, self._read_options, self._parse_options, options)
         except pa.ArrowKeyError:
-            with self._open(path, None) as whole:
-                known = whole.schema.names
+            with self._open(path, None) as reader:
+                known = reader.schema.names
             absent = next(name for name in names or [] if name not in known)
             raise missing(f"column of {path}:", absent, names or [], known) from None
         except (OSError, pa.ArrowException) as error:
-            raise _unreadable(path, error) from error
+            raise _parse_error(path, error) from error
 
 
 def _arrow_type(name: str, kind: Any) -> pa.DataType:
-    if kind not in _TYPES:
+    if kind not in _ARROW_TYPES:
         raise invalid(f"types[{name!r}]", kind, "str, int, float or bool")
-    return _TYPES[kind]
+    return _ARROW_TYPES[kind]
 
 
-def _plain(name: str, kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_null(kind):
-        fix = f"Say what it is, such as types={{{name!r}: float}}, and what it is filled with."
-        raise invalid(f"column {name!r}", "no value", "of values in the first rows", fix)
-    return plain_type(name, kind)
-
-
-def _unreadable(path: str, error: Exception) -> ValueError:
-    fix = "Mend that row, or say what the column is, such as types={'user_id': str}."
-    return ValueError(f"{path} cannot be read: {str(error).rstrip('.')}. {fix}")
+def _parse_error(path: str, error: Exception) -> ValueError:
+    fix = "Fix that row, or pass the type of the column, such as types={'user_id': str}."
+    return ValueError(f"{path} cannot be parsed: {str(error).rstrip('.')}. {fix}")

@@ -10,29 +10,27 @@ from rankkit.utils.errors import invalid, wrong_type
 
 
 def file_paths(paths: Any) -> list[str]:
-    """Gives the files that are meant, those of a folder or a pattern in the order of their names.
+    """Resolves a file, folder, glob pattern or a list of these to files.
 
-    Args:
-        paths: A file, a folder, a pattern such as `"ratings/*.parquet"`, or a list of these.
-            Within a folder, names that start with a dot or an underscore are left out: Spark and
-            others keep notes in such files.
+    The files of a folder or a pattern are sorted by name. In a folder, names that start with a dot
+    or an underscore are skipped: Spark and other writers keep metadata there.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If it is of another kind.
+        TypeError: If `paths` has another type.
         ValueError: If the list is empty.
     """
     if isinstance(paths, str | os.PathLike):
-        return _files_of(os.fspath(paths))
+        return _resolve(os.fspath(paths))
     if not isinstance(paths, Iterable):
         raise wrong_type("paths", paths, "a file, a folder, a pattern or a list of these")
     found = [file for path in paths for file in file_paths(path)]
     if not found:
-        raise invalid("paths", found, "at least one file", "Was the pattern without a match?")
+        raise invalid("paths", found, "a list of at least one file", "Did the pattern match none?")
     return found
 
 
-def _files_of(path: str) -> list[str]:
+def _resolve(path: str) -> list[str]:
     if os.path.isfile(path):
         return [path]
     if os.path.isdir(path):
@@ -46,7 +44,7 @@ def _files_of(path: str) -> list[str]:
         found = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file)]
     if not found:
         raise FileNotFoundError(
-            f"paths must name files that exist. Got: paths={path!r}, where there is none, from "
-            f"{os.getcwd()!r}. Check the name, or give a folder or a pattern."
+            f"No files match paths={path!r} (working directory: {os.getcwd()!r}). Check the name, "
+            "or pass a folder or a glob pattern."
         )
     return sorted(found)

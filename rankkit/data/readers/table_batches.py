@@ -1,192 +1,235 @@
-"""Batches of tables that are read in blocks, sharded between workers."""
+"""Batches of rows that are read from files as Arrow tables, and shards for workers."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from rankkit.data.batches import WINDOW, check_number, drawn_seed
-from rankkit.data.readers.arrow import cells_of, column_parts, part_specs, table_blocks
+from rankkit.data.batches import SHUFFLE_BUFFER, resolve_seed
+from rankkit.data.readers.arrow import slice_rows, tensor_specs, to_arrays
 from rankkit.data.shuffle import seeds_by_epoch
-from rankkit.utils.errors import invalid
+from rankkit.utils.errors import check_integer, invalid
+
+Slice = tuple[int, int, int]  # chunk of rows, start and stop within it
 
 
 class RowShard(NamedTuple):
-    """A part of rows, such that all parts have as many, or one more.
+    """A contiguous part of the rows, one of `num_shards` that differ by at most one row.
 
-    Workers that train together take their steps together, so all parts have as many batches.
-    Each divides its own anew among as many steps as there are workers; TensorFlow crashes at a
-    step without any row, so that the last batch has one for each.
-
-    Attributes:
-        number: Which part, from 0.
-        of: How many parts there are.
+    Workers train in lockstep, so all shards have the same number of batches. Each batch is split
+    among the workers again, and TensorFlow crashes at a step without rows: the last batch of a
+    shard has at least one row per worker.
     """
 
-    number: int
-    of: int
+    shard_id: int
+    num_shards: int
 
     def bounds(self, num_rows: int) -> tuple[int, int]:
-        """Gives the first of its rows, and the one behind the last, of all rows."""
-        return num_rows * self.number // self.of, num_rows * (self.number + 1) // self.of
+        """Start and stop of the shard among all rows."""
+        start, stop = self.shard_id, self.shard_id + 1
+        return num_rows * start // self.num_shards, num_rows * stop // self.num_shards
 
-    def pieces(self, order: Iterable[int], sizes: list[int]) -> Iterator[tuple[int, int, int]]:
-        """Gives the runs of rows that hold some of its own, and where these start and stop there.
-
-        Args:
-            order: The runs, as they come.
-            sizes: The rows of each run.
-        """
+    def slices(self, order: Iterable[int], sizes: list[int]) -> Iterator[Slice]:
+        """Slices of the shard, for chunks of the given sizes in this order."""
         bounds = self.bounds(sum(sizes))
         end = 0
-        for place in order:
-            first, end = end, end + sizes[place]
+        for chunk in order:
+            first, end = end, end + sizes[chunk]
             start, stop = (min(max(bound, first), end) - first for bound in bounds)
             if start < stop:
-                yield place, start, stop
+                yield chunk, start, stop
 
     def num_batches(self, num_rows: int, batch_size: int, *, drop_remainder: bool) -> int:
-        """Gives the number of its batches, which is that of every part."""
+        """Number of batches of this shard, and of every other one."""
         if drop_remainder:
-            return num_rows // self.of // batch_size
-        return -(-num_rows // (self.of * batch_size))
+            return num_rows // self.num_shards // batch_size
+        return -(-num_rows // (self.num_shards * batch_size))
 
-    def last_rows(self, num_rows: int, batch_size: int) -> int:
-        """Gives how many of its rows are a last batch apart, 0 if that comes of itself."""
+    def last_batch_size(self, num_rows: int, batch_size: int) -> int:
+        """Rows to set aside for the last batch, 0 if the remainder is enough."""
         start, stop = self.bounds(num_rows)
-        others = self.num_batches(num_rows, batch_size, drop_remainder=False) - 1
-        rest = stop - start - others * batch_size
-        return min(self.of, stop - start) if rest < self.of else 0
+        num_full = self.num_batches(num_rows, batch_size, drop_remainder=False) - 1
+        remainder = stop - start - num_full * batch_size
+        return min(self.num_shards, stop - start) if remainder < self.num_shards else 0
 
 
-def checked_shard(shard: Any, num_rows: int) -> RowShard:
-    """Gives a pair of numbers as a part of rows.
-
-    Raises:
-        ValueError: If it is none, or there are more parts than rows.
-    """
-    try:
-        number, count = map(int, shard)
-    except (TypeError, ValueError):
-        number, count = -1, 0
-    if not 0 <= number < count:
-        fix = "The second of four workers takes (1, 4)."
-        raise invalid("shard", shard, "a pair, of a number from 0 and how many there are", fix)
-    if count > num_rows:
-        raise invalid("number of shards", count, f"at most the {num_rows} rows")
-    return RowShard(number, count)
+ALL_ROWS = RowShard(0, 1)
 
 
-class Tables(Protocol):
-    """Rows of files.
+class TableFiles(ABC):
+    """Files of rows with the same columns, read as Arrow tables chunk by chunk."""
 
-    Attributes:
-        kinds: Column to its plain type.
-    """
+    types: dict[str, pa.DataType]  # of each column, after casting
+    num_rows: int | None = None  # None if unknown
+    num_chunks: int
+    chunk_sizes: list[int]  # rows per chunk, known after `count_rows`
 
-    kinds: dict[str, pa.DataType]
+    @abstractmethod
+    def count_rows(self) -> int:
+        """Number of rows; reads the files if needed."""
 
-    @property
-    def tables(self) -> Callable[..., Iterator[pa.Table]]:
-        """Reads the rows once, given what draws their order and the columns, and maybe a shard."""
-        ...
+    @abstractmethod
+    def read(self, slices: Iterable[Slice], names: list[str]) -> Iterator[pa.Table]:
+        """Reads columns of slices of chunks, cast to their types."""
 
-    @property
-    def num_rows(self) -> int | None:
-        """How many rows there are, `None` if that is not known ahead."""
-        ...
+    def tables(
+        self,
+        rng: np.random.Generator | None,
+        names: Iterable[str],
+        shard: RowShard = ALL_ROWS,
+    ) -> Iterator[pa.Table]:
+        """Reads columns of all rows or of a shard, with the chunks in the order that `rng` draws.
+
+        A chunk at the boundary of two shards is read for both.
+        """
+        order = np.arange(self.num_chunks)
+        if rng is not None:
+            order = rng.permutation(order)
+        slices = ((chunk, 0, sys.maxsize) for chunk in order.tolist())
+        if shard != ALL_ROWS:
+            slices = shard.slices(order.tolist(), self.chunk_sizes)
+        return self.read(slices, list(names))
 
 
-# What was made here can be counted without making tensors of it.
-_SOURCES: WeakKeyDictionary[tf.data.Dataset, Tables] = WeakKeyDictionary()
+# Files of the data sets made here, whose ids can be counted without making tensors.
+_FILES: WeakKeyDictionary[tf.data.Dataset, TableFiles] = WeakKeyDictionary()
 
 
-def source_of(batched: tf.data.Dataset) -> Tables | None:
-    """The files that a data set, as `table_batches` gave it, is read from."""
-    return _SOURCES.get(batched)
+def files_of(dataset: tf.data.Dataset) -> TableFiles | None:
+    """The files behind a data set made by `table_batches`, None for other data sets."""
+    return _FILES.get(dataset)
 
 
 def table_batches(
-    files: Tables,
+    files: TableFiles,
     batch_size: int,
     *,
     shuffle: bool | int,
     seed: int | None,
     initial_epoch: int,
+    shard: tuple[int, int] | None,
     drop_remainder: bool,
-    shard: RowShard | None = None,
 ) -> tf.data.Dataset:
-    """Makes batches of rows of files, as they are read.
-
-    Args:
-        files: The rows.
-        batch_size: Rows a batch.
-        shuffle: Whether to shuffle, or how many rows to mix at a time.
-        seed: Chooses the orders of the epochs.
-        initial_epoch: The epoch that the first pass stands for.
-        drop_remainder: Whether to leave out a last batch that is not full.
-        shard: The part of the rows. Defaults to `None`, all.
-
-    Raises:
-        ValueError: If a number is out of its range.
-    """
-    check_number("batch_size", batch_size, 1)
-    window = _window(shuffle)
-    first = drawn_seed(seed, initial_epoch, bool(shuffle))
-    part = shard or RowShard(0, 1)
+    """Batches of the rows of files; the arguments are those of `read_parquet`."""
+    check_integer("batch_size", batch_size)
+    buffer_size = _buffer_size(shuffle)
+    seed = resolve_seed(seed, initial_epoch, bool(shuffle))
+    part = ALL_ROWS if shard is None else _checked_shard(shard, files)
     num_rows = files.num_rows
     last_rows = 0
     if num_rows is not None and not drop_remainder:
-        last_rows = part.last_rows(num_rows, batch_size)
+        last_rows = part.last_batch_size(num_rows, batch_size)
 
-    blocks = partial(_blocks, files, batch_size, window, shard, last_rows)
-    signature = {name: part_specs(kind) for name, kind in files.kinds.items()}
-    passes = tf.data.Dataset.from_tensors(tf.zeros(2, tf.int64))
-    if window:
-        passes = seeds_by_epoch(first, initial_epoch=initial_epoch)
-    made = passes.flat_map(
-        lambda pair: tf.data.Dataset.from_generator(blocks, output_signature=signature, args=[pair])
+    read = partial(_read, files, batch_size, buffer_size, part, last_rows)
+    signature = {name: tensor_specs(kind) for name, kind in files.types.items()}
+    epochs = tf.data.Dataset.from_tensors(tf.zeros(2, tf.int64))
+    if buffer_size:
+        epochs = seeds_by_epoch(seed, initial_epoch=initial_epoch)
+    blocks = epochs.flat_map(
+        lambda pair: tf.data.Dataset.from_generator(read, output_signature=signature, args=[pair])
     ).prefetch(1)
-    made = made.flat_map(lambda block: _cut(block, batch_size, drop_remainder=drop_remainder))
+    batched = blocks.flat_map(lambda block: _cut(block, batch_size, drop_remainder=drop_remainder))
     if num_rows is not None:
         count = part.num_batches(num_rows, batch_size, drop_remainder=drop_remainder)
         known = tf.data.experimental.assert_cardinality(count)
-        # Of a shard it stays unknown: Keras takes it for that of the batches of all workers.
-        made = made.apply(known) if shard is None else made.take(count)
-    made = made.prefetch(tf.data.AUTOTUNE).with_options(_options(sharded=shard is not None))
-    _SOURCES[made] = files
-    return made
+        # Keras would take the cardinality of a shard for the number of batches of all workers.
+        batched = batched.apply(known) if shard is None else batched.take(count)
+    options = tf.data.Options()
+    policies = tf.data.experimental.AutoShardPolicy
+    # Without shards, each worker reads all rows and takes its part of each batch.
+    policy = policies.DATA if shard is None else policies.OFF
+    options.experimental_distribute.auto_shard_policy = policy
+    batched = batched.prefetch(tf.data.AUTOTUNE).with_options(options)
+    _FILES[batched] = files
+    return batched
 
 
-def _blocks(
-    files: Tables,
-    batch_size: int,
-    window: int,
-    shard: RowShard | None,
-    last_rows: int,
-    pair: np.ndarray,
-) -> Iterator[dict[str, Any]]:
-    # Row groups come in one order for all shards, and the rows of each in one of its own.
-    order, draws = (
-        np.random.default_rng([*pair.view(np.uint64), stream]) if window else None
-        for stream in (0, 1 if shard is None else 1 + shard.number)
-    )
-    tables = files.tables(order, files.kinds, *([] if shard is None else [shard]))
-    for block in table_blocks(tables, batch_size, window, draws, last_rows=last_rows):
-        yield {name: column_parts(block[name]) for name in files.kinds}
-
-
-def _window(shuffle: bool | int) -> int:
+def _buffer_size(shuffle: bool | int) -> int:
     if shuffle is True:
-        return WINDOW
+        return SHUFFLE_BUFFER
     if not isinstance(shuffle, int) or shuffle < 0:
-        expected = "True, False or a window of at least 1 row"
-        raise invalid("shuffle", shuffle, expected, "Give True if unsure.")
+        expected = "True, False or a buffer size of at least 1 row"
+        raise invalid("shuffle", shuffle, expected, "Pass True if unsure.")
     return int(shuffle)
+
+
+def _checked_shard(shard: Any, files: TableFiles) -> RowShard:
+    numbers = tuple(shard) if isinstance(shard, Iterable) else ()
+    if (
+        len(numbers) != 2
+        or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
+        or not 0 <= numbers[0] < numbers[1]
+    ):
+        expected = "(number, count), with 0 <= number < count"
+        raise invalid("shard", shard, expected, "The second of four workers takes (1, 4).")
+    if numbers[1] > (num_rows := files.count_rows()):
+        raise ValueError(
+            f"shard must not have more parts than there are rows. Got: shard={shard!r} for "
+            f"{num_rows} rows. Use fewer workers."
+        )
+    return RowShard(*map(int, numbers))
+
+
+def _read(
+    files: TableFiles,
+    batch_size: int,
+    buffer_size: int,
+    shard: RowShard,
+    last_rows: int,
+    seeds: np.ndarray,
+) -> Iterator[dict[str, Any]]:
+    # All shards draw one order of files or row groups, and each an order of its rows.
+    file_rng, row_rng = (
+        np.random.default_rng([*seeds.view(np.uint64), stream]) if buffer_size else None
+        for stream in (0, 1 + shard.shard_id)
+    )
+    tables = files.tables(file_rng, files.types, shard)
+    for block in rechunk(tables, batch_size, buffer_size, row_rng, last_rows=last_rows):
+        yield {name: to_arrays(block[name]) for name in files.types}
+
+
+def rechunk(
+    tables: Iterable[pa.Table],
+    batch_size: int,
+    buffer_size: int,
+    rng: np.random.Generator | None,
+    *,
+    last_rows: int = 0,
+) -> Iterator[pa.Table]:
+    """Shuffles tables in a buffer and cuts them into blocks of whole batches, except the last.
+
+    Half of the buffer is kept for the next block, so that rows of distant tables mix too. The last
+    `last_rows` rows are a block of their own.
+    """
+    held: list[pa.Table] = []
+    num_held = 0
+    for table in tables:
+        held.append(table)
+        num_held += table.num_rows
+        if num_held < max(buffer_size, batch_size):
+            continue
+        num_ready = (num_held - max(last_rows, buffer_size // 2)) // batch_size * batch_size
+        if num_ready > 0:
+            merged = _merge(held, rng)
+            yield merged.slice(0, num_ready)
+            held, num_held = [merged.slice(num_ready)], num_held - num_ready
+    if not num_held:
+        return
+    rest = _merge(held, rng)
+    for part in (rest.slice(0, num_held - last_rows), rest.slice(num_held - last_rows)):
+        if part.num_rows:
+            yield part
+
+
+def _merge(tables: list[pa.Table], rng: np.random.Generator | None) -> pa.Table:
+    merged = pa.concat_tables(tables)
+    return merged if rng is None else merged.take(pa.array(rng.permutation(merged.num_rows)))
 
 
 def _cut(block: Mapping[str, Any], batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:
@@ -195,21 +238,13 @@ def _cut(block: Mapping[str, Any], batch_size: int, *, drop_remainder: bool) -> 
     last = num_rows - batch_size + 1 if drop_remainder else num_rows
     starts = tf.data.Dataset.range(0, last, batch_size)
 
-    def batch(start: tf.Tensor) -> dict[str, Any]:
+    def make_batch(start: tf.Tensor) -> dict[str, Any]:
         stop = tf.minimum(start + batch_size, num_rows)
-        cells = {name: cells_of(parts, start, stop) for name, parts in block.items()}
+        batch = {name: slice_rows(arrays, start, stop) for name, arrays in block.items()}
         if drop_remainder:
-            for column in cells.values():
+            for column in batch.values():
                 if isinstance(column, tf.Tensor):
                     column.set_shape([batch_size])
-        return cells
+        return batch
 
-    return starts.map(batch)
-
-
-def _options(*, sharded: bool) -> tf.data.Options:
-    options = tf.data.Options()
-    policies = tf.data.experimental.AutoShardPolicy
-    # Without shards each of several workers reads all, and takes its part of each batch.
-    options.experimental_distribute.auto_shard_policy = policies.OFF if sharded else policies.DATA
-    return options
+    return starts.map(make_batch)

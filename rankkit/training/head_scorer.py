@@ -1,0 +1,45 @@
+"""Scorer of a single head of a network with several."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.models.network import feature_specs, select_features
+
+
+class SingleHeadScorer:
+    """Scores rows with one head of a network; `RankingModel.head` makes it.
+
+    Args:
+        network: A network with several heads.
+        name: Name of the head.
+        label: Column of the head's labels, in which NaN means that a row has no label.
+
+    Attributes:
+        network: The network of this head alone. It shares its layers with the whole network.
+        label: Column of the head's labels.
+        is_partly_labelled: Always true: rows without a label do not count in an evaluation.
+    """
+
+    is_partly_labelled = True
+
+    def __init__(self, network: tf.keras.Model, name: str, label: str):
+        self.network = tf.keras.Model(network.input, network.output[name], name=name)
+        self.label = label
+
+    @property
+    def feature_specs(self) -> dict[str, tf.TensorSpec]:
+        """Feature name to the `tf.TensorSpec` of its raw values."""
+        return feature_specs(self.network)
+
+    def __call__(self, columns: Mapping[str, Any]) -> tf.Tensor:
+        """Scores rows.
+
+        Args:
+            columns: Column name to values, one per row. Columns that are no features are ignored.
+
+        Returns:
+            Scores of shape `(rows, 1)`.
+        """
+        return self.network(select_features(columns, self.feature_specs), training=False)

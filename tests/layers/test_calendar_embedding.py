@@ -1,0 +1,38 @@
+import datetime
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+
+@pytest.mark.parametrize("utc_offset", [0, 5.5, -8])
+def test_calendar_equals_that_of_python(utc_offset):
+    rng = np.random.default_rng(1)
+    seconds = [*rng.integers(-(2**33), 2**33, 300).tolist(), 0, -1, 951_782_400, 951_868_800]
+    zone = datetime.timezone(datetime.timedelta(hours=utc_offset))
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    dates = [(epoch + datetime.timedelta(seconds=each)).astimezone(zone) for each in seconds]
+    expected = {
+        "hour_of_day": [date.hour for date in dates],
+        "day_of_week": [date.weekday() for date in dates],
+        "day_of_month": [date.day - 1 for date in dates],
+        "month": [date.month - 1 for date in dates],
+    }
+    for part, values in expected.items():
+        layer = rk.layers.CalendarEmbedding(part, 2, utc_offset=utc_offset)
+        assert layer.encode(tf.constant(seconds)).numpy().tolist() == values, part
+
+
+@pytest.mark.parametrize(
+    ("part", "utc_offset", "message"),
+    [
+        ("year", 0, "Unknown part 'year'"),
+        ("month", 60, "utc_offset must be hours between -24 and 24. Got: utc_offset=60"),
+        ("month", "+1", "utc_offset must be hours between -24 and 24"),
+        ("month", True, "utc_offset must be hours between -24 and 24"),
+    ],
+)
+def test_invalid_arguments_are_named(part, utc_offset, message):
+    with pytest.raises(ValueError, match=message):
+        rk.layers.CalendarEmbedding(part, 2, utc_offset=utc_offset)

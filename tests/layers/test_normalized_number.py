@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+NormalizedNumber = rk.layers.NormalizedNumber
+
+
+def test_mean_and_standard_deviation_of_a_column():
+    layer = NormalizedNumber.from_column([1.0, math.nan, 3.0])
+    # Of 1 and 3: mean 2, standard deviation 1.
+    assert (layer.mean, layer.standard_deviation) == (2.0, 1.0)
+    assert repr(layer) == "NormalizedNumber(mean=2.0, standard_deviation=1.0)"
+
+
+def test_timestamps_keep_their_seconds():
+    timestamps = [893_286_638, 893_286_639, 893_286_640]
+    layer = NormalizedNumber.from_column(timestamps)
+    assert layer.feature_spec.dtype == tf.int64
+    np.testing.assert_allclose(
+        layer(tf.constant(timestamps)), [[-1.2247], [0], [1.2247]], atol=1e-4
+    )
+
+
+def test_missing_number_has_a_trained_value():
+    layer = NormalizedNumber(10.0, 2.0, missing="learn")
+    layer.set_weights([np.float32(0.25)])
+    assert layer(tf.constant([14.0, math.nan])).numpy().tolist() == [[2.0], [0.25]]
+
+
+def test_nan_in_fit_and_rank_raises_one_plain_sentence():
+    network = rk.ranking_network(
+        {"age": NormalizedNumber(30.0, 10.0, name="age_layer")}, head=rk.layers.DenseRatingHead([])
+    )
+    model = rk.RankingModel(network, label="rating")
+    model.compile("adagrad")
+    rows = {"age": [20.0, math.nan], "rating": [3.0, 4.0]}
+    with pytest.raises(
+        ValueError, match="^The input of layer 'age_layer' must be finite. Got: NaN"
+    ):
+        model.fit(rk.data.batches(rows, 2), verbose=0)
+    with pytest.raises(ValueError, match="^The input of layer 'age_layer' must be finite"):
+        rk.rank(model, {}, {"age": [math.nan]})
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: NormalizedNumber.from_column([5, 5]), ValueError, "must be above 0.*constant"),
+        (lambda: NormalizedNumber.from_column([1, math.inf]), ValueError, "column must be finite"),
+        (lambda: NormalizedNumber.from_column([math.nan]), ValueError, "NaN counts as missing"),
+        (lambda: NormalizedNumber.from_column(["1", "2"]), TypeError, "must be a list of numbers"),
+        (lambda: NormalizedNumber.from_column("12"), TypeError, "must be a list of numbers"),
+        (lambda: NormalizedNumber(math.nan, 1.0), ValueError, "mean must be a finite number"),
+        (lambda: NormalizedNumber(True, 1.0), ValueError, "mean must be a finite number"),
+        (lambda: NormalizedNumber(0.0, True), ValueError, "standard_deviation must be above 0"),
+        (
+            lambda: NormalizedNumber(0.0, 1.0, embedding_dim=0),
+            ValueError,
+            "embedding_dim must be an integer of at least 1",
+        ),
+    ],
+)
+def test_invalid_arguments_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

@@ -1,0 +1,212 @@
+"""Networks in parts: the scores of rows, whatever is the query's and whatever is kept."""
+
+import functools
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+from rankkit.core.partial import ActivationCache, knows_parts
+from rankkit.ranking.graph import evaluate_factored
+
+L = rk.layers
+USERS, TITLES = ["7", "42", "9"], ["a", "b", "c", "d", "e"]
+ROWS = 7
+COLUMNS = {
+    "user_id": tf.constant(["42"] * ROWS),
+    "movie_title": tf.constant(["a", "b", "c", "d", "e", "new", "a"]),
+    "timestamp": tf.constant([3, 12, 25, 35, 7, 8, 40], tf.int64),
+}
+
+
+def features(width=9, history=True):
+    tags = L.TagsEmbedding(["x", "y", "z"], width)
+    genres = L.Attribute(TITLES, [["x"], ["y"], ["x", "y"], [], ["z"]], tags)
+    age = L.TimeSinceEmbedding(TITLES, [1, 2, 3, 4, 5], [5, 10], width)
+    made = {
+        "user_id": L.IdEmbedding(USERS, width),
+        "movie_title": L.IdEmbedding(TITLES, width),
+        "genres": ("movie_title", genres),
+        "era": ("timestamp", L.BucketEmbedding([10, 20, 30], width)),
+        "age": (("movie_title", "timestamp"), age),
+    }
+    if history:
+        rated = L.HistoryEmbedding(USERS, [["a", "b"], ["c", "a", "d"], ["b"]], width)
+        made["rated"] = (("user_id", "movie_title"), rated)
+    return made
+
+
+def heads():
+    return {"rating": L.DenseRatingHead([16, 8]), "steps": L.OrdinalHead([1, 2, 3], [8])}
+
+
+SCORE = {"rating": 1.0, "steps": 0.5}
+
+
+def of_machine(**arguments):
+    machine = rk.interactions.FactorizationMachine(**arguments)
+    return rk.interactions.FieldDropout(0.1, machine)
+
+
+class Doubled(L.DenseRatingHead):
+    """A layer of a user's own that computes otherwise than the one it is made from."""
+
+    def call(self, inputs, training=None):
+        return 2.0 * super().call(inputs, training=training)
+
+
+NETWORKS = {
+    "tower": lambda: rk.models.tower(
+        features(), hidden_units=[16, 8], dropout_rate=0.1, rating_range=(1, 5)
+    ),
+    "linear": lambda: rk.models.tower(features(), hidden_units=[]),
+    "machine": lambda: rk.models.factorization_machine(features(), initial_bias=3.5),
+    "svd++": lambda: rk.models.svd_plus_plus(features(), item=["movie_title", "genres"]),
+    "deepfm": lambda: rk.models.deepfm(features()),
+    "dcn": lambda: rk.models.dcn_v2(features()),
+    "dlrm": lambda: rk.models.dlrm(features()),
+    "heads": lambda: rk.ranking_network(features(), head=heads(), score=SCORE),
+    "shared bottom": lambda: rk.models.shared_bottom(features(), heads(), score=SCORE),
+    "mmoe": lambda: rk.models.mmoe(features(), heads(), score=SCORE),
+    "ensemble": lambda: rk.ensemble(
+        [rk.models.tower(features()), rk.models.deepfm(features(history=False))]
+    ),
+    "dropout of fields": lambda: rk.ranking_network(
+        features(), interaction=rk.interactions.FieldDropout(0.1), head=L.DenseRatingHead([8])
+    ),
+    "members": lambda: rk.ranking_network(
+        features(12, history=False),
+        interaction=of_machine(num_members=3, groups=[[0, 3], [1, 2]]),
+        head=L.EnsembleMean(),
+    ),
+    "a function": lambda: rk.ranking_network(
+        features(), interaction=lambda vectors: tf.concat(vectors, 1) * 2.0, head=Doubled([8])
+    ),
+}
+
+
+@functools.cache
+def network(name):
+    tf.keras.utils.set_random_seed(3)
+    made = NETWORKS[name]()
+    for weight in made.weights:  # zeros among them would hide what is left out
+        weight.assign(weight + tf.random.normal(weight.shape, stddev=0.3))
+    return made
+
+
+def with_query(names):
+    """Rows in which the query's features are the same in all of them."""
+    return {
+        name: tf.repeat(column[:1], ROWS, axis=0) if name in names else column
+        for name, column in COLUMNS.items()
+    }
+
+
+def of_one_row(columns, names):
+    return {name: column[:1] if name in names else column for name, column in columns.items()}
+
+
+def check(outputs, expected):
+    pairs = zip(tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True)
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(np.broadcast_to(ours, theirs.shape), theirs, atol=1e-5)
+
+
+QUERIES = [("user_id", "timestamp"), ("movie_title",)]
+
+
+@pytest.mark.parametrize("query", [*QUERIES, tuple(COLUMNS)], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_scores_are_those_of_rows(name, query):
+    columns = with_query(query)
+    expected = network(name)(columns)
+    sides = {each: "query" if each in query else "candidates" for each in columns}
+    check(evaluate_factored(network(name), of_one_row(columns, query), sides), expected)
+    check(evaluate_factored(network(name), columns, sides), expected)
+    # In an export, nobody says which columns are the query's: their lengths do.
+    alone = {each: each for each in columns}
+    check(evaluate_factored(network(name), of_one_row(columns, query), alone), expected)
+
+
+@pytest.mark.parametrize("query", [*QUERIES, ("user_id",)], ids=str)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_scores_of_what_was_kept_are_those_of_rows(name, query):
+    columns = with_query(query)
+    sides = {each: "query" if each in query else "candidates" for each in columns}
+    kept = ActivationCache("candidates")
+    other = {each: tf.zeros([1], columns[each].dtype) for each in query}
+    evaluate_factored(network(name), {**columns, **other}, sides, kept)
+    asked = {each: columns[each][:1] for each in query}
+    given = ActivationCache("candidates", kept.tensors)
+    check(evaluate_factored(network(name), asked, sides, given), network(name)(columns))
+
+
+def test_the_first_layer_reads_a_query_once():
+    """What is kept of a tower is the product with the kernel, and no vector is repeated."""
+    sides = {"user_id": "query", "movie_title": "candidates", "timestamp": "query"}
+    made = rk.models.tower(features(history=False), hidden_units=[16])
+    kept = ActivationCache("candidates")
+    evaluate_factored(made, of_one_row(COLUMNS, ("user_id", "timestamp")), sides, kept)
+    products = [tensor for tensor in kept.tensors if tensor.dtype.is_floating]
+    assert [tensor.shape for tensor in products] == [(ROWS, 16)]
+
+
+def test_a_call_of_ones_own_is_not_passed_by():
+    assert knows_parts(L.DenseRatingHead([8]))
+    assert not knows_parts(Doubled([8]))
+
+
+def test_a_layer_that_hands_on_a_mask_is_read_by_rows():
+    """Keras carries masks beside tensors; they would be lost with the rows that are repeated."""
+    words = tf.keras.layers.Embedding(5, 4, mask_zero=True)
+    words.feature_spec = tf.TensorSpec((None, 3), tf.int64)
+
+    class Mean(tf.keras.layers.Layer):
+        def call(self, inputs, mask=(None, None)):
+            there = tf.cast(mask[0], tf.float32)[..., tf.newaxis]
+            return tf.reduce_sum(inputs[0] * there * inputs[1][:, tf.newaxis, :], axis=1)
+
+    made = rk.ranking_network(
+        {"words": words, "user_id": L.IdEmbedding(USERS, 4)},
+        interaction=Mean(),
+        head=L.DenseRatingHead([8]),
+    )
+    columns = {"words": tf.constant([[1, 2, 0]], tf.int64), "user_id": COLUMNS["user_id"]}
+    rows = {**columns, "words": tf.repeat(columns["words"], ROWS, axis=0)}
+    sides = {"words": "query", "user_id": "candidates"}
+    check(evaluate_factored(made, columns, sides), made(rows))
+
+
+def test_half_precision_is_read_by_rows():
+    """A sum of products in halves is not that of the whole, in the third digit."""
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        made = rk.models.tower(features(), hidden_units=[16])
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+    columns = with_query(("user_id",))
+    sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
+    check(evaluate_factored(made, of_one_row(columns, ("user_id",)), sides), made(columns))
+
+
+def test_vectors_of_several_kinds_of_numbers_are_joined_as_keras_does():
+    double = L.IdEmbedding(USERS, 4, dtype="float64")
+    made = rk.models.tower({**features(), "user_id": double}, hidden_units=[16])
+    columns = with_query(("user_id",))
+    sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
+    check(evaluate_factored(made, of_one_row(columns, ("user_id",)), sides), made(columns))
+
+
+def test_constants_among_what_a_layer_reads_stay_what_they_are():
+    def interaction(vectors):
+        ones = tf.ones((1, 2))
+        return tf.keras.layers.Lambda(lambda x: tf.concat([x[0] * x[1][:, :1], x[0]], 1))(
+            [sum(vectors), ones]
+        )
+
+    made = rk.ranking_network(features(), interaction=interaction, head=L.DenseRatingHead([8]))
+    columns = with_query(("user_id",))
+    sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
+    check(evaluate_factored(made, of_one_row(columns, ("user_id",)), sides), made(columns))

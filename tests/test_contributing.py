@@ -1,0 +1,87 @@
+"""The pages for contributors: the code of the recipes runs, and the names exist."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "contributing"
+
+
+def code_of(section: str) -> dict:
+    """Runs the code of a section of `adding.md` and returns its names."""
+    page = (PAGES / "adding.md").read_text()
+    text = re.split(r"^## ", page, flags=re.MULTILINE)
+    [body] = [part for part in text if part.startswith(f"{section}\n")]
+    [code] = re.findall(r"^```python\n(.*?)^```", body, re.MULTILINE | re.DOTALL)
+    names: dict = {}
+    exec(code, names)
+    return names
+
+
+def test_layer_of_the_page_is_trained_saved_and_exported(tmp_path):
+    network = code_of("A layer")["network"]
+    model = rk.RankingModel(network, label="rating")
+    model.compile("adam")
+    rows = {"price": np.array([-3.0, 0.0, 50.0], np.float32), "rating": [1.0, 2.0, 3.0]}
+    model.fit(rk.data.batches(rows, 3), verbose=0)
+    # sign(x) * log(1 + |x|)
+    vector = network.get_layer("signed_log")(tf.constant([-3.0, 0.0, 50.0]))
+    np.testing.assert_allclose(vector[:, 0], [-np.log(4), 0, np.log(51)], rtol=1e-6)
+    model.save(tmp_path / "model.keras")
+    rk.export.save(model, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "model.tflite")
+    for name in ("model.keras", "1", "model.tflite"):
+        scorer = rk.export.load(tmp_path / name)
+        assert rk.export.max_abs_difference(model, scorer, rows) < 1e-5
+
+
+def test_loss_of_the_page_is_trained_on_padded_lists():
+    loss = code_of("A loss")["loss"]
+    nan = float("nan")
+    # (1 - 0)^2 + (3 - 1)^2; the other list has a single item and no order.
+    np.testing.assert_allclose(loss([[1, 3], [2, nan]], [[0.0, 1.0], [0.0, 9.0]]), [5.0, 0.0])
+    rows, _ = rk.data.synthetic_ratings(60, num_users=4, num_items=9)
+    features = {"item_id": rk.layers.IdEmbedding(rk.data.vocabulary(rows["item_id"]), 2)}
+    model = rk.RankingModel(rk.models.tower(features, hidden_units=[2]), label="user_rating")
+    model.compile("adam", loss=loss)
+    history = model.fit(rk.data.lists(rows, 2, list_size=8), verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [([3.0, 2.0, 1.0], 1.0), ([1.0, 2.0, 3.0], 0.0), ([1.0, 1.0, 1.0], 0.0)],
+)
+def test_metric_of_the_page_finds_relevant_items_among_the_first_two(scores, expected):
+    metric = type(code_of("A metric")["metric"])(k=2, relevant=1)
+    metric.update_state([[1.0, 0.0, 0.0]], [scores])
+    assert float(metric.result()) == expected
+    again = type(metric).from_config(metric.get_config())
+    assert again.name == metric.name == "hit_rate_at_2"
+
+
+def test_map_names_every_folder():
+    page = (PAGES / "map.md").read_text()
+    folders = {path.parent.name for path in (ROOT / "rankkit").glob("*/__init__.py")}
+    assert [folder for folder in sorted(folders) if f"`{folder}`" not in page] == []
+
+
+def test_pages_name_files_that_exist():
+    for page in PAGES.glob("*.md"):
+        for name in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text()):
+            base = ROOT if name.startswith(("rankkit/", "tests/")) else ROOT / "rankkit"
+            assert (base / name).is_file(), f"{page.name}: {name}"
+
+
+def test_steps_name_what_is_in_their_files():
+    page = (PAGES / "paths.md").read_text()
+    for step in re.split(r"^\d+\. ", page, flags=re.MULTILINE)[1:]:
+        files = re.findall(r"`((?:\w+/)+\w+\.py)`", step)
+        text = "".join((ROOT / "rankkit" / name).read_text() for name in files)
+        names = re.findall(r"`([\w.]+)`", step.partition("\n\n")[0])
+        assert [name for name in names if name.split(".")[-1] not in text] == [], step

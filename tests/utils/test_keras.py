@@ -1,0 +1,40 @@
+"""Contract with tf_keras: the private attributes that `rankkit.utils.keras` uses."""
+
+import tensorflow as tf
+
+from rankkit.utils.keras import count_steps, draws_random_numbers, function_of, rename_metric
+
+
+def test_layers_that_draw_random_numbers_have_a_random_generator():
+    assert hasattr(tf.keras.layers.Dropout(0.5), "_random_generator")
+    assert draws_random_numbers(tf.keras.layers.GaussianNoise(0.1))
+    assert not draws_random_numbers(tf.keras.layers.Dense(2))
+
+
+def test_wrapping_metrics_have_their_function_as_fn():
+    def error(y_true, y_pred):
+        return tf.abs(y_true - y_pred)
+
+    metric = tf.keras.metrics.MeanMetricWrapper(error)
+    assert metric._fn is error
+    assert function_of(metric) is error
+    assert function_of(error) is error
+
+
+def test_metrics_have_their_name_as_name():
+    metric = tf.keras.metrics.Mean("loss")
+    assert metric._name == "loss"
+    rename_metric(metric, "click_loss")
+    assert metric.name == "click_loss"
+
+
+def test_models_count_the_steps_of_fit_and_evaluate():
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    data = tf.data.Dataset.from_tensors((tf.ones((1, 1)), tf.ones((1, 1)))).repeat(3)
+    model.fit(data, verbose=0)
+    model.evaluate(data, verbose=0)
+    for kind, counter in (("train", "_train_counter"), ("test", "_test_counter")):
+        assert getattr(model, counter).numpy() == 3
+        count_steps(model, kind, 4)
+        assert getattr(model, counter).numpy() == 7
