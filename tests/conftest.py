@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and settings that TensorFlow needs before it starts."""
+"""Sets up TensorFlow for all tests, and has the fixtures that several folders use."""
 
 import gc
 import json
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Without the optimizing compiler, which short tests do not need, Spark's JVM starts faster.
+# With these options the Java process of Spark starts in half the time; it runs slower later on.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
 
 import rankkit as rk  # isort: skip
@@ -15,56 +15,54 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-# Two logical devices for tests of replicas, created with the first operation; whatever
-# names no device runs on the first.
+# Two logical devices, for the mirrored strategy. They have to be configured before TensorFlow runs
+# its first operation. Operations without a device run on the first, as always.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-
-# Tests that share a slow fixture: one of the test processes gets all of them.
-TOGETHER = (
+# Tests with slow shared fixtures: each of these groups runs in one process of pytest-xdist.
+GROUPS = (
     "tests/spark/",
     "tests/distributed/test_parameter_server.py",
-    "tests/tuning/test_processes.py",
-    "tests/tuning/test_search_end_to_end.py",
+    "tests/distributed/test_training.py",
+    "tests/tuning/test_pruning.py",
 )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Groups tests for `--dist loadgroup`, whose marks pytest 9.2 loses with xdist 3.8."""
+    """Groups tests for `--dist loadgroup`; the mark `xdist_group` has no effect in pytest 9.2."""
     from xdist.scheduler import LoadGroupScheduling
 
-    class Together(LoadGroupScheduling):
+    class GroupScheduling(LoadGroupScheduling):
         def _split_scope(self, nodeid):
-            shared = (start for start in TOGETHER if nodeid.startswith(start))
-            return next(shared, nodeid)
+            return next((group for group in GROUPS if nodeid.startswith(group)), nodeid)
 
-    return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_collection_finish():
-    """Excludes imported objects from garbage collection, which a search runs after each trial."""
+    """Excludes imported modules from garbage collection, which searches run after each trial."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
-def _seeds():
+def _set_seeds():
     tf.keras.utils.set_random_seed(7)
 
 
 @pytest.fixture(scope="session")
 def mirrored_strategy():
-    """Two replicas on the CPU, one strategy for the whole run.
+    """Two replicas on the CPU.
 
-    Strategies number their collective operations from the same start, so that two of them in one
-    process abort each other with a shape mismatch.
+    There is one strategy for all tests: two of them number their collective operations alike and
+    abort each other with a shape mismatch.
     """
-    # Collective operations of one process remember shapes from strategy to strategy.
-    across = tf.distribute.ReductionToOneDevice()
-    return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"], cross_device_ops=across)
+    # Unlike other cross-device operations, this one keeps no shapes from strategy to strategy.
+    reduction = tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"], cross_device_ops=reduction)
 
 
 @pytest.fixture(scope="session")
@@ -74,12 +72,12 @@ def _movielens_ratings():
 
 @pytest.fixture
 def movielens_ratings(_movielens_ratings) -> dict[str, np.ndarray]:
-    """The 100,000 ratings of MovieLens 100K: read once, a new dict for each test."""
+    """The 100,000 ratings of MovieLens 100K, read once, as a new dict for each test."""
     return dict(_movielens_ratings)
 
 
-# Imports TensorFlow once, then forks a process for each script.
-_RUNS_SCRIPTS = """
+# Imports TensorFlow once, and runs each script in a fork.
+_SCRIPT_SERVER = """
 import json, os, runpy, sys
 import tensorflow
 
@@ -91,19 +89,19 @@ for line in sys.stdin:
 else:
     sys.exit()
 os.chdir(folder)
-for place, name in enumerate((os.devnull, log, log)):
-    os.dup2(os.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC), place)
+for number, name in enumerate((os.devnull, log, log)):
+    os.dup2(os.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC), number)
 sys.argv, sys.path[0] = [script], os.path.dirname(script)
 runpy.run_path(script, run_name="__main__")
 """
 
 
 @pytest.fixture(scope="session")
-def _tensorflow_process():
-    # As in a user's shell: importing rankkit has set the variable in this process.
+def _script_server():
+    # Importing rankkit has set this variable; the environment of a user does not have it.
     env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
     with subprocess.Popen(
-        [sys.executable, "-c", _RUNS_SCRIPTS],
+        [sys.executable, "-c", _SCRIPT_SERVER],
         env=env,
         text=True,
         stdin=subprocess.PIPE,
@@ -114,17 +112,17 @@ def _tensorflow_process():
 
 
 @pytest.fixture
-def run_after_tensorflow(_tensorflow_process, tmp_path):
-    """Runs a script in a process that has imported TensorFlow, and returns exit code and output.
+def run_after_tensorflow(_script_server, tmp_path):
+    """Runs a script in a process that has imported only TensorFlow.
 
-    The import takes seconds, and does not resolve `tf.keras` yet.
+    This saves the seconds of the import, and the script cannot tell: `tf.keras` is chosen later.
+    Returns the exit code and the output.
     """
 
     def run(script, folder):
         log = tmp_path / "output.txt"
-        process = _tensorflow_process
-        process.stdin.write(json.dumps([str(script), str(folder), str(log)]) + "\n")
-        process.stdin.flush()
-        return int(process.stdout.readline()), log.read_text()
+        _script_server.stdin.write(json.dumps([str(script), str(folder), str(log)]) + "\n")
+        _script_server.stdin.flush()
+        return int(_script_server.stdout.readline()), log.read_text()
 
     return run

@@ -4,7 +4,7 @@ import pytest
 from rankkit.core.vocabulary import check_vocabulary
 
 
-def test_order_is_kept_and_ids_become_python_values():
+def test_ids_keep_their_order_and_become_python_values():
     assert check_vocabulary("users", ["b", "a"]) == ["b", "a"]
     assert check_vocabulary("users", np.array([2, 1])) == [2, 1]
     assert set(map(type, check_vocabulary("users", [np.str_("a"), "b"]))) == {str}
@@ -13,12 +13,18 @@ def test_order_is_kept_and_ids_become_python_values():
 @pytest.mark.parametrize(
     ("ids", "error", "text"),
     [
-        (["a", "b", "c", "b", "a"], ValueError, r"users must be .*duplicates\. Got: users='b'"),
-        ([b"a", "b"], TypeError, r"users must be .*Got: users=b'a'\. Decode"),
-        ("abc", TypeError, r"users must be a list of ids\. Got: users='abc'"),
-        (7, TypeError, r"users must be a list of ids\. Got: users=7"),
+        ([], ValueError, r"a list of at least one id\. Got: users=\[\]"),
+        (["a", "b", "c", "b", "a"], ValueError, r"ids without duplicates\. Got: users='b'"),
+        (["a\nb"], ValueError, r"ids of valid UTF-8 without newline and NUL\. Got: users='a\\nb'"),
+        ([1, 2**63], ValueError, r"ids of at most 64 bits\. Got: users=9223372036854775808\."),
+        ([b"a", "b"], TypeError, r"ids that are str or int\. Got: users=b'a'\. Decode"),
+        ([True, False], TypeError, r"ids that are str or int\. Got: users=True\."),
+        (["a", None], TypeError, r"ids that are str or int\. Got: users=None\. Drop the rows"),
+        (["a", 1], TypeError, r"all str or all int\. Got: users=\['a', 1\]"),
+        ("abc", TypeError, r"a list of ids\. Got: users='abc'"),
+        (7, TypeError, r"a list of ids\. Got: users=7"),
     ],
 )
-def test_invalid_ids(ids, error, text):
-    with pytest.raises(error, match=text):
+def test_unsuitable_ids_raise(ids, error, text):
+    with pytest.raises(error, match=f"^users must be {text}"):
         check_vocabulary("users", ids)

@@ -1,6 +1,6 @@
-"""Tables on two parameter servers, trained by two workers: processes of this machine.
+"""Embedding tables on two parameter servers, trained by two workers: processes of this host.
 
-Run as a script, with a folder and a TF_CONFIG, this is one of them.
+Run as a script, with a folder and a `TF_CONFIG`, this is one of the processes.
 """
 
 import itertools
@@ -16,11 +16,13 @@ import pytest
 import rankkit as rk
 import tensorflow as tf
 
-MEMBERS = {"ps": 2, "worker": 2, "chief": 1}
+pytestmark = pytest.mark.slow
+
+PROCESSES = {"ps": 2, "worker": 2, "chief": 1}
 FOUND = "found.json"
 
 
-def some_rows():
+def make_rows():
     generator = np.random.default_rng(0)
     users, items = generator.integers(0, 300, 4000), generator.integers(0, 3, 4000)
     return {
@@ -32,8 +34,10 @@ def some_rows():
 
 
 def make_model(rows):
-    features = {name: rk.layers.IdEmbedding.from_column(rows[name], 8) for name in list(rows)[:2]}
-    # With a weight that is no matrix.
+    features = {
+        name: rk.layers.IdEmbedding.from_column(rows[name], 8) for name in ("user_id", "item_id")
+    }
+    # A weight of one dimension, beside the tables.
     features["age"] = rk.layers.NormalizedNumber(30.0, 9.0, missing="learn")
     network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([16]))
     model = rk.RankingModel(network, label="rating")
@@ -41,45 +45,33 @@ def make_model(rows):
     return model
 
 
-def serve(resolver):
-    tf.distribute.Server(
-        resolver.cluster_spec(), job_name=resolver.task_type, task_index=resolver.task_id
-    ).join()
+# --- The processes ---
+
+
+def error_of(function, *args, **kwargs):
+    """The text of the ValueError that a call raises, empty if it raises none."""
+    try:
+        function(*args, **kwargs)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def train(resolver, folder):
-    strategy = tf.distribute.ParameterServerStrategy(
-        resolver,
-        tf.distribute.experimental.partitioners.MinSizePartitioner(
-            min_shard_bytes=1024, max_shards=2
-        ),
+    partitioner = tf.distribute.experimental.partitioners.MinSizePartitioner(
+        min_shard_bytes=1024, max_shards=2
     )
-    rows = some_rows()
+    strategy = tf.distribute.ParameterServerStrategy(resolver, partitioner)
+    rows = make_rows()
     with strategy.scope():
         model = make_model(rows)
     batches = rk.data.batches(rows, 128, shuffle=True)
     check = rk.data.batches(rows, 1000)
     history = model.fit(batches, epochs=12, validation_data=check, verbose=0).history
     table = [weight for weight in model.network.weights if "embeddings/part_" in weight.name]
-    try:
-        model.save(folder / "model.keras")
-        refused = ""
-    except ValueError as error:
-        refused = str(error)
-    try:
-        model.evaluate(check.repeat(), verbose=0)
-        endless = ""
-    except ValueError as error:
-        endless = str(error)
     file = folder / "rows.csv"
     file.write_text("user_id,item_id,age,rating\n1,a,20,3\n")
     read = rk.data.read_csv(file, types={"user_id": str})
-    read_by_python = []
-    for data in (read, read.map(lambda row: row).prefetch(1)):
-        try:
-            model.fit(data, verbose=0)
-        except ValueError as error:
-            read_by_python.append(str(error))
     model.save_weights(folder / "weights")
     rk.export.save(model, folder / "export" / "1")
     found = {
@@ -88,27 +80,37 @@ def train(resolver, folder):
         "devices": [part.device for part in table],
         "shapes": [part.shape.as_list() for part in table],
         "scores": model.predict(check, verbose=0)[:, 0].tolist(),
-        "best": rk.rank(model, {"user_id": "7", "age": 30.0}, {"item_id": ["a", "b", "c"]}),
-        "refused": refused,
-        "read_by_python": read_by_python,
-        "endless": endless,
+        "ranked": rk.rank(model, {"user_id": "7", "age": 30.0}, {"item_id": ["a", "b", "c"]}),
+        "errors": {
+            "save": error_of(model.save, folder / "model.keras"),
+            "endless evaluation": error_of(model.evaluate, check.repeat(), verbose=0),
+            "unknown number of batches": error_of(
+                model.fit, batches.filter(lambda batch: True), verbose=0
+            ),
+            "reader": error_of(model.fit, read, verbose=0),
+            "reader within a data set": error_of(
+                model.fit, read.map(lambda row: row).prefetch(1), verbose=0
+            ),
+        },
     }
     (folder / FOUND).write_text(json.dumps(found))
 
 
-def member():
+def run_process():
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if resolver.task_type == "chief":
         train(resolver, Path(sys.argv[1]))
     else:
-        serve(resolver)
+        tf.distribute.Server(
+            resolver.cluster_spec(), job_name=resolver.task_type, task_index=resolver.task_id
+        ).join()
 
 
-def run_members(folder):
-    """Starts the members, and waits for the chief."""
+def run_cluster(folder):
+    """Starts all processes, and returns the exit code of the chief."""
     sockets = {
         kind: [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        for kind, count in MEMBERS.items()
+        for kind, count in PROCESSES.items()
     }
     cluster = {
         kind: [f"127.0.0.1:{each.getsockname()[1]}" for each in listening]
@@ -116,84 +118,88 @@ def run_members(folder):
     }
     for each in itertools.chain.from_iterable(sockets.values()):
         each.close()
-    members = []
+    running = []
     try:
-        for kind, count in MEMBERS.items():
+        for kind, count in PROCESSES.items():
             for index in range(count):
                 config = {"cluster": cluster, "task": {"type": kind, "index": index}}
                 environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
                 with (folder / f"{kind}_{index}.txt").open("w") as log:
                     command = [sys.executable, __file__, str(folder)]
-                    members.append(subprocess.Popen(command, env=environment, stderr=log))
-        return members[-1].wait(280)
+                    running.append(subprocess.Popen(command, env=environment, stderr=log))
+        return running[-1].wait(280)
     finally:
-        for each in members:
+        for each in running:
             each.kill()
             each.wait()
+
+
+# --- The tests ---
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("servers")
-    assert run_members(folder) == 0, (folder / "chief_0.txt").read_text()[-3000:]
+    assert run_cluster(folder) == 0, (folder / "chief_0.txt").read_text()[-3000:]
     return folder
 
 
 @pytest.fixture(scope="module")
 def found(folder):
+    """What the chief found."""
     return json.loads((folder / FOUND).read_text())
 
 
 @pytest.fixture(scope="module")
 def model(folder):
-    """The same model, in one process."""
-    model = make_model(some_rows())
+    """The trained model in a single process."""
+    model = make_model(make_rows())
     model.load_weights(folder / "weights").expect_partial()
     return model
 
 
-def test_a_table_is_parted_between_both_servers(found):
+def test_embedding_table_is_sharded_over_both_servers(found):
     servers = {device.partition("/device")[0] for device in found["devices"]}
     assert servers == {f"/job:ps/replica:0/task:{number}" for number in (0, 1)}
     assert np.sum(found["shapes"], axis=0).tolist() == [301, 16]
 
 
-def test_workers_learn_what_a_single_process_would(found):
+def test_workers_learn_the_ratings(found):
     errors = found["history"]["val_root_mean_squared_error"]
-    assert len(errors) == 12  # how far they come in each differs from run to run
-    assert errors[0] < 1.2  # the ratings' standard deviation
+    assert len(errors) == 12  # their values differ from run to run
+    assert errors[0] < 1.2  # the standard deviation of the ratings
     assert errors[-1] < 0.1 < errors[0], errors
 
 
-def test_every_row_is_evaluated_once(found, model):
-    logs = model.evaluate(rk.data.batches(some_rows(), 1000), return_dict=True, verbose=0)
+def test_each_row_is_evaluated_once(found, model):
+    logs = model.evaluate(rk.data.batches(make_rows(), 1000), return_dict=True, verbose=0)
     assert found["logs"].keys() == logs.keys()
     for name, value in logs.items():
         assert found["logs"][name] == pytest.approx(value, rel=1e-3, abs=1e-9)
 
 
-def test_scores_and_exports_are_those_of_the_weights(folder, found, model):
-    scores = model.predict(rk.data.batches(some_rows(), 1000), verbose=0)[:, 0]
+def test_predictions_rankings_and_exports_are_those_of_the_weights(folder, found, model):
+    scores = model.predict(rk.data.batches(make_rows(), 1000), verbose=0)[:, 0]
     np.testing.assert_allclose(found["scores"], scores, atol=1e-5)
-    columns = {name: some_rows()[name] for name in ("user_id", "item_id", "age")}
+    columns = {name: make_rows()[name] for name in ("user_id", "item_id", "age")}
     exported = rk.export.load(folder / "export" / "1")
     np.testing.assert_allclose(np.ravel(exported(columns)), scores, atol=1e-5)
-    assert [item for item, _ in found["best"]] == ["c", "b", "a"]
+    assert [item for item, _ in found["ranked"]] == ["c", "b", "a"]
 
 
-def test_a_file_of_the_model_is_refused(found):
-    assert "save_weights(path) keeps them" in found["refused"]
-
-
-def test_batches_without_an_end_are_not_evaluated(found):
-    assert "steps must be given" in found["endless"]
-
-
-def test_files_that_python_reads_are_refused(found):
-    assert len(found["read_by_python"]) == 2
-    for refused in found["read_by_python"]:
-        assert "x must be batches that TensorFlow's own operations make" in refused
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("save", "A model whose weights are held by parameter servers cannot be saved as a .keras"),
+        ("endless evaluation", "steps must be given to evaluate a data set without an end."),
+        ("unknown number of batches", "steps_per_epoch must be given with parameter servers"),
+        ("reader", "With parameter servers, x must be a data set that runs no Python code"),
+        ("reader within a data set", "With parameter servers, x must be a data set that runs no"),
+    ],
+)
+def test_what_parameter_servers_do_not_support_raises(found, call, text):
+    assert found["errors"][call].startswith(text)
 
 
 if __name__ == "__main__":
-    member()
+    run_process()

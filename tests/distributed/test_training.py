@@ -1,4 +1,7 @@
-"""The same numbers on one replica, on two, and on two workers."""
+"""The same weights and history on one replica, on two, and on two workers.
+
+Run as a script, with a folder and a number, this is one of the workers.
+"""
 
 import json
 import os
@@ -15,10 +18,8 @@ import pytest
 import rankkit as rk
 import tensorflow as tf
 
-COLUMNS = ("user_id", "item_id", "rating", "weight")
 
-
-def some_rows():
+def make_rows():
     generator = np.random.default_rng(0)
     return {
         "user_id": generator.choice(["u1", "u2", "u3"], 203),
@@ -28,49 +29,32 @@ def some_rows():
     }
 
 
+def fit(model, batches):
+    history = model.fit(batches, epochs=2, verbose=0).history
+    weights = [variable.numpy().tolist() for variable in model.trainable_variables]
+    return {"history": history, "weights": weights}
+
+
 def train(strategy=None, batches=None):
-    """Trains with all that could differ: weights, regularization, an uneven last batch."""
-    rows = some_rows()
-    if batches is None:
-        batches = rk.data.batches(rows, 40)
+    """Trains with sample weights, regularization and an uneven last batch."""
+    batches = rk.data.batches(make_rows(), 40) if batches is None else batches
     with (strategy or tf.distribute.get_strategy()).scope():
         tf.keras.utils.set_random_seed(1)
-        regularizer = tf.keras.regularizers.L2(0.01)
+        l2 = tf.keras.regularizers.L2(0.01)
         features = {
-            "user_id": rk.layers.IdEmbedding(
-                ["u1", "u2", "u3"], 4, embeddings_regularizer=regularizer
-            ),
+            "user_id": rk.layers.IdEmbedding(["u1", "u2", "u3"], 4, embeddings_regularizer=l2),
             "item_id": rk.layers.IdEmbedding(["i1", "i2"], 4),
         }
         network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
         model = rk.RankingModel(network, label="rating", sample_weight="weight")
-        model.compile(
-            optimizer=tf.keras.optimizers.Adagrad(0.1),
-            metrics=["mae", tf.keras.metrics.RootMeanSquaredError(name="rmse")],
-        )
-    history = model.fit(batches, epochs=2, verbose=0).history
-    logs = model.evaluate(batches, return_dict=True, verbose=0)
-    weights = [variable.numpy().tolist() for variable in model.trainable_variables]
-    return {"history": history, "logs": logs, "weights": weights}
+        metrics = ["mae", tf.keras.metrics.RootMeanSquaredError(name="rmse")]
+        model.compile(optimizer=tf.keras.optimizers.Adagrad(0.1), metrics=metrics)
+    found = fit(model, batches)
+    return {**found, "logs": model.evaluate(batches, return_dict=True, verbose=0)}
 
 
-def assert_equal(one, other):
-    for ours, theirs in zip(one["weights"], other["weights"], strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    assert one["logs"].keys() == other["logs"].keys()
-    for name, value in one["logs"].items():
-        np.testing.assert_allclose(value, other["logs"][name], rtol=1e-5)
-    for name, values in one["history"].items():
-        np.testing.assert_allclose(values, other["history"][name], rtol=1e-5)
-
-
-def test_two_replicas_equal_one(mirrored_strategy):
-    assert mirrored_strategy.num_replicas_in_sync == 2
-    assert_equal(train(mirrored_strategy), train())
-
-
-STEPS = (0, 1, 2, 3, 4)
-MORE = {  # the rating's head, its loss, and the batches
+LEVELS = (0, 1, 2, 3, 4)
+KINDS = {  # the head of the rating, its loss, and the batches
     "rows": (
         lambda: rk.layers.DenseRatingHead([8]),
         lambda: "mean_squared_error",
@@ -81,9 +65,9 @@ MORE = {  # the rating's head, its loss, and the batches
         lambda: rk.losses.LambdaRankLoss(),
         lambda rows: rk.data.lists(rows, 5),
     ),
-    "negatives and steps": (
-        lambda: rk.layers.OrdinalHead(STEPS, [8]),
-        lambda: rk.losses.OrdinalLoss(STEPS),
+    "negatives and ordinal labels": (
+        lambda: rk.layers.OrdinalHead(LEVELS, [8]),
+        lambda: rk.losses.OrdinalLoss(LEVELS),
         lambda rows: rk.data.with_negatives(
             {name: column for name, column in rows.items() if name != "click"},
             15, item="item_id", outcomes=["rating"], seed=1,
@@ -92,9 +76,9 @@ MORE = {  # the rating's head, its loss, and the batches
 }  # fmt: skip
 
 
-def train_more(kind, strategy=None):
-    """Trains a head of the kind beside another, whose labels are partly missing."""
-    make_head, make_loss, make_batches = MORE[kind]
+def train_two_heads(kind, strategy=None):
+    """Trains a head of the kind beside one whose labels are partly missing."""
+    make_head, make_loss, make_batches = KINDS[kind]
     generator = np.random.default_rng(0)
     rows = {
         "user_id": generator.choice([f"u{user}" for user in range(9)], 203),
@@ -112,26 +96,37 @@ def train_more(kind, strategy=None):
         network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
         model = rk.RankingModel(network, label={"rating": "rating", "click": "click"})
         logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
-        model.compile(
-            tf.keras.optimizers.Adagrad(0.1),
-            loss={"rating": make_loss(), "click": logits},
-            loss_weights="uncertainty",
-        )
-    history = model.fit(make_batches(rows), epochs=2, verbose=0).history
-    logs = model.evaluate(make_batches(rows), return_dict=True, verbose=0)
-    weights = [variable.numpy().tolist() for variable in model.trainable_variables]
-    return {"history": history, "logs": logs, "weights": weights}
+        loss = {"rating": make_loss(), "click": logits}
+        optimizer = tf.keras.optimizers.Adagrad(0.1)
+        model.compile(optimizer, loss=loss, loss_weights="uncertainty")
+    return fit(model, make_batches(rows))
 
 
-@pytest.mark.parametrize("kind", MORE)
-def test_lists_and_several_heads_are_the_same_on_two_replicas(kind, mirrored_strategy):
-    assert_equal(train_more(kind, mirrored_strategy), train_more(kind))
+def assert_equal(found, expected):
+    for one, other in zip(found["weights"], expected["weights"], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    for part in expected.keys() - {"weights"}:  # the history, and the logs of an evaluation
+        assert found[part].keys() == expected[part].keys()
+        for name, values in expected[part].items():
+            np.testing.assert_allclose(found[part][name], values, rtol=1e-5, err_msg=name)
 
 
-def test_an_l2_step_is_the_same_on_two_replicas(mirrored_strategy):
-    """From 1.0, the gradient of 0.1 w^2 with rate 0.5 leads to 0.9, once for all replicas."""
+# --- Two replicas ---
 
-    def step(strategy):
+
+def test_two_replicas_give_the_same_weights_and_history(mirrored_strategy):
+    assert mirrored_strategy.num_replicas_in_sync == 2
+    assert_equal(train(mirrored_strategy), train())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_replicas_give_the_same_with_lists_and_several_heads(kind, mirrored_strategy):
+    assert_equal(train_two_heads(kind, mirrored_strategy), train_two_heads(kind))
+
+
+def test_regularization_is_added_once_for_all_replicas(mirrored_strategy):
+    # From 1.0, the gradient of 0.1 w^2 with a learning rate of 0.5 leads to 0.9.
+    for strategy in (tf.distribute.get_strategy(), mirrored_strategy):
         with strategy.scope():
             layer = rk.layers.IdEmbedding(
                 ["a"],
@@ -143,10 +138,10 @@ def test_an_l2_step_is_the_same_on_two_replicas(mirrored_strategy):
             model = rk.RankingModel(network, label="rating")
             model.compile(optimizer=tf.keras.optimizers.SGD(0.5))
         model.fit(rk.data.batches({"id": ["a"] * 4, "rating": [0.0] * 4}, 4), verbose=0)
-        return layer.trainable_variables[0].numpy()
+        np.testing.assert_allclose(layer.trainable_variables[0], [[0.9], [0.9]], rtol=1e-6)
 
-    for strategy in (tf.distribute.get_strategy(), mirrored_strategy):
-        np.testing.assert_allclose(step(strategy), [[0.9], [0.9]], rtol=1e-6)
+
+# --- Two workers ---
 
 
 def free_addresses(count):
@@ -158,9 +153,10 @@ def free_addresses(count):
 
 
 def batches_of_two_shards(rows):
-    """What two workers take of their halves at each step, 40 rows together but for the last two.
+    """The batches that two workers read from two shards of a file, joined step by step.
 
-    The first half has 101 rows, so that its batches of 40, 40 and 21 are parted anew as below.
+    Each takes 20 rows per step until its shard ends. The first shard has 101 rows in batches of
+    40, 40 and 21; TensorFlow splits the last one into 11 and 10.
     """
     sizes = [[20, 20, 20, 20, 11, 10], [20, 20, 20, 20, 11, 11]]
     ends = [np.cumsum(sizes[0]), 101 + np.cumsum(sizes[1])]
@@ -179,10 +175,12 @@ def batches_of_two_shards(rows):
     )
 
 
-def test_two_workers_equal_one(tmp_path):
-    rows = some_rows()
-    table = pa.table({name: pa.array(column) for name, column in rows.items()})
-    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=37)
+@pytest.fixture(scope="module")
+def found_by_workers(tmp_path_factory):
+    """What each of two workers found."""
+    folder = tmp_path_factory.mktemp("workers")
+    table = pa.table({name: pa.array(column) for name, column in make_rows().items()})
+    pq.write_table(table, folder / "rows.parquet", row_group_size=37)
     workers = free_addresses(2)
     running = []
     for index in range(2):
@@ -192,30 +190,41 @@ def test_two_workers_equal_one(tmp_path):
             "TF_CONFIG": json.dumps(task),
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
         }
-        command = [sys.executable, __file__, str(tmp_path), str(index)]
+        command = [sys.executable, __file__, str(folder), str(index)]
         running.append(subprocess.Popen(command, env=environment))
     try:
         assert [process.wait(timeout=120) for process in running] == [0, 0]
     finally:
         for process in running:
             process.kill()
-    alone = train()
-    shards = train(batches=batches_of_two_shards(rows))
-    for index in range(2):
-        found = json.loads((tmp_path / f"{index}.json").read_text())
-        assert_equal(found["memory"], alone)
-        assert_equal(found["files"], alone)
-        assert_equal(found["shards"], shards)
-        assert "as many batches as each other. Got: 5 on worker 0, 4 on wor" in found["batches"]
-        assert "the same network, vocabularies included. Got: another one on w" in found["network"]
-        for what in ("rows", "order"):
-            assert (
-                "the same rows in memory, in the same order. Got: others on worker 1" in found[what]
-            )
+    return [json.loads((folder / f"{index}.json").read_text()) for index in range(2)]
 
 
-def refused(strategy, ids, ratings, seed=1):
-    """What is said of a worker that has other ids, ratings, or another order, than the others."""
+@pytest.mark.slow
+def test_two_workers_give_the_same_weights_and_history(found_by_workers):
+    expected, expected_of_shards = train(), train(batches=batches_of_two_shards(make_rows()))
+    for found in found_by_workers:
+        assert_equal(found["memory"], expected)
+        assert_equal(found["files"], expected)
+        assert_equal(found["shards"], expected_of_shards)
+
+
+@pytest.mark.slow
+def test_workers_with_different_data_or_networks_raise(found_by_workers):
+    same_rows = "have the same rows in memory, in the same order. Got: others on worker 1"
+    texts = {
+        "batches": "have the same number of batches. Got: 5 on worker 0, 4 on worker 1",
+        "network": "train the same network, vocabularies included. Got: another on worker 1",
+        "rows": same_rows,
+        "order": same_rows,
+    }
+    for found in found_by_workers:
+        for name, text in texts.items():
+            assert found[name].startswith(f"Workers must {text}")
+
+
+def error_of(strategy, ids, ratings, seed=1):
+    """The error of `fit` on workers whose ids, ratings or shuffle orders differ."""
     with strategy.scope():
         layers = {"id": rk.layers.IdEmbedding(ids, 2)}
         network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([]))
@@ -232,14 +241,14 @@ if __name__ == "__main__":
     rk.wait_for_workers(60)
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     settings = {"paths": folder / "rows.parquet", "batch_size": 40}
-    given = {
+    data = {
         "memory": None,
         "files": rk.data.read_parquet(**settings),
         "shards": rk.data.read_parquet(**settings, shard=(index, 2)),
     }
-    found: dict[str, Any] = {name: train(strategy, batches) for name, batches in given.items()}
-    found["batches"] = refused(strategy, ["a"], [0.0] * (10 - 2 * index))
-    found["network"] = refused(strategy, ["b" if index else "a"], [0.0] * 10)
-    found["rows"] = refused(strategy, ["a"], [0.0] * 9 + [float(index)])
-    found["order"] = refused(strategy, ["a"], [0.0] * 10, seed=index)
+    found: dict[str, Any] = {name: train(strategy, batches) for name, batches in data.items()}
+    found["batches"] = error_of(strategy, ["a"], [0.0] * (10 - 2 * index))
+    found["network"] = error_of(strategy, ["b" if index else "a"], [0.0] * 10)
+    found["rows"] = error_of(strategy, ["a"], [0.0] * 9 + [float(index)])
+    found["order"] = error_of(strategy, ["a"], [0.0] * 10, seed=index)
     (folder / f"{index}.json").write_text(json.dumps(found, default=float))

@@ -1,3 +1,5 @@
+"""`wait_for_workers`: simulated with sockets of this process."""
+
 import json
 import re
 import socket
@@ -15,57 +17,61 @@ def free_addresses(count):
     return addresses
 
 
-def config(addresses, index):
+def listen(address):
+    host, port = address.split(":")
+    return socket.create_server((host, int(port)))
+
+
+def tf_config(addresses, index):
     task = {"type": "worker", "index": index}
     return json.dumps({"cluster": {"worker": addresses}, "task": task})
 
 
-def test_a_process_alone_waits_for_nobody(monkeypatch):
+def test_single_process_does_not_wait(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     rk.wait_for_workers(0)
 
 
-def test_workers_are_waited_for_until_they_listen(monkeypatch):
+def test_waits_until_all_workers_listen(monkeypatch):
     addresses = free_addresses(2)
-    monkeypatch.setenv("TF_CONFIG", config(addresses, 0))
+    monkeypatch.setenv("TF_CONFIG", tf_config(addresses, 0))
     waiting = threading.Thread(target=rk.wait_for_workers, args=(60,))
     waiting.start()
     waiting.join(0.5)
     assert waiting.is_alive()
-    host, port = addresses[1].split(":")
-    with socket.create_server((host, int(port))):  # as TensorFlow's own server does
+    with listen(addresses[1]):  # as TensorFlow's own server does
         waiting.join(60)
     assert not waiting.is_alive()
-    socket.create_server(("127.0.0.1", int(addresses[0].split(":")[1]))).close()  # it is free again
+    listen(addresses[0]).close()  # the own address is free again
 
 
-def test_a_worker_that_does_not_come_is_named(monkeypatch):
+def test_unreachable_worker_is_named(monkeypatch):
     addresses = free_addresses(3)
-    monkeypatch.setenv("TF_CONFIG", config(addresses, 1))
-    host, port = addresses[0].split(":")
-    words = f"Worker 2 at {addresses[2]} did not come within 0.1 s. Start it, with the same"
-    with (
-        socket.create_server((host, int(port))),
-        pytest.raises(TimeoutError, match=re.escape(words)),
-    ):
+    monkeypatch.setenv("TF_CONFIG", tf_config(addresses, 1))
+    text = f"Worker 2 at {addresses[2]} was not reachable within 0.1 s. Start it with the same"
+    with listen(addresses[0]), pytest.raises(TimeoutError, match=re.escape(text)):
         rk.wait_for_workers(0.1)
 
 
-def test_an_address_in_use_is_named(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        address = f"127.0.0.1:{other.getsockname()[1]}"
-        monkeypatch.setenv("TF_CONFIG", config([address], 0))
-        with pytest.raises(OSError, match=f"This worker cannot listen at {address}.*a free port"):
-            rk.wait_for_workers(0.1)
+def test_own_address_in_use_raises(monkeypatch):
+    (address,) = free_addresses(1)
+    monkeypatch.setenv("TF_CONFIG", tf_config([address], 0))
+    text = f"This worker cannot listen at {address} .* Use a free port of this host"
+    with listen(address), pytest.raises(OSError, match=text):
+        rk.wait_for_workers(0.1)
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["host1:2222", "[]", '{"cluster": {"worker": []}, "task": {"index": 0}}', config(["a:1"], 1)],
+    "config",
+    [
+        "host1:2222",
+        "[]",
+        '{"cluster": {"worker": []}, "task": {"index": 0}}',
+        tf_config(["a:1"], 1),
+    ],
 )
-def test_a_cluster_that_is_none_is_named(monkeypatch, text):
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(
-        ValueError, match="TF_CONFIG must be the cluster and the task of a worker.*"
-    ):
+def test_unsuitable_tf_config_raises(monkeypatch, config):
+    monkeypatch.setenv("TF_CONFIG", config)
+    text = r"^TF_CONFIG must be the cluster and the task of a worker\. Got: .* For example: "
+    with pytest.raises(ValueError, match=text):
         rk.wait_for_workers(0.1)

@@ -1,4 +1,4 @@
-"""Steps over rows in memory: the same numbers as over batches that come from an iterator."""
+"""Steps over examples in memory give the same numbers as steps over an iterator of batches."""
 
 import gc
 import logging
@@ -12,6 +12,7 @@ from tensorflow.python.eager.polymorphic_function import polymorphic_function
 import rankkit as rk
 
 GENRES = ["drama", "comedy", "crime"]
+PAIR = ("user_id", "movie_id")
 
 
 @pytest.fixture
@@ -29,44 +30,54 @@ def rows():
     }
 
 
-def ids(rows, **kwargs):
-    names = ("user_id", "movie_id")
-    return {name: rk.layers.IdEmbedding.from_column(rows[name], 4, **kwargs) for name in names}
+@pytest.fixture
+def log(caplog):
+    """The lines that rankkit logs."""
+    caplog.set_level(logging.INFO, logger="rankkit")
+    return caplog
 
 
-def tower(rows):
-    return rk.models.tower(ids(rows), hidden_units=[8])
+def make_ids(rows, **kwargs):
+    return {name: rk.layers.IdEmbedding.from_column(rows[name], 4, **kwargs) for name in PAIR}
 
 
-def sides(rows):
-    """Every kind of feature: of lists, of texts, of two columns, of what is known of an id."""
+def make_network(rows):
+    return rk.models.tower(make_ids(rows), hidden_units=[8])
+
+
+def make_network_of_all_kinds_of_features(rows):
+    """Ids, numbers, lists, texts, features of two columns, and attributes of ids."""
     users = rk.data.vocabulary(rows["user_id"])
-    pair = ("user_id", "movie_id")
-    columns = [rows[name] for name in pair]
-    known = rk.layers.Attribute(
+    columns = [rows[name] for name in PAIR]
+    attribute = rk.layers.Attribute(
         users, [GENRES[len(str(user))] for user in users], rk.layers.OneHot(GENRES)
     )
     features = {
-        **ids(rows, embeddings_regularizer="l2"),
+        **make_ids(rows, embeddings_regularizer="l2"),
         "age": rk.layers.NormalizedNumber.from_column(rows["age"]),
         "genres": rk.layers.TagsEmbedding(GENRES, 3),
         "note": rk.layers.TextEmbedding(["a", *GENRES], 3),
-        "kind": ("user_id", known),
-        "history": (pair, rk.layers.HistoryEmbedding.from_columns(*columns, 3)),
-        "pair": (pair, rk.layers.CrossEmbedding.from_columns(*columns, 3)),
+        "kind": ("user_id", attribute),
+        "history": (PAIR, rk.layers.HistoryEmbedding.from_columns(*columns, 3)),
+        "pair": (PAIR, rk.layers.CrossEmbedding.from_columns(*columns, 3)),
     }
     return rk.models.tower(features, hidden_units=[8])
 
 
-def trained(make_network, rows, batches, *, validation=None, epochs=3, model=None, **settings):
+def make_model(rows, *, network=None, optimizer="adagrad", sample_weight=None, **settings):
     tf.keras.utils.set_random_seed(3)
-    model = model or rk.RankingModel(make_network(rows), label="rating", sample_weight="weight")
-    model.compile(tf.keras.optimizers.Adagrad(0.1), **settings)
-    history = model.fit(batches, epochs=epochs, validation_data=validation, verbose=0).history
-    return model, history
+    network = network or make_network(rows)
+    model = rk.RankingModel(network, label="rating", sample_weight=sample_weight)
+    model.compile(optimizer, **settings)
+    return model
 
 
-def check_equal(one, other, *, within=0.0):
+def fit(model, data, **settings):
+    return model, model.fit(data, verbose=0, **settings).history
+
+
+def assert_equal(one, other, *, within=1e-6):
+    """Compares two trained models and their histories."""
     (model, history), (other_model, other_history) = one, other
     assert list(history) == list(other_history)
     for name, values in history.items():
@@ -75,26 +86,34 @@ def check_equal(one, other, *, within=0.0):
         np.testing.assert_allclose(weights, others, rtol=0, atol=within)
 
 
-def from_iterator(batches):
-    """The same batches, of which nobody knows what they are made of."""
+def over_iterator(batches):
+    """The same batches, without the knowledge that they are in memory."""
     return batches.map(lambda batch: batch)
+
+
+WAYS = (lambda batches: batches, over_iterator)
 
 
 # --- The same numbers ---
 
 
-@pytest.mark.parametrize("make_network", [tower, sides])
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_weights_and_logs_are_those_of_an_iterator(rows, make_network, shuffle, monkeypatch):
-    # 26 steps an epoch, 4 in a call: the last call has 2 of them, the last of these 3 rows.
-    monkeypatch.setattr("rankkit.training.policy.chunk_rows", lambda model: 64)
-    batches = [rk.data.batches(rows, 16, shuffle=shuffle, seed=5) for _ in range(2)]
-    check = rk.data.batches(rows, 100)
-    ahead = trained(make_network, rows, batches[0], validation=check)
-    settings = {"validation": from_iterator(check), "steps_per_execution": 1}
-    other = trained(make_network, rows, from_iterator(batches[1]), **settings)
-    check_equal(ahead, other, within=1e-6)
-    assert ahead[1]["val_loss"][0] > ahead[1]["val_loss"][-1]
+@pytest.mark.parametrize(
+    ("make", "shuffle"),
+    [(make_network, True), (make_network_of_all_kinds_of_features, False)],
+    ids=["ids, shuffled", "all kinds of features"],
+)
+def test_weights_and_history_equal_those_over_an_iterator(rows, make, shuffle):
+    # 26 steps per epoch: the last execution has two, and the last step three examples.
+    found = []
+    for change, steps in zip(WAYS, (4, 1), strict=True):
+        tf.keras.utils.set_random_seed(3)
+        settings = {"sample_weight": "weight", "steps_per_execution": steps}
+        model = make_model(rows, network=make(rows), **settings)
+        batches = change(rk.data.batches(rows, 16, shuffle=shuffle, seed=5))
+        validation = change(rk.data.batches(rows, 100))
+        found.append(fit(model, batches, epochs=2, validation_data=validation))
+    assert_equal(*found)
+    assert found[0][1]["val_loss"][0] > found[0][1]["val_loss"][-1]
 
 
 @pytest.mark.parametrize(
@@ -103,275 +122,340 @@ def test_weights_and_logs_are_those_of_an_iterator(rows, make_network, shuffle, 
         tf.keras.optimizers.SGD(0.1, momentum=0.9),
         tf.keras.optimizers.Adam(0.01),
         tf.keras.optimizers.Adam(0.01, clipnorm=0.1),
-        tf.keras.optimizers.AdamW(0.01),
         tf.keras.optimizers.RMSprop(0.01),
         tf.keras.optimizers.legacy.Adagrad(0.1),
         rk.optimizers.LazyAdam(0.01),
     ],
-    ids=lambda optimizer: type(optimizer).__name__,
+    ids=["SGD", "Adam", "Adam with clipnorm", "RMSprop", "legacy Adagrad", "LazyAdam"],
 )
-def test_every_optimizer_steps_as_over_an_iterator(rows, optimizer):
+def test_optimizers_give_the_same_weights_as_over_an_iterator(rows, optimizer):
     found = []
-    for change in (lambda batches: batches, from_iterator):
-        tf.keras.utils.set_random_seed(3)
-        model = rk.RankingModel(tower(rows), label="rating")
-        model.compile(type(optimizer).from_config(optimizer.get_config()))
+    for change in WAYS:
+        fresh = type(optimizer).from_config(optimizer.get_config())
         batches = change(rk.data.batches(rows, 50, shuffle=True, seed=1))
-        found.append((model, model.fit(batches, epochs=2, verbose=0).history))
-    check_equal(*found, within=2e-6)
+        found.append(fit(make_model(rows, optimizer=fresh), batches))
+    assert_equal(*found, within=2e-6)
 
 
-def test_heads_labels_that_are_missing_and_biases_are_as_over_an_iterator(rows):
+def test_heads_missing_labels_and_training_bias_are_as_over_an_iterator(rows):
     rows["click"] = np.where(rows["rating"] == 3.0, np.nan, rows["rating"] > 3.0).astype(np.float32)
-    rows["place"] = np.arange(403) % 7
+    rows["position"] = np.arange(403) % 7
     found = []
-    for change in (lambda batches: batches, from_iterator):
+    for change in WAYS:
         tf.keras.utils.set_random_seed(3)
         heads = {"stars": rk.layers.DenseRatingHead([4]), "click": rk.layers.DenseRatingHead([4])}
-        network = rk.ranking_network(ids(rows), head=heads, score={"stars": 1.0})
-        places = {"place": rk.layers.IdEmbedding(list(range(7)), 1)}
-        bias = rk.ranking_network(places, interaction=lambda vectors: vectors[0])
+        network = rk.ranking_network(make_ids(rows), head=heads, score={"stars": 1.0})
+        positions = {"position": rk.layers.IdEmbedding(list(range(7)), 1)}
+        bias = rk.ranking_network(positions, interaction=lambda vectors: vectors[0])
         labels = {"stars": "rating", "click": "click"}
         model = rk.RankingModel(network, label=labels, training_bias={"click": bias})
-        click = tf.keras.losses.BinaryCrossentropy(from_logits=True)
-        losses = {"stars": "mse", "click": click}
+        losses = {"stars": "mse", "click": tf.keras.losses.BinaryCrossentropy(from_logits=True)}
         model.compile("adagrad", loss=losses, loss_weights="uncertainty")
         batches = change(rk.data.batches(rows, 50, shuffle=True, seed=1))
-        found.append((model, model.fit(batches, epochs=2, verbose=0).history))
-    check_equal(*found, within=1e-6)
+        found.append(fit(model, batches, epochs=2))
+    assert_equal(*found)
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_lists_are_as_over_an_iterator(rows, shuffle, caplog):
+def test_lists_are_as_over_an_iterator(rows, log):
     found = []
-    for change in (lambda batches: batches, from_iterator):
+    for change in WAYS:
         tf.keras.utils.set_random_seed(3)
-        model = rk.RankingModel(sides(rows), label="rating")
-        model.compile("adagrad", loss=rk.losses.PairwiseLogisticLoss(), metrics=["mae"])
-        batches = change(rk.data.lists(rows, 4, list_size=9, shuffle=shuffle, seed=1))
-        with caplog.at_level(logging.INFO, logger="rankkit"):
-            found.append((model, model.fit(batches, epochs=2, verbose=0).history))
-    check_equal(*found, within=1e-5)
-    (line,) = caplog.messages
-    assert line.startswith("train steps: 8 of 8 in a call; looked up ahead: attribute")
+        loss, network = (
+            rk.losses.PairwiseLogisticLoss(),
+            make_network_of_all_kinds_of_features(rows),
+        )
+        model = make_model(rows, network=network, loss=loss, metrics=["mae"])
+        batches = change(rk.data.lists(rows, 4, list_size=9, shuffle=True, seed=1))
+        found.append(fit(model, batches, epochs=2))
+    assert_equal(*found, within=1e-5)
+    first, second = log.messages
+    assert first.startswith(
+        "training: 8 steps per execution, in memory, precomputed lookups: attribute"
+    )
+    assert second == "training: 8 steps per execution, over an iterator"
 
 
-def test_a_second_fit_and_one_that_was_cut_short_go_on_with_the_next_orders(rows):
-    class Stops(tf.keras.callbacks.Callback):
+def test_shuffle_order_continues_across_fits_and_early_stops(rows):
+    class StopInTheFirstEpoch(tf.keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             self.model.stop_training = batch == 2
 
     found = []
-    for change in (lambda batches: batches, from_iterator):
-        tf.keras.utils.set_random_seed(3)
-        model = rk.RankingModel(tower(rows), label="rating")
-        model.compile("adagrad")
+    for change in WAYS:
+        model = make_model(rows)
         batches = change(rk.data.batches(rows, 50, shuffle=True, seed=1))
-        model.fit(batches, epochs=1, verbose=0, callbacks=[Stops()])
-        found.append((model, model.fit(batches, epochs=2, verbose=0).history))
-    check_equal(*found)
+        model.fit(batches, verbose=0, callbacks=[StopInTheFirstEpoch()])
+        found.append(fit(model, batches, epochs=2))
+    assert_equal(*found)
 
 
-def test_evaluations_are_those_of_an_iterator(rows):
-    model, _ = trained(tower, rows, rk.data.batches(rows, 50), epochs=1)
-    check = rk.data.batches(rows, 64, drop_remainder=True)
-    assert model.evaluate(check, verbose=0) == model.evaluate(from_iterator(check), verbose=0)
+def test_evaluation_equals_that_over_an_iterator(rows):
+    model = make_model(rows)
+    batches = rk.data.batches(rows, 64, drop_remainder=True)
+    in_memory, iterated = (model.evaluate(change(batches), verbose=0) for change in WAYS)
+    assert in_memory == iterated
 
 
-# --- How many steps in a call ---
+# --- The choice of the execution ---
 
 
-class Counts(tf.keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):
+class Batches(tf.keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
         self.ends = []
 
     def on_train_batch_end(self, batch, logs=None):
         self.ends.append(batch)
 
 
-def test_a_callback_that_waits_for_each_batch_gets_each(rows):
-    counts = Counts()
-    model, _ = trained(tower, rows, rk.data.batches(rows, 100), epochs=1)
-    model.fit(rk.data.batches(rows, 100), callbacks=[counts], verbose=0)
-    assert counts.ends == [0, 1, 2, 3, 4]
+@pytest.mark.parametrize(("steps", "ends"), [(None, [0, 1, 2, 3, 4]), (2, [1, 3, 4])])
+def test_callback_with_batch_hooks_is_called_once_per_execution(rows, steps, ends):
+    model = make_model(rows, steps_per_execution=steps)
+    model.fit(rk.data.batches(rows, 100), callbacks=[batches := Batches()], verbose=0)
+    assert batches.ends == ends
 
 
-class Steps(tf.keras.callbacks.Callback):
-    """Notes how many steps a call has, in training and in validation."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.train = int(self.model._steps_per_execution.numpy())
-
-    def on_test_begin(self, logs=None):
-        self.test = int(self.model._steps_per_execution.numpy())
-
-
-def test_steps_over_an_iterator_go_together_where_their_number_is_known(rows):
-    batches, found = rk.data.batches(rows, 50, shuffle=True, seed=1), []
-    known = from_iterator(batches)
-    for x, settings, expected in [
-        (known, {}, (9, 2)),
-        (known.filter(lambda batch: True), {}, (1, 2)),
-        (known.repeat(), {"steps_per_epoch": 4}, (4, 2)),
-        (known, {"callbacks": [Counts()]}, (1, 2)),
-    ]:
-        model = rk.RankingModel(tower(rows), label="rating")
-        model.compile("adagrad")
-        steps = Steps()
-        settings["callbacks"] = [steps, *settings.get("callbacks", [])]
-        check = from_iterator(rk.data.batches(rows, 300))
-        history = model.fit(x, validation_data=check, verbose=0, **settings).history
-        assert (steps.train, steps.test) == expected
-        found.append((model._train_counter.numpy(), history["loss"][0] > 0.0))
-    assert found == [(9, True), (9, True), (4, True), (9, True)]
+def test_executions_are_logged_and_run_all_steps(rows, log):
+    model = make_model(rows)
+    expected_steps = 0
+    for batch_size, steps in ((300, 2), (10, 41), (300, 2)):
+        model.fit(over_iterator(rk.data.batches(rows, batch_size)), verbose=0)
+        expected_steps += steps
+        assert model.optimizer.iterations.numpy() == expected_steps
+        assert log.messages[-1] == f"training: {steps} steps per execution, over an iterator"
+    check = rk.data.batches(rows, 200)
+    model.fit(rk.data.batches(rows, 100), validation_data=check, verbose=0)
+    assert model.optimizer.iterations.numpy() == expected_steps + 5
+    for line, start in zip(log.messages[-2:], ("training: 5", "evaluation: 3"), strict=True):
+        assert line.startswith(f"{start} steps per execution, in memory, precomputed lookups: id_")
 
 
-def test_fewer_batches_than_asked_for_are_told_and_reported(rows):
-    batches = from_iterator(rk.data.batches(rows, 50))
-    model = rk.RankingModel(tower(rows), label="rating")
-    model.compile("adagrad")
-    history = model.fit(
-        batches, steps_per_epoch=40, validation_data=batches, validation_steps=30, verbose=0
-    ).history
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ({"precompute_lookups": False}, {}),
+        ({"run_eagerly": True}, {"steps_per_epoch": 2}),
+        ({"steps_per_execution": "auto"}, {}),
+        ({}, {"steps_per_epoch": 3}),
+    ],
+    ids=[
+        "precompute_lookups=False",
+        "run_eagerly",
+        "steps_per_execution='auto'",
+        "part of an epoch",
+    ],
+)
+def test_settings_that_need_keras_iterator(rows, settings, arguments, log):
+    model = make_model(rows, **settings)
+    model.fit(rk.data.batches(rows, 200), **arguments, verbose=0)
+    assert log.messages[0].endswith("steps per execution, over an iterator")
+    assert model.optimizer.iterations.numpy() == arguments.get("steps_per_epoch", 3)
+
+
+def test_fewer_batches_than_asked_for_are_reported(rows):
+    batches = over_iterator(rk.data.batches(rows, 50))
+    model = make_model(rows)
+    steps = {"steps_per_epoch": 40, "validation_steps": 30}
+    history = model.fit(batches, validation_data=batches, **steps, verbose=0).history
     assert history["loss"][0] > history["val_loss"][0] > 0.0
     assert model.evaluate(batches, steps=40, verbose=0)[0] > 0.0
 
 
-def test_a_callback_may_use_the_model(rows):
-    batches = from_iterator(rk.data.batches(rows, 16))
-    batch = next(iter(batches))
-
-    class Uses(tf.keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            of_any_number = batches.filter(lambda batch: True)
-            self.rows = [len(self.model.predict(x, verbose=0)) for x in (batches, of_any_number)]
-            self.rows.append(len(self.model.predict_on_batch(batch)))
-            self.loss = self.model.test_on_batch(batch)[0]
-
-    for x in (batches, rk.data.batches(rows, 16)):
-        for before in (True, False):
-            model = rk.RankingModel(tower(rows), label="rating")
-            model.compile("adagrad")
-            if before:
-                model.predict(batches, verbose=0)
-            model.fit(x, callbacks=[uses := Uses()], verbose=0)
-            assert uses.rows == [403, 403, 16]
-            assert uses.loss == pytest.approx(
-                float(np.mean((model.predict_on_batch(batch)[:, 0] - batch["rating"]) ** 2))
-            )
+def test_uncompiled_model_raises_as_in_keras(rows):
+    model = rk.RankingModel(make_network(rows), label="rating")
+    with pytest.raises(RuntimeError, match="compile"):
+        model.fit(rk.data.batches(rows, 100))
 
 
-def test_validation_is_on_what_this_fit_was_given(rows):
-    model = rk.RankingModel(tower(rows), label="rating")
-    model.compile("adagrad")
-    check = from_iterator(rk.data.batches({**rows, "rating": rows["rating"] + 90.0}, 50))
-    wrong = rk.data.batches({**rows, "movie_id": rows["user_id"]}, 50)
-    with pytest.raises(TypeError, match="movie_id"):
-        model.fit(wrong, validation_data=rk.data.batches(rows, 50), verbose=0)
-    history = model.fit(rk.data.batches(rows, 50), validation_data=check, verbose=0).history
-    assert history["val_loss"][0] > 1000.0
+# --- Several uses of one model ---
 
 
-def test_each_data_set_has_its_own_number_of_steps_a_call(rows):
-    model = rk.RankingModel(tower(rows), label="rating")
-    model.compile("adagrad")
-    for batch_size, steps in ((300, 2), (10, 41), (300, 2)):
-        before = model.optimizer.iterations.numpy()
-        model.fit(from_iterator(rk.data.batches(rows, batch_size)), verbose=0)
-        assert model.optimizer.iterations.numpy() - before == steps
+def test_functions_are_traced_once_when_fits_alternate_between_memory_and_iterator(rows):
+    traces = []
 
-
-def test_a_given_number_of_steps_is_kept(rows):
-    model = rk.RankingModel(tower(rows), label="rating")
-    model.compile("adagrad", steps_per_execution=2)
-    model.fit(rk.data.batches(rows, 100), callbacks=[counts := Counts()], verbose=0)
-    assert counts.ends == [1, 3, 4]
-
-
-def test_what_was_chosen_is_logged_in_a_line(rows, caplog):
-    with caplog.at_level(logging.INFO, logger="rankkit"):
-        trained(tower, rows, rk.data.batches(rows, 100), epochs=1)
-    (line,) = caplog.messages
-    assert line.startswith("train steps: 5 of 5 in a call; looked up ahead: id_embedding")
-
-
-def test_looking_ahead_can_be_switched_off(rows, caplog):
-    with caplog.at_level(logging.INFO, logger="rankkit"):
-        off = trained(tower, rows, rk.data.batches(rows, 100), epochs=1, precompute_lookups=False)
-    assert not caplog.messages
-    check_equal(off, trained(tower, rows, rk.data.batches(rows, 100), epochs=1), within=1e-6)
-
-
-# --- Code of the user's ---
-
-
-def test_a_loss_with_conditions_of_python_is_converted(rows):
     def loss(y_true, y_pred):
+        traces.append(y_true)
+        return tf.reduce_mean(tf.square(y_true - y_pred), axis=-1)
+
+    model = make_model(rows, loss=loss)
+    in_memory = rk.data.batches(rows, 100)
+    counts = []
+    for data in (in_memory, over_iterator(in_memory)) * 2 + (over_iterator(in_memory.take(2)),):
+        model.fit(data, epochs=2, verbose=0)
+        counts.append(len(traces))
+    assert counts == [1, 2, 2, 2, 2]
+    assert model.optimizer.iterations.numpy() == 4 * 2 * 5 + 2 * 2
+
+
+@pytest.mark.parametrize("first", WAYS, ids=["from memory", "from an iterator"])
+@pytest.mark.parametrize("second", WAYS, ids=["to memory", "to an iterator"])
+def test_fit_after_an_interrupted_fit_is_validated_on_its_own_data(rows, first, second):
+    class InterruptTheSecondEpoch(tf.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    model = make_model(rows)
+    batches = rk.data.batches(rows, 100)
+    shifted = {**rows, "rating": rows["rating"] + 90.0}
+    old, new = first(rk.data.batches(rows, 200)), second(rk.data.batches(shifted, 200))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(
+            batches, validation_data=old, epochs=2, callbacks=[InterruptTheSecondEpoch()], verbose=0
+        )
+    history = model.fit(batches, validation_data=new, verbose=0).history
+    assert history["val_loss"] == [model.evaluate(new, verbose=0)[0]]
+    assert history["val_loss"][0] > 1000.0 > model.evaluate(old, verbose=0)[0]
+
+
+class UseModel(tf.keras.callbacks.Callback):
+    """Evaluates and predicts after a step in the middle of each epoch, and after each epoch."""
+
+    def __init__(self, data, hooks):
+        super().__init__()
+        self.data, self.hooks, self.found = data, hooks, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if "batch" in self.hooks and batch == 2:
+            self.use()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "epoch" in self.hooks:
+            self.use()
+
+    def use(self):
+        model, batches = self.model, over_iterator(self.data)
+        batch = next(iter(batches))
+        losses = [model.evaluate(data, verbose=0)[0] for data in (self.data, batches)]
+        sizes = [len(model.predict(data, verbose=0)) for data in (self.data, batches)]
+        unknown_size = batches.filter(lambda batch: True)
+        sizes += [len(model.predict(unknown_size, verbose=0)), len(model.predict_on_batch(batch))]
+        assert sizes == [403, 403, 403, 150]
+        errors = model.predict_on_batch(batch)[:, 0] - batch["rating"]
+        assert model.test_on_batch(batch)[0] == pytest.approx(np.mean(errors**2), rel=1e-5)
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+        self.found.append(losses[0])
+
+
+@pytest.mark.parametrize("hooks", [("batch", "epoch"), ("epoch",)], ids=["in epochs", "after them"])
+def test_callback_that_evaluates_and_predicts_does_not_change_fit(rows, hooks, log):
+    batches = rk.data.batches(rows, 100, shuffle=True, seed=1)
+    validation = rk.data.batches({**rows, "rating": rows["rating"] + 1.0}, 150)
+    settings = {"epochs": 2, "validation_data": validation}
+    use = UseModel(rk.data.batches(rows, 150), hooks)
+    model, history = fit(make_model(rows), batches, callbacks=[Batches(), use], **settings)
+    again = rk.data.batches(rows, 100, shuffle=True, seed=1)
+    undisturbed, expected = fit(make_model(rows), again, callbacks=[Batches()], **settings)
+    if "batch" in hooks:  # as in Keras, an evaluation resets the metrics of the epoch
+        kept = ("val_loss", "val_total_loss", "val_root_mean_squared_error")
+        history, expected = ({name: each[name] for name in kept} for each in (history, expected))
+    assert_equal((model, history), (undisturbed, expected))
+    assert len(use.found) == 2 * len(hooks)
+    assert use.found[-1] == pytest.approx(model.evaluate(use.data, verbose=0)[0])
+    model.fit(batches, verbose=0)
+    assert log.messages[-1].startswith("training: 5 steps per execution, in memory")
+
+
+def test_train_on_batch_within_fit_adds_its_own_update_only(rows):
+    batches = rk.data.batches(rows, 100)
+    extra = {name: column[:50] for name, column in rows.items()}
+    extra = next(iter(rk.data.batches(extra, 50)))
+
+    class TrainOnBatch(tf.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                self.model.train_on_batch(extra)
+
+    model, _ = fit(make_model(rows), batches, callbacks=[TrainOnBatch()])
+    by_hand = make_model(rows)
+    for number, batch in enumerate(batches):
+        by_hand.train_on_batch(batch)
+        if number == 1:
+            by_hand.train_on_batch(extra)
+    assert model.optimizer.iterations.numpy() == by_hand.optimizer.iterations.numpy() == 6
+    assert_equal((model, {}), (by_hand, {}))
+
+
+def test_tensorboard_writes_each_batch_at_its_step(rows, tmp_path):
+    for number, change in enumerate(WAYS):
+        folder = tmp_path / str(number)
+        board = tf.keras.callbacks.TensorBoard(folder, update_freq=2, write_steps_per_second=True)
+        batches = change(rk.data.batches(rows, 100))
+        make_model(rows).fit(batches, epochs=2, callbacks=[board], verbose=0)
+        (file,) = map(str, folder.rglob("*.v2"))
+        records = [record.numpy() for record in tf.data.TFRecordDataset(file)]
+        events = map(tf.compat.v1.Event.FromString, records)
+        tags = [(event.step, value.tag) for event in events for value in event.summary.value]
+        assert [step for step, tag in tags if tag == "batch_loss"] == [2, 4, 6, 8, 10]
+
+
+def test_examples_are_freed_with_their_data_set(rows):
+    batches = rk.data.batches(rows, 100)
+    model, _ = fit(make_model(rows), batches)
+    data = weakref.ref(batches)
+    del batches
+    gc.collect()
+    assert data() is None
+    assert model.train_function is None
+
+
+def test_training_many_models_logs_no_warning_of_retracing(rows, caplog, monkeypatch):
+    # TensorFlow counts the traces of a function over all models, and warns twice at most.
+    counts = polymorphic_function._FrequentTracingDetectorManager()
+    monkeypatch.setattr(polymorphic_function, "_frequent_tracing_detector_manager", counts)
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    network = rk.models.tower({"movie_id": make_ids(rows)["movie_id"]}, hidden_units=[])
+    for _ in range(6):
+        fit(make_model(rows, network=network), rk.data.batches(rows, 403))
+    assert "retracing" not in caplog.text
+    for number in range(6):
+        tf.function(lambda x: x + 1)(tf.zeros(number))  # a function of the user
+    assert "triggered tf.function retracing" in caplog.text
+
+
+# --- Code of the user ---
+
+
+def test_loss_with_python_conditions_is_converted_by_autograph(rows):
+    def doubled(y_true, y_pred):
         error = tf.reduce_mean(tf.square(y_true - y_pred), axis=-1)
         if tf.reduce_sum(error) > 0.0:
             error = error * 2.0
         return error
 
-    _, doubled = trained(tower, rows, rk.data.batches(rows, 403), epochs=1, loss=loss)
-    _, once = trained(tower, rows, rk.data.batches(rows, 403), epochs=1)
-    assert doubled["loss"][0] == pytest.approx(2 * once["loss"][0])
+    batches = rk.data.batches(rows, 403)
+    _, history = fit(make_model(rows, loss=doubled), batches)
+    _, expected = fit(make_model(rows), batches)
+    assert history["loss"][0] == pytest.approx(2 * expected["loss"][0])
 
 
 @pytest.mark.parametrize("method", ["train_step", "compute_loss", "call"])
-def test_a_step_of_the_users_is_what_is_run(rows, method):
-    class Own(rk.RankingModel):
+def test_overridden_step_gets_raw_values(rows, method, log):
+    seen = []
+
+    class OwnModel(rk.RankingModel):
         pass
 
     def own(self, inputs, *args, **kwargs):
-        assert isinstance(inputs["user_id"], tf.Tensor)
         assert inputs["user_id"].dtype == tf.string
-        self.seen = [*getattr(self, "seen", []), sorted(inputs)]
+        seen.append(sorted(inputs))
         return getattr(rk.RankingModel, method)(self, inputs, *args, **kwargs)
 
-    setattr(Own, method, own)
-    model = Own(tower(rows), label="rating")
-    trained(tower, rows, rk.data.batches(rows, 100), epochs=1, model=model)
-    read = ["movie_id", "user_id"] if method == "call" else sorted(rows)
-    assert list(model.seen[0]) == read
-    assert not model._loops.train  # which gives no raw values to what has been looked up ahead
+    setattr(OwnModel, method, own)
+    model = OwnModel(make_network(rows), label="rating")
+    model.compile("adagrad")
+    model.fit(rk.data.batches(rows, 100), verbose=0)
+    assert "over an iterator" in log.messages[0]
+    assert seen[0] == (sorted(PAIR) if method == "call" else sorted(rows))
 
 
-# --- Errors and memory ---
+# --- Errors ---
 
 
-def test_many_models_in_a_process_draw_no_warning_of_tracing(rows, caplog, monkeypatch):
-    # TensorFlow counts the traces of a function's code over all models, and warns twice at most.
-    counts = polymorphic_function._FrequentTracingDetectorManager()
-    monkeypatch.setattr(polymorphic_function, "_frequent_tracing_detector_manager", counts)
-    monkeypatch.setattr(tf.get_logger(), "propagate", True)
-    for _ in range(6):
-        trained(tower, rows, rk.data.batches(rows, 100), epochs=1)
-    assert "retracing" not in caplog.text
-    for number in range(6):
-        tf.function(lambda x: x + 1)(tf.zeros(number))  # of others' functions it still warns
-    assert "triggered tf.function retracing" in caplog.text
-
-
-def test_what_is_wrong_with_rows_is_said_as_over_an_iterator(rows):
+def test_errors_are_those_over_an_iterator(rows):
     rows["rating"][7] = np.nan
-    with pytest.raises(ValueError, match=r"label 'rating' must be finite. Got: NaN"):
-        trained(tower, rows, rk.data.batches(rows, 100), epochs=1)
-    del rows["movie_id"]
-    model = rk.RankingModel(tower({**rows, "movie_id": [1, 2]}), label="rating")
-    with pytest.raises(ValueError, match="feature 'movie_id'"):
-        trained(tower, rows, rk.data.batches(rows, 100), epochs=1, model=model)
-
-
-def test_a_model_without_compile_is_told_by_keras(rows):
-    with pytest.raises(RuntimeError, match="compile"):
-        rk.RankingModel(tower(rows), label="rating").fit(rk.data.batches(rows, 100))
-
-
-def test_rows_are_freed_with_their_batches(rows):
-    batches = rk.data.batches(rows, 100)
-    model, _ = trained(tower, rows, batches, epochs=1)
-    (loop,) = model._loops.train.values()
-    gone = weakref.ref(loop)
-    del batches, loop
-    gc.collect()
-    assert gone() is None
+    missing = {name: column for name, column in rows.items() if name != "movie_id"}
+    for change in WAYS:
+        with pytest.raises(ValueError, match=r"^label 'rating' must be finite\. Got: NaN"):
+            fit(make_model(rows), change(rk.data.batches(rows, 100)))
+        with pytest.raises(ValueError, match=r"^Missing feature 'movie_id'"):
+            fit(make_model(rows), change(rk.data.batches(missing, 100)))

@@ -1,4 +1,4 @@
-"""Heads over rating levels."""
+"""Models with an `OrdinalHead`: distributions over rating levels."""
 
 import numpy as np
 import pytest
@@ -31,87 +31,68 @@ def make_model(rows, **kwargs):
     return model
 
 
-def test_it_gives_a_distribution_whose_mean_is_the_score(rows, tmp_path):
+@pytest.fixture(scope="module")
+def trained(rows):
+    """A trained model and its history."""
     model = make_model(rows)
     batches = rk.data.batches(rows, 64, shuffle=True, seed=1)
-    history = model.fit(batches, epochs=15, verbose=0).history
+    return model, model.fit(batches, epochs=12, verbose=0).history
+
+
+def first_rows(rows, count=50):
+    return {name: rows[name][:count] for name in ("user_id", "item_id")}
+
+
+def test_training_learns_more_than_the_frequencies_of_the_levels(rows, trained):
+    model, history = trained
     assert list(history) == [
         "loss", "regularization_loss", "total_loss", "root_mean_squared_error",
     ]  # fmt: skip
-    shares = np.bincount(rows["user_rating"].astype(int))[1:] / len(rows["user_rating"])
-    assert history["loss"][-1] < -np.sum(shares * np.log(shares))  # knows more than the shares
+    frequencies = np.bincount(rows["user_rating"].astype(int))[1:] / len(rows["user_rating"])
+    assert history["loss"][-1] < -np.sum(frequencies * np.log(frequencies))
     assert history["root_mean_squared_error"][-1] < np.std(rows["user_rating"])
-    sample = {name: rows[name][:50] for name in ("user_id", "item_id")}
-    outputs = {name: output.numpy() for name, output in model(sample).items()}
-    chances = outputs["distribution"]
-    assert chances.shape == (50, 5)
-    assert (chances > 0).all()
-    np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-5)
-    means = chances @ LEVELS
+    predicted = model.predict(rk.data.batches(rows, 500), verbose=0)["distribution"]
+    np.testing.assert_allclose(predicted.mean(axis=0), frequencies, atol=0.03)
+
+
+def test_score_and_std_are_those_of_the_distribution(rows, trained):
+    model, _ = trained
+    outputs = {name: output.numpy() for name, output in model(first_rows(rows)).items()}
+    probabilities = outputs["distribution"]
+    assert probabilities.shape == (50, 5)
+    assert (probabilities > 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    means = probabilities @ LEVELS
     np.testing.assert_allclose(outputs["score"][:, 0], means, rtol=1e-5)
-    spread = np.sqrt((chances * (np.array(LEVELS) - means[:, None]) ** 2).sum(axis=1))
-    np.testing.assert_allclose(outputs["std"][:, 0], spread, rtol=1e-4)
-    # Of all rows together, what is predicted is what came.
-    whole = model.predict(batches, verbose=0)["distribution"]
-    np.testing.assert_allclose(whole.mean(axis=0), shares, atol=0.03)
+    variances = (probabilities * (np.array(LEVELS) - means[:, None]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(outputs["std"][:, 0], np.sqrt(variances), rtol=1e-4)
+
+
+def test_saved_and_exported_models_have_all_outputs(rows, trained, tmp_path):
+    model, _ = trained
     rk.export.save(model, tmp_path / "1")
     rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
     model.save(tmp_path / "model.keras")
-    for file in ("1", "ranker.tflite"):
-        found = rk.export.load(tmp_path / file).outputs_of(sample)
-        for name, output in outputs.items():
-            np.testing.assert_allclose(found[name], output, atol=1e-5)
-    loaded = rk.export.load(tmp_path / "model.keras")
-    np.testing.assert_allclose(loaded(sample)["distribution"], chances, atol=1e-6)
+    expected = model(first_rows(rows))
+    exported = [
+        rk.export.load(tmp_path / file).outputs_of(first_rows(rows))
+        for file in ("1", "ranker.tflite")
+    ]
+    for outputs in (*exported, rk.export.load(tmp_path / "model.keras")(first_rows(rows))):
+        assert set(outputs) == set(expected)
+        for name, output in expected.items():
+            np.testing.assert_allclose(outputs[name], output, atol=1e-5)
+
+
+def test_candidates_are_ranked_and_evaluated_by_the_mean(rows, trained):
+    model, _ = trained
     ranked = rk.rank(model, {"user_id": "u1"}, {"item_id": rk.data.vocabulary(rows["item_id"])})
     assert all(1 < score < 5 for _, score in ranked)
     report = rk.evaluate_ranking(model, rows, train=rows, item="item_id")
-    assert report.metrics["rmse"] < report.lines[2]["rmse"]
+    assert report.metrics["rmse"] < report.lines[2]["rmse"]  # the best baseline
 
 
-@pytest.mark.parametrize("shift", [-1e4, -30.0, 0.0, 30.0, 1e4])
-def test_chances_and_gradients_are_finite_far_from_the_thresholds(shift):
-    head = rk.layers.OrdinalHead(LEVELS, [])
-    loss = rk.losses.OrdinalLoss(LEVELS)
-    inputs = tf.constant([[shift]])
-    head(inputs)
-    with tf.GradientTape() as tape:
-        values = loss([[1.0], [3.0], [5.0]], tf.repeat(head(inputs)["log_distribution"], 3, axis=0))
-    assert np.isfinite(values).all()
-    gradients = tape.gradient(values, head.trainable_variables)
-    assert all(np.isfinite(each).all() for each in gradients)
-    assert any(np.any(each) for each in gradients)  # whoever is far off learns
-
-
-def test_thresholds_are_the_proportional_odds_model():
-    head = rk.layers.OrdinalHead((0.0, 1.0, 4.0), [])
-    inputs = tf.constant([[0.7]])
-    head(inputs)
-    kernel, bias, first, gaps = 2.0, -0.4, -0.3, 0.9
-    head.set_weights([np.array([[kernel]]), np.array([bias]), np.array([first]), np.array([gaps])])
-    x = kernel * 0.7 + bias
-    thresholds = np.array([first, first + np.log1p(np.exp(gaps))])
-    at_most = 1 / (1 + np.exp(x - thresholds))
-    wanted = np.diff(np.concatenate([[0.0], at_most, [1.0]]))
-    outputs = head(inputs)
-    np.testing.assert_allclose(outputs["distribution"][0], wanted, rtol=1e-5)
-    np.testing.assert_allclose(outputs["log_distribution"][0], np.log(wanted), rtol=1e-5)
-
-
-def test_the_loss_is_the_log_of_the_labels_chance():
-    chances = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], np.float32)
-    found = rk.losses.OrdinalLoss((1, 2, 4))([[4.0], [1.0]], np.log(chances))
-    np.testing.assert_allclose(found, -np.log([0.7, 0.5]), rtol=1e-6)
-
-
-def test_another_loss_is_of_the_score(rows):
-    model = make_model(rows, loss="mean_squared_error")
-    history = model.fit(rk.data.batches(rows, 64), epochs=3, verbose=0).history
-    rmse = history["root_mean_squared_error"][-1]
-    assert history["loss"][-1] == pytest.approx(rmse**2, rel=1e-4)
-
-
-def test_it_may_be_one_of_several_heads(rows):
+def test_ordinal_head_may_be_one_of_several(rows):
     features = {"user_id": rk.layers.IdEmbedding(rk.data.vocabulary(rows["user_id"]), 4)}
     heads = {
         "rating": rk.layers.OrdinalHead(LEVELS, [8]),
@@ -130,44 +111,95 @@ def test_it_may_be_one_of_several_heads(rows):
     assert history["rating_loss"][-1] < history["rating_loss"][0]
 
 
-def test_what_does_not_fit_is_named(rows):
-    for levels in ((1,), (1, 1), (2, 1), (1, np.inf), (1, np.nan)):
-        with pytest.raises(ValueError, match="levels must be at least two numbers that ascend"):
-            rk.layers.OrdinalHead(levels)
-        with pytest.raises(ValueError, match="levels must be at least two numbers that ascend"):
-            rk.losses.OrdinalLoss(levels)
-    for levels in (5, "12", ("a", "b"), (True, 2)):
-        for kind in (rk.layers.OrdinalHead, rk.losses.OrdinalLoss):
-            with pytest.raises(TypeError, match="levels must be a sequence of numbers"):
-                kind(levels)
-    with pytest.raises(ValueError, match=r"levels of the loss must be those of the head, \(1.0, 2"):
-        make_model(rows, loss=rk.losses.OrdinalLoss((0, 1, 2, 3, 4)))
-    between = {**rows, "user_rating": rows["user_rating"] + 0.5}
-    with pytest.raises(ValueError, match="Labels must be levels of the loss"):
-        make_model(rows).fit(rk.data.batches(between, 64), verbose=0)
-    network = rk.models.tower({"user_id": rk.layers.IdEmbedding(["7"], 4)})
-    model = rk.RankingModel(network, label="user_rating")
-    with pytest.raises(ValueError, match="that ordinal_loss reads 'log_distribution'"):
-        model.compile("adam", loss=rk.losses.OrdinalLoss(LEVELS))
+def test_loss_of_keras_is_computed_from_the_score(rows):
+    model = make_model(rows, loss="mean_squared_error")
+    history = model.fit(rk.data.batches(rows, 64), epochs=3, verbose=0).history
+    rmse = history["root_mean_squared_error"][-1]
+    assert history["loss"][-1] == pytest.approx(rmse**2, rel=1e-4)
 
 
-def test_chances_are_in_full_precision(rows):
+def test_distribution_is_that_of_the_proportional_odds_model():
+    head = rk.layers.OrdinalHead((0.0, 1.0, 4.0), [])
+    inputs = tf.constant([[0.7]])
+    head(inputs)
+    kernel, bias, first, gaps = 2.0, -0.4, -0.3, 0.9
+    head.set_weights([np.array([[kernel]]), np.array([bias]), np.array([first]), np.array([gaps])])
+    x = kernel * 0.7 + bias
+    thresholds = np.array([first, first + np.log1p(np.exp(gaps))])
+    at_most = 1 / (1 + np.exp(x - thresholds))
+    expected = np.diff(np.concatenate([[0.0], at_most, [1.0]]))
+    outputs = head(inputs)
+    np.testing.assert_allclose(outputs["distribution"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(outputs["log_distribution"][0], np.log(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize("logit", [-1e4, -30.0, 0.0, 30.0, 1e4])
+def test_loss_and_gradients_are_finite_for_extreme_logits(logit):
+    head = rk.layers.OrdinalHead(LEVELS, [])
+    loss = rk.losses.OrdinalLoss(LEVELS)
+    inputs = tf.constant([[logit]])
+    head(inputs)
+    with tf.GradientTape() as tape:
+        values = loss([[1.0], [3.0], [5.0]], tf.repeat(head(inputs)["log_distribution"], 3, axis=0))
+    assert np.isfinite(values).all()
+    gradients = tape.gradient(values, head.trainable_variables)
+    assert all(np.isfinite(each).all() for each in gradients)
+    assert any(np.any(each) for each in gradients)
+
+
+def test_loss_is_the_negative_log_probability_of_the_label():
+    probabilities = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], np.float32)
+    found = rk.losses.OrdinalLoss((1, 2, 4))([[4.0], [1.0]], np.log(probabilities))
+    np.testing.assert_allclose(found, -np.log([0.7, 0.5]), rtol=1e-6)
+
+
+def test_outputs_have_full_precision_with_mixed_precision(rows):
     tf.keras.mixed_precision.set_global_policy("mixed_float16")
     try:
         model = make_model(rows)
         model.fit(rk.data.batches(rows, 256), epochs=1, verbose=0)
-        outputs = model({name: rows[name][:5] for name in ("user_id", "item_id")})
+        outputs = model(first_rows(rows, 5))
         assert {each.dtype for each in outputs.values()} == {tf.float32}
         np.testing.assert_allclose(tf.reduce_sum(outputs["distribution"], axis=1), 1, rtol=1e-5)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
 
 
-def test_the_tower_has_its_arguments():
+def test_arguments_of_the_mlp_are_kept_and_checked():
     head = rk.layers.OrdinalHead((1, 2), [4], activation="tanh", dropout_rate=0.5)
     again = rk.layers.OrdinalHead.from_config(head.get_config())
     assert again.get_config() == head.get_config()
     assert head.get_config()["dropout_rate"] == 0.5
-    assert head(tf.zeros((1, 3)))["score"].shape == (1, 1)
     with pytest.raises(ValueError, match="dropout_rate must be in"):
         rk.layers.OrdinalHead((1, 2), dropout_rate=1.0)
+
+
+@pytest.mark.parametrize("make", [rk.layers.OrdinalHead, rk.losses.OrdinalLoss])
+@pytest.mark.parametrize(
+    ("levels", "error", "text"),
+    [
+        *[(levels, ValueError, "at least two finite numbers in ascending order") for levels in
+          ((1,), (1, 1), (2, 1), (1, np.inf), (1, np.nan))],
+        *[(levels, TypeError, "a sequence of numbers") for levels in
+          (5, "12", ("a", "b"), (True, 2))],
+    ],
+)  # fmt: skip
+def test_unsuitable_levels_raise(make, levels, error, text):
+    with pytest.raises(error, match=f"^levels must be {text}.*Got: levels="):
+        make(levels)
+
+
+def test_loss_that_does_not_fit_the_head_raises(rows):
+    text = r"The loss and the head must have the same levels\. Got: \(0\.0, .* for the loss, \(1\.0"
+    with pytest.raises(ValueError, match=text):
+        make_model(rows, loss=rk.losses.OrdinalLoss((0, 1, 2, 3, 4)))
+    network = rk.models.tower({"user_id": rk.layers.IdEmbedding(["7"], 4)})
+    model = rk.RankingModel(network, label="user_rating")
+    with pytest.raises(ValueError, match="that ordinal_loss reads 'log_distribution'"):
+        model.compile("adam", loss=rk.losses.OrdinalLoss(LEVELS))
+
+
+def test_labels_between_the_levels_raise(rows):
+    between = {**rows, "user_rating": rows["user_rating"] + 0.5}
+    with pytest.raises(ValueError, match=r"^Labels must be levels of the loss, .* Got: 5\.5"):
+        make_model(rows).fit(rk.data.batches(between, 64), verbose=0)
