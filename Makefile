@@ -1,6 +1,6 @@
-# Everything from a fresh clone: `make demo`, `make test`, and `make check` for all that CI runs.
-# PYTHON chooses the interpreter of a new .venv; ARGS goes to pytest: make test ARGS="-k layers".
-# Two tests run at a time; ARGS="-n 0" runs one after the other, in this process.
+# Works from a fresh clone: `make demo`, `make test`, and `make check` for everything that CI runs.
+# PYTHON is the interpreter for a new .venv; ARGS is passed to pytest: make test ARGS="-k layers".
+# Tests run in two processes; with ARGS="-n 0" they run in a single one.
 
 PYTHON ?= python3
 ARGS ?=
@@ -14,24 +14,26 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .PHONY: help install demo test test-all check lint types docs coverage bench clean
 
 help:
-	@echo "make install   make .venv with rankkit and the tested versions of what it needs"
-	@echo "make demo    train, evaluate and export a ranker of MovieLens; results in output/demo"
-	@echo "make test    run the fast tests; ARGS=... goes to pytest"
-	@echo "make test-all   run all tests: also searches, subprocesses, Spark, examples and pages"
-	@echo "make check   all that CI runs: lint, types, docs, test-all"
-	@echo "make lint | types | docs    one of these"
-	@echo "make coverage   run the tests and tell which lines they missed"
-	@echo "make bench   run the measurements of tests/benchmarks; ratios in output/benchmarks.json"
-	@echo "make clean   remove what was built, .venv included"
+	@echo "make install   create .venv with rankkit and pinned dependencies"
+	@echo "make demo      train, evaluate and export a ranker of MovieLens to output/demo"
+	@echo "make test      run the fast tests; ARGS=... is passed to pytest"
+	@echo "make test-all  run all tests, including searches, subprocesses, Spark and examples"
+	@echo "make check     run everything that CI runs: lint, types, docs, test-all"
+	@echo "make lint      run ruff check and ruff format --check"
+	@echo "make types     run pyright"
+	@echo "make docs      build the documentation in docs/_build/html"
+	@echo "make coverage  run all tests and report uncovered lines"
+	@echo "make bench     run the benchmarks; ratios in output/benchmarks.json"
+	@echo "make clean     remove build products, output and .venv"
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || command -v $(PYTHON) >/dev/null || \
-		{ echo "$(PYTHON) was not found. Name a Python of 3.11 to 3.13: make PYTHON=..."; exit 1; }
+		{ echo "$(PYTHON) was not found. Pass a Python of 3.11 to 3.13: make PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or \
-		sys.exit("rankkit needs Python 3.11 to 3.13. $(PYTHON) is %d.%d. Name another: \
+		sys.exit("rankkit needs Python 3.11 to 3.13. $(PYTHON) is %d.%d. Pass another: \
 	make PYTHON=..." % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
-	@echo "Installing rankkit and the tested versions of what it needs into .venv (minutes)"
+	@echo "Installing rankkit and pinned dependencies into .venv (takes minutes)"
 	@$(BIN)/python -m pip install -qq -c constraints.txt -e ".[dev]"
 	@touch $@
 

@@ -1,8 +1,8 @@
-"""How the pages are built: `make docs`.
+"""Sphinx configuration; `make docs` builds the pages.
 
-Pages that start with `file_format: mystnb` are run while they are built, each in an empty folder,
-and show what their code prints. What a run gave is kept in `_build`, so that the next build runs
-only the pages whose code was edited, or all of them after the library's code was.
+Pages that start with `file_format: mystnb` are executed during the build, each in an empty folder,
+and show the output of their code. Outputs are cached in `_build`: a page is executed again if its
+code changed, and all pages are if the code of the library changed.
 """
 
 import ast
@@ -31,12 +31,12 @@ os.environ["RANKKIT_PYTHON"] = sys.executable
 for name in ("JUPYTER_PATH", "PYTHONPATH"):
     os.environ[name] = os.pathsep.join([str(DOCS / "_run"), os.environ.get(name, "")]).rstrip(":")
 
-# It says when each page starts.
+# It logs the start of each page.
 logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 
 def hash_of_code() -> str:
-    """Returns a hash of the code that pages run, which comments and docstrings do not change."""
+    """Returns a hash of the code that pages run, without comments and docstrings."""
     total = hashlib.sha256()
     folders = (ROOT / "rankkit", ROOT / "examples", DOCS / "_run")
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
@@ -49,7 +49,7 @@ def hash_of_code() -> str:
     return total.hexdigest()[:16]
 
 
-RUNS = BUILD / "runs" / hash_of_code()
+CACHE = BUILD / "runs" / hash_of_code()
 
 project = "rankkit"
 author = "The rankkit authors"
@@ -77,7 +77,7 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(RUNS / "pages")
+nb_execution_cache_path = str(CACHE / "pages")
 nb_execution_in_temp = True
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
@@ -85,66 +85,66 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 nb_output_stderr = "remove"
 
-# What the code printed has no copy button, and what is copied from a shell has no prompt.
+# Outputs have no copy button, and copied shell commands have no prompt.
 copybutton_selector = ":not(.output) > div.highlight > pre"
 copybutton_exclude = ".linenos, .gp, .go"
 
 codeautolink_concat_default = True
 
-# Docstrings put code between single backticks.
+# Docstrings use single backticks for code.
 default_role = "code"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = ["Input shape", "Output shape"]
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-# What is inherited from Keras is written in Markdown, which would be read as reStructuredText.
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+# Docstrings inherited from Keras are Markdown and would be parsed as reStructuredText.
 autodoc_inherit_docstrings = False
 
 
-def remove_old_runs(app) -> None:
-    """Removes what other versions of the library's code gave."""
-    for old in set((BUILD / "runs").glob("*")) - {RUNS}:
+def remove_stale_outputs(app) -> None:
+    """Removes outputs of other versions of the library's code."""
+    for old in set((BUILD / "runs").glob("*")) - {CACHE}:
         shutil.rmtree(old)
 
 
-def draw_pictures(app) -> None:
-    """Draws the pictures of the home page, where they are not there already."""
-    pictures = BUILD / "pictures"
-    if (pictures / RUNS.name).exists():
+def make_figures(app) -> None:
+    """Makes the figures of the home page unless they are up to date."""
+    figures = BUILD / "pictures"
+    if (figures / CACHE.name).exists():
         return
-    getLogger(__name__).info("drawing the pictures of the home page")
-    shutil.rmtree(pictures, ignore_errors=True)
-    pictures.mkdir(parents=True)
+    getLogger(__name__).info("making the figures of the home page")
+    shutil.rmtree(figures, ignore_errors=True)
+    figures.mkdir(parents=True)
     script = DOCS / "_run" / "home_pictures.py"
     run = subprocess.run(
-        [sys.executable, str(script), str(pictures)], capture_output=True, text=True
+        [sys.executable, str(script), str(figures)], capture_output=True, text=True
     )
     if run.returncode:
         raise ExtensionError(f"{script.name} failed:\n{run.stderr[-4000:]}")
-    (pictures / RUNS.name).touch()
+    (figures / CACHE.name).touch()
 
 
-def forget_keras_2(app, docname, source) -> None:
-    """Has each page choose its Keras, which autodoc's import of rankkit has chosen already."""
+def unset_keras_2(app, docname, source) -> None:
+    """Unsets the variable that rankkit's import by autodoc has set, so that each page sets it."""
     os.environ.pop("TF_USE_LEGACY_KERAS", None)
 
 
 def constructor_signature(app, what, name, obj, options, signature, return_annotation):
-    """Shows what a Keras model's constructor takes, where Keras's `__new__` hides it."""
+    """Returns the signature of `__init__` for Keras models, whose `__new__` hides it."""
     if what == "class" and signature == "(*args, **kwargs)":
         own = inspect.signature(obj.__init__)
         parameters = list(own.parameters.values())[1:]
-        signature = stringify_signature(
-            own.replace(parameters=parameters), unqualified_typehints=True
-        )
+        signature = stringify_signature(own.replace(parameters=parameters), show_annotation=False)
         return signature, None
     return None
 
 
 def setup(app):
-    """Connects the above to Sphinx."""
-    app.connect("builder-inited", remove_old_runs)
-    app.connect("builder-inited", draw_pictures)
-    app.connect("source-read", forget_keras_2)
+    """Registers the event handlers."""
+    app.connect("builder-inited", remove_stale_outputs)
+    app.connect("builder-inited", make_figures)
+    app.connect("source-read", unset_keras_2)
     app.connect("autodoc-process-signature", constructor_signature)

@@ -23,8 +23,8 @@ SPACE = {
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tuner", choices=TUNERS, default="random", help="search strategy")
     parser.add_argument("--max-trials", type=positive, default=20, help="maximum number of trials")
-    parser.add_argument("--epochs", type=positive, default=40, help="most epochs per trial")
-    parser.add_argument("--workers", type=positive, default=1, help="number of parallel trials")
+    parser.add_argument("--epochs", type=positive, default=40, help="maximum epochs per trial")
+    parser.add_argument("--workers", type=positive, default=1, help="number of worker processes")
     parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
 

@@ -1,4 +1,4 @@
-"""Train on side features with any named architecture and early stopping, and diagnose it."""
+"""Train a named architecture on side features with early stopping, and diagnose it."""
 
 import argparse
 import os
@@ -8,15 +8,17 @@ from movielens_rows import COLUMNS, movielens_rows
 from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-RECIPES = ("factorization_machine", "svd_plus_plus", "deepfm", "dcn_v2", "dlrm", "tower")
+ARCHITECTURES = ("factorization_machine", "svd_plus_plus", "deepfm", "dcn_v2", "dlrm", "tower")
 METRIC = "val_root_mean_squared_error"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", choices=RECIPES, default="svd_plus_plus", help="architecture")
-    parser.add_argument("--epochs", type=positive, default=40, help="most epochs")
+    parser.add_argument(
+        "--architecture", choices=ARCHITECTURES, default="svd_plus_plus", help="architecture"
+    )
+    parser.add_argument("--epochs", type=positive, default=40, help="maximum epochs")
     parser.add_argument("--width", type=positive, default=65, help="embedding dimension")
-    parser.add_argument("--penalty", type=float, default=0.05, help="L2 penalty on the vectors")
+    parser.add_argument("--penalty", type=float, default=0.05, help="L2 penalty on the embeddings")
     parser.add_argument("--learning-rate", type=float, default=0.003, help="learning rate of Adam")
     parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 
@@ -45,7 +47,8 @@ def main() -> None:
             "factorization_machine": mean,
             "deepfm": mean,
         }
-        network = getattr(rk.models, args.recipe)(features, **known.get(args.recipe, {}))
+        arguments = known.get(args.architecture, {})
+        network = getattr(rk.models, args.architecture)(features, **arguments)
         model = rk.RankingModel(network, label="user_rating")
         model.compile(optimizer=tf.keras.optimizers.Adam(args.learning_rate))
 

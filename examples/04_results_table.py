@@ -25,7 +25,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=row_or_number,
         default=list(RANKERS),
-        help="names of the rows of the table, or a number of ratings to use",
+        help="names of the rows, or a number of ratings",
     )
     parser.add_argument(
         "--seeds",
@@ -40,7 +40,7 @@ def main() -> None:
     args = parse(__doc__ or "", options)
     numbers = [row for row in args.rows if isinstance(row, int)]
     if len(numbers) + args.quick > 1:
-        sys.exit("error: give one number of ratings in --rows, and none with --quick")
+        sys.exit("error: pass at most one number of ratings in --rows, and none with --quick")
     run = RunFolder(args, redone=[])
     names = [row for row in args.rows if isinstance(row, str)] or list(RANKERS)
 
@@ -63,9 +63,9 @@ def main() -> None:
             if (name, seed) in done:
                 continue
             with run.step(f"{name}, seed {seed}"):
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 model = fit(train, seed)
-                seconds = round(time.perf_counter() - begun, 1)
+                seconds = round(time.perf_counter() - start, 1)
                 report = rk.evaluate_ranking(
                     model,
                     test,

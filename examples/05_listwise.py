@@ -8,7 +8,7 @@ from movielens_rows import movielens_rows
 from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-LOSSES = {  # with a penalty on the vectors; all defaults were chosen on validation rows
+LOSSES = {  # with an L2 penalty on the embeddings; defaults were chosen on validation rows
     "pairwise_logistic": ("PairwiseLogisticLoss", {}, 3.5e-5),
     "pairwise_hinge": ("PairwiseHingeLoss", {}, 7e-5),
     "lambda_rank": ("LambdaRankLoss", {"k": 10}, 5e-5),
@@ -28,7 +28,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         default=list(LOSSES),
         help="losses to compare with squared error",
     )
-    parser.add_argument("--epochs", type=positive, default=60, help="most epochs per loss")
+    parser.add_argument("--epochs", type=positive, default=60, help="maximum epochs per loss")
     parser.add_argument(
         "--list-size", type=positive, default=10, help="maximum number of ratings per list"
     )

@@ -9,14 +9,14 @@ from run_folder import RunFolder, natural, parse, positive, run_example
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 METRIC = "val_ndcg_at_10"
-PENALTY = {"cross_entropy": 6e-6, "softmax": 6e-5}  # on embeddings; chosen on validation rows
+PENALTY = {"cross_entropy": 6e-6, "softmax": 6e-5}  # L2 on embeddings; chosen on validation rows
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--losses", nargs="+", choices=PENALTY, default=list(PENALTY))
     parser.add_argument("--negatives", type=positive, default=10, help="negatives per click")
     parser.add_argument("--popularity", type=float, default=0.0, help="popularity exponent")
-    parser.add_argument("--epochs", type=positive, default=60, help="most epochs per loss")
+    parser.add_argument("--epochs", type=positive, default=60, help="maximum epochs per loss")
     parser.add_argument("--width", type=positive, default=65, help="embedding dimension")
     parser.add_argument("--learning-rate", type=float, default=0.003, help="learning rate of Adam")
     parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")

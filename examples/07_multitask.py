@@ -1,4 +1,4 @@
-"""Train ratings and clicks in one network and in one network each, and rank by both."""
+"""Train on ratings and clicks, jointly and separately, and rank by both."""
 
 import argparse
 import os
@@ -15,9 +15,12 @@ SCORE = {"rating": 1.0, "click": 0.5}  # weights of the heads when ranking
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--sharing", choices=("shared_bottom", "mmoe", "ple"), default="shared_bottom"
+        "--sharing",
+        choices=("shared_bottom", "mmoe", "ple"),
+        default="shared_bottom",
+        help="architecture of the shared layers",
     )
-    parser.add_argument("--epochs", type=positive, default=60, help="most epochs per network")
+    parser.add_argument("--epochs", type=positive, default=60, help="maximum epochs per network")
     parser.add_argument("--width", type=positive, default=32, help="embedding dimension")
     parser.add_argument("--penalty", type=float, default=8e-3, help="L2 penalty on the embeddings")
     parser.add_argument("--learning-rate", type=float, default=0.002, help="learning rate of Adam")

@@ -16,7 +16,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=positive, default=2, help="number of worker processes")
     parser.add_argument("--restarts", type=natural, default=3, help="maximum number of restarts")
     parser.add_argument("--wait", type=float, default=300, help="seconds to wait for the workers")
-    parser.add_argument("--epochs", type=positive, default=3)
+    parser.add_argument("--epochs", type=positive, default=3, help="number of epochs")
     parser.add_argument("--batch-size", type=positive, default=1024, help="global batch size")
     parser.add_argument("--seed", type=natural, default=42, help="seed (the test rows are fixed)")
 

@@ -50,7 +50,7 @@ def id_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]
 
 
 def history_features(train: dict, width: int) -> tuple[dict[str, Any], list[list[str]]]:
-    """Adds who rated what: the movies of the user, and the users of the movie."""
+    """Adds rating histories: the movies of the user and the users of the movie."""
     import rankkit as rk
 
     features, (user, movie) = id_features(train, width)
@@ -84,14 +84,14 @@ def timestamp_features(train: dict, width: int) -> tuple[dict[str, Any], list[li
     import rankkit as rk
 
     features, (user, movie) = movie_features(train, width)
-    moments = {f"user_{seconds}s": (seconds, width) for seconds in (DAY, MINUTE, 5)}
-    moments |= {f"mood_{seconds}s": (seconds, 1) for seconds in (1800, 300, 20, 1)}
-    for name, (seconds, wide) in moments.items():
+    windows = {f"user_{seconds}s": (seconds, width) for seconds in (DAY, MINUTE, 5)}
+    windows |= {f"user_bias_{seconds}s": (seconds, 1) for seconds in (1800, 300, 20, 1)}
+    for name, (seconds, wide) in windows.items():
         layer = rk.layers.CrossEmbedding.from_columns(
             train["user_id"], train["timestamp"], wide, width=seconds
         )
         features[name] = (("user_id", "timestamp"), layer)
-    with_vectors = [name for name, (_, wide) in moments.items() if wide > 1]
+    with_vectors = [name for name, (_, wide) in windows.items() if wide > 1]
     return features, [[*user, *with_vectors], movie]
 
 
@@ -106,7 +106,7 @@ def network_features(train: dict, width: int, penalty: Any) -> dict[str, Any]:
     import rankkit as rk
 
     layers, kwargs = rk.layers, {"activity_regularizer": penalty}
-    # Id dropout trains the embedding of unknown ids.
+    # Id dropout trains the embedding of out-of-vocabulary ids.
     ids = {"id_dropout_rate": 0.02, **kwargs}
     users, titles, when = train["user_id"], train["movie_title"], train["timestamp"]
     genres = layers.TagsEmbedding.from_column(train["movie_genres"], width, **kwargs)

@@ -1,4 +1,4 @@
-"""Models of MovieLens, each trained by one call; settings chosen on validation rows."""
+"""Training functions of the rows in the table of results; settings chosen on validation rows."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import movielens_features
 
 
 def user_and_item_means(train: dict, seed: int) -> Any:
-    """The mean rating with a bias for each user and movie."""
+    """Baseline: the mean rating plus a bias for each user and movie."""
     import rankkit as rk
 
     return rk.evaluation.BiasBaseline(train, ["user_id", "movie_title"], label="user_rating")
 
 
 def tutorial_tower(train: dict, seed: int) -> Any:
-    """The network and the settings of TensorFlow Recommenders' tutorial."""
+    """Network and settings of TensorFlow Recommenders' tutorial."""
     import tensorflow as tf
 
     optimizer = tf.keras.optimizers.Adagrad(0.1)
@@ -21,7 +21,7 @@ def tutorial_tower(train: dict, seed: int) -> Any:
 
 
 def tuned_tower(train: dict, seed: int) -> Any:
-    """The same network with a penalty, more epochs of smaller steps, and averaged weights."""
+    """The same network with L2 penalty, smaller batches, more epochs and averaged weights."""
     import rankkit as rk
     import tensorflow as tf
 
@@ -69,17 +69,17 @@ def bayesian_ids(train: dict, seed: int) -> Any:
 
 
 def bayesian_history(train: dict, seed: int) -> Any:
-    """Also with who rated what."""
+    """Adds rating histories."""
     return _bayesian(train, seed, movielens_features.history_features, dim=24)
 
 
 def bayesian_movies(train: dict, seed: int) -> Any:
-    """Also with genres and years of the movies."""
+    """Adds genres and years of the movies."""
     return _bayesian(train, seed, movielens_features.movie_features, dim=24)
 
 
 def bayesian_timestamps(train: dict, seed: int) -> Any:
-    """Also with the timestamps of the ratings."""
+    """Adds timestamps of the ratings."""
     return _bayesian(
         train, seed, movielens_features.timestamp_features, dim=16, burn_in=40, num_samples=100
     )

@@ -9,7 +9,7 @@ COLUMNS = ("user_id", "movie_title", "user_rating")
 def movielens_rows(
     quick: bool, columns: Sequence[str] = COLUMNS, number: int | None = None
 ) -> tuple[dict, dict, dict]:
-    """Returns all ratings, the training rows and the test rows, and prints their numbers.
+    """Returns all ratings, the training rows and the test rows, and prints their counts.
 
     Args:
         quick: Whether to use a tenth of the ratings.

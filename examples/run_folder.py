@@ -22,8 +22,15 @@ def parse(description: str, options: Callable[[argparse.ArgumentParser], None]) 
     )
     options(parser)
     folder = Path("output") / Path(sys.argv[0]).stem
-    parser.add_argument("--output-dir", type=Path, default=folder, help="new or empty folder")
-    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=folder,
+        help="folder for the results; must be new or empty",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue an interrupted run in --output-dir"
+    )
     parser.add_argument("--quick", action="store_true", help="use a tenth of the ratings")
     return parser.parse_args()
 
@@ -78,9 +85,9 @@ class RunFolder:
     def step(self, name: str) -> Iterator[None]:
         """Prints a header for a step of the run and measures its time."""
         print(f"== {len(self.seconds) + 1}. {name}", flush=True)
-        started = time.perf_counter()
+        start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
+        self.seconds[name] = round(time.perf_counter() - start, 3)
         print(f"   {self.seconds[name]:.2f} s\n", flush=True)
 
     def history(self) -> dict[str, list[float]]:

@@ -23,7 +23,7 @@ def code_of(section: str) -> dict:
     return names
 
 
-def test_layer_of_the_page_is_trained_saved_and_exported(tmp_path):
+def test_documented_layer_is_trained_saved_and_exported(tmp_path):
     network = code_of("A layer")["network"]
     model = rk.RankingModel(network, label="rating")
     model.compile("adam")
@@ -40,7 +40,7 @@ def test_layer_of_the_page_is_trained_saved_and_exported(tmp_path):
         assert rk.export.max_abs_difference(model, scorer, rows) < 1e-5
 
 
-def test_loss_of_the_page_is_trained_on_padded_lists():
+def test_documented_loss_is_trained_on_padded_lists():
     loss = code_of("A loss")["loss"]
     nan = float("nan")
     # (1 - 0)^2 + (3 - 1)^2; the other list has a single item and no order.
@@ -57,7 +57,7 @@ def test_loss_of_the_page_is_trained_on_padded_lists():
     ("scores", "expected"),
     [([3.0, 2.0, 1.0], 1.0), ([1.0, 2.0, 3.0], 0.0), ([1.0, 1.0, 1.0], 0.0)],
 )
-def test_metric_of_the_page_finds_relevant_items_among_the_first_two(scores, expected):
+def test_documented_metric_finds_relevant_items_among_the_first_two(scores, expected):
     metric = type(code_of("A metric")["metric"])(k=2, relevant=1)
     metric.update_state([[1.0, 0.0, 0.0]], [scores])
     assert float(metric.result()) == expected
@@ -78,7 +78,7 @@ def test_pages_name_files_that_exist():
             assert (base / name).is_file(), f"{page.name}: {name}"
 
 
-def test_steps_name_what_is_in_their_files():
+def test_steps_name_definitions_of_their_files():
     page = (PAGES / "paths.md").read_text()
     for step in re.split(r"^\d+\. ", page, flags=re.MULTILINE)[1:]:
         files = re.findall(r"`((?:\w+/)+\w+\.py)`", step)

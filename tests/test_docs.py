@@ -43,7 +43,7 @@ def name(page: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if code(page)], ids=name)
-def test_code_runs_as_it_stands(page, tmp_path, run_after_tensorflow):
+def test_code_of_the_page_runs(page, tmp_path, run_after_tensorflow):
     script = tmp_path / page.name
     script.write_text(code(page))
     folder = tmp_path / "empty"
@@ -56,7 +56,7 @@ def test_readme_shows_code():
     assert code(ROOT / "README.md")
 
 
-def test_the_build_runs_every_page_with_cells():
+def test_pages_with_cells_are_executed():
     pages = [page for page in PAGES if "{code-cell}" in page.read_text()]
     assert [name(page) for page in pages if not page.read_text().startswith(CELLS_HEAD)] == []
     assert [name(page) for page in pages if "```python" in page.read_text()] == []
@@ -111,7 +111,7 @@ def command_problems(command: str, root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_commands_name_what_is_there(page):
+def test_commands_use_existing_targets_scripts_and_options(page):
     lines = [line for block in blocks(page, "console") for line in block[3].splitlines()]
     commands = [re.sub(r"^\s*\$\s*", "", line) for line in lines]
     assert [problem for one in commands for problem in command_problems(one, ROOT)] == []
@@ -127,7 +127,7 @@ def test_commands_name_what_is_there(page):
         (".venv/bin/python examples/two.py", ["no file examples/two.py"]),
     ],
 )
-def test_a_command_for_nothing_is_found(tmp_path, command, problems):
+def test_invalid_commands_are_found(tmp_path, command, problems):
     (tmp_path / "Makefile").write_text("test: .venv\n\techo\n")
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "one.py").write_text('parser.add_argument("--epochs")')
@@ -149,7 +149,7 @@ def public_names(module) -> set[str]:
     return {key for key, value in named.items() if not inspect.ismodule(value)}.union(*inner)
 
 
-def test_every_public_name_has_its_place_in_the_reference():
+def test_reference_lists_every_public_name():
     text = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
     shown = set(re.findall(r"auto(?:class|function|data):: (\S+)", text))
     assert public_names(rk) == shown

@@ -107,7 +107,7 @@ def test_keras_3_imported_before_rankkit_raises(before, named, run):
     assert code == 0, errors
 
 
-def test_import_of_rankkit_leaves_slow_packages_out(run):
+def test_import_of_rankkit_does_not_import_slow_packages(run):
     heavy = ["tensorflow_datasets", "keras_tuner", "matplotlib", "ai_edge_litert", "sklearn"]
     heavy += ["pyspark"]
     code, errors = run(

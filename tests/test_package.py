@@ -179,29 +179,29 @@ def repository_text() -> dict[str, str]:
     }
 
 
-MACHINE = re.compile(
-    r"(?<![\w.:/])/(?:home|Users|root|work|farm|tmp|opt)/[\w.]"  # a folder of one machine
-    r"|pypi\.org|python[h]osted|index[-]url|registry\.npmjs",  # a host that packages come from
+LOCAL_PATH_OR_INDEX = re.compile(
+    r"(?<![\w.:/])/(?:home|Users|root|work|farm|tmp|opt)/[\w.]"  # an absolute path of one host
+    r"|pypi\.org|python[h]osted|index[-]url|registry\.npmjs",  # a package index
 )
 
 
-def test_no_file_names_a_machine_or_a_registry():
+def test_no_file_has_a_local_path_or_a_package_index():
     lines = [
         f"{path}: {line}"
         for path, text in repository_text().items()
         for line in text.splitlines()
-        if MACHINE.search(line)
+        if LOCAL_PATH_OR_INDEX.search(line)
     ]
     assert lines == []
 
 
 @pytest.mark.parametrize("folder", ["home", "root", "tmp"])
-def test_path_of_one_machine_is_found(folder):
-    assert MACHINE.search(f"reads /{folder}/someone")
-    assert not MACHINE.search(f"reads output/{folder}/someone")
+def test_local_path_is_found(folder):
+    assert LOCAL_PATH_OR_INDEX.search(f"reads /{folder}/someone")
+    assert not LOCAL_PATH_OR_INDEX.search(f"reads output/{folder}/someone")
 
 
-def test_setup_cfg_ships_and_pyproject_builds_and_checks():
+def test_metadata_is_in_setup_cfg_and_tool_settings_in_pyproject():
     shipped = configparser.ConfigParser()
     shipped.read(ROOT / "setup.cfg")
     checked = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -300,14 +300,14 @@ def same_default(text: str, default: Any) -> bool:
 
 def drift(doc: str, function: Callable) -> list[str]:
     """Differences between the arguments of a docstring and of the signature."""
-    told, real = documented_arguments(doc), signature_arguments(function)
-    if list(told) != list(real):
-        return [f"documents {list(told)}, takes {list(real)}"]
+    documented, real = documented_arguments(doc), signature_arguments(function)
+    if list(documented) != list(real):
+        return [f"documents {list(documented)}, takes {list(real)}"]
     found = []
     for name, parameter in real.items():
-        defaults = re.findall(r"[Dd]efaults to `+([^`]+)`+", told[name])
+        defaults = re.findall(r"[Dd]efaults to `+([^`]+)`+", documented[name])
         if parameter.default is inspect.Parameter.empty:
-            if "efaults to" in told[name]:
+            if "efaults to" in documented[name]:
                 found.append(f"{name} has no default")
         elif len(defaults) != 1:
             found.append(f"{name} needs one: Defaults to `{parameter.default!r}`")
@@ -341,7 +341,7 @@ def scale(x, by=2.0, **kwargs): ...
 
 
 @pytest.mark.parametrize(
-    ("doc", "told"),
+    ("doc", "expected"),
     [
         (SCALE.format("2.0", "."), []),
         (SCALE.format("2.0", ", no less."), []),
@@ -355,5 +355,5 @@ def scale(x, by=2.0, **kwargs): ...
         ("Scales.", ["documents [], takes ['x', 'by', '**kwargs']"]),
     ],
 )  # fmt: skip
-def test_difference_between_docstring_and_signature_is_found(doc, told):
-    assert drift(doc, scale) == told
+def test_difference_between_docstring_and_signature_is_found(doc, expected):
+    assert drift(doc, scale) == expected

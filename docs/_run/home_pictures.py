@@ -1,4 +1,4 @@
-"""Draws the pictures of the home page: small, from real runs on MovieLens 100K.
+"""Makes the figures of the home page from runs on MovieLens 100K.
 
 Usage: python home_pictures.py FOLDER
 """
@@ -33,12 +33,12 @@ IDS = ("user_id", "movie_title")
 
 
 def ids(train: dict, width: int, **kwargs: Any) -> dict:
-    """Features of user and movie."""
+    """Returns embeddings of user and movie."""
     return {name: rk.layers.IdEmbedding.from_column(train[name], width, **kwargs) for name in IDS}
 
 
 def ratings(train: dict, test: dict) -> Any:
-    """Learning curve of a tower; returns the model."""
+    """Plots the learning curve of a tower and returns the model."""
     penalty = tf.keras.regularizers.L2(0.003)
     network = rk.models.tower(ids(train, 32, embeddings_regularizer=penalty))
     model = rk.RankingModel(network, label="user_rating")
@@ -53,13 +53,13 @@ def ratings(train: dict, test: dict) -> Any:
     for name, label, color in (("", "training", BLUE), ("val_", "test", ORANGE)):
         values = history[f"{name}root_mean_squared_error"]
         plt.plot(range(1, 13), values, color=color, label=label)
-    plt.gca().set(xlabel="epoch", ylabel="RMSE in stars")
+    plt.gca().set(xlabel="epoch", ylabel="RMSE in stars", ylim=(0.9, 1.0))
     plt.legend()
     return model
 
 
 def ranking(model: Any, train: dict) -> None:
-    """The best movies of a user."""
+    """Plots the top movies of a user."""
     seen = train["movie_title"][train["user_id"] == "42"]
     titles, counts = np.unique(train["movie_title"].astype(str), return_counts=True)
     known = {"movie_title": titles[counts >= 100]}
@@ -74,7 +74,7 @@ def ranking(model: Any, train: dict) -> None:
 
 
 def clicks(train: dict, test: dict) -> None:
-    """A ranker of clicks against popularity."""
+    """Plots NDCG of a ranker trained on clicks and of popularity."""
     train, test = (
         {name: rows[name][rows["user_rating"] >= 4] for name in IDS} for rows in (train, test)
     )
@@ -89,7 +89,7 @@ def clicks(train: dict, test: dict) -> None:
     candidates = rk.data.with_candidates(test, item="movie_title", exclude=train)
     known = rk.data.with_candidates(train, item="movie_title")
     report = rk.evaluate_ranking(model, candidates, train=known, item="movie_title", relevant=1)
-    values = [report.lines[line]["ndcg_at_10"] for line in (1, 0)]  # biases are the popularity
+    values = [report.lines[line]["ndcg_at_10"] for line in (1, 0)]  # the biases rank by popularity
     bars = plt.barh(["popularity", "rankkit"], values, color=[GRAY, BLUE], height=0.6)
     plt.bar_label(bars, fmt="%.3f", padding=4)
     plt.xlim(0, 1.25 * max(values))
@@ -97,7 +97,7 @@ def clicks(train: dict, test: dict) -> None:
 
 
 def uncertainty(train: dict, test: dict) -> None:
-    """Error by the standard deviation of a Bayesian factorization machine."""
+    """Plots the error by the standard deviation of a Bayesian factorization machine."""
     model = rk.bayesian.factorization_machine(
         ids(train, 9), train, label="user_rating", num_samples=24, burn_in=12, verbose=0
     )
@@ -112,7 +112,7 @@ def uncertainty(train: dict, test: dict) -> None:
 
 
 def search(train: dict, folder: Path) -> None:
-    """Scores of the trials of a search on a part of the rows."""
+    """Plots the scores of the trials of a search on a part of the rows."""
     few = {name: column[:10_000] for name, column in train.items()}
     hypermodel = rk.tuning.RankingHyperModel(
         ids(few, 32),
@@ -132,7 +132,7 @@ def search(train: dict, folder: Path) -> None:
 
 
 def calibration(model: Any, test: dict) -> None:
-    """Mean rating by mean prediction."""
+    """Plots the mean rating by the mean prediction."""
     scores = np.asarray(model.predict(rk.data.batches(test, 4096), verbose=0)).ravel()
     groups = np.array_split(np.argsort(scores), 12)
     x = [scores[group].mean() for group in groups]
@@ -143,7 +143,7 @@ def calibration(model: Any, test: dict) -> None:
 
 
 def objectives(train: dict) -> None:
-    """Both heads of a network for the movies of a user."""
+    """Plots the outputs of both heads of a network for the movies of a user."""
     heads = {"rating": rk.layers.DenseRatingHead([64]), "click": rk.layers.DenseRatingHead([64])}
     penalty = tf.keras.regularizers.L2(8e-3)
     features = ids(train, 32, embeddings_regularizer=penalty)
@@ -163,7 +163,7 @@ def objectives(train: dict) -> None:
 
 
 def exported(model: Any, test: dict, folder: Path) -> None:
-    """Scores of an exported file against those of the model in memory."""
+    """Plots the scores of a TensorFlow Lite file against those of the model."""
     rk.export.save(model, folder / "1")
     rk.export.to_tflite(folder / "1", folder / "ranker.tflite")
     rows = {name: test[name][:1000] for name in IDS}
@@ -175,7 +175,7 @@ def exported(model: Any, test: dict, folder: Path) -> None:
 
 
 def main() -> None:
-    """Draws all pictures."""
+    """Makes all figures."""
     folder = Path(sys.argv[1])
     tf.keras.utils.set_random_seed(42)
     plt.switch_backend("agg")

@@ -1,4 +1,4 @@
-"""Draws the picture of README from real runs on MovieLens 100K.
+"""Makes the figure of README from runs on MovieLens 100K.
 
 Usage: python docs/_run/readme_picture.py
 """
@@ -12,7 +12,7 @@ from home_pictures import GRAY, IDS, STYLE, clicks, ranking, ratings
 
 
 def main() -> None:
-    """Draws three panels and writes `docs/_static/readme.png`."""
+    """Writes `docs/_static/readme.png`, which has three plots."""
     tf.keras.utils.set_random_seed(42)
     plt.switch_backend("agg")
     plt.rcParams.update({**STYLE, "figure.figsize": (12.0, 3.0), "savefig.transparent": False})
@@ -27,7 +27,6 @@ def main() -> None:
     report = rk.evaluate_ranking(model, test, train=train, item="movie_title")
     biases = report.lines[1]["rmse"]
     plt.axhline(biases, color=GRAY, linewidth=1.5, linestyle="--", label="user and item biases")
-    plt.ylim(0.9, 1.0)
     plt.legend()
     plt.sca(axes[1])
     ranking(model, train)

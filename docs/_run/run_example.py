@@ -1,4 +1,4 @@
-"""Runs an example for its page, which shows what it printed and drew."""
+"""Runs an example for its page, which shows its output and plots."""
 
 import os
 import subprocess
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def run_example(script: str, *options: str) -> None:
-    """Runs a script of `examples/` in the current folder, and prints what it printed.
+    """Runs a script of `examples/` in the current folder and prints its output.
 
     Args:
-        script: Name of the file.
-        options: Of its command line.
+        script: File name.
+        *options: Command-line options.
     """
     path = Path(os.environ["RANKKIT_EXAMPLES"]) / script
     run = subprocess.run([sys.executable, path, *options], capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(f"{script} failed:\n{run.stderr[-4000:]}")
-    # Of a progress bar, the last state: it moves by backspaces.
+    # Progress bars are rewritten by backspaces; only the last state is kept.
     print(*(line.rpartition("\b")[2] for line in run.stdout.splitlines()), sep="\n")

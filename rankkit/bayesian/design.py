@@ -227,7 +227,7 @@ def _encode(layer: Any, sources: Sequence[str], columns: Mapping[str, Any]) -> n
 
 def _attribute_matrix(layer: Attribute, spec: tf.TensorSpec, ids: list) -> scipy.sparse.csr_array:
     """Returns the weight of each embedding of an attribute for unknown ids, then for `ids`."""
-    indices = np.concatenate([layer._codes[:1], layer.encode(tf.constant(ids, spec.dtype))])
+    indices = np.concatenate([layer._indices[:1], layer.encode(tf.constant(ids, spec.dtype))])
     if indices.dtype.kind != "i":
         expected = "a layer that looks up embeddings"
         raise wrong_type("layer of an Attribute", layer.layer, expected, _FIX)

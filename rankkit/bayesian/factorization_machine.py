@@ -37,13 +37,14 @@ def factorization_machine(
     """Fits a Bayesian factorization machine to ratings by Gibbs sampling.
 
     The vectors and the strength of their regularization are sampled from the posterior, and the
-    scores of the samples are averaged. There are no hyperparameters to tune and no early stopping,
-    and the average overfits less than a single factorization machine. The label is modeled as a
-    number with Gaussian noise: choose it for ratings or durations, not for clicks.
+    scores of the samples are averaged. Learning rate, regularization and number of epochs need no
+    tuning, and the average overfits less than a single factorization machine. The label is modeled
+    as a number with Gaussian noise: choose it for ratings or durations, not for clicks.
 
     The result is an ordinary ranking network. The vectors of an id and of all its attributes are
     summed, so that the network reads the ids, and the columns of all other features. Unknown ids
-    get the mean vector; in an ensemble, they vary between samples as much as known ids do.
+    get the mean vector; in an ensemble, their vectors vary between the samples like those of known
+    ids.
 
     Args:
         features: Features as in `rankkit.ranking_network`, of layers with an embedding table. All
@@ -65,7 +66,8 @@ def factorization_machine(
             of an ensemble, and `rankkit.score_std` estimates the uncertainty of a score.
         noise_group: Name of a column, such as the user, whose values differ in the variance of the
             label noise: users who rate at random then count less. Defaults to `None`.
-        noise_dof: Degrees of freedom of the noise weights: the higher, the less they differ.
+        noise_dof: Degrees of freedom of the noise weights: with more, the weights
+            differ less.
             Defaults to `20.0`.
         seed: Seed of all chains. Defaults to `42`.
         verbose: 0 for silent, 1 for a few lines of progress. Defaults to `1`.

@@ -9,11 +9,11 @@ from rankkit.core.keras_graph import outputs_of_layer
 
 # Enough to keep the matrix products busy, few enough for the memory.
 _MOST_ROWS, _FEWEST_ROWS, _UNKNOWN_WIDTH_ROWS = 65_536, 1_024, 16_384
-_NUMBERS = 2**26  # that the layers of a network give for them, all in all
+_NUMBERS = 2**26  # outputs of all layers, summed over these rows
 
 
 def chunk_rows(scorer: Any) -> int:
-    """How many rows a scorer is asked for at a time: fewer of a network with wide layers."""
+    """The number of rows to score in one chunk: fewer for a network with wide layers."""
     network = getattr(scorer, "network", scorer)
     if not isinstance(network, tf.keras.Model):
         return _UNKNOWN_WIDTH_ROWS
@@ -21,7 +21,7 @@ def chunk_rows(scorer: Any) -> int:
 
 
 def numbers_a_row(network: tf.keras.Model) -> int:
-    """How many numbers the layers of a network give for a row, all in all."""
+    """The number of output values of all layers of a network for one row."""
     outputs = [outputs_of_layer(layer) for layer in network.layers]
     shapes = [list(each.shape)[1:] for each in tf.nest.flatten(outputs) if each.shape.rank]
     return sum(math.prod(size or 1 for size in shape) for shape in shapes)

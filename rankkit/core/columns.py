@@ -45,17 +45,27 @@ def is_column(value: Any) -> bool:
     return isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
 
 
-def as_list(column: Any) -> list:
-    """Converts a column, or any collection, to a list of `str` and Python numbers."""
+def is_missing(value: Any) -> bool:
+    """Whether a cell is missing: None, NaN, or the missing value of pandas."""
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def as_list(column: Any, name: str = "value") -> list:
+    """Converts a column, or any collection, to a list of `str` and Python numbers.
+
+    Errors refer to the column by `name`.
+    """
     if tf.is_tensor(column):
         column = column.numpy()
     values = column.tolist() if hasattr(column, "tolist") else list(column)
     if _PLAIN.issuperset(map(type, values)):  # the usual case, which has to be fast
         return values
-    return [_as_python(value) for value in values]
+    return [_as_python(value, name) for value in values]
 
 
-def _as_python(value: Any) -> Any:
+def _as_python(value: Any, name: str) -> Any:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, bytes):
@@ -63,9 +73,9 @@ def _as_python(value: Any) -> Any:
             return value.decode()
         except UnicodeDecodeError:
             fix = "Decode it with its own encoding first."
-            raise invalid("value", value, "bytes of valid UTF-8", fix) from None
+            raise invalid(name, value, "bytes of valid UTF-8", fix) from None
     if hasattr(value, "numpy"):  # TensorFlow
-        return _as_python(value.numpy())
+        return _as_python(value.numpy(), name)
     single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
     return value.item() if single else value
 
@@ -73,20 +83,26 @@ def _as_python(value: Any) -> Any:
 def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
     """Converts the values of a column to the tensor that a scorer expects."""
     if spec is not None and spec.shape.rank == 2 and all(map(is_column, values)):
-        lists = [as_list(cell) for cell in values]
+        lists = [as_list(cell, f"feature {name!r}") for cell in values]
         _check_kind(name, list(chain.from_iterable(lists)), text=spec.dtype == tf.string)
         return as_feature(name, lists, spec)
     if spec is not None:
         _check_kind(name, values, text=spec.dtype == tf.string)
     try:
         return tf.constant(values, None if spec is None else spec.dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
         for value in values:
             if isinstance(value, str) and not _is_utf8(value):
                 raise invalid(
                     f"feature {name!r}", value, "a string that can be encoded as UTF-8"
                 ) from None
-        raise invalid(f"feature {name!r}", values[:3], "values of one type", str(error)) from None
+        kinds = dict.fromkeys(type(value).__name__ for value in values)
+        if len(kinds) > 1:
+            raise ValueError(
+                f"Column {name!r} mixes types: {', '.join(kinds)}. Convert it to one type."
+            ) from None
+        expected = "strings, or numbers of at most 64 bits"
+        raise invalid(f"column {name!r}", values[:3], expected, "Convert it first.") from None
 
 
 def _is_utf8(text: str) -> bool:
@@ -99,6 +115,13 @@ def _check_kind(name: str, values: list, text: bool) -> None:
     for value in values:
         if isinstance(value, str) == text and value is not None:
             continue
+        if is_missing(value):
+            fix = (
+                "Pass a string id, or an out-of-vocabulary id such as '' for an unknown user."
+                if text
+                else "Pass a number, or NaN to a layer created with missing='learn'."
+            )
+            raise TypeError(f"Feature {name!r} is missing ({value}). {fix}")
         if text:
-            raise wrong_type(f"feature {name!r}", value, "str", f"Write {str(value)!r}.")
-        raise wrong_type(f"feature {name!r}", value, "a number", "Convert the value first.")
+            raise wrong_type(f"feature {name!r}", value, "str", "Convert it to a string id.")
+        raise wrong_type(f"feature {name!r}", value, "a number", "Convert it to a number.")

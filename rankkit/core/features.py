@@ -32,7 +32,7 @@ def as_features(features: Any) -> dict[str, Feature]:
     check_names(features)
     read = {name: _as_feature(name, value) for name, value in features.items()}
     specs = raw_specs(read)
-    check_names(specs)
+    check_names(specs, "column")
     for name, feature in read.items():
         if feature.layer.name in specs:
             raise ValueError(
@@ -109,18 +109,23 @@ def keras_fix(part: Any) -> str:
     return "Take layers from tf.keras, not from Keras 3." if of_keras_3(part) else ""
 
 
-def check_names(features: Iterable[str]) -> None:
-    """Checks that feature names can be exported: plain words that differ in more than case."""
+def check_names(names: Iterable[str], kind: str = "feature") -> None:
+    """Checks that names can be exported: plain words that differ in more than case.
+
+    `kind` is what they name: a feature, a column or a head.
+    """
+    fix = f"Rename the {kind}."
     seen: dict[str, str] = {}
-    for name in features:
+    for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             expected = "letters, digits and '_', a letter first"
-            raise invalid("feature name", name, expected, "Rename the column.")
+            raise invalid(f"{kind} name", name, expected, fix)
         if name in _RESERVED:
-            raise invalid("feature name", name, f"none of {_RESERVED}", "Rename the column.")
+            reserved = ", ".join(_RESERVED)
+            raise ValueError(f"{kind.capitalize()} name {name!r} is reserved ({reserved}). {fix}")
         if name.lower() in seen:
             expected = f"different from {seen[name.lower()]!r} in more than case"
-            raise invalid("feature name", name, expected, "Rename one of the columns.")
+            raise invalid(f"{kind} name", name, expected, f"Rename one {kind}.")
         seen[name.lower()] = name
 
 
@@ -135,9 +140,20 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     else:
         fits = value.dtype != tf.string
     if not fits:
-        fix = "Convert the column to the type of the layer's vocabulary; drop missing values first."
-        raise wrong_type(f"feature {name!r}", value.dtype.name, spec.dtype.name, fix)
+        raise TypeError(
+            f"Column {name!r} has dtype {value.dtype.name}, but its layer expects "
+            f"{_conversion(spec.dtype)}."
+        )
     return tf.cast(value, spec.dtype)
+
+
+def _conversion(dtype: tf.DType) -> str:
+    """The values of a dtype in words, and how to convert a column to them."""
+    if dtype == tf.string:
+        return "strings. Convert it with .astype(str)"
+    if dtype.is_integer:
+        return "integers. Drop rows without a value and convert it with .astype(int)"
+    return "numbers. Convert it with .astype(float)"
 
 
 def _as_tensor(value: Any, spec: tf.TensorSpec) -> tf.Tensor:

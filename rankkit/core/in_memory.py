@@ -65,13 +65,13 @@ class RowsInMemory:
         rows, more = self.lay_out(part)
         return {**{name: column(rows) for name, column in self.columns.items()}, **more}
 
-    def skip_pass(self) -> None:
+    def skip_epoch(self) -> None:
         """Skips the shuffle order of one epoch."""
         if self.seeds is not None:
             iter(self.seeds)
 
     def next_order(self) -> tf.Tensor:
-        """Returns the shuffle order of the next epoch, whoever asks for it."""
+        """Returns the shuffle order of the next epoch."""
         return self.order(None if self.seeds is None else next(iter(self.seeds)))
 
 
@@ -95,7 +95,7 @@ _KNOWN: weakref.WeakKeyDictionary[tf.data.Dataset, RowsInMemory] = weakref.WeakK
 
 
 def remember(batches: tf.data.Dataset, rows: RowsInMemory) -> tf.data.Dataset:
-    """Keeps what batches are made of as long as their data set exists; return the data set."""
+    """Keeps what batches are made of as long as their data set exists; returns the data set."""
     _KNOWN[batches] = rows
     return batches
 

@@ -59,10 +59,10 @@ def discounts_until(num_items: int | tf.Tensor, k: int | None) -> tf.Tensor:
 
     The sum over the first `i` ranks is at index `i`; the shape is `(num_items + 1,)`.
     """
-    place = tf.range(num_items)
-    discounts = tf.math.log(2.0) / tf.math.log(tf.cast(place, tf.float32) + 2.0)
+    index = tf.range(num_items)
+    discounts = tf.math.log(2.0) / tf.math.log(tf.cast(index, tf.float32) + 2.0)
     if k is not None:
-        discounts = tf.where(place < k, discounts, 0.0)
+        discounts = tf.where(index < k, discounts, 0.0)
     return tf.concat([[0.0], tf.cumsum(discounts)], axis=0)
 
 

@@ -120,11 +120,11 @@ def _dense(layer: tf.keras.layers.Dense, vector: Vector, kept: ActivationCache) 
         ends.append(ends[-1] + part.shape[-1])
     products = []
     for sides in sorted(vector.sides, key=sorted):
-        places = [i for i, part in enumerate(vector.parts) if part.sides == sides]
+        indices = [i for i, part in enumerate(vector.parts) if part.sides == sides]
 
-        def product(places: list[int] = places) -> tf.Tensor:
-            inputs = _joined([vector.parts[i].computed for i in places])
-            rows = tf.concat([layer.kernel[ends[i] : ends[i + 1]] for i in places], axis=0)
+        def product(indices: list[int] = indices) -> tf.Tensor:
+            inputs = _joined([vector.parts[i].computed for i in indices])
+            rows = tf.concat([layer.kernel[ends[i] : ends[i + 1]] for i in indices], axis=0)
             return tf.cast(inputs, layer.compute_dtype) @ rows
 
         products.append(kept.take(Part(sides, (None, layer.units), product)))

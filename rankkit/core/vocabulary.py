@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rankkit.core.columns import as_array
+from rankkit.core.columns import as_array, is_missing
 from rankkit.utils.errors import check_integer, invalid, wrong_type
 
 CAST = "Cast the ids to int or to str, such as with .astype(str)."
@@ -49,13 +49,6 @@ def _plain(name: str, values: list[Any]) -> list[Any]:
     return plain
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a cell is missing: None, NaN, or the missing value of pandas."""
-    if isinstance(value, float | np.floating):
-        return bool(np.isnan(value))
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
-
-
 def _cast(value: Any) -> str:
     if is_missing(value):
         return "Drop the rows without an id, or give them an id of their own."
@@ -93,7 +86,7 @@ def _check_unique(name: str, values: list[Any]) -> None:
         return
     seen: set[Any] = set()
     twice = next(v for v in values if v in seen or seen.add(v))
-    raise invalid(name, twice, "ids without duplicates", "Keep each id once.")
+    raise ValueError(f"{name} contains {twice!r} more than once. Remove duplicates.")
 
 
 def distinct_ids(column: Any, min_count: int = 1) -> list[str] | list[int]:
@@ -105,7 +98,10 @@ def distinct_ids(column: Any, min_count: int = 1) -> list[str] | list[int]:
     if not values.size:
         return check_vocabulary("column", [])
     if values.dtype.kind in "fcbmM":
-        raise wrong_type("column", str(values.dtype), "ids that are str or int", CAST)
+        raise TypeError(
+            f"column has dtype {values.dtype}; ids must be str or int. Use .astype(int) or "
+            ".astype(str)."
+        )
     if values.dtype.kind == "S":
         return distinct_ids(values.astype(object), min_count)
     if values.dtype.kind != "O":
@@ -133,8 +129,10 @@ def _counted(values: np.ndarray) -> dict[Any, int]:
     except TypeError:  # lists have no hash
         for value in values:
             if not isinstance(value, list | tuple | np.ndarray):
-                fix = "Use an empty list in rows without ids."
-                raise wrong_type("cell", value, "a list, like other cells", fix) from None
+                fix = "[]" if is_missing(value) else f"[{value!r}]"
+                raise TypeError(
+                    f"column mixes lists and single values: {value!r} is not a list. Write {fix}."
+                ) from None
         counted = Counter(chain.from_iterable(values))
     if not any(isinstance(value, bytes) for value in counted):
         return counted

@@ -73,13 +73,13 @@ def batches(
             single = shuffled(single, size, seed=seed, initial_epoch=initial_epoch)
         return batch_rows(single, batch_size, drop_remainder=drop_remainder)
     check_full_shuffle(shuffle)
-    arrays = as_columns(rows, columns)
+    arrays = as_columns(rows, columns, allows_data_sets=True)
     seeds = seeds_by_epoch(seed, initial_epoch=initial_epoch) if shuffle else None
     return _batch_arrays(arrays, batch_size, drop_remainder, seeds)
 
 
 def resolve_seed(seed: int | None, initial_epoch: int, shuffle: bool) -> int:
-    """Checks the seed of the shuffle orders, or draws one if it is `None`."""
+    """Checks the seed of the shuffle orders, or samples one if it is `None`."""
     check_integer("initial_epoch", initial_epoch, 0)
     if seed is not None:
         check_integer("seed", seed, 0)

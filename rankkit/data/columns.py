@@ -7,39 +7,50 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import NUMBER, as_array, as_numbers
+from rankkit.core.columns import NUMBER, as_array, as_numbers, is_missing
 from rankkit.core.in_memory import Column
-from rankkit.core.vocabulary import is_missing
 from rankkit.utils.errors import invalid, unknown, wrong_type
 
 
-def as_columns(rows: Any, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+def as_columns(
+    rows: Any,
+    names: Iterable[str] | None = None,
+    *,
+    argument: str = "rows",
+    allows_data_sets: bool = False,
+) -> dict[str, np.ndarray]:
     """Columns of a dict or a DataFrame as arrays of one length, all of them by default.
+
+    Errors name the argument, and `tf.data.Dataset` where the caller takes data sets as well.
 
     Raises:
         TypeError: If `rows` is neither, or a column holds a single value.
         ValueError: If there are no rows or columns, a name is unknown or the lengths differ.
     """
     if not is_data_frame(rows) and not isinstance(rows, Mapping):
+        expected = "a dict of arrays or a DataFrame"
+        if allows_data_sets:
+            expected = "a dict of arrays, a DataFrame or a tf.data.Dataset"
         raise TypeError(
-            f"rows must be a dict of arrays or a DataFrame. Got: a {type(rows).__name__}. Name the "
-            'columns, as in {"user_id": [...], "item_id": [...]}.'
+            f"{argument} must be {expected}. Got: a {type(rows).__name__}. Name the columns, as in "
+            '{"user_id": [...], "item_id": [...]}.'
         )
     columns = {name: as_array(rows[name]) for name in select_names(names, list(rows))}
     for name, column in columns.items():
         if column.ndim == 0:
             fix = "Pass an array or a list with one value per row."
-            raise wrong_type(f"rows[{name!r}]", column.item(), "an array", fix)
+            raise wrong_type(f"{argument}[{name!r}]", column.item(), "an array", fix)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
         raise ValueError(
-            f"rows must be columns of one length. Got: {listed}. Pass one value per row and column."
+            f"{argument} must be columns of one length. Got: {listed}. Pass one value per row and "
+            "column."
         )
     if not any(lengths.values()):
         raise ValueError(
-            f"rows must have at least one row, but the columns {list(columns)} are empty. Check "
-            "whether all rows were filtered out."
+            f"{argument} must have at least one row, but the columns {list(columns)} are empty. "
+            "Check whether all rows were filtered out."
         )
     return columns
 

@@ -104,7 +104,7 @@ def lists(
         size = buffer_size(single, SHUFFLE_BUFFER if isinstance(shuffle, bool) else shuffle)
         return grouping.of_stream(single, list_size, size)
     check_full_shuffle(shuffle)
-    arrays = as_columns(rows, columns)
+    arrays = as_columns(rows, columns, allows_data_sets=True)
     _check_columns(list(arrays), query)
     return grouping.of_arrays(arrays, list_size)
 
@@ -113,7 +113,9 @@ def _check_columns(names: list[str], query: str) -> None:
     if query not in names:
         raise unknown("query", query, names)
     if MASK in names:
-        raise invalid("columns", names, f"none named {MASK!r}", "Rename that column.")
+        raise ValueError(
+            f"Column {MASK!r} conflicts with the column that rankkit.data.lists adds. Rename it."
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Negative sampling for clicks and other implicit feedback."""
 
 import math
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 from rankkit.core.columns import NUMBER
 from rankkit.core.listwise import MASK
 from rankkit.data.batches import batch_epochs, resolve_seed
-from rankkit.data.columns import as_columns, encode_column, factorize
+from rankkit.data.columns import as_columns, encode_column, factorize, is_data_frame
 from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
 
@@ -95,10 +96,10 @@ def with_negatives(
         fix = "All clicks of a query must be known before negatives can be sampled for it."
         raise wrong_type("rows", rows, "in memory: a dict of columns", fix)
     clicks = as_columns(rows, columns)
-    _check_clicks(clicks, query, item, [label, MASK])
+    _check_clicks(clicks, query, item, [label, MASK], "with_negatives")
     known = {name: clicks[name] for name in (query, item)}
     if exclude is not None:
-        more = as_columns(exclude, known)
+        more = as_columns(exclude, known, argument="exclude")
         known = as_columns({name: [*known[name].tolist(), *more[name].tolist()] for name in known})
     pool = _candidate_columns(candidates, [known[item]], query, item)
     sampler = _NegativeSampler(known[query], known[item], pool[item], query, popularity)
@@ -200,8 +201,8 @@ def with_candidates(
         [('u1', 'a', 1.0), ('u1', 'b', 0.0), ('u2', 'a', 0.0), ('u2', 'b', 1.0), ('u2', 'c', 0.0)]
     """
     clicks = as_columns(rows)
-    _check_clicks(clicks, query, item, [label])
-    known = None if exclude is None else as_columns(exclude, [query, item])
+    _check_clicks(clicks, query, item, [label], "with_candidates")
+    known = None if exclude is None else as_columns(exclude, [query, item], argument="exclude")
     clicked = [clicks[item], *([] if known is None else [known[item]])]
     pool = _candidate_columns(candidates, clicked, query, item)
     query_index = {each: i for i, each in enumerate(dict.fromkeys(clicks[query].tolist()))}
@@ -240,7 +241,7 @@ _WEIGHT_BITS = 40  # of the sum of all weights, which are integers so that sums 
 class _NegativeSampler:
     """Samples candidates that the query of a row has not clicked, without rejection.
 
-    Each candidate is an interval on a line, as long as its weight. A point is drawn on the line
+    Each candidate is an interval on a line, as long as its weight. A point is sampled on the line
     without the clicked candidates of the query, then shifted past those of them before it.
     """
 
@@ -306,13 +307,19 @@ def _integer_weights(counts: np.ndarray, popularity: float, bits: int) -> np.nda
     return np.where(counts > 0, np.maximum(scaled, 1), 0)
 
 
-def _check_clicks(clicks: Mapping[str, Any], query: str, item: str, added: Iterable[str]) -> None:
+def _check_clicks(
+    clicks: Mapping[str, Any], query: str, item: str, added: Iterable[str], function: str
+) -> None:
+    """Checks that the rows have a query and an item, and no column that `function` adds."""
     for kind, name in (("query", query), ("item", item)):
         if name not in clicks:
             raise unknown(kind, name, clicks)
     for name in added:
         if name in clicks:
-            raise invalid("columns", list(clicks), f"none named {name!r}", "Rename that column.")
+            raise ValueError(
+                f"Column {name!r} conflicts with the column that rankkit.data.{function} adds. "
+                "Rename it."
+            )
 
 
 def _candidate_columns(
@@ -321,7 +328,11 @@ def _candidate_columns(
     """The columns of the candidates; if `candidates` is `None`, those of the clicked items."""
     if candidates is None:
         return as_columns({item: list(dict.fromkeys(np.concatenate([*clicked]).tolist()))})
-    pool = as_columns(candidates)
+    if not is_data_frame(candidates) and not isinstance(candidates, Mapping):
+        is_list = isinstance(candidates, list | tuple)
+        fix = f"Write {{{item!r}: {reprlib.repr(list(candidates)) if is_list else '[...]'}}}."
+        raise wrong_type("candidates", candidates, "a dict of columns or a DataFrame", fix)
+    pool = as_columns(candidates, argument="candidates")
     if item not in pool or query in pool:
         expected = f"columns of candidates, with {item!r} and without {query!r}"
         raise wrong_type("candidates", list(pool), expected)

@@ -15,9 +15,9 @@ def seeds_by_epoch(seed: int, *, initial_epoch: int) -> tf.data.Dataset:
         output_types=[tf.int64],
         output_shapes=[[]],
     )
-    draws = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.int64))
-    _skip_epochs(draws, initial_epoch)
-    return draws.batch(2, drop_remainder=True).take(1)
+    numbers = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.int64))
+    _skip_epochs(numbers, initial_epoch)
+    return numbers.batch(2, drop_remainder=True).take(1)
 
 
 def shuffled(
@@ -46,6 +46,6 @@ def _dtype(spec: Any) -> tf.DType:
 
 
 def _skip_epochs(dataset: tf.data.Dataset, num_epochs: int) -> None:
-    # The seeds of an epoch are drawn when its iterator is made, before any row is read.
+    # The seeds of an epoch are sampled when its iterator is made, before any row is read.
     for _ in range(num_epochs):
         iter(dataset)

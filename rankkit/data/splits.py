@@ -85,8 +85,10 @@ def leave_last_out(
     positions = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in the group
     is_last = (positions >= np.repeat(sizes, sizes) - num_rows) & np.repeat(sizes > num_rows, sizes)
     if not is_last.any():
-        expected = f"below {sizes.max()}, the largest number of rows of one {query}"
-        raise invalid("num_rows", num_rows, expected, "No row would be left to train on.")
+        raise ValueError(
+            f"No {query} has more than {num_rows} row{'s' if num_rows > 1 else ''}, so no training "
+            "row would be left. Use random_split."
+        )
     is_test = np.zeros(len(order), bool)
     is_test[order[is_last]] = True
     return _split(columns, is_test)
@@ -100,9 +102,9 @@ def random_split(columns: Rows, *, test_fraction: float = 0.2, seed: int = 42) -
     TensorFlow's tutorials, so results are comparable with theirs. The global seed is neither used
     nor changed.
 
-    It measures how well missing values are filled in. A user's later ratings help to predict
-    earlier ones, which is impossible in production; `time_split` and `leave_last_out` avoid this
-    leak.
+    It measures matrix completion (predicting held-out entries). A user's later ratings help to
+    predict earlier ones, which is impossible in production; `time_split` and `leave_last_out` avoid
+    this leak.
 
     Args:
         columns: A dict of arrays or lists, or a pandas DataFrame.
@@ -230,13 +232,13 @@ def _split(rows: Rows, is_test: np.ndarray) -> tuple[Rows, Rows]:
 def _shuffle_indices(num_rows: int, seed: int) -> np.ndarray:
     """The order in which `tf.data` shuffles `range(num_rows)`, ten times as fast.
 
-    It draws the same random numbers and runs the same Fisher-Yates shuffle.
+    It samples the same random numbers and runs the same Fisher-Yates shuffle.
     """
     check_integer("seed", seed, 0)
     if seed >= _MAX_SEED:
         raise invalid("seed", seed, f"below {_MAX_SEED}", "Pass a smaller seed.")
     # TensorFlow reserves the pair (0, 0) for "no seed" and replaces it by its largest seed.
-    draws = tf.raw_ops.StatelessRandomUniformFullIntV2(
+    samples = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=[num_rows],
         key=tf.constant([seed], tf.uint64),
         counter=tf.constant([0, seed or _MAX_SEED], tf.uint64),
@@ -244,7 +246,7 @@ def _shuffle_indices(num_rows: int, seed: int) -> np.ndarray:
         dtype=tf.uint32,
     ).numpy()
     indices = np.arange(num_rows)
-    swap_with = indices + draws % (num_rows - indices)
+    swap_with = indices + samples % (num_rows - indices)
     order = indices.copy()
     cells = order.data  # indexing a memoryview is faster than an array
     for start in range(0, num_rows, _SWAP_CHUNK):

@@ -49,8 +49,9 @@ def vocabularies(
     Use it for data sets and files: all columns are counted in one pass over the rows, and the
     memory grows with the number of distinct ids only. For a data set from
     `rankkit.data.read_parquet` or `rankkit.data.read_csv`, only these columns are read, directly
-    from the files: this takes a fraction of the time that making batches takes, and no epoch of the
-    data set. For a shard, all rows of the files are counted, since workers need equal vocabularies.
+    from the files. This takes a fraction of the time of making batches, and does not advance the
+    shuffle order. For a shard, all rows of the files are counted, since workers need equal
+    vocabularies.
 
     Args:
         rows: A `tf.data.Dataset` of dicts, batched or not, or a dict of arrays or lists, or a
@@ -77,7 +78,7 @@ def vocabularies(
     """
     check_integer("min_count", min_count)
     if not isinstance(rows, tf.data.Dataset):
-        in_memory = as_columns(rows, columns)
+        in_memory = as_columns(rows, columns, allows_data_sets=True)
         return {name: vocabulary(column, min_count=min_count) for name, column in in_memory.items()}
     if not isinstance(rows.element_spec, Mapping):
         raise wrong_type("rows", rows.element_spec, "a data set of dicts", "Map them to dicts.")

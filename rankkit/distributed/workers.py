@@ -14,7 +14,7 @@ _RETRY_SECONDS = 0.2
 
 
 def wait_for_workers(timeout: float = 600.0) -> None:
-    """Waits until all workers of the cluster are reachable; otherwise name one that is not.
+    """Waits until all workers of the cluster are reachable, or raises an error that names one.
 
     Call it before `tf.distribute.MultiWorkerMirroredStrategy()`, which waits silently. The cluster
     is read from the environment variable `TF_CONFIG`; without it the function returns at once.

@@ -54,12 +54,12 @@ def diagnose(
     - predictions outside the range of the labels: more than 0.1 % of them by more than a tenth of
       the range, or any of them by more than the whole range.
 
-    If the labels are 0 and 1 and some scores are outside of [0, 1], these are taken for logits:
+    If the labels are 0 and 1 and some scores are outside of [0, 1], these are treated as logits:
     RMSE and range are not checked.
 
     Args:
-        scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TFLite file or any
-            function from a dict of columns to one score per row.
+        scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TensorFlow Lite
+            file or any function from a dict of columns to one score per row.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
         train: The training rows of the scorer, with the columns `query`, `item` and `label`.
         query: Column that identifies the query: rows are ranked within it. Defaults to `"user_id"`.

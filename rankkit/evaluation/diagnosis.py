@@ -35,7 +35,7 @@ class Diagnosis:
             id (if the scorer lists it among its features), and for the rows whose query or item has
             `low` to `high` training rows: `rows` in words, `column`, `low`, `high`, `num_rows`,
             `rmse`, `mean_error`, `biases_rmse` and `biases_mean_error`.
-        warnings: Problems that were found, one sentence or more each; empty if there are none.
+        warnings: Problems that were found, one text each; empty if there are none.
         unchecked: Checks that were not possible, and why.
     """
 
@@ -68,7 +68,7 @@ class Diagnosis:
 
 
 def error_line(rows: str, errors: np.ndarray, biases: np.ndarray, **group: Any) -> dict[str, Any]:
-    """Summarize the errors of a model and of the baseline on some rows, `(rows,)` each."""
+    """Summarizes the errors of a model and of the baseline on some rows, `(rows,)` each."""
     line: dict[str, Any] = {"rows": rows, "column": None, "low": None, "high": None, **group}
     line["num_rows"] = len(errors)
     for prefix, values in (("", errors), ("biases_", biases)):

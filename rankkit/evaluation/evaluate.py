@@ -43,8 +43,8 @@ def evaluate_ranking(
     the NDCG of a random order and an AUC of 0.5.
 
     Args:
-        scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TFLite file or any
-            function from a dict of columns to one score per row.
+        scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TensorFlow Lite
+            file or any function from a dict of columns to one score per row.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
         train: The training rows of the scorer; the baselines need the columns `query`, `item` and
             `label`.

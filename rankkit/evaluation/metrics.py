@@ -28,9 +28,10 @@ class MetricSettings:
         for name, least in (("k", 1), ("num_bootstrap", 1), ("seed", 0)):
             check_integer(name, getattr(self, name), least)
         if not is_number(self.relevant):
-            raise wrong_type("relevant", self.relevant, "a number", "For example 4.0.")
+            raise wrong_type("relevant", self.relevant, "a number", "Pass one, such as 4.0.")
         if not is_number(self.confidence) or not 0 < self.confidence < 1:
-            raise invalid("confidence", self.confidence, "between 0 and 1", "For example 0.95.")
+            fix = "Pass a level such as 0.95."
+            raise invalid("confidence", self.confidence, "a number between 0 and 1", fix)
         check_rating_range(self.rating_range)
 
     def bootstrap(
@@ -88,7 +89,7 @@ def check_rating_range(rating_range: Any) -> None:
 
 
 def clip_scores(scores: np.ndarray, rating_range: tuple[float, float] | None) -> np.ndarray:
-    """Clip scores to a range; without a range they are returned unchanged."""
+    """Clips scores to a range; without a range they are returned unchanged."""
     return scores if rating_range is None else np.clip(scores, *rating_range)
 
 

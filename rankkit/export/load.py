@@ -28,12 +28,15 @@ def load(path: str | os.PathLike[str]) -> Any:
         ValueError: If it cannot be read.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"Nothing exists at path={str(path)!r}. Pass a SavedModel folder, a .tflite file or a "
+            ".keras file."
+        )
     if path.is_dir():
         return SavedModelScorer(path)
     if path.suffix != ".keras":
         return TFLiteScorer(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No .keras file at {str(path)!r}.")
     try:
         return tf.keras.models.load_model(path)
     except (zipfile.BadZipFile, OSError, KeyError, ValueError, TypeError) as error:

@@ -43,7 +43,7 @@ def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> f
 
 
 def _flat_outputs(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]:
-    """Returns the values of all outputs of each scorer, flat."""
+    """Returns the values of all outputs of each scorer, flattened and concatenated."""
     tensors = {name: tf.convert_to_tensor(values) for name, values in columns.items()}
     found = [getattr(scorer, "outputs_of", scorer)(tensors) for scorer in scorers]
     return [
@@ -55,7 +55,8 @@ def _flat_outputs(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]
 def make_sample(network: tf.keras.Model, count: int = 32) -> dict[str, list]:
     """Makes `count` rows from the `sample_values` of a network's layers, with unknown ids.
 
-    Values are rotated by one row from feature to feature, so that unknown ids meet known ones.
+    Values are rotated by one row from feature to feature, so that unknown ids are paired with
+    known ones.
     """
     sample = {}
     for shift, name in enumerate(network.input):

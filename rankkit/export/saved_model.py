@@ -99,12 +99,12 @@ def save(
     if not Path(path).name.isdecimal() or int(Path(path).name) < 1:
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
         raise invalid("path", str(path), "a folder named by a version number", fix)
-    check_names(specs)
+    check_names(specs, "column")
     columns = select_features(make_sample(network) if sample is None else sample, specs)
     index = None
     if candidates is not None:
         index = indexable_columns(candidates, specs)
-        check_names(index)
+        check_names(index, "column")
         if taken := set(index) & set(named_outputs(network.output)):
             raise ValueError(
                 f"No column of the candidates may have the name of an output. Got: {min(taken)!r}. "
@@ -143,7 +143,10 @@ class SavedModelScorer(ExportScorer):
 
     def __init__(self, path: str | os.PathLike[str]):
         if not Path(path).is_dir():
-            raise FileNotFoundError(f"No SavedModel folder at {str(path)!r}.")
+            raise FileNotFoundError(
+                f"No folder exists at path={str(path)!r}. Pass a SavedModel folder of "
+                "rankkit.export.save."
+            )
         try:
             self.loaded = tf.saved_model.load(str(path))
             self._serve = self.loaded.signatures["serving_default"]

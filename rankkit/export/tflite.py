@@ -84,7 +84,10 @@ class TFLiteScorer(ExportScorer):
         from ai_edge_litert.interpreter import Interpreter
 
         if not Path(path).is_file():
-            raise FileNotFoundError(f"No TensorFlow Lite file at {str(path)!r}.")
+            raise FileNotFoundError(
+                f"No file exists at path={str(path)!r}. Pass a .tflite file of "
+                "rankkit.export.to_tflite."
+            )
         self._path = str(path)
         try:
             # The runner does not keep the interpreter alive.
@@ -110,7 +113,9 @@ class TFLiteScorer(ExportScorer):
         try:
             return self._run(**inputs)
         except RuntimeError as error:
-            raise ValueError(f"{self._path!r} cannot be run: {error}. Write it again.") from None
+            raise ValueError(
+                f"{self._path!r} cannot be run: {error}. Check the path, or create the file again."
+            ) from None
 
 
 def _input_spec(name: str, details: Mapping[str, Any]) -> tf.TensorSpec:

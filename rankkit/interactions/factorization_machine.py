@@ -83,7 +83,7 @@ class FactorizationMachine(tf.keras.layers.Layer):
         return self._interact(dict(enumerate(vectors)), bias)[0]
 
     def call_parts(self, inputs: Any, cache: ActivationCache) -> tf.Tensor:
-        """Computes a score and a summed vector per side and group, and lets the sums interact."""
+        """Computes a score and a sum of vectors per side and group, then their dot products."""
         vectors = as_vectors(inputs)
         if any(len(vector.sides) > 1 for vector in vectors):
             return self(cache.whole(vectors))

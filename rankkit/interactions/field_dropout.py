@@ -51,7 +51,7 @@ class FieldDropout(tf.keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if not 0.0 <= rate < 1.0:
-            raise invalid("rate", rate, "in [0, 1)")
+            raise invalid("rate", rate, "a number in [0, 1)")
         if interaction is not None and not isinstance(interaction, tf.keras.layers.Layer):
             raise wrong_type("interaction", interaction, "a tf.keras layer, or None")
         self.rate = float(rate)

@@ -37,7 +37,7 @@ class IdLookup(tf.Module):
         return len(self.ids)
 
     def check(self, ids: Any, layer: str) -> tf.Tensor:
-        """Convert ids to a tensor; raise unless they have the type of the vocabulary."""
+        """Converts ids to a tensor; raises unless they have the type of the vocabulary."""
         ids = tf.convert_to_tensor(ids)
         is_text = self.dtype == tf.string
         if (ids.dtype == tf.string) != is_text or not (is_text or ids.dtype.is_integer):
@@ -46,7 +46,7 @@ class IdLookup(tf.Module):
         return ids
 
     def find(self, ids: Any, layer: str) -> tf.Tensor:
-        """Find the index of each id, -1 if it is out of vocabulary; `tf.int64`."""
+        """Finds the index of each id, -1 if it is out of vocabulary; `tf.int64`."""
         ids = self.check(ids, layer)
         if self.dtype == tf.string:
             # TensorFlow Lite forgets the shape, and later operations need its rank.
@@ -65,7 +65,7 @@ class IdLookup(tf.Module):
         return tf.where(is_known, tf.gather(self._order, found), -tf.ones_like(ids))
 
     def check_one_per_id(self, name: str, values: Any) -> None:
-        """Raise unless an argument is a sequence with one entry for each id."""
+        """Raises unless an argument is a sequence with one entry for each id."""
         if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
             raise wrong_type(name, values, "a sequence with one entry for each id")
         if len(values) != len(self):
@@ -75,11 +75,11 @@ class IdLookup(tf.Module):
             )
 
     def sample(self, count: int) -> list:
-        """Return `count` ids, evenly spaced in the vocabulary."""
+        """Returns `count` ids, evenly spaced in the vocabulary."""
         return self.ids[np.linspace(0, len(self) - 1, count, dtype=int)].tolist()
 
     def unknown_id(self) -> Any:
-        """Return an id of the same type that is neither in the vocabulary nor padding."""
+        """Returns an id of the same type that is neither in the vocabulary nor padding."""
         known, numbers = set(self.ids), range(len(self) + 1)
         names = map("unknown-{}".format, numbers) if self.dtype == tf.string else numbers
         return next(name for name in names if name not in known)

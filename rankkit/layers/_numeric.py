@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_array
-from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
-from rankkit.utils.graph_errors import in_graph
+from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.utils.graph_errors import check_numerics
 
 _MISSING_POLICIES = ("error", "learn")
 
@@ -19,13 +19,13 @@ def is_number(value: Any) -> bool:
 
 
 def check_rate(name: str, rate: Any) -> None:
-    """Raise unless a rate is a number in [0, 1)."""
+    """Raises unless a rate is a number in [0, 1)."""
     if not is_number(rate) or not 0.0 <= rate < 1.0:
-        raise invalid(name, rate, "in [0, 1)")
+        raise invalid(name, rate, "a number in [0, 1)")
 
 
 def as_units(name: str, units: Any) -> tuple[int, ...]:
-    """The widths of dense layers as a tuple; raise unless they are positive integers."""
+    """The widths of dense layers as a tuple; raises unless they are positive integers."""
     if isinstance(units, str | bytes) or not isinstance(units, Iterable):
         raise wrong_type(name, units, "a sequence of integers", "Put a single width in a list.")
     widths = tuple(units)
@@ -36,22 +36,22 @@ def as_units(name: str, units: Any) -> tuple[int, ...]:
 
 
 def check_missing_policy(missing: str) -> None:
-    """Raise if the policy for missing values is unknown."""
+    """Raises if the policy for missing values is unknown."""
     if missing not in _MISSING_POLICIES:
-        raise unknown("policy for missing values", missing, _MISSING_POLICIES)
+        raise invalid("missing", missing, "'error' or 'learn'")
 
 
 def check_finite(values: tf.Tensor, missing: str, layer: str) -> tf.Tensor:
-    """Add a check to the graph that no value is infinite, or NaN if missing values are errors."""
+    """Adds a check to the graph that no value is infinite, or NaN if missing values are errors."""
     if not values.dtype.is_floating:
         return values
     message = f"The input of layer {layer!r} must be finite. Got: NaN or an infinite value. "
     if missing == "error":
         message += "Drop or fix those rows, or learn a value for NaN: missing='learn'."
-        return tf.debugging.check_numerics(values, in_graph(message))
-    message = in_graph(f"{message}Drop or fix those rows.")
+        return check_numerics(values, message)
+    message = f"{message}Drop or fix those rows."
     is_missing = tf.math.is_nan(values)
-    known = tf.debugging.check_numerics(tf.where(is_missing, 0.0, values), message)
+    known = check_numerics(tf.where(is_missing, 0.0, values), message)
     return tf.where(is_missing, values, known)
 
 
@@ -77,7 +77,7 @@ def finite_numbers(
 
 
 def as_boundaries(name: str, values: Any, *, integers: bool = False) -> np.ndarray:
-    """Boundaries of buckets as an array; raise unless they are finite and strictly ascending."""
+    """Boundaries of buckets as an array; raises unless they are finite and strictly ascending."""
     boundaries = finite_numbers(name, values, integers=integers)
     if (np.diff(boundaries) <= 0).any():
         raise invalid(name, values, "strictly ascending", "Sort them and drop duplicates.")
@@ -85,7 +85,7 @@ def as_boundaries(name: str, values: Any, *, integers: bool = False) -> np.ndarr
 
 
 def quantile_boundaries(name: str, values: np.ndarray, num_buckets: int) -> np.ndarray:
-    """Boundaries of buckets of equal counts, fewer if values repeat; raise if there are none."""
+    """Boundaries of buckets of equal counts, fewer if values repeat; raises if there are none."""
     check_integer("num_buckets", num_buckets, least=2)
     inner = np.linspace(0, 1, num_buckets + 1)[1:-1]
     boundaries = np.unique(np.quantile(values, inner, method="higher"))

@@ -13,13 +13,13 @@ _LONG_LIST = 1 / 8
 
 
 def check_pooling(pooling: str) -> None:
-    """Raise if the pooling is unknown."""
+    """Raises if the pooling is unknown."""
     if pooling not in _POOLINGS:
         raise unknown("pooling", pooling, _POOLINGS)
 
 
 def pool_lists(table: Any, indices: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Pool the rows of a Keras `Embedding` by lists of indices; -1 is padding."""
+    """Pools the rows of a Keras `Embedding` by lists of indices; -1 is padding."""
     is_member = indices >= 0  # (batch, members)
     if indices.shape[1] is not None and indices.shape[1] > _LONG_LIST * table.input_dim:
         return pool_counts(table, _count(indices, is_member, table), pooling)
@@ -38,7 +38,7 @@ def _count(indices: tf.Tensor, is_member: tf.Tensor, table: Any) -> tf.Tensor:
 
 
 def pool_counts(table: Any, counts: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Pool the rows of a Keras `Embedding` by their counts, `(batch, rows of the table)`."""
+    """Pools the rows of a Keras `Embedding` by their counts, `(batch, rows of the table)`."""
     table(tf.zeros((0,), tf.int32))  # builds the table
     counts = tf.cast(counts, table.compute_dtype)
     summed = counts @ tf.cast(table.embeddings, counts.dtype)  # (batch, dim)
@@ -46,7 +46,7 @@ def pool_counts(table: Any, counts: tf.Tensor, pooling: str) -> tf.Tensor:
 
 
 def scale_sum(summed: tf.Tensor, count: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Turn sums, `(batch, dim)`, of `count` vectors each, `(batch, 1)`, into the pooling."""
+    """Turns sums, `(batch, dim)`, of `count` vectors each, `(batch, 1)`, into the pooling."""
     if pooling == "sum":
         return summed
     count = tf.maximum(count, 1)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_array
+from rankkit.core.columns import NUMBER, as_array, is_column
 from rankkit.core.features import as_feature
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, paired_columns
@@ -68,10 +68,10 @@ class Attribute(FeatureLayer):
         self.default = default
         self._values = np.fromiter(cells, object, len(cells))
         spec = layer.feature_spec
-        as_feature("values", cells, spec)  # raises if they have the wrong type
+        _check_values(cells, layer)
         raw = as_feature("values", [self._default_value(), *cells], spec)
         with tf.init_scope():
-            self._codes = layer.encode(raw)  # of unknown ids first
+            self._indices = layer.encode(raw)  # of unknown ids first
 
     def _default_value(self) -> Any:
         if self.default is not None:
@@ -90,7 +90,7 @@ class Attribute(FeatureLayer):
 
     @classmethod
     def from_columns(cls, ids: Any, values: Any, layer: FeatureLayer, **kwargs: Any) -> "Attribute":
-        """Create the layer from training rows.
+        """Creates the layer from training rows.
 
         Args:
             ids: The id of each row.
@@ -107,14 +107,15 @@ class Attribute(FeatureLayer):
     def from_members(
         cls, ids: Any, members: Any, layer: FeatureLayer, **kwargs: Any
     ) -> "Attribute":
-        """Create the layer with a list for each id of what it occurs with, such as a user's titles.
+        """Creates the layer with the list of values that each id occurs with: a user's titles.
 
-        A training row is then part of the list of its own id, which leaks the label to a network
-        trained with gradients: there use `rankkit.layers.HistoryEmbedding`.
+        A training row is then part of the list of its own id, which leaks its label to a network
+        that is trained with gradients. For such a network, use
+        `rankkit.layers.HistoryEmbedding`.
 
         Args:
             ids: The id of each row.
-            members: What the id of each row occurs with; duplicates count once.
+            members: The value that the id of each row occurs with; duplicates count once.
             layer: A layer of `rankkit.layers` that reads lists, such as `TagsEmbedding`.
             **kwargs: Further arguments of the layer.
         """
@@ -137,12 +138,12 @@ class Attribute(FeatureLayer):
         return self._lookup.spec
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs."""
+        """Returns `count` example inputs."""
         return self._lookup.sample(count)
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Look up the attribute of each id, as encoded by `layer`."""
-        return tf.gather(self._codes, self._lookup.find(inputs, self.name) + 1)
+        """Looks up the attribute of each id, as encoded by `layer`."""
+        return tf.gather(self._indices, self._lookup.find(inputs, self.name) + 1)
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return self.layer.embed(codes, training=training)
@@ -164,3 +165,32 @@ class Attribute(FeatureLayer):
     def from_config(cls, config: dict[str, Any]) -> "Attribute":
         layer = tf.keras.saving.deserialize_keras_object(config["layer"])
         return cls(**{**config, "layer": layer})
+
+
+def _check_values(cells: list[Any], layer: FeatureLayer) -> None:
+    """Raises if values are not those that a layer reads, and names the first of them."""
+    spec = layer.feature_spec
+    try:
+        as_feature("values", cells, spec)
+    except (TypeError, ValueError):
+        reads_lists, reads_text = spec.shape.rank == 2, spec.dtype == tf.string
+        kind = "string" if reads_text else "integer" if spec.dtype.is_integer else "number"
+        expected = f"a list of {kind}s" if reads_lists else f"one {kind}"
+        for index, cell in enumerate(cells):
+            if is_column(cell) != reads_lists:
+                fix = f"Write [{cell!r}]."
+                if not reads_lists:
+                    fix = "Use rankkit.layers.TagsEmbedding for lists."
+            elif all(_is_kind(each, kind) for each in (cell if reads_lists else [cell])):
+                continue
+            else:
+                fix = "Convert it first."
+            expected = f"{expected}, as layer {layer.name!r} reads"
+            raise wrong_type(f"values[{index}]", cell, expected, fix) from None
+        raise
+
+
+def _is_kind(value: Any, kind: str) -> bool:
+    if kind == "string":
+        return isinstance(value, str | bytes)
+    return isinstance(value, NUMBER if kind == "number" else int | np.integer | np.bool_)

@@ -20,7 +20,7 @@ class FeatureLayer(tf.keras.layers.Layer):
 
     `encode` turns raw values into numbers, such as indices of an embedding table, without use of a
     weight; `embed` turns those numbers into vectors. Since only `embed` is trained, `encode` can
-    run ahead of training: on rows in memory, and on the values that an `Attribute` holds.
+    be precomputed: for rows in memory, and for the values that an `Attribute` holds.
     """
 
     @property
@@ -29,17 +29,17 @@ class FeatureLayer(tf.keras.layers.Layer):
         raise NotImplementedError
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Encode raw values, `(batch, ...)`, as numbers; no weight is involved."""
+        """Encodes raw values, `(batch, ...)`, as numbers; no weight is involved."""
         raise NotImplementedError
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
-        """Turn the output of `encode` into vectors, `(batch, dim)`."""
+        """Turns the output of `encode` into vectors, `(batch, dim)`."""
         raise NotImplementedError
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
-        codes = indices_for(self)
-        return self.embed(self.encode(inputs) if codes is None else codes, training=training)
+        indices = indices_for(self)
+        return self.embed(self.encode(inputs) if indices is None else indices, training=training)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -61,7 +61,7 @@ class FeatureLayer(tf.keras.layers.Layer):
 
 def _shorten(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > _SHORT.maxlist:
-        return f"{_SHORT.repr(list(value))[:-1]} {len(value):,} in all]"
+        return f"{_SHORT.repr(list(value))} ({len(value):,} ids)"
     if isinstance(value, dict) and "class_name" in value:  # a serialized Keras object
         return value["class_name"]
     return _SHORT.repr(value)

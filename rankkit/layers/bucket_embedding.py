@@ -66,7 +66,7 @@ class BucketEmbedding(EmbeddingLayer):
     def from_column(
         cls, column: Any, embedding_dim: int, *, num_buckets: int = 10, **kwargs: Any
     ) -> "BucketEmbedding":
-        """Create the layer with quantiles of a column of training rows as boundaries.
+        """Creates the layer with quantiles of a column of training rows as boundaries.
 
         Args:
             column: Numbers; NaN is skipped.
@@ -88,12 +88,12 @@ class BucketEmbedding(EmbeddingLayer):
         return tf.TensorSpec((None,), self._raw_dtype)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs, from below to above the boundaries."""
+        """Returns `count` example inputs, from below to above the boundaries."""
         low, high = self._boundaries[0] - 1, self._boundaries[-1] + 1
         return np.linspace(low, high, count).astype(self._raw_dtype.as_numpy_dtype).tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Find the bucket of each number, `tf.int64`; NaN has the index after the last bucket."""
+        """Finds the bucket of each number, `tf.int64`; NaN has the index after the last bucket."""
         values = _numeric.check_finite(tf.cast(inputs, self._raw_dtype), self.missing, self.name)
         buckets = _numeric.bucket_indices(values, self._boundaries)
         if self.missing == "error":

@@ -58,11 +58,11 @@ class CalendarEmbedding(EmbeddingLayer):
         return tf.TensorSpec((None,), tf.int64)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs, spread over a year."""
+        """Returns `count` example inputs, spread over a year."""
         return np.linspace(0, 365 * _DAY - 1, count, dtype=np.int64).tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Compute the part of each timestamp, `tf.int32`, starting from 0."""
+        """Computes the part of each timestamp, `tf.int32`, starting from 0."""
         seconds = tf.cast(inputs, tf.int64) + round(self.utc_offset * 3600)
         second_of_day = tf.math.floormod(seconds, _DAY)
         if self.part == "hour_of_day":

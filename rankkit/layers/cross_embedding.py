@@ -66,10 +66,14 @@ class CrossEmbedding(EmbeddingLayer):
         ]
         if len(set(pairs)) < len(pairs):
             (pair, _), *_ = Counter(pairs).most_common(1)
-            raise ValueError(f"Each pair of first and second must be unique. Got: {pair} twice.")
+            raise ValueError(
+                f"Each pair of first and second must be unique. Got: {pair} twice. Remove "
+                "duplicates."
+            )
         check_integer("width", width)
         if width > 1 and lookups[1].dtype == tf.string:
-            raise invalid("width", width, "1 if the values of second are strings")
+            fix = "Convert second to integers, or leave width out."
+            raise invalid("width", width, "1 if the values of second are strings", fix)
         super().__init__(len(pairs) + 1, embedding_dim, **kwargs)
         self.width = int(width)
         self._columns = tuple(columns)
@@ -82,7 +86,7 @@ class CrossEmbedding(EmbeddingLayer):
     def from_columns(
         cls, first: Any, second: Any, embedding_dim: int, *, width: int = 1, **kwargs: Any
     ) -> "CrossEmbedding":
-        """Create the layer for the pairs in two columns of training rows.
+        """Creates the layer for the pairs in two columns of training rows.
 
         Args:
             first: First value of each row.
@@ -106,13 +110,13 @@ class CrossEmbedding(EmbeddingLayer):
         return first, second
 
     def sample_values(self, count: int) -> tuple[list, list]:
-        """Return `count` example inputs, known pairs."""
-        places = np.linspace(0, len(self._columns[0]) - 1, count, dtype=int)
-        first, second = (each[places].tolist() for each in self._columns)
+        """Returns `count` example inputs, known pairs."""
+        positions = np.linspace(0, len(self._columns[0]) - 1, count, dtype=int)
+        first, second = (each[positions].tolist() for each in self._columns)
         return first, second
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Look up the row of each pair in the table, 0 if it is out of vocabulary, `tf.int64`."""
+        """Looks up the row of each pair in the table, 0 if it is out of vocabulary, `tf.int64`."""
         first, second = self._lookups
         window = second.check(inputs[1], self.name)
         if window.dtype != tf.string:

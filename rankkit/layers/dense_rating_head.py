@@ -122,7 +122,7 @@ class DenseRatingHead(tf.keras.layers.Layer):
 
 
 def _as_range(rating_range: Any) -> tuple[float, float]:
-    """The rating range as two floats; raise unless it is finite and ascending."""
+    """The rating range as two floats; raises unless it is finite and ascending."""
     numbers = tuple(rating_range) if hasattr(rating_range, "__iter__") else ()
     if len(numbers) == 2 and all(map(is_number, numbers)):
         low, high = map(float, numbers)

@@ -66,7 +66,7 @@ class HashedIdEmbedding(EmbeddingLayer):
     def from_column(
         cls, column: Any, embedding_dim: int, *, num_bins: int, **kwargs: Any
     ) -> "HashedIdEmbedding":
-        """Create the layer for the ids in a column, of which only the type matters.
+        """Creates the layer for the ids in a column, of which only the type matters.
 
         Args:
             column: Ids, all strings or all integers.
@@ -93,11 +93,11 @@ class HashedIdEmbedding(EmbeddingLayer):
         return tf.TensorSpec((None,), tf.int64 if self.integers else tf.string)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs."""
+        """Returns `count` example inputs."""
         return [number if self.integers else f"id-{number}" for number in range(count)]
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Hash each id to `num_hashes` rows of the table, on a last axis, `tf.int64`."""
+        """Hashes each id to `num_hashes` rows of the table, on a last axis, `tf.int64`."""
         ids = tf.convert_to_tensor(inputs)
         if not (ids.dtype.is_integer if self.integers else ids.dtype == tf.string):
             kind = "integers" if self.integers else "strings"

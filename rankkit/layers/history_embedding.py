@@ -76,6 +76,8 @@ class HistoryEmbedding(EmbeddingLayer):
                 fix = "Put a single item in a list."
                 raise wrong_type("histories", history, "a list of items for each id", fix)
         lists = [list(dict.fromkeys(history)) for history in histories]
+        if not any(lists):
+            raise ValueError("All histories are empty. Pass at least one item.")
         items = IdLookup("histories", dict.fromkeys(item for each in lists for item in each))
         super().__init__(len(items), embedding_dim, **kwargs)
         self.pooling = pooling
@@ -101,7 +103,7 @@ class HistoryEmbedding(EmbeddingLayer):
     def from_columns(
         cls, ids: Any, items: Any, embedding_dim: int, **kwargs: Any
     ) -> "HistoryEmbedding":
-        """Create the layer for the users and items of training rows.
+        """Creates the layer for the users and items of training rows.
 
         Args:
             ids: The user of each row.
@@ -122,14 +124,14 @@ class HistoryEmbedding(EmbeddingLayer):
         return self._lookup.spec, self._items.spec
 
     def sample_values(self, count: int) -> tuple[list, list]:
-        """Return `count` example inputs: users, and items of their histories."""
-        places = np.linspace(0, len(self._lookup) - 1, count, dtype=int)
+        """Returns `count` example inputs: users, and items of their histories."""
+        positions = np.linspace(0, len(self._lookup) - 1, count, dtype=int)
         fallback = next(item for history in self._histories for item in history)
-        items = [(self._histories[place] or [fallback])[-1] for place in places]
+        items = [(self._histories[position] or [fallback])[-1] for position in positions]
         return self._lookup.sample(count), items
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Look up the histories of users, without the items to be scored.
+        """Looks up the histories of users, without the items to be scored.
 
         The result is `(batch, items)` of `tf.int8`, 1 for each member. If that matrix is too large
         for all users, it is `(batch, longest)` of `tf.int32`, the members padded with -1.
@@ -137,8 +139,8 @@ class HistoryEmbedding(EmbeddingLayer):
         users, items = inputs
         members, own = self._members(users), self._items.find(items, self.name)
         if members.dtype == tf.int8:
-            is_user_code = tf.one_hot(own, members.shape[1], True, False, dtype=tf.bool)
-            return tf.where(is_user_code, tf.zeros_like(members), members)
+            is_own = tf.one_hot(own, members.shape[1], True, False, dtype=tf.bool)
+            return tf.where(is_own, tf.zeros_like(members), members)
         own = tf.cast(own, members.dtype)
         return tf.where(members == tf.expand_dims(own, -1), -tf.ones_like(members), members)
 
@@ -146,7 +148,7 @@ class HistoryEmbedding(EmbeddingLayer):
         return tf.gather(self._rows, self._lookup.find(users, self.name) + 1)
 
     def call_parts(self, inputs: Sequence[Vector], kept: ActivationCache) -> tf.Tensor:
-        """Pool each history once, and subtract the item to be scored from the sum."""
+        """Pools each history once and subtracts the item to be scored from the sum."""
         if self.compute_dtype != self.variable_dtype:  # half precision cannot subtract exactly
             return self(kept.whole(inputs))
         users, items = (vector.parts[0] for vector in inputs)

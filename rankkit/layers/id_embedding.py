@@ -84,7 +84,7 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
 
     @classmethod
     def from_column(cls, column: Any, embedding_dim: int, **kwargs: Any) -> "IdEmbedding":
-        """Create the layer for the ids in a column of training rows.
+        """Creates the layer for the ids in a column of training rows.
 
         Args:
             column: The ids, all strings or all integers.
@@ -94,11 +94,11 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
         return cls(distinct_ids(column), embedding_dim, **kwargs)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs: known ids and an OOV id."""
+        """Returns `count` example inputs: known ids and an OOV id."""
         return [*self._lookup.sample(count - 1), self._lookup.unknown_id()]
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Look up the row of each id in the table, `tf.int64` of the input's shape."""
+        """Looks up the row of each id in the table, `tf.int64` of the input's shape."""
         ids = self._lookup.check(inputs, self.name)
         indices = self._lookup.find(ids, self.name)
         if self.num_oov_indices == 1:

@@ -64,7 +64,7 @@ class NormalizedNumber(FeatureLayer):
             raise invalid("mean", mean, "a finite number")
         if not _numeric.is_number(standard_deviation) or not 0 < standard_deviation < math.inf:
             fix = "A constant column carries no information: leave the feature out."
-            raise invalid("standard_deviation", standard_deviation, "above 0 and finite", fix)
+            raise invalid("standard_deviation", standard_deviation, "a finite number above 0", fix)
         if embedding_dim is not None:
             check_integer("embedding_dim", embedding_dim, fix="None is for the number itself.")
         self.mean = mean
@@ -80,7 +80,7 @@ class NormalizedNumber(FeatureLayer):
 
     @classmethod
     def from_column(cls, column: Any, **kwargs: Any) -> "NormalizedNumber":
-        """Create the layer with the mean and standard deviation of a column of training rows.
+        """Creates the layer with the mean and standard deviation of a column of training rows.
 
         Args:
             column: Numbers; NaN is skipped.
@@ -90,6 +90,11 @@ class NormalizedNumber(FeatureLayer):
             ValueError: If all numbers are equal.
         """
         values = _numeric.finite_numbers("column", column, is_column=True)
+        if (values == values[0]).all():
+            raise ValueError(
+                f"All values of column are {values[0].item()}. A constant feature carries no "
+                "information: leave it out."
+            )
         mean = round(values.mean()) if values.dtype.kind == "i" else float(values.mean())
         return cls(mean, float(values.std()), **kwargs)
 
@@ -99,13 +104,13 @@ class NormalizedNumber(FeatureLayer):
         return tf.TensorSpec((None,), self._raw_dtype)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs, within two standard deviations of the mean."""
+        """Returns `count` example inputs, within two standard deviations of the mean."""
         steps = [4 * number / (count - 1) - 2 for number in range(count)]
         values = [self.mean + step * self.standard_deviation for step in steps]
         return [round(value) for value in values] if self._raw_dtype == tf.int64 else values
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Standardize each number, `tf.float32`; NaN stays NaN."""
+        """Standardizes each number, `tf.float32`; NaN stays NaN."""
         values = _numeric.check_finite(tf.cast(inputs, self._raw_dtype), self.missing, self.name)
         return tf.cast(values - self.mean, tf.float32) / self.standard_deviation
 

@@ -22,8 +22,8 @@ class OneHot(VocabularyLayer):
 
     Args:
         vocabulary: The known categories, all `str` or all `int`, without duplicates; 0 and 1 for
-            booleans. Include `""` to give missing values that are written so an index of their
-            own.
+            booleans. Include `""` if missing values are empty strings and need an index of
+            their own.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -49,7 +49,7 @@ class OneHot(VocabularyLayer):
 
     @classmethod
     def from_column(cls, column: Any, **kwargs: Any) -> "OneHot":
-        """Create the layer for the categories in a column of training rows.
+        """Creates the layer for the categories in a column of training rows.
 
         Args:
             column: Strings, integers or booleans.
@@ -59,11 +59,11 @@ class OneHot(VocabularyLayer):
         return cls(distinct_ids(values.astype(int) if values.dtype == bool else column), **kwargs)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs."""
+        """Returns `count` example inputs."""
         return self._lookup.ids[np.arange(count) % len(self._lookup)].tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Look up the index of each category, 0 if it is out of vocabulary."""
+        """Looks up the index of each category, 0 if it is out of vocabulary."""
         return self._lookup.find(inputs, self.name) + 1
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:

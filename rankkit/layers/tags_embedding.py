@@ -10,7 +10,6 @@ from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup
 from rankkit.layers._pooling import check_pooling, pool_lists
 from rankkit.layers.base import EmbeddingLayer, VocabularyLayer
-from rankkit.utils.errors import invalid
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -60,8 +59,10 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         lookup = IdLookup("vocabulary", vocabulary)
         padding = TEXT_PADDING if lookup.dtype == tf.string else NUMBER_PADDING
         if padding in lookup.ids:
-            fix = "That value pads lists: leave it out or rename that member."
-            raise invalid("vocabulary", padding, f"members other than {padding!r}", fix)
+            raise ValueError(
+                f"vocabulary must not contain {padding!r}, which is the padding value. Remove or "
+                "rename it."
+            )
         check_pooling(pooling)
         super().__init__(len(lookup) + 1, embedding_dim, **kwargs)
         self.pooling = pooling
@@ -70,7 +71,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
 
     @classmethod
     def from_column(cls, column: Any, embedding_dim: int, **kwargs: Any) -> "TagsEmbedding":
-        """Create the layer for the members of the lists in a column of training rows.
+        """Creates the layer for the members of the lists in a column of training rows.
 
         Args:
             column: A list of members for each row.
@@ -85,13 +86,13 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         return tf.TensorSpec((None, None), self._lookup.dtype)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs, with an empty list and an out-of-vocabulary member."""
+        """Returns `count` example inputs, with an empty list and an out-of-vocabulary member."""
         ids = self.vocabulary
         known = [ids[start : start + 2] or ids[:1] for start in range(count - 2)]
         return [[], *known, [ids[0], self._lookup.unknown_id()]]
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Look up the row of each member in the table, -1 for padding."""
+        """Looks up the row of each member in the table, -1 for padding."""
         members = self._lookup.check(inputs, self.name)
         rows = self._lookup.find(members, self.name) + 1
         is_padding = members == tf.constant(self._padding, members.dtype)

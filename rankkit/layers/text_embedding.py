@@ -50,7 +50,7 @@ class TextEmbedding(TagsEmbedding):
     def from_column(
         cls, column: Any, embedding_dim: int, *, min_count: int = 1, **kwargs: Any
     ) -> "TextEmbedding":
-        """Create the layer for the words in a column of training rows.
+        """Creates the layer for the words in a column of training rows.
 
         Args:
             column: A text for each row.
@@ -88,11 +88,11 @@ class TextEmbedding(TagsEmbedding):
         return tf.TensorSpec((None,), tf.string)
 
     def sample_values(self, count: int) -> list:
-        """Return `count` example inputs, with an empty text and an out-of-vocabulary word."""
+        """Returns `count` example inputs, with an empty text and an out-of-vocabulary word."""
         return [" ".join(words) for words in super().sample_values(count)]
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Look up the row of each word in the table, `(batch, words)`, -1 for padding."""
+        """Looks up the row of each word in the table, `(batch, words)`, -1 for padding."""
         return super().encode(_words(self._lookup.check(inputs, self.name)).to_tensor(""))
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:

@@ -69,7 +69,7 @@ class TimeSinceEmbedding(EmbeddingLayer):
     def from_columns(
         cls, ids: Any, timestamps: Any, embedding_dim: int, *, num_buckets: int = 10, **kwargs: Any
     ) -> "TimeSinceEmbedding":
-        """Create the layer from training rows, with each id's first timestamp as its reference.
+        """Creates the layer from training rows, with each id's first timestamp as its reference.
 
         Args:
             ids: The id of each row.
@@ -99,14 +99,14 @@ class TimeSinceEmbedding(EmbeddingLayer):
         return self._lookup.spec, tf.TensorSpec((None,), tf.int64)
 
     def sample_values(self, count: int) -> tuple[list, list]:
-        """Return `count` example inputs: ids, and timestamps from below to above the boundaries."""
-        places = np.linspace(0, len(self._lookup) - 1, count, dtype=int)
+        """Returns `count` example inputs: ids, and timestamps below to above the boundaries."""
+        positions = np.linspace(0, len(self._lookup) - 1, count, dtype=int)
         low, high = self._boundaries[0] - 1, self._boundaries[-1] + 1
         elapsed = np.linspace(low, high, count).astype(np.int64)
-        return self._lookup.sample(count), (self._references[places] + elapsed).tolist()
+        return self._lookup.sample(count), (self._references[positions] + elapsed).tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
-        """Find the bucket of each time since the reference, from 1, or 0 for an OOV id."""
+        """Finds the bucket of each time since the reference, from 1, or 0 for an OOV id."""
         ids, timestamps = inputs
         indices = self._lookup.find(ids, self.name)
         references = tf.gather(tf.constant(self._references), tf.maximum(indices, 0))

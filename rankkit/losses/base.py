@@ -10,10 +10,11 @@ from rankkit.core.listwise import check_lists, has_order, item_mask
 class ListLoss(tf.keras.losses.Loss):
     """Base class of losses over padded lists; subclasses implement `call_on_lists`.
 
-    Labels and scores are `(lists, items)`. Padding has the label NaN, and its scores are ignored.
-    Weights are per list, `(lists,)`, or per item. Lists of a single item or of equal labels have
-    no order to learn and a loss of 0. The losses are not reduced: `rankkit.RankingModel` averages
-    them over the lists of all replicas.
+    Labels and scores are `(lists, items)`. Padding has the label NaN, and its scores are ignored:
+    it repeats the first row of the list in batches of `rankkit.data.lists`, and
+    `rankkit.RankingModel` sets its label to NaN. Weights are per list, `(lists,)`, or per item.
+    Lists of a single item or of equal labels have no order to learn and a loss of 0. The losses are
+    not reduced: `rankkit.RankingModel` averages them over the lists of all replicas.
 
     Args:
         name: Name of the loss. Defaults to `None`: the name of the class.

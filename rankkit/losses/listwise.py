@@ -72,8 +72,8 @@ class SoftmaxLoss(ListLoss):
 class ListMLELoss(ListLoss):
     """ListMLE: negative log-likelihood of the order of the labels, divided by the list length.
 
-    In the Plackett-Luce model of the scores, items are drawn one after the other with the softmax
-    of the remaining ones. Items with equal labels do not compete: each is drawn from itself and
+    In the Plackett-Luce model of the scores, items are sampled one after the other by the softmax
+    of the remaining ones. Items with equal labels do not compete: each is sampled from itself and
     the items with lower labels. Weights multiply the terms of their items.
 
     Args:

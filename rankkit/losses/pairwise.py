@@ -78,7 +78,7 @@ class PairwiseHingeLoss(PairwiseLoss):
     def __init__(self, margin: float = 1.0, name: str = "pairwise_hinge_loss"):
         super().__init__(name)
         if not margin > 0:
-            raise invalid("margin", margin, "above 0")
+            raise invalid("margin", margin, "a number above 0")
         self.margin = float(margin)
 
     def pairwise_loss(self, differences: tf.Tensor) -> tf.Tensor:

@@ -11,9 +11,10 @@ from rankkit.utils.errors import check_integer
 class ListMetric(tf.keras.metrics.Metric):
     """Mean of a ranking measure over padded lists; subclasses implement `call_on_lists`.
 
-    Labels and scores are `(lists, items)`; padding has the label NaN. Weights are per list,
-    `(lists,)`, or per item, which are averaged over each list. Items with equal scores are tied:
-    the measure is averaged over all orders of tied items.
+    Labels and scores are `(lists, items)`; padding has the label NaN. In batches of
+    `rankkit.data.lists` it repeats the first row of the list, and `rankkit.RankingModel` sets its
+    label to NaN. Weights are per list, `(lists,)`, or per item, which are averaged over each list.
+    Items with equal scores are tied: the measure is averaged over all orders of tied items.
 
     A subclass that sets the class attribute `short_name`, such as `"ndcg"`, gets default names
     such as `"ndcg_at_10"`.

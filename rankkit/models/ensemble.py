@@ -19,8 +19,8 @@ def ensemble(
     """Builds an ensemble, a network whose score is the mean of the scores of its members.
 
     It trains, saves, ranks and exports like any other network. Members with different random
-    initializations converge to different weights: their mean is usually better than any of them,
-    and `rankkit.score_std` tells for which examples they disagree.
+    initializations converge to different weights: their mean is usually better than a typical
+    member, and `rankkit.score_std` tells for which examples they disagree.
 
     Args:
         networks: At least two networks, as built by `rankkit.ranking_network`, trained or not.
@@ -47,7 +47,10 @@ def ensemble(
     """
     networks = list(networks)
     if len(networks) < 2:
-        raise ValueError(f"networks must be a list of at least two. Got: {len(networks)}.")
+        raise ValueError(
+            f"An ensemble needs at least two networks. Got: {len(networks)}. Build more, or use "
+            "the network itself."
+        )
     for index, network in enumerate(networks):
         if (first := next(i for i, each in enumerate(networks) if each is network)) < index:
             raise ValueError(

@@ -22,7 +22,7 @@ def check_heads(
     """Checks the names of several heads and the `score` that combines them."""
     if not heads:
         raise invalid("head", heads, "a dict with at least one head")
-    check_names(name for name in heads if name != "rating")  # which no feature may be called
+    check_names((name for name in heads if name != "rating"), "head")  # a valid name for a head
     reserved = [SCORE, *_LOGGED, *features]
     for name in heads:
         if name in reserved:
@@ -138,7 +138,8 @@ def per_head(
         return {}
     if None in heads and isinstance(value, Mapping):
         text = f"{setting} must not be a dict by head, because there is a single head."
-        raise TypeError(f"{text} Got: {setting}={dict(value)}.")
+        fix = "Pass the value itself, or label as a dict by head."
+        raise TypeError(f"{text} Got: {setting}={dict(value)}. {fix}")
     if not isinstance(value, Mapping):
         if None not in heads and not can_be_shared:
             fix = f"For example, {setting}={{{next(iter(heads))!r}: ...}}."
@@ -156,7 +157,8 @@ def _training_biases(training_bias: Any, heads: Collection[Any]) -> dict[Any, tf
     for bias in biases.values():
         if getattr(bias, "output_shape", None) != (None, 1):
             expected = "a network with one output of shape (None, 1)"
-            raise invalid("training_bias", bias, expected)
+            fix = "Build it with rankkit.ranking_network and a single head."
+            raise invalid("training_bias", bias, expected, fix)
     return biases
 
 
@@ -167,11 +169,14 @@ def _check_columns(features: Iterable[str], labels: Iterable[Any], weights: Iter
     features = list(features)
     for role, column in columns:
         if not isinstance(column, str):
-            raise wrong_type(role, column, "the name of a column")
+            fix = "Pass the name; the values are a column of each batch."
+            raise wrong_type(role, column, "the name of a column", fix)
         if column in features:
-            raise invalid(role, column, "a column that is not a feature of the network")
+            fix = "Pass another column, or build the network without that feature."
+            raise invalid(role, column, "a column that is not a feature of the network", fix)
         if role == "sample_weight" and ("label", column) in columns:
-            raise invalid("sample_weight", column, "a column other than the label")
+            fix = "Pass another column, or None for equal weights."
+            raise invalid("sample_weight", column, "a column other than the label", fix)
 
 
 def _warn_about_untrained_heads(network: tf.keras.Model, heads: Collection[Any]) -> None:
@@ -191,7 +196,8 @@ def _outputs_by_head(network: tf.keras.Model, heads: Iterable[Any]) -> dict[Any,
     shapes = dict(shapes) if isinstance(shapes, Mapping) else {SCORE: shapes}
     if shapes.get(SCORE) != (None, 1):
         expected = "(None, 1), one score for each example"
-        raise invalid("network.output_shape", network.output_shape, expected)
+        fix = "End the network with a layer such as rankkit.layers.DenseRatingHead."
+        raise invalid("network.output_shape", network.output_shape, expected, fix)
     found: dict[Any, dict[str, str]] = {}
     for head in heads:
         if head is None:

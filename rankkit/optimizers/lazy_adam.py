@@ -54,7 +54,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
 
     def update_step(self, gradient: Any, variable: tf.Variable) -> None:
-        """Update a weight by its gradient, dense or `tf.IndexedSlices` with unique indices."""
+        """Updates a weight by its gradient, dense or `tf.IndexedSlices` with unique indices."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return

@@ -16,12 +16,13 @@ _TICK_DISTANCE = 0.08  # smallest distance of ticks, as a fraction of the axis
 
 
 def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
-    """Create a figure, in inches, without touching pyplot's state or the backend."""
+    """Creates a figure, in inches, without touching pyplot's state or the backend."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(
-            "rankkit.plots needs matplotlib. Install it: pip install 'rankkit[plots]'."
+            "rankkit.plots needs matplotlib. Install rankkit with its extra: "
+            "pip install '.[plots]' in a clone."
         ) from None
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
@@ -77,7 +78,7 @@ class Scale:
         return self.low - padding, self.high + padding
 
     def apply(self, axes: "Axes", side: Literal["x", "y"], margin: float) -> None:
-        """Set scale, limits and ticks of an axis."""
+        """Sets scale, limits and ticks of an axis."""
         from matplotlib.ticker import LogLocator, NullLocator
 
         axes.set(**{f"{side}scale": "log" if self.kind == "log" else "linear"})
@@ -95,7 +96,7 @@ class Scale:
 
 
 def choose_scale(values: Sequence[Any]) -> Scale:
-    """Choose the scale for the values of a hyperparameter; `None` where a trial has none."""
+    """Chooses the scale for the values of a hyperparameter; `None` where a trial has none."""
     known = {value for value in values if value is not None}
     if not all(isinstance(each, numbers.Real) and not isinstance(each, bool) for each in known):
         names = tuple(sorted(known, key=str))

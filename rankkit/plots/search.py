@@ -102,7 +102,7 @@ class Trials:
         return [row.get(name) for row in self.rows]
 
     def color_scale(self) -> "ScalarMappable":
-        """Colours of the shown range, the best score the darkest; outliers are the lightest."""
+        """Colors of the shown range, the best score the darkest; outliers are the lightest."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
@@ -137,7 +137,7 @@ def parallel_coordinates(
     """Plots each trial as a line through its hyperparameters and its score.
 
     It shows which values the good trials have in common. There is one axis per hyperparameter with
-    more than one value, and one for the score, which is also the colour of the lines. The best
+    more than one value, and one for the score, which is also the color of the lines. The best
     trial is the thick line on top. Axes of positive numbers that span a factor of 10 are
     logarithmic; text values are evenly spaced. Failed trials are dashed and have no score; a line
     has a gap where the trial lacks a hyperparameter.
@@ -289,7 +289,7 @@ def search_scatter(
     y: str = "tower_width",
     direction: str = "min",
 ) -> None:
-    """Plots two hyperparameters of each trial against each other, coloured by its score.
+    """Plots two hyperparameters of each trial against each other, colored by its score.
 
     It shows where the good values are, and whether they are on the border of the search space. The
     best trial has a ring, failed trials are crosses. Axes of positive numbers that span a factor of

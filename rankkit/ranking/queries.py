@@ -21,7 +21,8 @@ def query_columns(
     specs = specs or {}
     is_batch = {name: _is_batch(value, specs.get(name)) for name, value in query.items()}
     if not any(is_batch.values()):
-        return {name: as_list([value]) for name, value in query.items()}, True
+        columns = {name: as_list([value], f"query[{name!r}]") for name, value in query.items()}
+        return columns, True
     for name, value in query.items():
         if not is_batch[name]:
             fix = "Pass one value for each feature, or a column with one value per query."
@@ -38,7 +39,7 @@ def candidate_columns(candidates: Any) -> Columns:
     for name, column in candidates.items():
         if not is_column(column):
             expected = "a column with one value per candidate"
-            raise wrong_type(f"candidates[{name!r}]", column, expected)
+            raise wrong_type(f"candidates[{name!r}]", column, expected, f"Write [{column!r}].")
     return _equal_columns("candidates", candidates)
 
 
@@ -98,11 +99,12 @@ def _check_excluded_values(values: list, column: list) -> None:
 
 
 def _equal_columns(argument: str, columns: Mapping[str, Any]) -> Columns:
-    lists = {name: as_list(column) for name, column in columns.items()}
+    lists = {name: as_list(column, f"{argument}[{name!r}]") for name, column in columns.items()}
     lengths = {name: len(column) for name, column in lists.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(
-            f"{argument} must be a dict of one or more columns of equal length. Got: {lengths}."
+            f"{argument} must be a dict of one or more columns of equal length. Got: {lengths}. "
+            "Pass one value per row in each column."
         )
     return lists
 

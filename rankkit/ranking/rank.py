@@ -1,5 +1,6 @@
 """`rank`: orders the candidates of a query by their scores."""
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,8 @@ def rank(
     exclusions = [exclude] if is_single else _one_per_query("exclude", exclude, num_queries)
     if num_queries == 0:
         return []
+    if is_single:
+        _check_single(candidates, queries, specs)
     best = [TopCandidates(k) for _ in range(num_queries)]
     # All candidates are one chunk, unless they come from an iterator.
     for chunk in _candidate_chunks(candidates, num_queries):
@@ -88,6 +91,16 @@ def rank(
             top.add(columns, indices, query_scores)
     rankings = [top.ranking() for top in best]
     return rankings[0] if is_single else rankings
+
+
+def _check_single(candidates: Any, query: Columns, specs: Mapping[str, Any] | None) -> None:
+    """Checks that the candidates of a single query are not a list of values."""
+    if isinstance(candidates, list | tuple) and any(
+        isinstance(each, str | int) for each in candidates
+    ):
+        name = next((name for name in specs or () if name not in query), "item")
+        fix = f"Write {{{name!r}: {reprlib.repr(candidates)}}}."
+        raise wrong_type("candidates", candidates, "a dict of columns for a single query", fix)
 
 
 def _one_per_query(name: str, values: Any, num_queries: int) -> list:
@@ -115,7 +128,7 @@ def _candidate_chunks(candidates: Any, num_queries: int) -> Iterator[list[Column
             if list(columns) != (names := names or list(columns)):
                 raise ValueError(
                     "All candidates must have the same columns in the same order. "
-                    f"Got: {list(columns)} after {names}."
+                    f"Got: {list(columns)} after {names}. Select the same columns everywhere."
                 )
         yield chunk
 

@@ -36,7 +36,7 @@ def compute_scores(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: i
     if len(joined) != num_rows:
         raise ValueError(
             f"A scorer must return scores, one for each of {num_rows} rows. "
-            f"Got: {len(joined)} scores."
+            f"Got: {len(joined)} scores. Return an array of shape (rows,) or (rows, 1)."
         )
     return check_finite_scores(joined)
 

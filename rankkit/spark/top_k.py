@@ -174,7 +174,7 @@ class KeyColumns(NamedTuple):
         if not all(keys):
             raise ValueError(
                 "exclude must have a column of users and a column of candidates. "
-                f"Got: columns {exclude.columns}."
+                f"Got: columns {exclude.columns}. Add the missing column."
             )
         return keys
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.listwise import MASK
 from rankkit.utils.errors import missing, wrong_type
-from rankkit.utils.graph_errors import in_graph
+from rankkit.utils.graph_errors import assert_in_graph, check_numerics
 
 
 class Batch(NamedTuple):
@@ -18,13 +18,13 @@ class Batch(NamedTuple):
         features: Columns with one value per row, without the padding of lists.
         labels: `(batch, 1)`, or `(lists, items)` with NaN as padding.
         sample_weight: `(batch,)`, `(lists, items)` or `None`.
-        places: The list and the position in it of each row, `(rows, 2)`; `None` for rows.
+        positions: List and position in it of each row, `(rows, 2)`; `None` without lists.
     """
 
     features: Mapping[str, Any]
     labels: tf.Tensor
     sample_weight: tf.Tensor | None
-    places: tf.Tensor | None = None
+    positions: tf.Tensor | None = None
 
 
 def take_apart(
@@ -44,11 +44,12 @@ def take_apart(
     """
     columns, labels, weights = _parts(data)
     if not isinstance(columns, Mapping):
-        raise wrong_type(
-            "batch",
-            columns,
-            "a dict of columns, or (features, label[, sample_weight]) with a dict of features",
-            "Pass a dict of columns: {'user_id': ..., 'movie_title': ...}.",
+        kind = "Tensor" if tf.is_tensor(columns) else type(columns).__name__
+        shape = f" of shape {columns.shape}" if hasattr(columns, "shape") else ""
+        raise TypeError(
+            "A batch must be a dict of columns, or (features, label[, sample_weight]) with a dict "
+            f"of features. Got: a {kind}{shape}. Pass a dict of columns: "
+            "{'user_id': ..., 'movie_title': ...}."
         )
     if isinstance(labels, Mapping):  # one for each of several heads
         labels = _column("label", label, labels)
@@ -69,11 +70,11 @@ def take_apart(
     if weights is not None:
         weights = numbers_of("sample_weight", sample_weight, weights, lists=lists)
     if lists:
-        places = tf.where(mask)
-        rows = {name: _at(columns[name], mask, places) for name in features if name in columns}
+        positions = tf.where(mask)
+        rows = {name: _at(columns[name], mask, positions) for name in features if name in columns}
         if weights is not None:
             weights = weights_of_items(weights, mask)
-        return Batch(rows, tf.where(mask, labels, math.nan), weights, places)
+        return Batch(rows, tf.where(mask, labels, math.nan), weights, positions)
     labels = tf.reshape(labels, (-1, 1))
     return Batch(columns, labels, None if weights is None else tf.reshape(weights, (-1,)))
 
@@ -103,12 +104,12 @@ def checked_rows(columns: Any) -> Any:
     return columns
 
 
-def _at(column: Any, mask: Any, places: tf.Tensor) -> Any:
+def _at(column: Any, mask: Any, positions: tf.Tensor) -> Any:
     """The values of the items of lists without padding, one per row."""
     if not isinstance(column, tf.RaggedTensor):
-        return tf.gather_nd(column, places)
+        return tf.gather_nd(column, positions)
     width = tf.shape(mask, tf.int64)[1]
-    return tf.gather(column.merge_dims(0, 1), places[:, 0] * width + places[:, 1])
+    return tf.gather(column.merge_dims(0, 1), positions[:, 0] * width + positions[:, 1])
 
 
 def _parts(data: Any) -> tuple[Any, Any, Any]:
@@ -130,42 +131,39 @@ def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
     Returns the batch, without features, of the rows or lists that have a label, and the indices of
     its rows.
     """
-    labels, weights, places = batch.labels, batch.sample_weight, batch.places
-    of_rows = labels[:, 0] if places is None else tf.gather_nd(labels, places)
+    labels, weights, positions = batch.labels, batch.sample_weight, batch.positions
+    of_rows = labels[:, 0] if positions is None else tf.gather_nd(labels, positions)
     rows = tf.where(~tf.math.is_nan(of_rows))[:, 0]
     if lists:
-        assert places is not None
+        assert positions is not None
         there = tf.reduce_any(~tf.math.is_nan(labels), axis=1)
         kept = tf.where(there)[:, 0]
         number = tf.cumsum(tf.cast(there, tf.int64), exclusive=True)  # among the kept lists
-        places = tf.gather(places, rows)
-        places = tf.stack([tf.gather(number, places[:, 0]), places[:, 1]], axis=1)
+        positions = tf.gather(positions, rows)
+        positions = tf.stack([tf.gather(number, positions[:, 0]), positions[:, 1]], axis=1)
         weights = None if weights is None else tf.gather(weights, kept)
-        return Batch({}, tf.gather(labels, kept), weights, places), rows
+        return Batch({}, tf.gather(labels, kept), weights, positions), rows
     if weights is not None:
-        if places is not None:
-            weights = tf.gather_nd(weights, places)
+        if positions is not None:
+            weights = tf.gather_nd(weights, positions)
         weights = tf.gather(weights, rows)
     return Batch({}, tf.gather(of_rows, rows)[:, tf.newaxis], weights), rows
 
 
-def check_sizes(batch: Batch, predictions: tf.Tensor) -> None:
-    """Checks that there is one label and one weight per row; others would be broadcast."""
-    if batch.places is not None:
-        return
-    tf.debugging.assert_equal(
-        tf.shape(batch.labels),
-        tf.shape(predictions),
-        in_graph("There must be one label per row. Got: fewer or more labels than rows."),
-    )
-    if batch.sample_weight is not None:
-        tf.debugging.assert_equal(
-            tf.size(batch.sample_weight),
-            tf.size(batch.labels),
-            in_graph(
-                "There must be one sample weight per row. Got: fewer or more weights than rows."
-            ),
-        )
+def check_sizes(batch: Batch, predictions: tf.Tensor) -> Batch:
+    """Returns a batch after a check of one label and one weight per row; broadcasting hides it."""
+    if batch.positions is not None:
+        return batch
+    rows = tf.size(predictions)
+    columns = {"label": batch.labels, "sample weight": batch.sample_weight}
+    checks = []
+    for name, column in columns.items():
+        if column is not None:
+            count = tf.size(column)
+            message = f"There must be one {name} per row. Got: ", count, f" {name}s for ", rows
+            checks.append(assert_in_graph(count == rows, *message, " rows."))
+    with tf.control_dependencies(checks):
+        return batch._replace(labels=tf.identity(batch.labels))
 
 
 def numbers_of(
@@ -187,10 +185,10 @@ def numbers_of(
     numbers = tf.cast(values, tf.float32)
     checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
     message = f"{shown} must be finite. Got: NaN or inf. Drop or fix those rows."
-    checks = [tf.debugging.check_numerics(checked, in_graph(message))]
+    checks = [check_numerics(checked, message)]
     if role == "sample_weight":
         message = f"{shown} must be at least 0. Got: a negative value. Drop or fix those rows."
-        checks.append(tf.debugging.assert_non_negative(numbers, in_graph(message)))
+        checks.append(assert_in_graph(tf.reduce_all(numbers >= 0.0), message))
     with tf.control_dependencies([each for each in checks if each is not None]):
         return tf.identity(numbers)
 
@@ -198,8 +196,9 @@ def numbers_of(
 def weights_of_items(weights: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Expands weights of lists, or of their items, to one per item."""
     lists, count = tf.shape(mask)[0], tf.size(weights)
-    message = "There must be one sample weight per list or one per item. Got: fewer or more."
-    fits = tf.debugging.Assert((count == lists) | (count == tf.size(mask)), [in_graph(message)])
+    message = "There must be one sample weight per list or one per item. Got: "
+    shown = count, " sample weights for ", lists, " lists of ", tf.shape(mask)[1], " items."
+    fits = assert_in_graph((count == lists) | (count == tf.size(mask)), message, *shown)
     with tf.control_dependencies([fits]):
         weights = tf.reshape(weights, [lists, count // tf.maximum(lists, 1)])
     return tf.broadcast_to(weights, tf.shape(mask))

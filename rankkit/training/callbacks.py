@@ -14,8 +14,8 @@ class WeightAveraging(tf.keras.callbacks.Callback):
 
     Training steps continue from the weights of the last step. Between epochs (in validation and for
     other callbacks) and after training the model has the averaged weights, which are less noisy:
-    validation curves become smooth, and the best epoch means something. Put the callback first in
-    the list, so that the others see the averaged weights. With
+    validation curves become smooth, and selecting the best epoch is more reliable. Put the callback
+    first in the list, so that the others see the averaged weights. With
     `tf.keras.callbacks.BackupAndRestore` both sets of weights are saved, and an interrupted
     training resumes with the same result.
 
@@ -24,13 +24,13 @@ class WeightAveraging(tf.keras.callbacks.Callback):
             `1 / (1 - momentum)` steps and is corrected for the bias at its start. `None` takes the
             plain mean of all steps, stochastic weight averaging (SWA). Defaults to `0.99`.
         start_epoch: Epochs before averaging starts. Defaults to `0`.
-        update_freq: Training steps between two updates of the mean, at most; a larger number makes
-            small steps faster, as they run in fewer calls of the graph. Defaults to `1`.
+        update_freq: Maximum number of training steps between two updates of the mean. More steps
+            per execution make small steps faster. Defaults to `1`.
 
     Raises:
         ValueError: If the momentum is not in (0, 1), or another argument is not allowed.
 
-    Source:
+    References:
         Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992;
         Izmailov et al., "Averaging weights leads to wider optima and better generalization", 2018;
         the correction is that of Kingma and Ba, "Adam", 2015.

@@ -1,6 +1,7 @@
 """Losses and metrics as `RankingModel.compile` takes them."""
 
 import copy
+import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -27,8 +28,7 @@ class _FunctionLoss(tf.keras.losses.Loss):
 def per_example(loss: Any) -> tf.keras.losses.Loss:
     """Returns a loss without its own reduction: the training step averages over the batch."""
     if isinstance(loss, type):
-        fix = f"Create an instance: {loss.__name__}()."
-        raise wrong_type("loss", loss, "a loss, not its class", fix)
+        raise _class_error("loss is", loss)
     if not isinstance(loss, str) and not callable(loss):
         raise wrong_type("loss", loss, "a tf.keras loss, the name of one, or a function")
     loss = tf.keras.losses.get(loss)
@@ -37,6 +37,11 @@ def per_example(loss: Any) -> tf.keras.losses.Loss:
     loss = copy.copy(loss)
     loss.reduction = tf.keras.losses.Reduction.NONE
     return loss
+
+
+def _class_error(subject: str, given: type) -> TypeError:
+    shown = given.__name__
+    return TypeError(f"{subject} the class {shown}. Pass an instance: {shown}().")
 
 
 def as_metrics(
@@ -55,7 +60,7 @@ def as_metrics(
 
 
 def metric_like(metric: Any) -> Any:
-    """Makes a metric of the same kind without its state; return names and functions as they are."""
+    """Copies a metric without its state; returns names and functions as they are."""
     if not isinstance(metric, tf.keras.metrics.Metric):
         return metric
     try:
@@ -67,8 +72,7 @@ def metric_like(metric: Any) -> Any:
 
 def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
     if isinstance(metric, type):
-        fix = f"Create an instance: {metric.__name__}()."
-        raise wrong_type(name, metric, "a list of metrics, not of their classes", fix)
+        raise _class_error(f"{name} has", metric)
     if not isinstance(metric, (str, tf.keras.metrics.Metric)) and not callable(metric):
         raise wrong_type(name, metric, "a list of tf.keras metrics, names or functions")
     if metric in ("accuracy", "acc"):
@@ -96,7 +100,8 @@ def _metric_class(name: str, metric: str) -> type:
         if each[0].isupper()
     }
     if metric not in classes:
-        raise unknown(f"metric in {name}", metric, sorted(classes))
+        nearest = difflib.get_close_matches(metric, sorted(classes), n=5, cutoff=0.0)
+        raise unknown(f"metric in {name}", metric, nearest, listed="Nearest")
     return classes[metric]
 
 
@@ -126,7 +131,7 @@ _METRICS = {
 _WITH_THRESHOLD = ("binary_accuracy", "binaryaccuracy", "precision", "recall")
 
 
-def gives_any_number(layer: tf.keras.layers.Layer) -> bool:
+def outputs_logits(layer: tf.keras.layers.Layer) -> bool:
     """Whether a layer of rankkit outputs scores that are not bounded to [0, 1]: logits."""
     low, high = getattr(layer, "rating_range", None) or (-math.inf, math.inf)
     return type(layer).__module__.startswith("rankkit.") and (low < 0 or high > 1)
@@ -143,7 +148,7 @@ def check_loss(loss: Any, layer: tf.keras.layers.Layer) -> None:
         return
     of_logits = getattr(loss, "from_logits", False)
     shown = loss.name or getattr(loss, "function", loss).__name__
-    if gives_any_number(layer) and not of_logits:
+    if outputs_logits(layer) and not of_logits:
         fix = "Use BinaryCrossentropy(from_logits=True), or bound the head to rating_range=(0, 1)."
         raise invalid("loss", shown, "a loss of logits, as the head outputs logits", fix)
     if getattr(layer, "rating_range", None) == (0.0, 1.0) and of_logits:
@@ -154,7 +159,7 @@ def check_loss(loss: Any, layer: tf.keras.layers.Layer) -> None:
 
 def read_metric(name: str, metric: Any, layer: tf.keras.layers.Layer) -> Any:
     """Makes the logit version of a named metric where the head outputs logits."""
-    if not gives_any_number(layer):
+    if not outputs_logits(layer):
         return metric
     if isinstance(metric, str):
         kind = metric.lower()

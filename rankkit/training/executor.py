@@ -29,7 +29,6 @@ from rankkit.utils.tensorflow import has_servers, has_user_layers
 _LOG = logging.getLogger("rankkit")
 # With these arguments Keras has to go through the data itself.
 _NEED_ITERATOR = ("y", "sample_weight", "steps_per_epoch", "steps")
-_OWN_STEPS = ("train_step", "test_step", "compute_loss", "call")
 
 
 def reads_text(model: Any) -> bool:
@@ -39,7 +38,7 @@ def reads_text(model: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """What `RankingModel.compile` was told about execution."""
+    """Execution options from `RankingModel.compile`."""
 
     steps_per_execution: int | None  # None: chosen for each data set, or tuned by Keras
     jit_compile: bool | None  # None: chosen for each training
@@ -82,8 +81,12 @@ class Executor:
             kind: weakref.WeakKeyDictionary[tf.data.Dataset, Loop]() for kind in self._active
         }
         self._validation_loop: Loop | None = None  # while `fit` runs
-        self._functions: dict[tuple[str, Any], Any] = {}
+        self._functions: dict[str, Any] = {}  # those over an iterator, as long as Keras keeps them
         self._local_test_step = tf.function(model.test_step)
+
+    def set_jit_compile(self, value: bool) -> None:
+        """Replaces the option of `compile`, as the property of Keras does."""
+        self._options = dataclasses.replace(self._options, jit_compile=value)
 
     # --- The choice ---
 
@@ -102,7 +105,7 @@ class Executor:
             return Execution(data, fixed or 1, steps_per_epoch=steps_per_epoch)
         loop = self._loop(kind, data, kwargs) if is_plain else None
         if loop is not None:
-            steps = fixed or steps_in_memory(model, loop, kwargs.get("callbacks"), kind)
+            steps = fixed or steps_in_memory(model, loop, kwargs, kind)
             return Execution(loop.stand_in, steps, loop)
         if kind == "train":
             self._check_jit_over_iterator()
@@ -110,15 +113,16 @@ class Executor:
             return Execution(data, steps_over_iterator(model, data, kwargs, kind))
         return Execution(data, fixed or 1)
 
-    def validation_data(self, data: Any, kwargs: Mapping[str, Any]) -> Any:
-        """What Keras gets as the validation data of `fit` and hands to `evaluate`."""
+    def validation_loop(self, kwargs: Mapping[str, Any]) -> Loop | None:
+        """The loop over validation data of `fit` that is in memory.
+
+        `fit` of Keras gets the `stand_in` of the loop as its validation data, and hands it to
+        `evaluate`.
+        """
+        if has_servers(self._model.distribute_strategy):
+            return None
         steps = {"steps": kwargs.get("validation_steps")}
-        is_memory = in_memory_rows(data) is not None and not has_servers(
-            self._model.distribute_strategy
-        )
-        loop = self._loop("test", data, steps) if is_memory else None
-        self._validation_loop = loop
-        return data if loop is None else loop.stand_in
+        return self._loop("test", kwargs.get("validation_data"), steps)
 
     def _loop(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Loop | None:
         """The loop over examples in memory; `None` where they have to go through an iterator."""
@@ -160,7 +164,7 @@ class Executor:
 
     def _needs_iterator(self, kind: str, kwargs: Mapping[str, Any]) -> bool:
         model = self._model
-        steps = (f"{kind}_step", *_OWN_STEPS[2:])
+        steps = (f"{kind}_step", f"make_{kind}_function", "compute_loss", "call")
         overridden = any(
             not getattr(type(model), name).__module__.startswith("rankkit.") for name in steps
         )
@@ -202,17 +206,21 @@ class Executor:
     # --- The run ---
 
     @contextlib.contextmanager
-    def run(self, kind: str, execution: Execution) -> Iterator[None]:
+    def run(
+        self, kind: str, execution: Execution, validation: Loop | None = None
+    ) -> Iterator[None]:
         """Makes Keras's next training or test function that of an execution."""
         if execution.loop is not None:
-            execution.loop.begin()
-        _LOG.info("%s: %s", "training" if kind == "train" else "evaluation", execution)
+            execution.loop.start_epoch()
+        _LOG.info("%s: %s", "training" if kind == "train" else "evaluation", str(execution))
+        before = self._validation_loop
+        if kind == "train":
+            self._validation_loop = validation
         try:
             with self._activated({kind: execution}, execution.steps_per_execution):
                 yield
         finally:
-            if kind == "train":
-                self._validation_loop = None
+            self._validation_loop = before
 
     def apart(self) -> contextlib.AbstractContextManager[None]:
         """Keeps a callback's own use of the model apart from the steps of `fit`."""
@@ -245,20 +253,23 @@ class Executor:
         if execution is not None and execution.loop is not None:
             return execution.loop
         model = self._model
+        kept = getattr(model, f"{kind}_function")
+        if isinstance(kept, Loop):  # a callback is using the model in the middle of `fit`
+            kept = self._functions.get(kind)
+        if kept is not None and not force:
+            return kept
+        if kind == "train":
+            self._check_jit_over_iterator()
+            # A step that creates the optimizer's variables would be traced twice.
+            self.build_optimizer()
         several = self._chooses_steps_over_iterators() or int(model.steps_per_execution.numpy()) > 1
-        key = kind, (several, model.jit_compile, model.run_eagerly)
-        if force or key not in self._functions:
-            if kind == "train":
-                self._check_jit_over_iterator()
-                # A step that creates the optimizer's variables would be traced twice.
-                self.build_optimizer()
-            special = self._leaves_steps_to_keras() or has_servers(model.distribute_strategy)
-            self._functions[key] = (
-                _trace_once(make, model.steps_per_execution)
-                if several and not special
-                else make(force=True)
-            )
-        return self._functions[key]
+        special = self._leaves_steps_to_keras() or has_servers(model.distribute_strategy)
+        self._functions[kind] = (
+            _trace_once(make, model.steps_per_execution)
+            if several and not special
+            else make(force=True)
+        )
+        return self._functions[kind]
 
     def evaluate_locally(self, data: tf.data.Dataset, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Evaluates in this process, where parameter servers hold the weights."""

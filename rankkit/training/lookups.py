@@ -17,7 +17,7 @@ _CHUNK = 65_536  # rows that are encoded at once
 
 
 def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Lookups:
-    """Precomputes what the feature layers of networks make of rows in memory.
+    """Precomputes the indices of feature layers for rows in memory.
 
     A layer that is called twice, or has too many indices per row to keep, reads raw values.
     """
@@ -26,12 +26,12 @@ def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Look
     for network in networks:
         specs |= feature_specs(network)
         for name in network.input:
-            for layer, place in find_feature_layers(network, name):
-                sources.setdefault(layer, {}).setdefault(place, []).append(name)
+            for layer, position in find_feature_layers(network, name):
+                sources.setdefault(layer, {}).setdefault(position, []).append(name)
     indices = {}
     for layer, read in sources.items():
-        names = [name for _, of_place in sorted(read.items()) for name in of_place]
-        once = all(len(of_place) == 1 for of_place in read.values())
+        names = [name for _, of_position in sorted(read.items()) for name in of_position]
+        once = all(len(of_position) == 1 for of_position in read.values())
         if once and isinstance(layer, FeatureLayer) and all(name in rows.columns for name in names):
             found = _encoded(layer, {name: rows.columns[name] for name in names}, specs)
             if found is not None:
@@ -40,8 +40,8 @@ def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Look
         name
         for layer, read in sources.items()
         if layer not in indices
-        for of_place in read.values()
-        for name in of_place
+        for of_position in read.values()
+        for name in of_position
     }
     unread = {name: specs[name] for name in specs if name not in raw and name in rows.columns}
     kept = {name: column for name, column in rows.columns.items() if name not in unread}
@@ -70,7 +70,7 @@ def _encoded(
         raw = [
             as_feature(name, each, specs[name]) for name, each in zip(columns, part, strict=True)
         ]
-        if not encoded:  # two rows tell how many indices there are
+        if not encoded:  # the number of indices per row, from two rows
             few = layer.encode(*_inputs([each[:2] for each in raw]))
             if not isinstance(few, tf.Tensor) or math.prod(few.shape[1:]) > _MAX_INDICES:
                 return None

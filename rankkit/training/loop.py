@@ -57,10 +57,10 @@ class Loop:
         """Sets whether XLA compiles the steps, and whether to run them without XLA if it cannot."""
         self.compiled, self._falls_back = compiled, falls_back
 
-    def begin(self) -> None:
+    def start_epoch(self) -> None:
         """Starts an epoch with the next call, whether or not the last one was finished."""
         self._next = 0
-        self._rows.skip_pass()  # Keras too makes an iterator that it does not use
+        self._rows.skip_epoch()  # Keras too makes an iterator that it does not use
 
     def __call__(self, iterator: Any) -> dict[str, tf.Tensor]:
         """Runs the next steps and returns the metrics; the iterator is not used."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.chunking import numbers_a_row
 from rankkit.models.network import feature_specs
-from rankkit.utils.errors import check_integer
+from rankkit.utils.errors import check_integer, unknown
 from rankkit.utils.system import available_memory, count_bytes, slots_per_weight
 
 
@@ -78,7 +78,7 @@ def memory_report(network: Any, *, optimizer: Any = None, batch_size: int = 8192
         optimizer = getattr(network, "optimizer", None) or "rmsprop"
     network = getattr(network, "network", network)
     feature_specs(network)
-    slots = slots_per_weight(tf.keras.optimizers.get(optimizer))
+    slots = slots_per_weight(_get_optimizer(optimizer))
     sizes = {layer.name: count_bytes(layer.weights) for layer in network.layers}
     largest = sorted(sizes.items(), key=lambda item: -item[1])
     trained = count_bytes(network.trainable_weights)
@@ -89,3 +89,15 @@ def memory_report(network: Any, *, optimizer: Any = None, batch_size: int = 8192
         activations=math.ceil(2 * 4 * batch_size * numbers_a_row(network)),
         available=available_memory(),
     )
+
+
+def _get_optimizer(optimizer: Any) -> Any:
+    try:
+        return tf.keras.optimizers.get(optimizer)
+    except ValueError:
+        if not isinstance(optimizer, str):
+            raise
+        base = tf.keras.optimizers.Optimizer
+        classes = [each for each in vars(tf.keras.optimizers).values() if isinstance(each, type)]
+        known = {each.__name__.lower() for each in classes if issubclass(each, base)}
+        raise unknown("optimizer", optimizer, sorted(known - {"optimizer"})) from None

@@ -20,6 +20,7 @@ from rankkit.training.step import update_weights
 from rankkit.utils.errors import invalid, unknown
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors
+from rankkit.utils.keras import forget_validation_data
 from rankkit.utils.tensorflow import has_servers
 
 
@@ -38,7 +39,8 @@ class RankingModel(tfrs.models.Model):
     Args:
         network: The network to train, such as one of `rankkit.ranking_network`.
         label: Name of the label column. For a network with several heads, a dict from the name of
-            each head to its label column, in which NaN means that the example has no label.
+            each head to its label column, in which NaN means that the example has no label; a
+            single name is then the label of `score`, the output that combines the heads.
         sample_weight: Name of the column that weights each example in the loss. For several heads,
             one column for all of them, or a dict from head to column. Defaults to `None`: every
             example has weight 1.
@@ -143,13 +145,24 @@ class RankingModel(tfrs.models.Model):
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`.
         """
         if jit_compile not in ("auto", True, False, None):
-            raise invalid("jit_compile", jit_compile, "'auto', True or False")
-        # XLA cannot read strings from an iterator. The executor compiles steps that read none.
-        jit = jit_compile is True and not reads_text(self)
-        super().compile(
-            optimizer=optimizer, steps_per_execution=steps_per_execution, jit_compile=jit, **kwargs
-        )
+            raise invalid("jit_compile", jit_compile, "'auto', True, False or None")
         settings = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        with self.distribute_strategy.scope():
+            objectives = Objectives(
+                self._heads,
+                settings,
+                loss_weights=loss_weights,
+                make_log_variances=self._make_log_variances,
+            )
+        super().compile(
+            optimizer=optimizer,
+            steps_per_execution=steps_per_execution,
+            jit_compile=bool(jit_compile) and jit_compile != "auto",
+            **kwargs,
+        )
+        self._objectives = objectives
+        if not objectives.learns_weights and hasattr(self, "log_variances"):
+            del self.log_variances  # of an earlier call
         self._compile_arguments = types.SimpleNamespace(  # Keras does not track its attributes
             **settings,
             loss_weights=loss_weights,
@@ -158,15 +171,6 @@ class RankingModel(tfrs.models.Model):
             precompute_lookups=precompute_lookups,
             **kwargs,
         )
-        with self.distribute_strategy.scope():
-            self._objectives = Objectives(
-                self._heads,
-                settings,
-                loss_weights=loss_weights,
-                make_log_variances=self._make_log_variances,
-            )
-            if not self._objectives.learns_weights and hasattr(self, "log_variances"):
-                del self.log_variances  # of an earlier call
         # Each replica reads the metrics of all replicas. Keras would sum what they read.
         self.distribute_reduction_method = "first"
         options = RunOptions(
@@ -175,6 +179,17 @@ class RankingModel(tfrs.models.Model):
             precompute_lookups=precompute_lookups,
         )
         self._executor = Executor(self, options, self._heads, self._objectives)
+
+    @property
+    def jit_compile(self) -> bool:
+        """Whether steps over an iterator are compiled with XLA, which cannot read strings."""
+        return bool(super().jit_compile) and not reads_text(self)
+
+    @jit_compile.setter
+    def jit_compile(self, value: bool) -> None:
+        tf.keras.Model.jit_compile.fset(self, value)
+        if self._is_ready:
+            self._executor.set_jit_compile(bool(value))
 
     @property
     def tasks(self) -> dict[Any, tfrs.tasks.Ranking]:
@@ -258,20 +273,20 @@ class RankingModel(tfrs.models.Model):
         executor = self._executor
         with plain_errors():
             execution = executor.plan("train", x, kwargs, is_plain=not args)
-            if "validation_data" in kwargs:
-                validation = executor.validation_data(kwargs["validation_data"], kwargs)
-                kwargs["validation_data"] = validation
+            validation = executor.validation_loop(kwargs)
+            if validation is not None:
+                kwargs["validation_data"] = validation.stand_in
             if execution.steps_per_epoch is not None:
                 kwargs["steps_per_epoch"] = execution.steps_per_epoch
-            with executor.run("train", execution):
-                history = super().fit(execution.data, *args, **kwargs)
+            try:
+                with executor.run("train", execution, validation):
+                    history = super().fit(execution.data, *args, **kwargs)
+            finally:
+                forget_validation_data(self)
         self._objectives.warn_about_uninformative_data()
         return history
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        # Keras has a private argument by which `fit` reuses the iterator of the validation data.
-        # It would reuse it in the next call too, after one that was interrupted.
-        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("_")}
         if not self._is_ready:
             return super().evaluate(x, *args, **kwargs)  # Keras raises
         with plain_errors():
@@ -313,11 +328,15 @@ class RankingModel(tfrs.models.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         make = super().make_train_function
+        if not self._is_ready:
+            return make(force)
         self.train_function = self._executor.function("train", make, force=force)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         make = super().make_test_function
+        if not self._is_ready:
+            return make(force)
         self.test_function = self._executor.function("test", make, force=force)
         return self.test_function
 

@@ -91,18 +91,18 @@ class Objective:
         return checked_labels(labels, fits, "from 0 to 1 for a cross entropy", fix)
 
     def update(self, batch: Batch, outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Updates the metrics; return the weighted loss of each example, a row or a list."""
-        labels, weights, places = batch.labels, batch.sample_weight, batch.places
+        """Updates the metrics; returns the weighted loss of each example, a row or a list."""
+        labels, weights, positions = batch.labels, batch.sample_weight, batch.positions
         # One per row, and as the loss takes them.
         of_rows = (labels, outputs[SCORE], weights)
         of_loss = (labels, outputs[self.reads], weights)
-        if places is not None:
+        if positions is not None:
             self.notices.count_lists(labels)
-            scores = tf.scatter_nd(places, outputs[SCORE][:, 0], tf.shape(labels, tf.int64))
+            scores = tf.scatter_nd(positions, outputs[SCORE][:, 0], tf.shape(labels, tf.int64))
             of_loss = (labels, scores, weights)
             if weights is not None:
-                weights = tf.gather_nd(weights, places)
-            of_rows = (tf.gather_nd(labels, places)[:, tf.newaxis], outputs[SCORE], weights)
+                weights = tf.gather_nd(weights, positions)
+            of_rows = (tf.gather_nd(labels, positions)[:, tf.newaxis], outputs[SCORE], weights)
         for metric in self._others:
             metric.update_state(*of_rows[:2])
         for metric in self._weighted:
@@ -175,8 +175,8 @@ class Objectives:
             self.metrics += ([] if alone else [objective.mean_loss]) + objective.metrics
         if self._log_variances is not None:
             self.metrics += [
-                SumOfMetrics(f"{head}_weight", lambda place=place: self._weight(place))
-                for place, head in enumerate(self.heads)
+                SumOfMetrics(f"{head}_weight", lambda index=index: self._weight(index))
+                for index, head in enumerate(self.heads)
             ]
         for metric in self.metrics:
             # The state of an epoch is not saved, and could not be loaded under a strategy.
@@ -210,16 +210,16 @@ class Objectives:
     def update(
         self, batches: Mapping[Any, Batch], outputs: Mapping[str, tf.Tensor], regularization: Any
     ) -> tf.Tensor:
-        """Updates the metrics; return this replica's part of the loss of all heads, a scalar."""
+        """Updates the metrics; returns this replica's part of the loss of all heads, a scalar."""
         # In case of mixed precision.
         outputs = {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
         parts, labelled_heads = [], []
         for head, objective in self.heads.items():
             batch = batches[head]
             given = {name: outputs[key] for name, key in self._outputs[head].items()}
-            check_sizes(batch, given[SCORE])
+            batch = check_sizes(batch, given[SCORE])
             if head is not None:
-                size = tf.shape(given[SCORE] if batch.places is None else batch.labels)[0]
+                size = tf.shape(given[SCORE] if batch.positions is None else batch.labels)[0]
                 batch, rows = labelled(batch, lists=objective.ranks_lists)
                 objective.notices.count_rows(size, tf.shape(batch.labels)[0])
                 given = {name: tf.gather(output, rows) for name, output in given.items()}
@@ -233,7 +233,7 @@ class Objectives:
             return tf.add_n([w * part for w, part in zip(self._weights, parts, strict=True)])
         # Each replica adds its share of what does not depend on its examples.
         replicas = over_replicas(tf.ones(()))
-        loss = tf.add_n([self._weight(place) * part for place, part in enumerate(parts)])
+        loss = tf.add_n([self._weight(index) * part for index, part in enumerate(parts)])
         return loss + tf.reduce_sum(labelled_heads * self._log_variances) / replicas
 
     @property
@@ -246,15 +246,15 @@ class Objectives:
         """Whether the loss weights are learned."""
         return self._log_variances is not None
 
-    def _weight(self, place: int) -> tf.Tensor:
+    def _weight(self, index: int) -> tf.Tensor:
         assert self._log_variances is not None
-        return tf.exp(-self._log_variances[place])
+        return tf.exp(-self._log_variances[index])
 
     def _sum_of(self, means: list[tf.keras.metrics.Metric]) -> tf.Tensor:
         results = [mean.result() for mean in means]
         if self._log_variances is None:
             return tf.add_n([w * each for w, each in zip(self._weights, results, strict=True)])
-        weighted = [self._weight(place) * each for place, each in enumerate(results)]
+        weighted = [self._weight(index) * each for index, each in enumerate(results)]
         labelled_heads = [tf.cast(mean.count > 0.0, tf.float32) for mean in means]
         return tf.add_n(weighted) + tf.reduce_sum(labelled_heads * self._log_variances)
 
@@ -288,7 +288,8 @@ def checked_weights(weights: Any, heads: Mapping[Any, Any]) -> list[float]:
     if weights is None:
         return [1.0] * len(heads)
     if None in heads:
-        raise invalid("loss_weights", weights, "None for a network with a single head")
+        fix = "Remove loss_weights, or use sample_weight."
+        raise invalid("loss_weights", weights, "None for a network with a single head", fix)
     if isinstance(weights, str) and weights == UNCERTAINTY:
         return [1.0] * len(heads)
     weights = per_head("loss_weights", weights, heads, can_be_shared=False)
@@ -321,7 +322,7 @@ class Notices:
 
     def __init__(self, head: str | None):
         self._of = "" if head is None else f" for head {head!r}"
-        names = ("rows", "labelled", "lists", "idle", "weighted", "weight")
+        names = ("rows", "labelled", "lists", "uninformative", "weighted", "weight")
         self._sums = {name: tf.keras.metrics.Sum(name) for name in names}
         self._counted: set[str] = set()  # in traced steps; reading all sums takes time
         self._warned: set[str] = set()
@@ -334,7 +335,7 @@ class Notices:
     def count_lists(self, labels: tf.Tensor) -> None:
         """Counts lists, and those in which no two items have different labels."""
         self._add("lists", tf.shape(labels)[0])
-        self._add("idle", tf.reduce_sum(tf.cast(~has_order(labels), tf.float32)))
+        self._add("uninformative", tf.reduce_sum(tf.cast(~has_order(labels), tf.float32)))
 
     def count_weights(self, weights: tf.Tensor) -> None:
         """Sums sample weights."""
@@ -354,7 +355,7 @@ class Notices:
         return counted
 
     def warn(self, counted: dict[str, float]) -> None:
-        """Warns of each kind once; raise if all sample weights were 0."""
+        """Warns of each kind once; raises if all sample weights were 0."""
         if counted["weighted"] and not counted["weight"]:
             raise ValueError(
                 f"All sample weights are 0{self._of}, so that nothing can be learned. Use another "
@@ -362,10 +363,11 @@ class Notices:
             )
         if counted["rows"] and not counted["labelled"]:
             self._warn(f"No example had a label{self._of}: its loss and metrics are undefined.")
-        if counted["idle"]:
+        if counted["uninformative"]:
             self._warn(
                 "Lists with a single item or with all-equal labels carry no training "
-                f"signal{self._of}: {counted['idle']:,.0f} of {counted['lists']:,.0f} lists."
+                f"signal{self._of}: {counted['uninformative']:,.0f} of {counted['lists']:,.0f} "
+                "lists."
             )
 
     def _warn(self, text: str) -> None:

@@ -9,19 +9,20 @@ import tensorflow as tf
 from rankkit.core.chunking import chunk_rows
 from rankkit.training.loop import Loop
 from rankkit.training.step import accepts_dense_and_sparse, updates_all_rows
-from rankkit.utils.keras import draws_random_numbers
+from rankkit.utils.keras import is_stochastic
 from rankkit.utils.tensorflow import is_user_code
 
 # --- Steps per execution ---
 
-_USUAL_BATCH_SIZE = 1_024  # where the batches do not tell theirs
-# They have hooks for each batch and work as well with fewer calls.
-_PATIENT = (tf.keras.callbacks.ProgbarLogger, tf.keras.callbacks.TerminateOnNaN)
+_USUAL_BATCH_SIZE = 1_024  # for batches of unknown size
+# Their hooks for batches work with several steps per execution.
+_WITHOUT_LIMIT = (tf.keras.callbacks.ProgbarLogger, tf.keras.callbacks.TerminateOnNaN)
+_SAVING = (tf.keras.callbacks.ModelCheckpoint, tf.keras.callbacks.BackupAndRestore)
 
 
-def steps_in_memory(model: Any, loop: Loop, callbacks: Any, kind: str) -> int:
-    """Chooses the steps per execution of a loop: about ten thousand rows, fewer if wide."""
-    limit = _callback_limit(callbacks, kind)
+def steps_in_memory(model: Any, loop: Loop, kwargs: Mapping[str, Any], kind: str) -> int:
+    """Chooses the steps per execution of a loop: up to 65,536 rows, fewer if layers are wide."""
+    limit = _step_limit(kwargs, kind)
     return min(loop.steps, limit or max(1, chunk_rows(model) // loop.rows_a_step))
 
 
@@ -31,7 +32,7 @@ def steps_over_iterator(model: Any, data: Any, kwargs: Mapping[str, Any], kind: 
     One unless there are surely as many batches as are asked for: an execution that runs out of
     batches has nothing to report.
     """
-    limit = _callback_limit(kwargs.get("callbacks"), kind)
+    limit = _step_limit(kwargs, kind)
     if not isinstance(data, tf.data.Dataset) or limit == 1:
         return 1
     count = int(data.cardinality())
@@ -46,18 +47,34 @@ def steps_over_iterator(model: Any, data: Any, kwargs: Mapping[str, Any], kind: 
     return max(1, min(count, limit or chunk_rows(model) // batch_size))
 
 
-def _callback_limit(callbacks: Any, kind: str) -> int | None:
-    """The most steps per execution that callbacks work with, `None` for any number."""
+def _step_limit(kwargs: Mapping[str, Any], kind: str) -> int | None:
+    """The maximum number of steps per execution for a call, `None` without a limit."""
+    validation = kwargs.get("validation_data")
+    if (
+        kind == "train"
+        and kwargs.get("validation_steps") is None
+        and _is_of_unknown_size(validation)
+    ):
+        return 1  # Keras reads validation data with the steps per execution of training
+    callbacks = kwargs.get("callbacks")
     listed = getattr(callbacks, "callbacks", callbacks)  # a list, or Keras's CallbackList
     limits = [_limit_of(each, kind) for each in tf.nest.flatten(listed or ())]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
+def _is_of_unknown_size(data: Any) -> bool:
+    if isinstance(data, tf.data.Dataset):
+        return int(data.cardinality()) == tf.data.UNKNOWN_CARDINALITY
+    return hasattr(data, "__next__")
+
+
 def _limit_of(callback: Any, kind: str) -> int | None:
-    if hasattr(callback, "max_steps_per_execution"):
+    if kind == "train" and hasattr(callback, "max_steps_per_execution"):
         return callback.max_steps_per_execution
-    if type(callback) in _PATIENT or getattr(callback, "save_freq", None) == "epoch":
+    if type(callback) in _WITHOUT_LIMIT:
         return None
+    if kind == "train" and isinstance(callback, _SAVING) and callback.save_freq == "epoch":
+        return None  # Keras does not call their hooks for batches
     if type(callback) is tf.keras.callbacks.TensorBoard:
         return None if callback.update_freq == "epoch" else 1
     names = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
@@ -94,10 +111,10 @@ def dense_update_limit(rows_a_step: int, *, compiled: bool) -> int:
 
 
 def should_compile_with_xla(model: Any, loop: Loop, epochs: float, callbacks: Any) -> bool:
-    """Whether training is so long, and its steps so small, that compilation pays.
+    """Whether compilation with XLA saves time and leaves the results unchanged.
 
-    And whether the numbers stay the same: not with layers that draw random numbers, nor with an
-    optimizer whose result depends on whether a table is updated as a whole.
+    It saves time in long training with small steps. It changes the results of stochastic layers,
+    and of optimizers that treat dense and sparse updates differently.
     """
     listed = getattr(callbacks, "callbacks", callbacks)
     if any(isinstance(each, tf.keras.callbacks.EarlyStopping) for each in tf.nest.flatten(listed)):
@@ -127,8 +144,8 @@ def _has_gpu() -> bool:
 
 
 def _is_special(layer: tf.keras.layers.Layer) -> bool:
-    """Whether a layer draws random numbers, or runs code that is no library's."""
-    if draws_random_numbers(layer) or type(layer).__name__ in _FUNCTION_LAYERS:
+    """Whether a layer is stochastic or runs code of the user."""
+    if is_stochastic(layer) or type(layer).__name__ in _FUNCTION_LAYERS:
         return True
     given = [part for part in vars(layer).values() if isinstance(part, _CODE)]
     code = [part if isinstance(part, types.FunctionType) else type(part) for part in given]

@@ -102,7 +102,7 @@ class OracleAdapter(kt.Oracle):
 
 
 def random_generator(oracle: kt.oracles.BayesianOptimizationOracle) -> np.random.RandomState:
-    """The generator that a Bayesian oracle draws starting points with."""
+    """The random generator of a Bayesian oracle's starting points."""
     return oracle._random_state
 
 

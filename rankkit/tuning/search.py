@@ -28,8 +28,8 @@ class SearchResult:
     Attributes:
         model: The best model, trained on all rows.
         hyperparameters: Hyperparameter to value, of the best model.
-        epochs: The number of epochs that the best model was trained for: those of its best epoch
-            in the search.
+        epochs: The number of epochs that the best model was trained for: up to its best epoch in
+            the search.
         score: The objective of the best trial on the validation rows.
         trials: One dict for each trial, in the order in which they started: `trial`, `status`,
             `score`, `best_epoch`, `seconds`, `worker`, `message`, and its hyperparameters.
@@ -87,9 +87,9 @@ def search(
         epochs: The maximum number of epochs of a trial. Defaults to `40`.
         patience: Epochs without improvement after which a trial ends. Defaults to `5`.
         prune: Whether to prune trials by the median stopping rule: after 20 % and 40 % of
-            `epochs`, a trial ends if its best objective so far is worse than the median of at
-            least three earlier trials by then. Ignored by Hyperband, which has its own rule.
-            Defaults to `True`.
+            `epochs`, but not before the fourth epoch, a trial ends if its best objective so far is
+            worse than the median of at least three earlier trials at the same epoch. Ignored by
+            Hyperband, which has its own rule. Defaults to `True`.
         validation_fraction: Fraction of the rows to validate on. Defaults to `0.1`.
         objective: Name of the metric to minimize, or a `keras_tuner.Objective`.
             Defaults to `"val_root_mean_squared_error"`.
@@ -222,15 +222,18 @@ def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:
     if oracle.stopped_by is not None:
         raise RuntimeError(
             f"The search was stopped after max_consecutive_failed_trials="
-            f"{plan.max_consecutive_failed_trials} failed trials in a row. Fix the cause and run "
-            f"the same search to resume it with the last of them, which failed by\n"
-            f"{oracle.stopped_by}"
+            f"{plan.max_consecutive_failed_trials} failed trials in a row. The last failure was:\n"
+            f"{oracle.stopped_by.rstrip()}\n"
+            "Fix it and run the same search to resume."
         )
     trials = trial_table(oracle)
     [best] = oracle.get_best_trials(1) or [None]
     if best is None or best.status != "COMPLETED":
-        reasons = {row["message"] for row in trials}
-        raise RuntimeError(f"All {len(trials)} trials failed: {reasons}.")
+        reasons = "\n".join(dict.fromkeys(str(row["message"]) for row in trials))
+        raise RuntimeError(
+            f"All {len(trials)} trials failed:\n{reasons}\n"
+            "Fix the cause and run again with overwrite=True."
+        )
     epochs = round(best.metrics.get_best_value("epochs"))
     hp = best.hyperparameters.copy()
     if "epochs" in hp.values:

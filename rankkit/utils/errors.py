@@ -26,10 +26,11 @@ def _message(name: str, value: Any, expected: str, fix: str) -> str:
     return f"{text} {fix}" if fix else text
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
+def unknown(kind: str, name: str, known: Iterable[str], listed: str = "Known") -> ValueError:
     """Returns a `ValueError` for an unknown name, such as a column, with the nearest known one."""
     known = list(map(str, known))
-    return ValueError(f"Unknown {kind} {name!r}. Known: {_listed(known)}.{_nearest(name, known)}")
+    names = f"{listed}: {_listed(known)}."
+    return ValueError(f"Unknown {kind} {name!r}. {names}{_nearest(name, known)}")
 
 
 def missing(kind: str, name: str, expected: Iterable[str], got: Iterable[str]) -> ValueError:
@@ -44,7 +45,10 @@ def missing(kind: str, name: str, expected: Iterable[str], got: Iterable[str]) -
 def unreadable(path: Any, what: str, error: Exception) -> ValueError:
     """Returns a `ValueError` for an existing file or folder that is not what it should be."""
     reason = str(error).rstrip(". \n")
-    return ValueError(f"{str(path)!r} cannot be read as {what}: {reason}. Write it again.")
+    return ValueError(
+        f"{str(path)!r} cannot be read as {what}: {reason}. Check the path, or create the "
+        "file again."
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -57,7 +61,7 @@ def _nearest(name: str, names: list[str]) -> str:
 
 
 def check_integer(name: str, value: Any, least: int = 1, fix: str = "") -> None:
-    """Raises unless a value is an integer of at least `least`; `True` and `False` are none."""
+    """Raises unless a value is an integer of at least `least`; booleans are rejected."""
     is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_integer or value < least:
         raise invalid(name, value, f"an integer of at least {least}", fix)

@@ -8,20 +8,36 @@ from typing import Any
 
 import tensorflow as tf
 
+# Marks of a message inside a graph, by which `plain_errors` finds it.
 _START, _END = "[rankkit] ", " [end]"
 _MARKED = re.compile(f"{re.escape(_START)}(.*?){re.escape(_END)}", re.DOTALL)
-# How TensorFlow joins the parts of a message: in a graph, and eagerly.
-_JOINTS = re.compile(r"\] \[|['\"]\n([^\n]*)\nb['\"]")
+_JOINT = "] ["  # between the parts of a message in a graph
 
 
-def in_graph(message: str) -> str:
-    """Marks the message of a check inside a graph, so that `plain_errors` finds it."""
-    return f"{_START}{message}{_END}"
+def check_numerics(values: tf.Tensor, message: str) -> tf.Tensor:
+    """Returns floating-point values after a check that they are finite."""
+    if not tf.executing_eagerly():
+        return tf.debugging.check_numerics(values, f"{_START}{message}{_END}")
+    assert_in_graph(tf.reduce_all(tf.math.is_finite(values)), message)
+    return values
 
 
-def assert_in_graph(condition: tf.Tensor, before: str, value: tf.Tensor, after: str) -> Any:
-    """Makes an operation that checks a condition; the message shows a value of the graph."""
-    return tf.debugging.Assert(condition, [f"{_START}{before}", value, f"{after}{_END}"])
+def assert_in_graph(condition: tf.Tensor, *message: Any) -> Any:
+    """Makes an operation that checks a condition; the message may have tensors among its parts.
+
+    Outside of a graph, or if the condition is known while tracing, it is checked at once.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If the condition is false.
+    """
+    holds = tf.get_static_value(condition)
+    if holds is None:
+        return tf.debugging.Assert(condition, [_START, *message, _END])
+    if not holds:
+        text = "".join(str(tf.get_static_value(part)) for part in message)
+        text = text if tf.executing_eagerly() else f"{_START}{text}{_END}"
+        raise tf.errors.InvalidArgumentError(None, None, text)
+    return tf.no_op()
 
 
 @contextlib.contextmanager
@@ -29,16 +45,20 @@ def plain_errors() -> Iterator[None]:
     """Raises rankkit's own errors as they were written, without the stack of TensorFlow or Keras.
 
     Raises:
-        ValueError: If a check inside a graph failed whose message was marked.
+        ValueError: If a check of this module failed.
     """
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = _MARKED.search(error.message)
-        if not found:
+        if found := _MARKED.search(error.message):
+            message = found[1].replace(_JOINT, "").replace("\\'", "'")  # TensorFlow escapes quotes
+            raise ValueError(message) from None
+        if not _is_raised_by_rankkit(error):
             raise
-        message = _JOINTS.sub(lambda joint: f"{joint[1] or ''}", found[1]).replace("\\'", "'")
-        raise ValueError(message) from None
+        original = error  # Keras raises a copy with text of its own
+        while isinstance(original.__context__, tf.errors.InvalidArgumentError):
+            original = original.__context__
+        raise ValueError(original.message) from None
     except (ValueError, TypeError) as error:
         traced = getattr(error, "ag_error_metadata", None)
         if traced is None or not _is_raised_by_rankkit(error):

@@ -1,10 +1,12 @@
 """Adapter to attributes of tf_keras that have no public equivalent.
 
-- `Layer._random_generator`: the generator of layers that draw random numbers.
+- `Layer._random_generator`: the random generator of stochastic layers.
 - `MeanMetricWrapper._fn`: the function whose mean a metric reports.
 - `Metric._name`: the name of a metric, which `fit` reports it by.
 - `Model._train_counter` and `Model._test_counter`: the steps that `fit` and `evaluate` have run,
   at which TensorBoard writes the values of batches.
+- `Model._eval_data_handler`: the reader of validation data in `fit`, which Keras keeps and uses
+  again in the next `fit` if the first one was interrupted.
 
 `tests/utils/test_keras.py` has a test for each of them.
 """
@@ -14,8 +16,8 @@ from typing import Any
 import tensorflow as tf
 
 
-def draws_random_numbers(layer: tf.keras.layers.Layer) -> bool:
-    """Whether a layer draws random numbers, as dropout does."""
+def is_stochastic(layer: tf.keras.layers.Layer) -> bool:
+    """Whether a layer is stochastic, such as dropout."""
     return hasattr(layer, "_random_generator")
 
 
@@ -30,5 +32,11 @@ def rename_metric(metric: tf.keras.metrics.Metric, name: str) -> None:
 
 
 def count_steps(model: tf.keras.Model, kind: str, steps: int) -> None:
-    """Count steps of training (kind "train") or evaluation ("test") that Keras does not run."""
+    """Counts steps of training (kind "train") or evaluation ("test") that Keras does not run."""
     getattr(model, f"_{kind}_counter").assign_add(steps)
+
+
+def forget_validation_data(model: tf.keras.Model) -> None:
+    """Drops the validation data that Keras keeps after an interrupted `fit`."""
+    if hasattr(model, "_eval_data_handler"):
+        model._eval_data_handler = None

@@ -1,4 +1,4 @@
-"""Times things in turn, A B A B, so that a machine that slows down slows all of them."""
+"""Alternating runs (A B A B ...), so that changes of the host's speed affect all candidates."""
 
 import os
 import statistics
@@ -11,54 +11,50 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def seconds(command: Sequence[str]) -> float:
-    """Wall time of one run of a command, from start to end."""
-    started = time.perf_counter()
+def time_command(command: Sequence[str]) -> float:
+    """Returns the elapsed seconds of a command."""
+    start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
-def compare(
-    name: str,
-    ours: Callable[[int], Sequence[str]],
-    theirs: Callable[[int], Sequence[str]],
-    *,
-    runs: int = 5,
+def compare_commands(
+    name: str, ours: Sequence[str], baseline: Sequence[str], *, runs: int = 5
 ) -> float:
-    """Prints the median ratio of ours to theirs over alternating runs, after one warm-up each.
+    """Times two commands in alternation, after a warm-up run of each, and prints their ratio.
 
     Args:
-        name: What is compared.
-        ours: The run's number to the command.
-        theirs: The same for what it is measured against.
-        runs: Counted runs of each. Defaults to `5`.
+        name: Name of the ratio.
+        ours: The command that is measured.
+        baseline: The command that it is compared with.
+        runs: Number of timed runs of each. Defaults to `5`.
 
     Returns:
-        The median of the ratios, run by run.
+        The median over runs of the time of `ours` divided by that of `baseline`.
     """
-    times = [(seconds(ours(run)), seconds(theirs(run))) for run in range(runs + 1)][1:]
-    return told(name, [one / other for one, other in times])
+    times = [(time_command(ours), time_command(baseline)) for _ in range(runs + 1)][1:]
+    return report_ratio(name, [a / b for a, b in times])
 
 
-def told(name: str, ratios: Sequence[float]) -> float:
-    """Prints ratios, and gives their median."""
-    middle = statistics.median(ratios)
+def report_ratio(name: str, ratios: Sequence[float]) -> float:
+    """Prints median and range of the ratios of all runs, and returns the median."""
+    median = statistics.median(ratios)
     print(
-        f"{name} = {middle:.2f} (from {min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} runs; "
+        f"{name} = {median:.2f} (from {min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} runs; "
         f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, Python {sys.version.split()[0]})",
         flush=True,
     )
-    return middle
+    return median
 
 
 class Worker:
-    """A script of this folder that gets ready once and is then timed as often as it is asked.
+    """A script of this folder in its own process, which is set up once and timed repeatedly.
 
-    It prints a line when it is ready, and the seconds of each run after a line that it reads.
+    The script has to end with `serve`.
 
     Args:
-        script: Its file name.
-        *arguments: What it is started with.
+        script: File name.
+        *arguments: Command-line arguments.
     """
 
     def __init__(self, script: str, *arguments: object):
@@ -67,43 +63,46 @@ class Worker:
         self._process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
         )
-        self._line()
+        self._read_line()
 
-    def _line(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args} ended: run it by itself to see why.")
+            raise RuntimeError(f"{self._process.args} ended. Run it by itself to see the error.")
         return line
 
     def run(self) -> float:
-        """Gives the seconds of a run."""
+        """Runs the function of the script and returns the elapsed seconds."""
         assert self._process.stdin is not None
         self._process.stdin.write("run\n")
         self._process.stdin.flush()
-        return float(self._line())
+        return float(self._read_line())
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Ends the script."""
         self._process.communicate()
 
 
-def in_turn(workers: Mapping[str, Worker], runs: int) -> dict[str, list[float]]:
-    """Gives the seconds of each worker's runs, one of each in turn, and ends them."""
-    found = {name: [] for name in workers}
+def run_alternating(workers: Mapping[str, Worker], runs: int) -> dict[str, list[float]]:
+    """Runs the workers in alternation, closes them, and returns the seconds of each run."""
+    seconds = {name: [] for name in workers}
     for _ in range(runs):
         for name, worker in workers.items():
-            found[name].append(worker.run())
+            seconds[name].append(worker.run())
     for worker in workers.values():
-        worker.end()
-    return found
+        worker.close()
+    return seconds
 
 
-def serve(run: Callable[[], object]) -> None:
-    """What a worker's script ends with: runs something whenever it is asked, after once unasked."""
-    run()
+def serve(function: Callable[[], object]) -> None:
+    """Runs in a `Worker`: calls the function once to warm up, then once per line of the input.
+
+    Prints a line after the warm-up, and the elapsed seconds of each later call.
+    """
+    function()
     print("ready", flush=True)
     for _ in sys.stdin:
-        started = time.perf_counter()
-        run()
-        print(time.perf_counter() - started, flush=True)
+        start = time.perf_counter()
+        function()
+        print(time.perf_counter() - start, flush=True)

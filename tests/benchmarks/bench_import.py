@@ -1,15 +1,15 @@
-"""`import rankkit` against `import tensorflow` and touching `tf.keras`. Goal: at most 1.2."""
+"""Time of `import rankkit` / `import tensorflow` with access to `tf.keras`. Goal: at most 1.2."""
 
 import sys
 
-from alternating import compare
+from alternating import compare_commands
 
 
 def ratios(runs=9):
     name = "import: time of rankkit / tensorflow"
     ours = [sys.executable, "-c", "import rankkit"]
-    theirs = [sys.executable, "-c", "import tensorflow as tf; tf.keras.Model"]
-    return {name: compare(name, lambda run: ours, lambda run: theirs, runs=runs)}
+    baseline = [sys.executable, "-c", "import tensorflow as tf; tf.keras.Model"]
+    return {name: compare_commands(name, ours, baseline, runs=runs)}
 
 
 if __name__ == "__main__":

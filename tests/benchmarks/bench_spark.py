@@ -1,10 +1,10 @@
-"""Scoring a population through Spark on all cores against this process on as many.
+"""Throughput of Spark on all cores / of this process. Goal: at least 0.6.
 
-Every user of MovieLens 100K, four times over, with every movie, by the tutorial's network as a
-SavedModel: Spark writes the ten best of each to Parquet, the process keeps them in memory. It does
-so by the same batches, with all of TensorFlow's threads. Pairs are scored in the same way: the rows
-of a Parquet table, read and written by both. One call of each comes first and is not counted: it
-starts Java, Spark's Python workers, and TensorFlow in them. Goal: at least 0.6 of the throughput.
+The SavedModel of the tutorial's network ranks all movies for each user of MovieLens 100K, four
+times. Spark writes the top ten of each user to Parquet; the process, with all threads of
+TensorFlow and the same batches, keeps them in memory. Both also score a Parquet table of pairs and
+write it with the scores. A first call of each is not timed: it starts Java, Spark's Python workers
+and TensorFlow in them.
 """
 
 import argparse
@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-TIMES, FILES, K, RUNS = 4, 4, 10, 3
+REPEATS, FILES, K, RUNS = 4, 4, 10, 3
 
 
-def tables(folder):
-    """Users and movies, and a Parquet table of pairs."""
+def make_tables(folder):
+    """Writes a Parquet table of pairs, and returns users and movies."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -34,7 +34,7 @@ def tables(folder):
     table = pa.table({name: pa.array(column[half].tolist()) for name, column in columns.items()})
     for file in range(FILES):
         pq.write_table(table, folder / "pairs" / f"{file}.parquet")
-    return list(users) * TIMES, list(movies)
+    return list(users) * REPEATS, list(movies)
 
 
 def export(folder, users, movies):
@@ -51,23 +51,23 @@ def export(folder, users, movies):
     return folder / "1"
 
 
-def in_process(path, users, movies):
-    """The best of every user, by the same batches without Spark."""
+def top_k_in_process(path, users, movies):
+    """Returns the top movies of every user."""
     import numpy as np
     import rankkit as rk
     import tensorflow as tf
     from rankkit.core.chunking import chunk_rows
     from rankkit.spark.top_k import Pairs, Rows, rank_in_batches
 
-    nothing = Pairs(np.zeros(0, int), np.zeros(0, int))
-    people = Rows({"user_id": tf.constant(users)}, len(users))
-    pool = Rows({"movie_title": tf.constant(movies)}, len(movies))
+    no_exclusions = Pairs(np.zeros(0, int), np.zeros(0, int))
+    queries = Rows({"user_id": tf.constant(users)}, len(users))
+    candidates = Rows({"movie_title": tf.constant(movies)}, len(movies))
     scorer = rk.export.load(path)
-    return rank_in_batches(scorer, people, pool, K, nothing, chunk_rows(scorer))
+    return rank_in_batches(scorer, queries, candidates, K, no_exclusions, chunk_rows(scorer))
 
 
-def pairs_in_process(path, pairs, output):
-    """A score beside every row of a Parquet table, without Spark."""
+def score_in_process(path, pairs, output):
+    """Writes a Parquet table with a column of scores."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import rankkit as rk
@@ -85,34 +85,37 @@ def pairs_in_process(path, pairs, output):
             writer.write_table(table.append_column("score", pa.array(scores, pa.float32())))
 
 
-def seconds_of(function, *args, **kwargs):
-    started = time.perf_counter()
+def time_call(function, *args, **kwargs):
+    start = time.perf_counter()
     function(*args, **kwargs)
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
 def ratios(runs: int = RUNS) -> dict[str, float]:
-    """Throughput through Spark over that of the process, by name; medians of alternating runs."""
+    """Returns throughput of Spark / of the process by name; medians of alternating runs."""
     import rankkit as rk
     from rankkit.spark._session import get_session
 
-    found: dict[str, list[float]] = {"spark_top_k": [], "spark_score": []}
+    measured: dict[str, list[float]] = {"spark_top_k": [], "spark_score": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        users, movies = tables(folder)
+        users, movies = make_tables(folder)
         path, pairs = export(folder, users, movies), folder / "pairs"
-        people, pool = {"user_id": users}, {"movie_title": movies}
+        queries, candidates = {"user_id": users}, {"movie_title": movies}
         session = get_session(None)
         for run in range(1 + runs):
-            theirs = seconds_of(in_process, path, users, movies)
-            ours = seconds_of(rk.spark.top_k, path, people, pool, k=K, output=folder / f"best{run}")
-            pairs_theirs = seconds_of(pairs_in_process, path, pairs, folder / f"p{run}.parquet")
-            pairs_ours = seconds_of(rk.spark.score, path, pairs, output=folder / f"scores{run}")
+            process = time_call(top_k_in_process, path, users, movies)
+            spark = time_call(
+                rk.spark.top_k, path, queries, candidates, k=K, output=folder / f"top{run}"
+            )
+            if run:  # the first one warms up
+                measured["spark_top_k"].append(process / spark)
+            process = time_call(score_in_process, path, pairs, folder / f"scores{run}.parquet")
+            spark = time_call(rk.spark.score, path, pairs, output=folder / f"scores{run}")
             if run:
-                found["spark_top_k"].append(theirs / ours)
-                found["spark_score"].append(pairs_theirs / pairs_ours)
+                measured["spark_score"].append(process / spark)
         session.stop()
-    return {name: statistics.median(each) for name, each in found.items()}
+    return {name: statistics.median(each) for name, each in measured.items()}
 
 
 def main():

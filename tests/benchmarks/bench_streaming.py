@@ -1,9 +1,9 @@
-"""Rows that are streamed from Parquet files: peak memory, and the time of a pass.
+"""Peak memory and time per epoch of rows streamed from Parquet files. Lower ratios are better.
 
-A process of its own trains a tower on 2 million rows, another on 20 million, written by seed in
-the same row groups; goal: a peak of at most 1.1 times. Then a pass over 2 million shuffled rows in
-batches of 8192 is timed against `rk.data.batches` of the same rows in memory, and against a plain
-`tf.data.Dataset.from_generator` of Arrow's batches, in alternation. Lower is better in all.
+Memory: of two processes, one trains a tower on 2 million rows, the other on 20 million, in row
+groups of the same size. Goal: at most 1.1 times the peak. Time: an epoch over 2 million shuffled
+rows in batches of 8192, in alternation with `rk.data.batches` of the same rows in memory and with
+`tf.data.Dataset.from_generator` over Arrow's batches.
 """
 
 import argparse
@@ -26,36 +26,36 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-USERS, ITEMS, ROWS_A_FILE, ROWS_A_GROUP = 200_000, 50_000, 1_000_000, 100_000
+USERS, ITEMS, ROWS_PER_FILE, ROWS_PER_GROUP = 200_000, 50_000, 1_000_000, 100_000
 COLUMNS = ["user_id", "item_id", "rating"]
 BATCH_SIZE = 8192
 ROWS, MORE_ROWS = 2_000_000, 20_000_000
 
 
-def write(folder, num_rows):
-    """Writes ratings of text ids, the users' alike and the items' of different popularity."""
+def write_ratings(folder, num_rows):
+    """Writes ratings with text ids: uniform users, items of different popularity."""
     users = pa.array([f"user-{number}" for number in range(USERS)])
     items = pa.array([f"item-{number}" for number in range(ITEMS)])
-    for start in range(0, num_rows, ROWS_A_FILE):
+    for start in range(0, num_rows, ROWS_PER_FILE):
         generator = np.random.default_rng(start)
-        size = min(ROWS_A_FILE, num_rows - start)
-        popular = (generator.random(size) ** 3 * ITEMS).astype(np.int64)
+        size = min(ROWS_PER_FILE, num_rows - start)
+        item_numbers = (generator.random(size) ** 3 * ITEMS).astype(np.int64)
         table = pa.table(
             {
                 "user_id": users.take(pa.array(generator.integers(0, USERS, size))),
-                "item_id": items.take(pa.array(popular)),
+                "item_id": items.take(pa.array(item_numbers)),
                 "rating": generator.integers(1, 6, size).astype(np.float32),
             }
         )
         path = folder / f"{start:012}.parquet"
-        pq.write_table(table, path, row_group_size=ROWS_A_GROUP)
+        pq.write_table(table, path, row_group_size=ROWS_PER_GROUP)
 
 
 def train(folder):
-    """Trains one epoch and prints the most memory that this process had, in KiB."""
+    """Trains for one epoch and prints the peak memory of the process in KiB."""
     stream = rk.data.read_parquet(folder, COLUMNS, BATCH_SIZE, shuffle=True, seed=1)
-    known = rk.data.vocabularies(stream, ["user_id", "item_id"])
-    features = {name: rk.layers.IdEmbedding(ids, 8) for name, ids in known.items()}
+    vocabularies = rk.data.vocabularies(stream, ["user_id", "item_id"])
+    features = {name: rk.layers.IdEmbedding(ids, 8) for name, ids in vocabularies.items()}
     network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([16]))
     model = rk.RankingModel(network, label="rating")
     model.compile("adagrad")
@@ -63,17 +63,18 @@ def train(folder):
     print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
-def peak(folder, num_rows):
+def peak_memory(folder, num_rows):
+    """Writes rows, trains on them in another process, and returns its peak memory in KiB."""
     rows = pathlib.Path(folder, str(num_rows))
     rows.mkdir()
-    write(rows, num_rows)
+    write_ratings(rows, num_rows)
     command = [sys.executable, __file__, "--train", str(rows)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def generated(folder):
-    """What one writes without: Arrow's batches handed to TensorFlow by a generator."""
+def generate_batches(folder):
+    """Returns a data set from a generator of Arrow's batches: the code without rankkit."""
 
     def batches():
         for batch in ds.dataset(folder).to_batches(columns=COLUMNS, batch_size=BATCH_SIZE):
@@ -84,38 +85,38 @@ def generated(folder):
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
 
-def seconds_of(batched):
-    started = time.perf_counter()
-    for _ in batched:
+def time_epoch(batches):
+    start = time.perf_counter()
+    for _ in batches:
         pass
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
 def ratios(rows=ROWS, more_rows=MORE_ROWS, runs=7):
-    """Measures, and gives each name with its ratio; lower is better."""
+    """Returns the ratios by name; lower is better."""
     with tempfile.TemporaryDirectory() as folder:
-        few, many = peak(folder, rows), peak(folder, more_rows)
+        few, many = peak_memory(folder, rows), peak_memory(folder, more_rows)
         files = pathlib.Path(folder, str(rows))
         table = pq.read_table(files, columns=COLUMNS)
         arrays = {name: table[name].to_numpy() for name in COLUMNS}
-        ways = {
+        data_sets = {
             "streamed": rk.data.read_parquet(files, COLUMNS, BATCH_SIZE, shuffle=True),
             "in memory": rk.data.batches(arrays, BATCH_SIZE, shuffle=True),
-            "generated, in order": generated(files),
+            "generator, in order": generate_batches(files),
         }
-        times = {name: [] for name in ways}
+        times = {name: [] for name in data_sets}
         for run in range(1 + runs):
-            for name, batched in ways.items():
-                took = seconds_of(batched)
-                if run:  # the first is traced
-                    times[name].append(took)
-    found = {f"peak memory of training, {more_rows:,} rows / {rows:,} rows": many / few}
-    for other in list(ways)[1:]:
-        each = zip(times["streamed"], times[other], strict=True)
-        found[f"pass over shuffled rows, streamed / {other}"] = statistics.median(
-            one / another for one, another in each
+            for name, batches in data_sets.items():
+                elapsed = time_epoch(batches)
+                if run:  # the first one traces the data set
+                    times[name].append(elapsed)
+    medians = {f"peak memory of training, {more_rows:,} rows / {rows:,} rows": many / few}
+    for name in list(data_sets)[1:]:
+        pairs = zip(times["streamed"], times[name], strict=True)
+        medians[f"epoch over shuffled rows: time of streamed / {name}"] = statistics.median(
+            streamed / baseline for streamed, baseline in pairs
         )
-    return found
+    return medians
 
 
 def main():
@@ -123,7 +124,9 @@ def main():
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--more-rows", type=int, default=MORE_ROWS)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--train", help="train on the files of this folder and print the peak")
+    parser.add_argument(
+        "--train", help="train on the files of this folder and print the peak memory"
+    )
     args = parser.parse_args()
     if args.train:
         train(args.train)

@@ -1,13 +1,13 @@
-"""Trials a minute: `rk.tuning.search` against plain keras-tuner code around the tutorial's model.
+"""Trials per minute of `rk.tuning.search` / of plain keras-tuner code with the tutorial's model.
 
-Both draw the same widths and learning rates, and train on the same MovieLens rows in batches of the
-same size, for the same number of epochs at most; the rows are loaded before the clock starts. The
-plain code does as keras-tuner's guide does, once without and once with Keras's EarlyStopping. The
-clock stops at the end of the last trial: only the search goes on to train its winner on all rows.
-Goal: at least 1.5 times as many trials as the plain code without early stopping. Each run draws
-other trials, wide networks or narrow ones. Trials that are behind end early; a search averages
-weights by default; its trials are then better, and go on longer before they stop improving, so that
-the same is also measured without.
+Both sample the same widths and learning rates and train on the same MovieLens rows, with the same
+batch size and the same maximum number of epochs. The plain code follows keras-tuner's guide,
+without and with Keras's EarlyStopping. Timing starts when the rows are loaded and ends with the
+last trial; training the best model on all rows, which only `search` does, is not included. Goal: at
+least 1.5 times the trials of the plain code without early stopping.
+
+`search` prunes trials and averages weights. With averaged weights trials improve for longer, so it
+is also measured without. Each run has another seed and samples other trials.
 """
 
 import argparse
@@ -20,14 +20,14 @@ import sys
 import tempfile
 import time
 
-from alternating import told
+from alternating import report_ratio
 
 TRIALS, EPOCHS, PATIENCE = 20, 30, 5
 WIDTHS, LEARNING_RATES = (32, 512), (1e-3, 1.0)
-BATCH_SIZE = 1024  # that of a search that does not search it
+BATCH_SIZE = 1024  # the default of `search`
 
 
-def rows():
+def load_rows():
     import rankkit as rk
 
     ratings = rk.data.movielens("100k", columns=["user_id", "movie_title", "user_rating"])
@@ -36,14 +36,15 @@ def rows():
     return train, vocabularies
 
 
-def ours(folder, seed, average_weights):
+def run_search(folder, seed, average_weights):
+    """Returns the seconds and the hyperparameters of the trials."""
     import rankkit as rk
 
-    train, vocabularies = rows()
-    started = time.time()
+    train, vocabularies = load_rows()
+    start = time.time()
     features = {name: rk.layers.IdEmbedding(known, 32) for name, known in vocabularies.items()}
     space = {"tower_width": WIDTHS, "learning_rate": LEARNING_RATES}
-    found = rk.tuning.search(
+    result = rk.tuning.search(
         rk.tuning.RankingHyperModel(
             features, label="user_rating", space=space, average_weights=average_weights
         ),
@@ -56,19 +57,20 @@ def ours(folder, seed, average_weights):
         verbose=0,
     )
     journal = pathlib.Path(folder, "journal.jsonl").read_text().splitlines()
-    seconds = json.loads(journal[-1])["time"] - started
-    return seconds, [(row["tower_width"], row["learning_rate"]) for row in found.trials]
+    seconds = json.loads(journal[-1])["time"] - start
+    return seconds, [(row["tower_width"], row["learning_rate"]) for row in result.trials]
 
 
-def plain(folder, seed, callbacks):
-    import rankkit as rk  # puts keras-tuner on Keras 2
+def run_plain(folder, seed, early_stopping):
+    """Returns the seconds and the hyperparameters of the trials."""
+    import rankkit as rk  # makes keras-tuner use Keras 2
     import keras_tuner as kt
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
     from rankkit.tuning.oracles import oracle_seed
 
-    train, vocabularies = rows()
-    started = time.time()
+    train, vocabularies = load_rows()
+    start = time.time()
     fit, validation = rk.data.random_split(train, test_fraction=0.1, seed=seed)
     cached = tf.data.Dataset.from_tensor_slices(fit).shuffle(100_000).batch(BATCH_SIZE).cache()
     cached_validation = tf.data.Dataset.from_tensor_slices(validation).batch(8192).cache()
@@ -106,7 +108,7 @@ def plain(folder, seed, callbacks):
         build,
         objective=kt.Objective("val_root_mean_squared_error", "min"),
         max_trials=TRIALS,
-        seed=oracle_seed(seed),  # what `search` makes of its own
+        seed=oracle_seed(seed),  # as `search` does
         directory=folder,
     )
     stopping = tf.keras.callbacks.EarlyStopping(
@@ -116,58 +118,60 @@ def plain(folder, seed, callbacks):
         cached,
         validation_data=cached_validation,
         epochs=EPOCHS,
-        callbacks=[stopping] if callbacks else [],
+        callbacks=[stopping] if early_stopping else [],
         verbose=0,
     )
-    seconds = time.time() - started
+    seconds = time.time() - start
     trials = [trial.hyperparameters.values for trial in tuner.oracle.trials.values()]
     return seconds, [(values["tower_width"], values["learning_rate"]) for values in trials]
 
 
-WAYS = {
-    "search": lambda folder, seed: ours(folder, seed, average_weights=True),
-    "search, last weights": lambda folder, seed: ours(folder, seed, average_weights=False),
-    "plain": lambda folder, seed: plain(folder, seed, callbacks=False),
-    "plain, early stopping": lambda folder, seed: plain(folder, seed, callbacks=True),
+SEARCHES = {
+    "search": lambda folder, seed: run_search(folder, seed, average_weights=True),
+    "search without averaging": lambda folder, seed: run_search(
+        folder, seed, average_weights=False
+    ),
+    "plain": lambda folder, seed: run_plain(folder, seed, early_stopping=False),
+    "plain with early stopping": lambda folder, seed: run_plain(folder, seed, early_stopping=True),
 }
 
 
-def run(way, seed):
-    """One search in a process of its own: its seconds, and what it tried."""
-    command = [sys.executable, __file__, "--way", way, "--seed", str(seed)]
+def run_process(name, seed):
+    """Runs a search in another process; returns its seconds and the values of its trials."""
+    command = [sys.executable, __file__, "--search", name, "--seed", str(seed)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def ratios(runs=3, seed=42):
-    seconds = {way: [] for way in WAYS}
-    for each in range(seed, seed + runs):
-        tried = []
-        for way in WAYS:
-            took, trials = run(way, each)
-            seconds[way].append(took)
-            tried.append(trials)
-        assert all(trials == tried[0] for trials in tried)
-    ours_and_theirs = (
-        [way for way in WAYS if way.startswith(kind)] for kind in ("search", "plain")
+    seconds = {name: [] for name in SEARCHES}
+    for run_seed in range(seed, seed + runs):
+        trials = []
+        for name in SEARCHES:
+            elapsed, values = run_process(name, run_seed)
+            seconds[name].append(elapsed)
+            trials.append(values)
+        assert all(values == trials[0] for values in trials)
+    ours, baselines = (
+        [name for name in SEARCHES if name.startswith(kind)] for kind in ("search", "plain")
     )
-    found = {}
-    for way, other in itertools.product(*ours_and_theirs):
-        name = f"trials a minute: {way} / {other}"
-        pairs = zip(seconds[other], seconds[way], strict=True)
-        found[name] = told(name, [theirs / ours for theirs, ours in pairs])
-    return found
+    medians = {}
+    for search, plain in itertools.product(ours, baselines):
+        name = f"trials per minute: {search} / {plain}"
+        pairs = zip(seconds[plain], seconds[search], strict=True)
+        medians[name] = report_ratio(name, [slow / fast for slow, fast in pairs])
+    return medians
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--way", choices=WAYS, help="run one of them and print its seconds")
+    parser.add_argument("--search", choices=SEARCHES, help="run one search and print its seconds")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=42, help="of the first run")
+    parser.add_argument("--seed", type=int, default=42, help="seed of the first run")
     args = parser.parse_args()
-    if args.way:
+    if args.search:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(WAYS[args.way](f"{folder}/search", args.seed)))
+            print(json.dumps(SEARCHES[args.search](f"{folder}/search", args.seed)))
     else:
         ratios(args.runs, args.seed)

@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after the other, and writes their ratios to one file, name to ratio."""
+"""Runs the benchmarks one after another and writes their ratios to a JSON file."""
 
 import argparse
 import importlib
@@ -13,8 +13,8 @@ NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.p
 PACKAGES = ("rankkit", "tensorflow", "tf_keras", "tensorflow-recommenders", "keras-tuner", "numpy")
 
 
-def machine():
-    """What the ratios were measured on."""
+def describe_host():
+    """Returns processor, load and versions, to record with the ratios."""
     return {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
@@ -26,13 +26,20 @@ def machine():
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="which; all by default")
-    parser.add_argument("--output", type=Path, default=Path("output/benchmarks.json"))
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *NAMES], help="benchmarks to run; all by default"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("output/benchmarks.json"),
+        help="JSON file; existing ratios are kept",
+    )
     args = parser.parse_args()
-    written = json.loads(args.output.read_text()) if args.output.exists() else {"ratios": {}}
+    results = json.loads(args.output.read_text()) if args.output.exists() else {"ratios": {}}
     args.output.parent.mkdir(parents=True, exist_ok=True)
     for name in args.names or NAMES:
         print(f"== {name}", flush=True)
-        written["machine"] = machine()
-        written["ratios"] |= importlib.import_module(f"bench_{name}").ratios()
-        args.output.write_text(json.dumps(written, indent=2) + "\n")
+        results["host"] = describe_host()
+        results["ratios"] |= importlib.import_module(f"bench_{name}").ratios()
+        args.output.write_text(json.dumps(results, indent=2) + "\n")

@@ -1,8 +1,8 @@
-"""Ways to train the tutorial's network for some epochs, one of them for each start of this script.
+"""Implementations of the training of the tutorial's network, run by `bench_training.py`.
 
-    python training_ways.py WAY BATCH_SIZE
+    python training_ways.py NAME BATCH_SIZE
 
-Its rows are drawn by seed, as many and of as many ids as MovieLens 100K has for training.
+The rows are random, with the numbers of rows and ids of the tutorial's training rows.
 """
 
 import os
@@ -13,16 +13,12 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 from alternating import serve
 
-WAY, BATCH_SIZE = sys.argv[1], int(sys.argv[2])
+NAME, BATCH_SIZE = sys.argv[1], int(sys.argv[2])
 ROWS, USERS, TITLES, EPOCHS = 80_000, 943, 1_664, 3
-SHAPES = [(64, 256), (256, 64), (64, 1)]
+KERNEL_SHAPES = [(64, 256), (256, 64), (64, 1)]
 generator = np.random.default_rng(0)
 users, titles = (generator.integers(0, count, ROWS) for count in (USERS, TITLES))
 ratings = generator.integers(1, 6, ROWS).astype(np.float32)
-
-
-def compiled():
-    return rankkit(jit_compile=True)
 
 
 def rankkit(jit_compile=False):
@@ -43,14 +39,18 @@ def rankkit(jit_compile=False):
     return lambda: model.fit(batches, epochs=EPOCHS, verbose=0)
 
 
+def rankkit_xla():
+    return rankkit(jit_compile=True)
+
+
 def tutorial():
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     import tensorflow as tf
     import tensorflow_recommenders as tfrs
 
     def tower(count):
-        known = [str(number) for number in range(count)]
-        lookup = tf.keras.layers.StringLookup(vocabulary=known, mask_token=None)
+        vocabulary = [str(number) for number in range(count)]
+        lookup = tf.keras.layers.StringLookup(vocabulary=vocabulary, mask_token=None)
         return tf.keras.Sequential([lookup, tf.keras.layers.Embedding(count + 1, 32)])
 
     class Model(tfrs.Model):
@@ -89,7 +89,7 @@ def jax():
     steps = ROWS // BATCH_SIZE
     columns = [jnp.asarray(each) for each in (users, titles, ratings)]
     shapes = [(USERS + 1, 32), (TITLES + 1, 32)]
-    for shape in SHAPES:
+    for shape in KERNEL_SHAPES:
         shapes += [shape, shape[1:]]
     weights = [jnp.asarray(generator.uniform(-0.05, 0.05, shape), jnp.float32) for shape in shapes]
     state = [weights, [jnp.full(each.shape, 0.1) for each in weights]]
@@ -102,20 +102,22 @@ def jax():
 
     def step(state, batch):
         value, gradients = jax.value_and_grad(loss)(state[0], batch)
-        sums = [one + each * each for one, each in zip(state[1], gradients, strict=True)]
-        moved = [
-            weight - 0.1 * gradient / jnp.sqrt(squares + 1e-7)
-            for weight, gradient, squares in zip(state[0], gradients, sums, strict=True)
+        accumulators = [
+            total + gradient * gradient for total, gradient in zip(state[1], gradients, strict=True)
         ]
-        return [moved, sums], value
+        updated = [
+            weight - 0.1 * gradient / jnp.sqrt(total + 1e-7)
+            for weight, gradient, total in zip(state[0], gradients, accumulators, strict=True)
+        ]
+        return [updated, accumulators], value
 
     @jax.jit
     def epoch(state, order):
-        taken = [column[order] for column in columns]
-        full = [each[: steps * BATCH_SIZE].reshape(steps, BATCH_SIZE) for each in taken]
-        state, losses = jax.lax.scan(step, state, full)
-        # The last rows do not fill a batch.
-        return step(state, [each[steps * BATCH_SIZE :] for each in taken])[0], losses.mean()
+        shuffled = [column[order] for column in columns]
+        batches = [each[: steps * BATCH_SIZE].reshape(steps, BATCH_SIZE) for each in shuffled]
+        state, losses = jax.lax.scan(step, state, batches)
+        # The last batch is incomplete.
+        return step(state, [each[steps * BATCH_SIZE :] for each in shuffled])[0], losses.mean()
 
     def run():
         for _ in range(EPOCHS):
@@ -128,21 +130,21 @@ def jax():
 def products():
     import tensorflow as tf
 
-    kernels = [tf.random.normal(shape) for shape in SHAPES]
+    kernels = [tf.random.normal(shape) for shape in KERNEL_SHAPES]
     inputs = [tf.random.normal((BATCH_SIZE, width)) for width in (64, 256, 64, 1)]
     steps = round(EPOCHS * ROWS / BATCH_SIZE)
 
     @tf.function(autograph=False)
     def run():
-        """Those of a step forward, for the inputs and for the kernels, and nothing else."""
+        """Computes the matrix products of the forward and the backward pass of each step."""
 
         def body(step, total):
-            nothing = total * 0.0  # so that no product is taken out of the loop
-            for kernel, one, next_one in zip(kernels, inputs, inputs[1:], strict=False):
-                one = one + nothing
-                made = [one @ kernel, tf.matmul(one, next_one, transpose_a=True)]
-                made.append(tf.matmul(next_one + nothing, kernel, transpose_b=True))
-                total += 1e-9 * tf.add_n([each[0, 0] for each in made])
+            zero = total * 0.0  # keeps the optimizer from moving products out of the loop
+            for kernel, x, y in zip(kernels, inputs, inputs[1:], strict=False):
+                x = x + zero
+                results = [x @ kernel, tf.matmul(x, y, transpose_a=True)]
+                results.append(tf.matmul(y + zero, kernel, transpose_b=True))
+                total += 1e-9 * tf.add_n([each[0, 0] for each in results])
             return step + 1, total
 
         return tf.while_loop(lambda step, total: step < steps, body, [0, 0.0], None, 1)
@@ -151,5 +153,5 @@ def products():
 
 
 if __name__ == "__main__":
-    ways = (rankkit, compiled, tutorial, jax, products)
-    serve({way.__name__: way for way in ways}[WAY]())
+    functions = (rankkit, rankkit_xla, tutorial, jax, products)
+    serve({function.__name__: function for function in functions}[NAME]())

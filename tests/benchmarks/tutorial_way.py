@@ -1,8 +1,8 @@
-"""The TFRS ranking tutorial as its own code does it: the yardstick of the benchmarks.
+"""The TFRS ranking tutorial as a script: the baseline of the benchmarks.
 
-Everything the tutorial does, by the same calls (`tfds.load`, vocabularies through tf.data, a
-subclassed `tfrs.Model`, `tf.saved_model.save`, the TensorFlow Lite converter), written anew as one
-script. It prints the seconds of each step as JSON on its last line.
+It reimplements the tutorial with the same calls: `tfds.load`, vocabularies from tf.data, a
+subclass of `tfrs.Model`, `tf.saved_model.save` and the TensorFlow Lite converter. The last line of
+the output has the seconds of each step as JSON.
 """
 
 import json
@@ -13,13 +13,13 @@ import time
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-clock = [time.perf_counter()]
+times = [time.perf_counter()]
 seconds: dict[str, float] = {}
 
 
-def done(step):
-    clock.append(time.perf_counter())
-    seconds[step] = clock[-1] - clock[-2]
+def end_step(step):
+    times.append(time.perf_counter())
+    seconds[step] = times[-1] - times[-2]
 
 
 import numpy as np  # noqa: E402
@@ -28,7 +28,7 @@ import tensorflow_datasets as tfds  # noqa: E402
 import tensorflow_recommenders as tfrs  # noqa: E402
 
 tf.keras.Model  # noqa: B018
-done("import")
+end_step("import")
 
 COLUMNS = ("movie_title", "user_id", "user_rating")
 ratings = tfds.load("movielens/100k-ratings", split="train").map(
@@ -43,7 +43,7 @@ vocabularies = {
     )
     for name in ("movie_title", "user_id")
 }
-done("data")
+end_step("data")
 
 
 def tower(name):
@@ -84,25 +84,25 @@ class TutorialModel(tfrs.Model):
 
 model = TutorialModel()
 model.compile(optimizer=tf.keras.optimizers.Adagrad(learning_rate=0.1))
-done("model")
+end_step("model")
 cached_train = train.shuffle(100_000).batch(8192).cache()
 cached_test = test.batch(4096).cache()
 model.fit(cached_train, epochs=3, verbose=2)
-done("fit")
+end_step("fit")
 evaluation = model.evaluate(cached_test, return_dict=True, verbose=2)
-done("evaluate")
+end_step("evaluate")
 titles = ["M*A*S*H (1970)", "Dances with Wolves (1990)", "Speed (1994)"]
 scores = {
     title: model({"user_id": np.array(["42"]), "movie_title": np.array([title])}).numpy()
     for title in titles
 }
 print(sorted(scores.items(), key=lambda item: -item[1]))
-done("rank")
+end_step("rank")
 folder = os.path.join(tempfile.mkdtemp(), "export")
 tf.saved_model.save(model, folder)
 row = {"user_id": np.array(["42"]), "movie_title": ["Speed (1994)"]}
 loaded = tf.saved_model.load(folder)(row).numpy()
-done("saved_model")
+end_step("saved_model")
 lite = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 with open(os.path.join(folder, "ranker.tflite"), "wb") as file:
     file.write(lite)
@@ -113,7 +113,7 @@ for details in interpreter.get_input_details():
     interpreter.set_tensor(details["index"], np.array(row[name]))
 interpreter.invoke()
 lite_score = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-done("tflite")
+end_step("tflite")
 print(loaded, lite_score, file=sys.stderr)
 result = {"rmse": float(evaluation["root_mean_squared_error"]), "seconds": seconds}
 print(json.dumps(result))

@@ -14,7 +14,7 @@ def test_ids_keep_their_order_and_become_python_values():
     ("ids", "error", "text"),
     [
         ([], ValueError, r"a list of at least one id\. Got: users=\[\]"),
-        (["a", "b", "c", "b", "a"], ValueError, r"ids without duplicates\. Got: users='b'"),
+        (["a", "b", "c", "b", "a"], ValueError, r"contains 'b' more than once"),
         (["a\nb"], ValueError, r"ids of valid UTF-8 without newline and NUL\. Got: users='a\\nb'"),
         ([1, 2**63], ValueError, r"ids of at most 64 bits\. Got: users=9223372036854775808\."),
         ([b"a", "b"], TypeError, r"ids that are str or int\. Got: users=b'a'\. Decode"),
@@ -26,5 +26,5 @@ def test_ids_keep_their_order_and_become_python_values():
     ],
 )
 def test_unsuitable_ids_raise(ids, error, text):
-    with pytest.raises(error, match=f"^users must be {text}"):
+    with pytest.raises(error, match=f"^users (must be )?{text}"):
         check_vocabulary("users", ids)

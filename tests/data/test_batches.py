@@ -55,7 +55,7 @@ def test_shuffling_keeps_the_cells_of_a_row_together(rows):
             assert (rating, tags) == (number / 2, [b"x"] * (number % 3))
 
 
-def test_seed_fixes_every_epoch_whatever_the_global_seed(rows):
+def test_seed_fixes_every_epoch_regardless_of_the_global_seed(rows):
     tf.random.set_seed(1)
     first = epochs_of(batches(rows, 8, shuffle=True, seed=3), 3)
     tf.random.set_seed(2)

@@ -110,7 +110,7 @@ def test_cutoff_and_relevance_are_arguments():
     assert logs["val_hit_rate_at_1"] in (0.0, 1.0)
 
 
-def test_metric_that_no_query_has_is_left_out():
+def test_metric_without_queries_is_omitted():
     model = make_model()
     assert list(logs_of(RankingMetrics(ROWS, relevant=6), model)) == ["val_ndcg_at_10", "val_auc"]
     negative = {**ROWS, "rating": ROWS["rating"] - 6}

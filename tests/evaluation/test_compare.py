@@ -10,7 +10,7 @@ ROWS |= {"noise": RNG.normal(size=200), "good": ROWS["rating"] + RNG.normal(size
 SCORERS = {name: lambda columns, name=name: columns[name] for name in ("noise", "good")}
 
 
-def test_differences_are_those_of_separate_evaluations():
+def test_differences_equal_separate_evaluations():
     report = compare_rankings(SCORERS, ROWS, label="rating")
     first, second = (
         rk.evaluate_ranking(scorer, ROWS, train=ROWS, label="rating").lines[0]

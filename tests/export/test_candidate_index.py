@@ -123,9 +123,9 @@ def test_queries_and_scorers_that_do_not_match_an_index_raise(saved):
     [
         ({"movie": ["a"]}, "At least one column of the candidates must be a feature"),
         ({"movie_title": []}, "candidates must have at least one row for an index"),
-        ({"movie_title": ["a"], "rating": [1]}, "feature name must be none of .*'rating'"),
-        ({"movie_title": ["a"], "two words": [1]}, "feature name must be letters"),
-        ({"movie_title": ["a"], "kind": [{}]}, "feature 'kind' must be values of one"),
+        ({"movie_title": ["a"], "rating": [1]}, "Column name 'rating' is reserved"),
+        ({"movie_title": ["a"], "two words": [1]}, "column name must be letters"),
+        ({"movie_title": ["a"], "kind": [{}]}, "column 'kind' must be strings, or numbers"),
     ],
 )
 def test_candidates_that_cannot_be_exported_raise(saved, tmp_path, candidates, message):

@@ -57,7 +57,9 @@ def test_damaged_files_raise(files, tmp_path, damage):
         content = file.read_bytes()
         half = content[: len(content) // 2]
         file.write_bytes({"empty": b"", "garbage": b"\x07garbage" * 99, "half": half}[damage])
-        with pytest.raises(ValueError, match=f"'.*{path.name}' cannot be read.*Write it again"):
+        with pytest.raises(
+            ValueError, match=f"'.*{path.name}' cannot be read.*create the file again"
+        ):
             rk.export.load(copy)
 
 
@@ -71,5 +73,5 @@ def test_saved_model_with_damaged_weights_raises(files, tmp_path):
 
 def test_saved_model_without_serving_default_raises(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
-    with pytest.raises(ValueError, match="SavedModel of rankkit.*default'. Write it again"):
+    with pytest.raises(ValueError, match="SavedModel of rankkit.*default'. Check the path"):
         rk.export.load(tmp_path / "1")

@@ -26,7 +26,7 @@ def exported(tmp_path_factory):
     return net, folder
 
 
-def test_strings_in_any_number_are_scored_like_in_the_network(exported):
+def test_any_number_of_strings_is_scored_like_in_the_network(exported):
     net, folder = exported
     scorer = rk.export.load(folder / "r.tflite")
     for rows in (1, 5, 2):
@@ -77,5 +77,5 @@ def test_existing_file_is_not_changed(exported, tmp_path):
 
 
 def test_missing_source_raises(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No SavedModel folder at '.*/9'"):
+    with pytest.raises(FileNotFoundError, match="No folder exists at path='.*/9'"):
         rk.export.to_tflite(tmp_path / "9", tmp_path / "r.tflite")

@@ -182,7 +182,7 @@ def test_field_dropout_drops_whole_vectors_in_training():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
 def test_field_dropout_rejects_rates_outside_the_unit_interval(rate):
-    with pytest.raises(ValueError, match=r"rate must be in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"rate must be a number in \[0, 1\)"):
         rk.interactions.FieldDropout(rate)
 
 

@@ -24,7 +24,7 @@ def test_from_columns_takes_the_last_value_of_an_id():
     assert layer.encode(tf.constant(["u1", "u2", "new"])).numpy().tolist() == [1, 1, 2]
 
 
-def test_from_members_lists_what_an_id_occurs_with():
+def test_from_members_lists_co_occurring_ids():
     tags = layers.TagsEmbedding(["a", "b", "c"], 2)
     layer = Attribute.from_members([*USERS, "u1"], [*ITEMS, "a"], tags)
     assert layer.ids == ["u1", "u2", "u3"]
@@ -82,7 +82,7 @@ def test_stored_features_need_only_ids_in_every_export(tmp_path):
         (["x", "y"], layers.IdEmbedding(["x"], 2), ValueError, "Got: 2 values for 1 ids"),
         ("x", layers.IdEmbedding(["x"], 2), TypeError, "values must be a sequence with one entry"),
         (["x"], tf.keras.layers.Dense(1), TypeError, "layer must be a layer of rankkit.layers"),
-        ([3], layers.IdEmbedding(["x"], 2), TypeError, "feature 'values' must be string"),
+        ([3], layers.IdEmbedding(["x"], 2), TypeError, r"values\[0\] must be one string, as layer"),
     ],
 )
 def test_invalid_arguments_are_named(values, layer, error, message):

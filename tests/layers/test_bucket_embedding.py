@@ -46,7 +46,7 @@ def test_values_that_are_not_finite_raise(make):
     with pytest.raises(tf.errors.InvalidArgumentError, match="Got: NaN or an infinite value"):
         make(missing="learn").encode(tf.constant([math.inf]))
     make(missing="learn").encode(tf.constant([math.nan]))
-    with pytest.raises(ValueError, match="Unknown policy for missing values 'skip'"):
+    with pytest.raises(ValueError, match="missing must be 'error' or 'learn'. Got: missing='skip'"):
         make(missing="skip")
 
 

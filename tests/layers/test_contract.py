@@ -321,7 +321,7 @@ def test_batches_of_one_and_of_any_size(layer_class, arguments, values):
 
 
 @all_layers
-def test_declared_output_shape_is_the_real_one(layer_class, arguments, values):
+def test_declared_output_shape_is_correct(layer_class, arguments, values):
     layer = layer_class(**arguments)
     shapes = [each.shape for each in values]
     declared = layer.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])

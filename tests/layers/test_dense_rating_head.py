@@ -55,8 +55,8 @@ def test_layers_start_from_different_weights():
             "hidden_units must be a sequence .*single width in a list",
         ),
         ({"hidden_units": "8"}, TypeError, "hidden_units must be a sequence of integers"),
-        ({"dropout_rate": 1.0}, ValueError, r"must be in \[0, 1\). Got: dropout_rate=1.0"),
-        ({"dropout_rate": False}, ValueError, r"dropout_rate must be in \[0, 1\)"),
+        ({"dropout_rate": 1.0}, ValueError, r"must be a number in \[0, 1\). Got: dropout_rate=1.0"),
+        ({"dropout_rate": False}, ValueError, r"dropout_rate must be a number in \[0, 1\)"),
         (
             {"rating_range": (5, 1)},
             ValueError,

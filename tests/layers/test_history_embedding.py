@@ -55,7 +55,7 @@ def test_bytes_are_read_as_text():
         (
             lambda: HistoryEmbedding(["a"], [[]], 2),
             ValueError,
-            "histories must be .*at least one id",
+            "All histories are empty. Pass at least one",
         ),
         (lambda: HistoryEmbedding(["a"], "x", 2), TypeError, "histories must be a sequence"),
         (lambda: HistoryEmbedding(["a"], ["xy"], 2), TypeError, "histories must be a list of it"),

@@ -8,7 +8,7 @@ import tensorflow as tf
 IdEmbedding = rk.layers.IdEmbedding
 
 
-def test_known_ids_have_rows_of_their_own_after_the_oov_row():
+def test_known_ids_have_their_own_rows_after_the_oov_row():
     layer = IdEmbedding(["a", "b", "c"], 2)
     layer(tf.constant(["a"]))
     table = np.arange(8, dtype=np.float32).reshape(4, 2)
@@ -112,7 +112,7 @@ def test_unusual_valid_ids_survive_every_export(tmp_path):
     ("vocabulary", "message"),
     [
         ([], "vocabulary must .*at least one id"),
-        (["a", "b", "a"], "vocabulary must .*'a'"),
+        (["a", "b", "a"], "vocabulary contains 'a' more than once"),
         (["a", 1], "vocabulary must .*all str or all int"),
         (["a\nb"], r"vocabulary must be .*newline.*'a\\nb'"),
         (["a\0b"], r"vocabulary must be .*NUL.*'a\\x00b'"),
@@ -134,8 +134,14 @@ def test_invalid_vocabularies_are_named(vocabulary, message):
         ({"embedding_dim": 2.5}, "embedding_dim must be an integer of at least 1. Got: .*=2.5"),
         ({"embedding_dim": True}, "embedding_dim must be an integer of at least 1"),
         ({"embedding_dim": 2, "num_oov_indices": 0}, "num_oov_indices must be .* at least 1"),
-        ({"embedding_dim": 2, "id_dropout_rate": 1.0}, r"id_dropout_rate must be in \[0, 1\)"),
-        ({"embedding_dim": 2, "id_dropout_rate": False}, r"id_dropout_rate must be in \[0, 1\)"),
+        (
+            {"embedding_dim": 2, "id_dropout_rate": 1.0},
+            r"id_dropout_rate must be a number in \[0, 1\)",
+        ),
+        (
+            {"embedding_dim": 2, "id_dropout_rate": False},
+            r"id_dropout_rate must be a number in \[0, 1\)",
+        ),
     ],
 )
 def test_invalid_arguments_are_named(arguments, message):

@@ -29,7 +29,7 @@ def test_reference_is_the_first_timestamp_of_each_id():
         ((["a"], [1.5], [5], 2), TypeError, "references must be a list of integers"),
         ((["a"], [True], [5], 2), TypeError, "references must be a list of integers"),
         ((["a"], [1], [5.5], 2), TypeError, "boundaries must be a list of integers"),
-        ((["a", "a"], [1, 1], [5], 2), ValueError, "ids must .*duplicates"),
+        ((["a", "a"], [1, 1], [5], 2), ValueError, "ids contains 'a' more than once"),
         (("a", [1], [5], 2), TypeError, "ids must be .*'a'"),
     ],
 )

@@ -258,7 +258,7 @@ def test_labels_without_valid_gains_are_rejected(name, label):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rk.losses.PairwiseHingeLoss(margin=0.0), "margin must be above 0"),
+        (lambda: rk.losses.PairwiseHingeLoss(margin=0.0), "margin must be a number above 0"),
         (lambda: rk.losses.ApproxNDCGLoss(temperature=-1.0), "temperature must be above 0"),
         (
             lambda: rk.losses.SoftmaxLoss(temperature=0),

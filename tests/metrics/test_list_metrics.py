@@ -181,7 +181,7 @@ def test_invalid_k_is_rejected(kind, k):
         (rk.metrics.ListMetric(5), "list_metric"),
     ],
 )
-def test_default_name_says_the_measure_and_k(metric, name):
+def test_default_name_has_the_measure_and_k(metric, name):
     assert metric.name == name
 
 

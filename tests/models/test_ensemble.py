@@ -60,7 +60,7 @@ def test_members_may_read_different_features():
     assert sorted(network.input) == ["item", "user"]
 
 
-def test_independent_members_train_as_if_alone(rows):
+def test_independent_members_match_separate_training(rows):
     model, history = train(rk.ensemble([make_member(1), make_member(2)]), rows)
     alone = [train(make_member(seed), rows) for seed in (1, 2)]
     expected = np.mean([scores(each.network, rows) for each, _ in alone], axis=0)
@@ -103,11 +103,11 @@ def test_network_may_be_a_member_of_two_ensembles(rows, tmp_path):
         assert rk.export.max_abs_difference(model, loaded, raw) < 1e-6
 
 
-def test_networks_that_make_no_ensemble_are_rejected():
+def test_networks_that_cannot_be_combined_are_rejected():
     one, other = make_member(0), make_member(1)
     with pytest.raises(ValueError, match=r"networks\[0\] and networks\[2\] are the same"):
         rk.ensemble([one, other, one])
-    with pytest.raises(ValueError, match="networks must be a list of at least two. Got: 1"):
+    with pytest.raises(ValueError, match="at least two networks. Got: 1"):
         rk.ensemble([one])
     with pytest.raises(ValueError, match="feature 'user' is .*string.* in another"):
         rk.ensemble([one, make_member(0, users=[1, 2])])

@@ -41,7 +41,7 @@ def test_interaction_gets_the_list_of_vectors():
     np.testing.assert_allclose(network(batch), [[expected]], rtol=1e-6)
 
 
-def test_layer_of_two_features_is_shared_and_stays_so_when_loaded(tmp_path):
+def test_shared_layer_stays_shared_after_loading(tmp_path):
     shared = embedding("a", "b")
     network = rk.ranking_network({"rated": shared, "viewed": shared}, head=head())
     assert sum(isinstance(each, rk.layers.IdEmbedding) for each in network.layers) == 1
@@ -90,9 +90,9 @@ def test_missing_feature_is_reported_with_the_nearest_column():
 @pytest.mark.parametrize(
     ("dtype", "values", "message"),
     [
-        (tf.string, [1, 2], "feature 'f' must be string. Got: .*'int32'"),
-        (tf.int64, ["a"], "feature 'f' must be int64. Got: .*'string'"),
-        (tf.int64, [10.7, np.nan], "feature 'f' must be int64. Got: .*'float.*drop missing"),
+        (tf.string, [1, 2], "Column 'f' has dtype int32, but .* strings"),
+        (tf.int64, ["a"], "Column 'f' has dtype string, but .* integers"),
+        (tf.int64, [10.7, np.nan], "Column 'f' has dtype float.*Drop rows without"),
     ],
 )
 def test_feature_of_another_type_is_rejected(dtype, values, message):
@@ -184,7 +184,7 @@ def test_invalid_sources_are_rejected():
         rk.ranking_network({"age": Difference()}, head=head())
     with pytest.raises(ValueError, match="column 'time' is int64 .* 'day', float32 .* for 'time'"):
         rk.ranking_network({"day": ("time", number()), "time": number(tf.float32)}, head=head())
-    with pytest.raises(ValueError, match="feature name must be letters.*'the time'"):
+    with pytest.raises(ValueError, match="column name must be letters.*'the time'"):
         rk.ranking_network({"day": ("the time", number())}, head=head())
 
 

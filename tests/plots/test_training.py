@@ -43,5 +43,5 @@ def test_without_matplotlib_the_error_names_the_extra(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     data = {"learning_curve": {"root_mean_squared_error": [1.0]}}
     data |= dict.fromkeys(["search_history", "search_scatter", "parallel_coordinates"], trials)
-    with pytest.raises(ImportError, match=r"pip install 'rankkit\[plots\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[plots\]' in a clone"):
         getattr(rk.plots, name)(data.get(name, diagnosis), tmp_path / "plot.png")

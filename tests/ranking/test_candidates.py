@@ -106,7 +106,7 @@ def test_model_on_several_replicas_is_ranked_with_its_current_weights(mirrored_s
     assert_same(rk.rank(model, {"user_id": "7"}, index), expected)
 
 
-def test_refresh_reads_embeddings_assigned_by_hand():
+def test_refresh_reads_assigned_embeddings():
     model = make_model()
     many = {"movie_title": [f"x{number}" for number in range(200)]}
     many["movie_title"][1] = "a"  # not among the candidates that each query compares
@@ -160,7 +160,7 @@ def test_ranked_model_can_be_copied_saved_and_garbage_collected(tmp_path):
     assert [each() for each in references] == [None] * len(references)
 
 
-def test_each_head_has_an_index_of_its_own():
+def test_each_head_has_its_own_index():
     heads = {name: rk.layers.DenseRatingHead([8]) for name in ("rating", "click")}
     network = rk.ranking_network(features(), head=heads, score={"rating": 1.0, "click": 0.5})
     model = rk.RankingModel(network, label={"rating": "rating", "click": "click"})

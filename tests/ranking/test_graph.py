@@ -1,4 +1,4 @@
-"""Networks in parts: the scores of rows, whatever is the query's and whatever is kept."""
+"""Factored evaluation of networks: the same scores as for rows, with and without a cache."""
 
 import functools
 
@@ -44,13 +44,13 @@ def heads():
 SCORE = {"rating": 1.0, "steps": 0.5}
 
 
-def of_machine(**arguments):
-    machine = rk.interactions.FactorizationMachine(**arguments)
-    return rk.interactions.FieldDropout(0.1, machine)
+def fm_with_dropout(**arguments):
+    fm = rk.interactions.FactorizationMachine(**arguments)
+    return rk.interactions.FieldDropout(0.1, fm)
 
 
 class Doubled(L.DenseRatingHead):
-    """A layer of a user's own that computes otherwise than the one it is made from."""
+    """A user's subclass with another `call`."""
 
     def call(self, inputs, training=None):
         return 2.0 * super().call(inputs, training=training)
@@ -61,7 +61,7 @@ NETWORKS = {
         features(), hidden_units=[16, 8], dropout_rate=0.1, rating_range=(1, 5)
     ),
     "linear": lambda: rk.models.tower(features(), hidden_units=[]),
-    "machine": lambda: rk.models.factorization_machine(features(), initial_bias=3.5),
+    "fm": lambda: rk.models.factorization_machine(features(), initial_bias=3.5),
     "svd++": lambda: rk.models.svd_plus_plus(features(), item=["movie_title", "genres"]),
     "deepfm": lambda: rk.models.deepfm(features()),
     "dcn": lambda: rk.models.dcn_v2(features()),
@@ -72,15 +72,15 @@ NETWORKS = {
     "ensemble": lambda: rk.ensemble(
         [rk.models.tower(features()), rk.models.deepfm(features(history=False))]
     ),
-    "dropout of fields": lambda: rk.ranking_network(
+    "field dropout": lambda: rk.ranking_network(
         features(), interaction=rk.interactions.FieldDropout(0.1), head=L.DenseRatingHead([8])
     ),
     "members": lambda: rk.ranking_network(
         features(12, history=False),
-        interaction=of_machine(num_members=3, groups=[[0, 3], [1, 2]]),
+        interaction=fm_with_dropout(num_members=3, groups=[[0, 3], [1, 2]]),
         head=L.EnsembleMean(),
     ),
-    "a function": lambda: rk.ranking_network(
+    "function": lambda: rk.ranking_network(
         features(), interaction=lambda vectors: tf.concat(vectors, 1) * 2.0, head=Doubled([8])
     ),
 }
@@ -90,20 +90,20 @@ NETWORKS = {
 def network(name):
     tf.keras.utils.set_random_seed(3)
     made = NETWORKS[name]()
-    for weight in made.weights:  # zeros among them would hide what is left out
+    for weight in made.weights:  # zero weights would hide errors
         weight.assign(weight + tf.random.normal(weight.shape, stddev=0.3))
     return made
 
 
 def with_query(names):
-    """Rows in which the query's features are the same in all of them."""
+    """Rows with the same query."""
     return {
         name: tf.repeat(column[:1], ROWS, axis=0) if name in names else column
         for name, column in COLUMNS.items()
     }
 
 
-def of_one_row(columns, names):
+def with_short_query(columns, names):
     return {name: column[:1] if name in names else column for name, column in columns.items()}
 
 
@@ -118,54 +118,54 @@ QUERIES = [("user_id", "timestamp"), ("movie_title",)]
 
 @pytest.mark.parametrize("query", [*QUERIES, tuple(COLUMNS)], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_scores_are_those_of_rows(name, query):
+def test_factored_scores_equal_scores_of_rows(name, query):
     columns = with_query(query)
     expected = network(name)(columns)
     sides = {each: "query" if each in query else "candidates" for each in columns}
-    check(evaluate_factored(network(name), of_one_row(columns, query), sides), expected)
+    check(evaluate_factored(network(name), with_short_query(columns, query), sides), expected)
     check(evaluate_factored(network(name), columns, sides), expected)
-    # In an export, nobody says which columns are the query's: their lengths do.
+    # In an export the sides are found by the lengths of the columns.
     alone = {each: each for each in columns}
-    check(evaluate_factored(network(name), of_one_row(columns, query), alone), expected)
+    check(evaluate_factored(network(name), with_short_query(columns, query), alone), expected)
 
 
 @pytest.mark.parametrize("query", [*QUERIES, ("user_id",)], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_scores_of_what_was_kept_are_those_of_rows(name, query):
+def test_cached_candidates_give_equal_scores(name, query):
     columns = with_query(query)
     sides = {each: "query" if each in query else "candidates" for each in columns}
-    kept = ActivationCache("candidates")
+    cache = ActivationCache("candidates")
     other = {each: tf.zeros([1], columns[each].dtype) for each in query}
-    evaluate_factored(network(name), {**columns, **other}, sides, kept)
-    asked = {each: columns[each][:1] for each in query}
-    given = ActivationCache("candidates", kept.tensors)
-    check(evaluate_factored(network(name), asked, sides, given), network(name)(columns))
+    evaluate_factored(network(name), {**columns, **other}, sides, cache)
+    query_columns = {each: columns[each][:1] for each in query}
+    reused = ActivationCache("candidates", cache.tensors)
+    check(evaluate_factored(network(name), query_columns, sides, reused), network(name)(columns))
 
 
-def test_the_first_layer_reads_a_query_once():
-    """What is kept of a tower is the product with the kernel, and no vector is repeated."""
+def test_first_dense_layer_caches_its_products():
+    """The cache of a tower has the products with the kernel, not the repeated vectors."""
     sides = {"user_id": "query", "movie_title": "candidates", "timestamp": "query"}
     made = rk.models.tower(features(history=False), hidden_units=[16])
-    kept = ActivationCache("candidates")
-    evaluate_factored(made, of_one_row(COLUMNS, ("user_id", "timestamp")), sides, kept)
-    products = [tensor for tensor in kept.tensors if tensor.dtype.is_floating]
+    cache = ActivationCache("candidates")
+    evaluate_factored(made, with_short_query(COLUMNS, ("user_id", "timestamp")), sides, cache)
+    products = [tensor for tensor in cache.tensors if tensor.dtype.is_floating]
     assert [tensor.shape for tensor in products] == [(ROWS, 16)]
 
 
-def test_a_call_of_ones_own_is_not_passed_by():
+def test_subclass_with_its_own_call_is_not_factored():
     assert knows_parts(L.DenseRatingHead([8]))
     assert not knows_parts(Doubled([8]))
 
 
-def test_a_layer_that_hands_on_a_mask_is_read_by_rows():
-    """Keras carries masks beside tensors; they would be lost with the rows that are repeated."""
+def test_layers_with_masks_are_evaluated_by_rows():
+    """Keras keeps masks as attributes of tensors, which repeated rows would lose."""
     words = tf.keras.layers.Embedding(5, 4, mask_zero=True)
     words.feature_spec = tf.TensorSpec((None, 3), tf.int64)
 
     class Mean(tf.keras.layers.Layer):
         def call(self, inputs, mask=(None, None)):
-            there = tf.cast(mask[0], tf.float32)[..., tf.newaxis]
-            return tf.reduce_sum(inputs[0] * there * inputs[1][:, tf.newaxis, :], axis=1)
+            present = tf.cast(mask[0], tf.float32)[..., tf.newaxis]
+            return tf.reduce_sum(inputs[0] * present * inputs[1][:, tf.newaxis, :], axis=1)
 
     made = rk.ranking_network(
         {"words": words, "user_id": L.IdEmbedding(USERS, 4)},
@@ -178,8 +178,8 @@ def test_a_layer_that_hands_on_a_mask_is_read_by_rows():
     check(evaluate_factored(made, columns, sides), made(rows))
 
 
-def test_half_precision_is_read_by_rows():
-    """A sum of products in halves is not that of the whole, in the third digit."""
+def test_half_precision_is_evaluated_by_rows():
+    """In half precision, a sum of partial products differs in the third digit."""
     before = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
@@ -188,18 +188,18 @@ def test_half_precision_is_read_by_rows():
         tf.keras.mixed_precision.set_global_policy(before)
     columns = with_query(("user_id",))
     sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
-    check(evaluate_factored(made, of_one_row(columns, ("user_id",)), sides), made(columns))
+    check(evaluate_factored(made, with_short_query(columns, ("user_id",)), sides), made(columns))
 
 
-def test_vectors_of_several_kinds_of_numbers_are_joined_as_keras_does():
+def test_vectors_of_different_dtypes_are_cast_as_by_keras():
     double = L.IdEmbedding(USERS, 4, dtype="float64")
     made = rk.models.tower({**features(), "user_id": double}, hidden_units=[16])
     columns = with_query(("user_id",))
     sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
-    check(evaluate_factored(made, of_one_row(columns, ("user_id",)), sides), made(columns))
+    check(evaluate_factored(made, with_short_query(columns, ("user_id",)), sides), made(columns))
 
 
-def test_constants_among_what_a_layer_reads_stay_what_they_are():
+def test_constant_inputs_of_a_layer_are_kept():
     def interaction(vectors):
         ones = tf.ones((1, 2))
         return tf.keras.layers.Lambda(lambda x: tf.concat([x[0] * x[1][:, :1], x[0]], 1))(
@@ -209,4 +209,4 @@ def test_constants_among_what_a_layer_reads_stay_what_they_are():
     made = rk.ranking_network(features(), interaction=interaction, head=L.DenseRatingHead([8]))
     columns = with_query(("user_id",))
     sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
-    check(evaluate_factored(made, of_one_row(columns, ("user_id",)), sides), made(columns))
+    check(evaluate_factored(made, with_short_query(columns, ("user_id",)), sides), made(columns))

@@ -36,7 +36,7 @@ def test_scores_do_not_depend_on_the_chunk_size(size):
     assert compute_scores(scorer, chunks, 20) == pytest.approx(expected.numpy(), rel=1e-5)
 
 
-def test_metrics_of_many_chunks_are_those_of_all_rows():
+def test_metrics_do_not_depend_on_the_number_of_chunks():
     rows, _ = rk.data.synthetic_ratings(20_000, num_users=500, num_items=90, seed=5)
     sizes = []
 

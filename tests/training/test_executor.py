@@ -459,3 +459,69 @@ def test_errors_are_those_over_an_iterator(rows):
             fit(make_model(rows), change(rk.data.batches(rows, 100)))
         with pytest.raises(ValueError, match=r"^Missing feature 'movie_id'"):
             fit(make_model(rows), change(rk.data.batches(missing, 100)))
+
+
+# --- What Keras allows ---
+
+
+def test_validation_data_of_unknown_size_is_allowed(rows):
+    stream = rk.data.batches(rows, 40).filter(lambda batch: True)
+    data = rk.data.batches(rows, 100)
+    model = make_model(rows)
+    history = model.fit(data, epochs=2, validation_data=stream, verbose=0).history
+    other = make_model(rows)
+    known = rk.data.batches(rows, 40)
+    expected = other.fit(data, epochs=2, validation_data=known, verbose=0).history
+    np.testing.assert_allclose(history["val_loss"], expected["val_loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_jit_compile_can_be_set_after_compile(rows, log, before):
+    model = make_model(rows, jit_compile=before)
+    model.jit_compile = not before
+    model.fit(rk.data.batches(rows, 100), verbose=0)
+    assert ("compiled by XLA" in log.messages[0]) == (not before)
+    stream = rk.data.batches(rows, 100).map(lambda batch: batch)
+    assert np.isfinite(model.evaluate(stream, verbose=0)).all()  # strings, without XLA
+    assert model.predict(stream, verbose=0).shape == (403, 1)
+
+
+def test_train_function_set_to_none_is_built_again(rows):
+    class Scaled(rk.RankingModel):
+        scale = 1.0
+
+        def compute_loss(self, inputs, training=False):
+            return self.scale * super().compute_loss(inputs, training=training)
+
+    model = Scaled(make_network(rows), label="rating")
+    model.compile("sgd")
+    data = rk.data.batches(rows, 100)
+    model.fit(data, verbose=0)
+    weights = model.get_weights()
+    model.scale, model.train_function = 0.0, None
+    model.fit(data, verbose=0)
+    for one, other in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_model_is_unchanged_by_a_compile_that_fails(rows):
+    model = make_model(rows)
+    data = rk.data.batches(rows, 100)
+    model.fit(data, verbose=0)
+    with pytest.raises(TypeError):
+        model.compile("sgd", loss={"a": "mse"})
+    assert isinstance(model.optimizer, tf.keras.optimizers.Adagrad)
+    model.fit(data, verbose=0)
+    assert int(model.optimizer.iterations) == 10
+
+
+def test_fit_in_a_callback_leaves_the_validation_of_the_outer_fit(rows):
+    data = rk.data.batches(rows, 100)
+    model = make_model(rows)
+
+    def fit_inside(epoch, logs):
+        model.fit(rk.data.batches(rows, 200), verbose=0)
+
+    callback = tf.keras.callbacks.LambdaCallback(on_epoch_begin=fit_inside)
+    history = model.fit(data, epochs=2, validation_data=data, callbacks=[callback], verbose=0)
+    assert np.isfinite(history.history["val_loss"]).all()

@@ -195,7 +195,7 @@ def test_shape_of_sample_weights_may_change_between_evaluations(rows):
     for other in found[1:]:
         assert other == pytest.approx(found[0], rel=1e-5)
     wrong = lists.map(lambda batch: {**batch, "weight": tf.ones(3)})
-    text = r"^There must be one sample weight per list or one per item\. Got: fewer or more\.$"
+    text = r"^There must be one sample weight per list or one per item\. Got: 3 sample weights for "
     with pytest.raises(ValueError, match=text):
         model.evaluate(wrong, verbose=0)
 

@@ -407,11 +407,11 @@ class MetricWithoutConfig(tf.keras.metrics.Mean):
         ),
         (
             {"loss": {"click": rk.losses.SoftmaxLoss}}, TypeError,
-            r"Head 'click': .*Create an instance: SoftmaxLoss\(\)",
+            r"Head 'click': .*Pass an instance: SoftmaxLoss\(\)",
         ),
         (
             {"metrics": {"click": [rk.metrics.NDCG]}}, TypeError,
-            r"Head 'click': .*Create an instance: NDCG\(\)",
+            r"Head 'click': .*Pass an instance: NDCG\(\)",
         ),
     ],
 )  # fmt: skip

@@ -170,7 +170,7 @@ def test_arguments_of_the_mlp_are_kept_and_checked():
     again = rk.layers.OrdinalHead.from_config(head.get_config())
     assert again.get_config() == head.get_config()
     assert head.get_config()["dropout_rate"] == 0.5
-    with pytest.raises(ValueError, match="dropout_rate must be in"):
+    with pytest.raises(ValueError, match="dropout_rate must be a number in"):
         rk.layers.OrdinalHead((1, 2), dropout_rate=1.0)
 
 

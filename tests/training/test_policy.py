@@ -44,6 +44,13 @@ class OwnProgressBar(CALLBACKS.ProgbarLogger):
     pass
 
 
+class OwnSaving(TrainBatchHook):
+    save_freq = "epoch"
+
+    def on_test_batch_end(self, batch, logs=None):
+        pass
+
+
 class AtMostSeven(TrainBatchHook):
     max_steps_per_execution = 7
 
@@ -71,14 +78,15 @@ LIMITS = {  # callbacks, and the most steps per execution: in training and in ev
     "function of an epoch": (
         lambda path: [CALLBACKS.LambdaCallback(on_epoch_end=lambda epoch, logs: None)], 40, 40,
     ),
-    "averaged weights": (lambda path: [rk.WeightAveraging()], 1, 1),
-    "averaged weights, every 3 steps": (lambda path: [rk.WeightAveraging(update_freq=3)], 3, 3),
-    "own limit": (lambda path: [AtMostSeven()], 7, 7),
+    "averaged weights": (lambda path: [rk.WeightAveraging()], 1, 40),
+    "averaged weights, every 3 steps": (lambda path: [rk.WeightAveraging(update_freq=3)], 3, 40),
+    "own limit": (lambda path: [AtMostSeven()], 7, 40),
+    "own attribute save_freq": (lambda path: [OwnSaving()], 1, 1),
     "lowest limit of several": (
-        lambda path: [AtMostSeven(), CALLBACKS.History(), rk.WeightAveraging(update_freq=3)], 3, 3,
+        lambda path: [AtMostSeven(), CALLBACKS.History(), rk.WeightAveraging(update_freq=3)], 3, 40,
     ),
-    "nested lists": (lambda path: [[CALLBACKS.History()], [AtMostSeven()]], 7, 7),
-    "CallbackList": (lambda path: CALLBACKS.CallbackList([AtMostSeven(), TrainBatchHook()]), 1, 7),
+    "nested lists": (lambda path: [[CALLBACKS.History()], [AtMostSeven()]], 7, 40),
+    "CallbackList": (lambda path: CALLBACKS.CallbackList([AtMostSeven(), TrainBatchHook()]), 1, 40),
 }  # fmt: skip
 
 

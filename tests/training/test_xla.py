@@ -310,5 +310,7 @@ def test_missing_label_is_named_with_compiled_steps(rows):
 
 
 def test_unknown_jit_compile_raises(rows):
-    with pytest.raises(ValueError, match="jit_compile must be 'auto', True or False. Got: .*'yes'"):
+    with pytest.raises(
+        ValueError, match="jit_compile must be 'auto', True, False or None. Got: .*'yes'"
+    ):
         make_model(rows, jit_compile="yes")

@@ -157,7 +157,7 @@ def test_search_resumes_after_a_lost_worker_and_after_all_were_killed(
 
 
 @pytest.mark.slow
-def test_two_workers_find_the_same_as_one_process_with_real_training(start, tmp_path):
+def test_two_workers_match_single_process_search(start, tmp_path):
     # TensorFlow is used before the search starts.
     script = tmp_path / "stub_search.py"
     source = Path(stub_search.__file__).read_text()
@@ -225,7 +225,7 @@ def test_chief_stops_after_failures_and_refuses_workers_of_another_search(
 # --- Roles and errors, without other processes ---
 
 
-def test_process_is_alone_without_environment_variables():
+def test_process_has_no_role_without_environment_variables():
     assert own_role() == Role("alone", "tuner0", None)
 
 

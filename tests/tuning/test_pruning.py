@@ -140,7 +140,7 @@ def test_resumed_search_prunes_the_same_trials(search, monkeypatch):
     assert search("interrupted") == uninterrupted
 
 
-def test_first_execution_decides(search):
+def test_pruning_uses_the_first_execution(search):
     once, reached = search("once")
     twice, reached_twice = search("twice", executions_per_trial=2)
     assert reached_twice == reached
@@ -149,7 +149,7 @@ def test_first_execution_decides(search):
         assert (row["score"] == other["score"]) == bool(row["message"])
 
 
-def test_hyperband_does_not_use_it(search):
+def test_hyperband_does_not_prune(search):
     trials, reached = search("hyperband", tuner="hyperband", max_trials=8, epochs=8)
     assert not any(row["message"] for row in trials)
     assert not any(reached)

@@ -41,7 +41,7 @@ def test_best_model_is_trained_on_all_rows(found, make_hypermodel, rows):
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_score_is_of_held_out_rows(found, make_hypermodel, rows):
+def test_score_is_computed_on_held_out_rows(found, make_hypermodel, rows):
     train, validation = rk.data.random_split(rows, test_fraction=0.1, seed=42)
     hypermodel = make_hypermodel()
     hp, model = build(hypermodel, found)

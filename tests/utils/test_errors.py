@@ -33,7 +33,8 @@ def test_missing_names_list_the_expected_and_the_passed_names():
 
 def test_unreadable_file_is_named_with_the_reason():
     error = unreadable("a/b.json", "a journal", OSError("truncated."))
-    assert str(error) == "'a/b.json' cannot be read as a journal: truncated. Write it again."
+    text = "'a/b.json' cannot be read as a journal: truncated. "
+    assert str(error) == f"{text}Check the path, or create the file again."
 
 
 @pytest.mark.parametrize("value", [2, 3, np.int64(2), np.uint8(200)])

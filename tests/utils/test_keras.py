@@ -1,14 +1,21 @@
 """Contract with tf_keras: the private attributes that `rankkit.utils.keras` uses."""
 
+import pytest
 import tensorflow as tf
 
-from rankkit.utils.keras import count_steps, draws_random_numbers, function_of, rename_metric
+from rankkit.utils.keras import (
+    forget_validation_data,
+    count_steps,
+    is_stochastic,
+    function_of,
+    rename_metric,
+)
 
 
 def test_layers_that_draw_random_numbers_have_a_random_generator():
     assert hasattr(tf.keras.layers.Dropout(0.5), "_random_generator")
-    assert draws_random_numbers(tf.keras.layers.GaussianNoise(0.1))
-    assert not draws_random_numbers(tf.keras.layers.Dense(2))
+    assert is_stochastic(tf.keras.layers.GaussianNoise(0.1))
+    assert not is_stochastic(tf.keras.layers.Dense(2))
 
 
 def test_wrapping_metrics_have_their_function_as_fn():
@@ -38,3 +45,19 @@ def test_models_count_the_steps_of_fit_and_evaluate():
         assert getattr(model, counter).numpy() == 3
         count_steps(model, kind, 4)
         assert getattr(model, counter).numpy() == 7
+
+
+def test_models_keep_their_validation_data_while_fit_runs():
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    data = tf.data.Dataset.from_tensors((tf.ones((1, 1)), tf.ones((1, 1))))
+
+    def stop(epoch, logs):
+        raise KeyboardInterrupt
+
+    callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=stop)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(data, validation_data=data, callbacks=[callback], verbose=0)
+    assert model._eval_data_handler is not None
+    forget_validation_data(model)
+    assert model._eval_data_handler is None

@@ -20,7 +20,7 @@ def synthetic_ratings(
     noise: float = 0.9,
     seed: int = 0,
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Samples ratings from a known model, and gives the lowest RMSE that any model can reach.
+    """Samples ratings from a known model, and returns the lowest RMSE that any model can reach.
 
     A rating is the sum of a global mean, a user bias, an item bias, the dot product of a user
     vector and an item vector, and noise: `3.5 + b_u + b_i + p_u . q_i + noise * N(0, 1)`. The

@@ -54,8 +54,8 @@ def read_csv(
         shard: `(number, count)`: reads one of `count` equal shards, as in `read_parquet`. All files
             are read once to count their rows, and later only those that overlap the shard: use
             more files than workers. Defaults to `None`: all rows.
-        fill: Maps columns to the value that replaces nulls, which are the empty cells of numeric
-            columns. Defaults to `None`: nulls raise an error.
+        fill: Maps numeric columns to the value that replaces their empty cells. Defaults to `None`:
+            empty cells raise an error.
         drop_remainder: Whether to drop an incomplete last batch. Defaults to `False`.
 
     Returns:

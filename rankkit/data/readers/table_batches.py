@@ -84,7 +84,7 @@ class TableFiles(ABC):
         names: Iterable[str],
         shard: RowShard = ALL_ROWS,
     ) -> Iterator[pa.Table]:
-        """Reads columns of all rows or of a shard, with the chunks in the order that `rng` draws.
+        """Reads columns of all rows or of a shard, with the chunks shuffled by `rng`.
 
         A chunk at the boundary of two shards is read for both.
         """
@@ -184,7 +184,7 @@ def _read(
     last_rows: int,
     seeds: np.ndarray,
 ) -> Iterator[dict[str, Any]]:
-    # All shards draw one order of files or row groups, and each an order of its rows.
+    # All shards share one order of files or row groups; each has its own order of rows.
     file_rng, row_rng = (
         np.random.default_rng([*seeds.view(np.uint64), stream]) if buffer_size else None
         for stream in (0, 1 + shard.shard_id)

@@ -41,7 +41,7 @@ def test_items_follow_zipfs_law_and_users_are_uniform():
     assert (rows["user_id"] == "u0").sum() == pytest.approx(10_000, rel=0.05)
 
 
-def test_seed_fixes_the_rows_whatever_the_global_seed():
+def test_seed_fixes_the_rows_regardless_of_the_global_seed():
     tf.keras.utils.set_random_seed(1)
     first, _ = synthetic_ratings(100, seed=5)
     tf.keras.utils.set_random_seed(2)

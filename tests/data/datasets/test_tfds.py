@@ -45,7 +45,7 @@ def start_until_it_prepares(archive, data_dir):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_preparation_leaves_nothing(write_archive, tmp_path, number):
+def test_interrupted_preparation_leaves_no_files(write_archive, tmp_path, number):
     process = start_until_it_prepares(write_archive(30_000), tmp_path)
     process.send_signal(number)
     try:
@@ -60,7 +60,7 @@ def test_interrupted_preparation_leaves_nothing(write_archive, tmp_path, number)
 
 
 @pytest.mark.slow
-def test_next_process_removes_what_a_killed_one_left(write_archive, small_movielens, tmp_path):
+def test_leftovers_of_a_killed_process_are_removed(write_archive, small_movielens, tmp_path):
     process = start_until_it_prepares(write_archive(30_000), tmp_path)
     process.kill()
     process.communicate(timeout=30)

@@ -344,7 +344,7 @@ def test_file_that_is_not_parquet(folder, damage):
     path = folder / "1.parquet"
     contents = {"truncated": path.read_bytes()[:-20], "empty": b"", "csv": b"user_id\n7\n"}
     path.write_bytes(contents[damage])
-    text = r"'.*1\.parquet' cannot be read as a Parquet file: .*Write it again\."
+    text = r"'.*1\.parquet' cannot be read as a Parquet file: .*create the file again\."
     with pytest.raises(ValueError, match=text):
         read_parquet(folder)
 
