@@ -236,7 +236,7 @@ LISTS = str(EXAMPLES / "05_listwise.py")
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Lists of one item")  # there are some in a tenth of the rows
+@pytest.mark.filterwarnings("ignore:Lists with a single item")  # a tenth of the rows has some
 def test_listwise_example_compares_losses(tmp_path, run_here, capsys):
     folder = tmp_path / "run"
     run_here(LISTS, "--quick", "--losses", "softmax", "--epochs", 4, "--output-dir", folder)
@@ -332,5 +332,5 @@ def test_an_error_of_one_worker_stops_all_workers(tmp_path):
     code, output, errors = run(WORKERS, *options)
     assert code == 1
     assert re.search("error: worker [01] ended with exit code 1. Its error is above.", errors)
-    assert re.search("TimeoutError: Worker [01] at 127.0.0.1:[0-9]+ did not come", errors)
+    assert re.search("TimeoutError: Worker [01] at 127.0.0.1:[0-9]+ was not reachable", errors)
     assert output.count("worker 0 is process") == 1

@@ -143,7 +143,7 @@ def test_error_of_a_worker_is_raised_in_one_line(spark, export, tmp_path):
         ({"exclude": {"user_id": ["u1"], "item_id": [1]}}, TypeError,
          "Column 'item_id' of exclude must be of type string, as .*bigint"),
         ({"spark": "local"}, TypeError, "spark must be a pyspark.sql.SparkSession, or None"),
-        ({"export": "nowhere"}, FileNotFoundError, "No SavedModel folder at 'nowhere'"),
+        ({"export": "nowhere"}, FileNotFoundError, "No folder exists at path='nowhere'"),
     ],
 )  # fmt: skip
 def test_invalid_arguments_raise(spark, export, tmp_path, change, error, message):
