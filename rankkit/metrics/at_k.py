@@ -8,8 +8,22 @@ from rankkit.metrics.base import ListMetric
 from rankkit.utils.errors import check_integer
 
 
+class _AtK(ListMetric):
+    """A metric of the relevant items among the first `k`, which `k=None` leaves undefined."""
+
+    def __init__(
+        self, k: int = 10, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
+    ):
+        check_integer("k", k)
+        super().__init__(k, relevant=relevant, name=name, **kwargs)
+
+    def count_found(self, hits: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor) -> tf.Tensor:
+        """Counts the relevant items among the first `k` of each list."""
+        return tf.reduce_sum(hits * self.among_first(higher, tied), axis=1)
+
+
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class PrecisionAtK(ListMetric):
+class PrecisionAtK(_AtK):
     """Precision at k: the fraction of the first `k` items that are relevant, averaged over lists.
 
     Lists without relevant items do not count. Lists of fewer than `k` items cannot reach 1.
@@ -33,22 +47,16 @@ class PrecisionAtK(ListMetric):
 
     short_name = "precision"
 
-    def __init__(
-        self, k: int = 10, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
-    ):
-        check_integer("k", k)
-        super().__init__(k, relevant=relevant, name=name, **kwargs)
-
     def call_on_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hits = self.hits_of(labels, mask)
-        found = tf.reduce_sum(hits * self.among_first(higher, tied), axis=1)
+        found = self.count_found(hits, higher, tied)
         return found / float(self.k or 1), tf.reduce_any(hits > 0.0, axis=1)
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class RecallAtK(ListMetric):
+class RecallAtK(_AtK):
     """Recall at k: the fraction of relevant items that are in the first `k`, averaged over lists.
 
     Lists without relevant items do not count.
@@ -72,16 +80,10 @@ class RecallAtK(ListMetric):
 
     short_name = "recall"
 
-    def __init__(
-        self, k: int = 10, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
-    ):
-        check_integer("k", k)
-        super().__init__(k, relevant=relevant, name=name, **kwargs)
-
     def call_on_lists(
         self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         hits = self.hits_of(labels, mask)
-        found = tf.reduce_sum(hits * self.among_first(higher, tied), axis=1)
+        found = self.count_found(hits, higher, tied)
         num_relevant = tf.reduce_sum(hits, axis=1)
         return tf.math.divide_no_nan(found, num_relevant), num_relevant > 0.0
