@@ -5,7 +5,7 @@ from typing import Any
 import movielens_features
 
 
-def user_and_item_means(train: dict, seed: int) -> Any:
+def user_and_item_biases(train: dict, seed: int) -> Any:
     """Baseline: the mean rating plus a bias for each user and movie."""
     import rankkit as rk
 
@@ -106,7 +106,7 @@ def _bayesian(
 
 
 RANKERS = {  # name to inputs and training function
-    "user_and_item_means": ("ids", user_and_item_means),
+    "user_and_item_biases": ("ids", user_and_item_biases),
     "tutorial_tower": ("ids", tutorial_tower),
     "tuned_tower": ("ids", tuned_tower),
     "bayesian_ids": ("ids", bayesian_ids),

@@ -76,6 +76,21 @@ def movielens_ratings(_movielens_ratings) -> dict[str, np.ndarray]:
     return dict(_movielens_ratings)
 
 
+@pytest.fixture
+def check_exports(tmp_path):
+    """Saves and exports a model, and checks that every file gives its scores."""
+
+    def check(model, columns, atol=1e-5):
+        model.save(tmp_path / "model.keras")
+        rk.export.save(model, tmp_path / "1")
+        rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
+        for file in ("model.keras", "1", "ranker.tflite"):
+            loaded = rk.export.load(tmp_path / file)
+            assert rk.export.max_abs_difference(model, loaded, columns) < atol, file
+
+    return check
+
+
 # Imports TensorFlow once, and runs each script in a fork.
 _SCRIPT_SERVER = """
 import json, os, runpy, sys

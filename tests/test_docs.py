@@ -3,14 +3,11 @@
 `make docs` runs the pages of cells (`file_format: mystnb`), and fails where one of them fails.
 """
 
-import inspect
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
-
-import rankkit as rk
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -139,17 +136,3 @@ def test_decisions_are_dated_and_short():
     entries = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     assert [e.splitlines()[0] for e in entries if not re.match(r"\d{4}-\d\d-\d\d: \w", e)] == []
     assert [e.splitlines()[0] for e in entries if len(e.strip().splitlines()) > 9] == []
-
-
-def public_names(module) -> set[str]:
-    named = {
-        f"{module.__name__}.{one}": getattr(module, one) for one in getattr(module, "__all__", ())
-    }
-    inner = [public_names(value) for value in named.values() if inspect.ismodule(value)]
-    return {key for key, value in named.items() if not inspect.ismodule(value)}.union(*inner)
-
-
-def test_reference_lists_every_public_name():
-    text = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
-    shown = set(re.findall(r"auto(?:class|function|data):: (\S+)", text))
-    assert public_names(rk) == shown

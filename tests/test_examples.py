@@ -31,10 +31,12 @@ def start(script, *arguments):
     )
 
 
-def run(script, *arguments):
+def run(script, *arguments, exit_code=0):
+    """Runs an example, checks its exit code, and returns its output and errors."""
     process = start(script, *arguments)
     output, errors = process.communicate(timeout=300)
-    return process.returncode, output, errors
+    assert process.returncode == exit_code, errors
+    return output, errors
 
 
 @pytest.fixture
@@ -56,8 +58,7 @@ def metrics(folder):
 @pytest.mark.parametrize("script", sorted(map(str, EXAMPLES.glob("[0-9]*.py"))))
 def test_help_is_fast_and_scripts_are_short(script):
     started = time.perf_counter()
-    code, output, _ = run(script, "--help")
-    assert code == 0
+    output, _ = run(script, "--help")
     assert time.perf_counter() - started < 3  # TensorFlow is not imported
     for option in ("--quick", "--output-dir", "--help"):
         assert option in output
@@ -67,8 +68,7 @@ def test_help_is_fast_and_scripts_are_short(script):
 @pytest.mark.slow
 def test_movielens_ranking_from_loading_to_tflite(tmp_path):
     folder = tmp_path / "run"
-    code, output, errors = run(MOVIELENS, "--output-dir", folder)
-    assert code == 0, errors
+    output, _ = run(MOVIELENS, "--output-dir", folder)
     found = metrics(folder)
     assert 1.07 <= found["test_rmse"] <= 1.14
     titles = {"M*A*S*H (1970)", "Dances with Wolves (1990)", "Speed (1994)"}
@@ -82,14 +82,12 @@ def test_movielens_ranking_from_loading_to_tflite(tmp_path):
     assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     assert "10/10 [====" in output  # the progress bar knows the number of steps
 
-    code, _, errors = run(MOVIELENS, "--output-dir", folder)
-    assert code == 1
+    _, errors = run(MOVIELENS, "--output-dir", folder, exit_code=1)
     assert "is not empty. Choose another --output-dir, or pass --resume." in errors
 
 
 def test_invalid_options_are_rejected_before_the_folder_is_created(tmp_path):
-    code, _, errors = run(MOVIELENS, "--epochs", 0, "--output-dir", tmp_path / "run")
-    assert code == 2
+    _, errors = run(MOVIELENS, "--epochs", 0, "--output-dir", tmp_path / "run", exit_code=2)
     assert "--epochs: invalid positive value: '0'" in errors
     assert not (tmp_path / "run").exists()
 
@@ -112,11 +110,11 @@ def test_a_resumed_run_gives_the_same_metrics(tmp_path, run_here):
     assert "Traceback" not in errors
     assert not (stopped / "metrics.json").exists()
 
-    code, _, errors = run(MOVIELENS, *options, "--resume", "--seed", 1, "--output-dir", stopped)
-    assert code == 1
+    _, errors = run(
+        MOVIELENS, *options, "--resume", "--seed", 1, "--output-dir", stopped, exit_code=1
+    )
     assert "was started with" in errors
-    code, output, errors = run(MOVIELENS, *options, "--resume", "--output-dir", stopped)
-    assert code == 0, errors
+    output, _ = run(MOVIELENS, *options, "--resume", "--output-dir", stopped)
     assert "Epoch 1/30" not in output
     for name in ("test_rmse", "ranking"):
         assert metrics(stopped)[name] == metrics(straight)[name]
@@ -139,8 +137,7 @@ def test_a_killed_search_resumes_with_the_same_result(tmp_path, run_here):
     process.communicate(timeout=60)
     # Resuming with more trials in one process continues the same search.
     options = (*options, "--max-trials", 4, "--resume", "--output-dir", killed)
-    code, output, errors = run(TUNE, *options)
-    assert code == 0, errors
+    output, _ = run(TUNE, *options)
     assert "resuming after" in output
     found = metrics(killed)
     for name in ("test_rmse", "best_hyperparameters", "validation_rmse", "epochs"):
@@ -181,10 +178,7 @@ TABLE = str(EXAMPLES / "04_results_table.py")
 @pytest.mark.slow
 def test_side_features_example_writes_plots_and_exports(tmp_path):
     folder = tmp_path / "run"
-    code, output, errors = run(
-        SIDE, "--quick", "--epochs", 8, "--width", 17, "--output-dir", folder
-    )
-    assert code == 0, errors
+    output, _ = run(SIDE, "--quick", "--epochs", 8, "--width", 17, "--output-dir", folder)
     found = metrics(folder)
     assert found["test"]["rmse"] < 1.10  # the mean rating has 1.14; lower errors need more rows
     assert found["max_abs_difference"] < 1e-5
@@ -199,10 +193,9 @@ def test_side_features_example_writes_plots_and_exports(tmp_path):
 @pytest.mark.slow
 def test_the_results_table_resumes_after_its_last_row(tmp_path, run_here, capsys):
     folder = tmp_path / "run"
-    rows = ["user_and_item_means", "bayesian_ids"]
+    rows = ["user_and_item_biases", "bayesian_ids"]
     command = (TABLE, "--quick", "--rows", *rows, "--output-dir", folder, "--seeds", 1, 2)
-    code, output, errors = run(*command)
-    assert code == 0, errors
+    output, _ = run(*command)
     results = json.loads((folder / "results.json").read_text())
     assert [(row["name"], row["seed"]) for row in results] == [(n, s) for n in rows for s in (1, 2)]
     keys = ["name", "inputs", "seed", "rmse", "mae", "ndcg_at_10", "auc", "seconds"]
@@ -221,10 +214,9 @@ def test_the_results_table_resumes_after_its_last_row(tmp_path, run_here, capsys
 @pytest.mark.slow
 def test_the_results_table_accepts_a_number_of_ratings(tmp_path, run_here, capsys):
     folder = tmp_path / "run"
-    run_here(TABLE, "--rows", 2000, "user_and_item_means", "--seeds", 1, "--output-dir", folder)
+    run_here(TABLE, "--rows", 2000, "user_and_item_biases", "--seeds", 1, "--output-dir", folder)
     assert "1,600 training ratings" in capsys.readouterr().out
-    code, _, errors = run(TABLE, "--rows", "magic", "--output-dir", tmp_path / "other")
-    assert code == 2
+    _, errors = run(TABLE, "--rows", "magic", "--output-dir", tmp_path / "other", exit_code=2)
     assert "magic" in errors
     for twice in (["--rows", 2000, 4000], ["--rows", 2000, "--quick"]):
         with pytest.raises(SystemExit, match="one number of ratings"):
@@ -253,8 +245,7 @@ HEADS = str(EXAMPLES / "07_multitask.py")
 @pytest.mark.slow
 def test_clicks_example_ranks_among_all_movies(tmp_path):
     folder = tmp_path / "run"
-    code, output, errors = run(CLICKS, "--quick", "--epochs", 8, "--output-dir", folder)
-    assert code == 0, errors
+    output, _ = run(CLICKS, "--quick", "--epochs", 8, "--output-dir", folder)
     found = metrics(folder)["test"]
     assert set(found) == {"cross_entropy", "softmax"}
     assert found["softmax"]["auc"] > 0.55  # on a tenth of the rows; constant scores have 0.5
@@ -290,11 +281,9 @@ def rmse_without_workers(epochs, batch_size):
     tf.keras.utils.set_random_seed(42)
     rows = runpy.run_path(str(EXAMPLES / "movielens_rows.py"))["movielens_rows"]
     ratings, train, test = rows(quick=True)
-    features = {
-        name: rk.layers.IdEmbedding(rk.data.vocabulary(ratings[name]), 32)
-        for name in ("user_id", "movie_title")
-    }
-    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([256, 64]))
+    names = ("user_id", "movie_title")
+    features = {name: rk.layers.IdEmbedding.from_column(ratings[name], 32) for name in names}
+    network = rk.models.tower(features, hidden_units=[256, 64])
     model = rk.RankingModel(network, label="user_rating")
     model.compile(optimizer=tf.keras.optimizers.Adagrad(0.1))
     batches = rk.data.batches(train, batch_size, shuffle=True, seed=42)
@@ -329,8 +318,7 @@ def test_training_resumes_after_a_worker_is_killed_with_the_same_result(tmp_path
 @pytest.mark.slow
 def test_an_error_of_one_worker_stops_all_workers(tmp_path):
     options = ("--quick", "--wait", -1, "--output-dir", tmp_path / "run")
-    code, output, errors = run(WORKERS, *options)
-    assert code == 1
+    output, errors = run(WORKERS, *options, exit_code=1)
     assert re.search("error: worker [01] ended with exit code 1. Its error is above.", errors)
     assert re.search("TimeoutError: Worker [01] at 127.0.0.1:[0-9]+ was not reachable", errors)
     assert output.count("worker 0 is process") == 1

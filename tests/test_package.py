@@ -253,6 +253,13 @@ def documented_callables() -> Iterator[tuple[str, str, Callable]]:
             yield name, inspect.cleandoc(value.__doc__ or ""), value
 
 
+def test_reference_lists_every_public_name():
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    text = "\n".join(page.read_text() for page in pages)
+    shown = set(re.findall(r"auto(?:class|function|data):: (\S+)", text))
+    assert {name for name, _ in public(rk)} == shown
+
+
 def test_every_name_in_all_exists():
     packages = [ROOT / "rankkit" / "__init__.py", *(ROOT / "rankkit").glob("*/__init__.py")]
     folders = [".".join(path.relative_to(ROOT).parent.parts) for path in packages]

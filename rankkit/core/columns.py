@@ -53,10 +53,7 @@ def is_missing(value: Any) -> bool:
 
 
 def as_list(column: Any, name: str = "value") -> list:
-    """Converts a column, or any collection, to a list of `str` and Python numbers.
-
-    Errors refer to the column by `name`.
-    """
+    """Converts a column, or any collection `name`, to a list of `str` and Python numbers."""
     if tf.is_tensor(column):
         column = column.numpy()
     values = column.tolist() if hasattr(column, "tolist") else list(column)
@@ -69,15 +66,20 @@ def _as_python(value: Any, name: str) -> Any:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            fix = "Decode it with its own encoding first."
-            raise invalid(name, value, "bytes of valid UTF-8", fix) from None
+        return decode(name, value)
     if hasattr(value, "numpy"):  # TensorFlow
         return _as_python(value.numpy(), name)
     single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
     return value.item() if single else value
+
+
+def decode(name: str, value: bytes) -> str:
+    """Decodes a cell of the column `name`."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        fix = "Decode it with its own encoding first."
+        raise invalid(name, value, "bytes of valid UTF-8", fix) from None
 
 
 def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
@@ -92,10 +94,9 @@ def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
         return tf.constant(values, None if spec is None else spec.dtype)
     except (TypeError, ValueError):
         for value in values:
-            if isinstance(value, str) and not _is_utf8(value):
-                raise invalid(
-                    f"feature {name!r}", value, "a string that can be encoded as UTF-8"
-                ) from None
+            if isinstance(value, str) and not is_utf8(value):
+                expected = "a string that can be encoded as UTF-8"
+                raise invalid(f"feature {name!r}", value, expected) from None
         kinds = dict.fromkeys(type(value).__name__ for value in values)
         if len(kinds) > 1:
             raise ValueError(
@@ -105,7 +106,8 @@ def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
         raise invalid(f"column {name!r}", values[:3], expected, "Convert it first.") from None
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Whether a string can be encoded as UTF-8."""
     return text.encode(errors="ignore").decode() == text
 
 

@@ -133,27 +133,18 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     """Converts raw values, one per row, to the tensor that a layer expects; pad lists."""
     value = _as_tensor(value, spec)
     if spec.dtype == tf.string:
-        fits = value.dtype == tf.string
+        fits, expected = value.dtype == tf.string, "strings. Convert it with .astype(str)"
     elif spec.dtype.is_integer:
         # A float id would be truncated, and NaN, a missing one, be looked up as some integer.
         fits = value.dtype.is_integer or value.dtype.is_bool
+        expected = "integers. Drop rows without a value and convert it with .astype(int)"
     else:
-        fits = value.dtype != tf.string
+        fits, expected = value.dtype != tf.string, "numbers. Convert it with .astype(float)"
     if not fits:
         raise TypeError(
-            f"Column {name!r} has dtype {value.dtype.name}, but its layer expects "
-            f"{_conversion(spec.dtype)}."
+            f"Column {name!r} has dtype {value.dtype.name}, but its layer expects {expected}."
         )
     return tf.cast(value, spec.dtype)
-
-
-def _conversion(dtype: tf.DType) -> str:
-    """The values of a dtype in words, and how to convert a column to them."""
-    if dtype == tf.string:
-        return "strings. Convert it with .astype(str)"
-    if dtype.is_integer:
-        return "integers. Drop rows without a value and convert it with .astype(int)"
-    return "numbers. Convert it with .astype(float)"
 
 
 def _as_tensor(value: Any, spec: tf.TensorSpec) -> tf.Tensor:

@@ -73,10 +73,7 @@ def best_gain(gains: tf.Tensor, until: tf.Tensor) -> tf.Tensor:
 
 
 def checked_labels(labels: tf.Tensor, fits: tf.Tensor, expected: str, fix: str) -> tf.Tensor:
-    """Returns labels after a check that all of them fit, which names the largest that does not.
-
-    XLA leaves the check out.
-    """
+    """Returns labels after a check, left out by XLA, that names the largest that does not fit."""
     wrong = tf.reduce_max(tf.where(fits, labels.dtype.min, labels))
     check = assert_in_graph(
         tf.reduce_all(fits), f"Labels must be {expected}. Got: ", wrong, f". {fix}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rankkit.core.columns import as_array, is_missing
+from rankkit.core.columns import as_array, decode, is_missing, is_utf8
 from rankkit.utils.errors import check_integer, invalid, wrong_type
 
 CAST = "Cast the ids to int or to str, such as with .astype(str)."
@@ -32,20 +32,17 @@ def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
 
 
 def _plain(name: str, values: list[Any]) -> list[Any]:
-    first = None
     plain: list[Any] = []
     for value in values:
         if isinstance(value, str):
-            kind, one = str, str(value)
+            plain.append(str(value))
         elif isinstance(value, int | np.integer) and not isinstance(value, bool):
-            kind, one = int, int(value)
+            plain.append(int(value))
         else:
             raise wrong_type(name, value, "ids that are str or int", _cast(value))
-        first = first or kind
-        if kind is not first:
-            got = [plain[0], one]
+        if type(plain[-1]) is not type(plain[0]):
+            got = [plain[0], plain[-1]]
             raise wrong_type(name, got, "all str or all int", "Convert all of them to str.")
-        plain.append(one)
     return plain
 
 
@@ -60,19 +57,11 @@ def _cast(value: Any) -> str:
 def _check_text(name: str, values: list[str]) -> None:
     # One search in the joined ids is many times faster than one search per id.
     joined = "\0".join(values)
-    if joined.count("\0") == len(values) - 1 and "\n" not in joined and _is_utf8(joined):
+    if joined.count("\0") == len(values) - 1 and "\n" not in joined and is_utf8(joined):
         return
-    bad = next(v for v in values if "\n" in v or "\0" in v or not _is_utf8(v))
+    bad = next(v for v in values if "\n" in v or "\0" in v or not is_utf8(v))
     expected = "ids of valid UTF-8 without newline and NUL"
     raise invalid(name, bad, expected, "Replace that character in the ids.")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _check_range(name: str, values: list[int]) -> None:
@@ -138,16 +127,5 @@ def _counted(values: np.ndarray) -> dict[Any, int]:
         return counted
     decoded = Counter()
     for value, count in counted.items():
-        decoded[_decoded(value)] += count
+        decoded[decode("column", value) if isinstance(value, bytes) else value] += count
     return decoded
-
-
-def _decoded(value: Any) -> Any:
-    if not isinstance(value, bytes):
-        return value
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        expected = "ids of valid UTF-8 without newline and NUL"
-        fix = "Decode the column with its own encoding first."
-        raise invalid("column", value, expected, fix) from None

@@ -69,7 +69,8 @@ def batches(
     if isinstance(rows, tf.data.Dataset):
         single = select_rows(rows, columns, cache=cache)
         if shuffle:
-            size = buffer_size(single, shuffle)
+            num_rows = int(single.cardinality())
+            size = buffer_size(shuffle, num_rows if num_rows > 0 else SHUFFLE_BUFFER)
             single = shuffled(single, size, seed=seed, initial_epoch=initial_epoch)
         return batch_rows(single, batch_size, drop_remainder=drop_remainder)
     check_full_shuffle(shuffle)
@@ -129,7 +130,7 @@ def _batch_arrays(
         # Setting up a function for each epoch would take longer than the epoch.
         whole = rows.batch(tf.range(num_rows, dtype=tf.int64))
         if all(isinstance(column, tf.Tensor) for column in whole.values()):  # none is ragged
-            return remember(_prefetch(_slice(whole, count, batch_size)), rows)
+            return remember(prefetch(_slice(whole, count, batch_size)), rows)
     return batch_in_memory(rows, lambda indices: _slice(indices, count, batch_size))
 
 
@@ -169,13 +170,16 @@ def batch_epochs(
     batched = epochs.flat_map(slice_epoch).map(
         make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    return _prefetch(batched.apply(tf.data.experimental.assert_cardinality(num_batches)))
+    return prefetch(batched.apply(tf.data.experimental.assert_cardinality(num_batches)))
 
 
-def _prefetch(batched: tf.data.Dataset) -> tf.data.Dataset:
+def prefetch(batched: tf.data.Dataset, *, auto_shard: bool = True) -> tf.data.Dataset:
+    """Prefetches batches; with `auto_shard`, each worker reads all and takes its part of each."""
+    policies = tf.data.experimental.AutoShardPolicy
     options = tf.data.Options()
-    # There are no files to shard: each worker takes its share of the rows.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = (
+        policies.DATA if auto_shard else policies.OFF
+    )
     return batched.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
@@ -201,15 +205,14 @@ def select_rows(
     return rows.cache() if cache else rows
 
 
-def buffer_size(rows: tf.data.Dataset, shuffle: bool | int) -> int:
-    """The size of the shuffle buffer: all rows if their number is known."""
-    if shuffle is not True:
-        if not isinstance(shuffle, int) or shuffle < 1:
-            expected = "True, False or a buffer size of at least 1 row"
-            raise invalid("shuffle", shuffle, expected, "Pass True if unsure.")
-        return shuffle
-    cardinality = int(rows.cardinality())
-    return cardinality if cardinality > 0 else SHUFFLE_BUFFER
+def buffer_size(shuffle: bool | int, default: int = SHUFFLE_BUFFER, *, least: int = 1) -> int:
+    """The size of the shuffle buffer in rows: the default if `shuffle` is true, else the number."""
+    if shuffle is True:
+        return default
+    if not isinstance(shuffle, int) or shuffle < least:
+        expected = "True, False or a buffer size of at least 1 row"
+        raise invalid("shuffle", shuffle, expected, "Pass True if unsure.")
+    return int(shuffle)
 
 
 def batch_rows(rows: tf.data.Dataset, batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:

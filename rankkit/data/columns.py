@@ -19,14 +19,7 @@ def as_columns(
     argument: str = "rows",
     allows_data_sets: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Columns of a dict or a DataFrame as arrays of one length, all of them by default.
-
-    Errors name the argument, and `tf.data.Dataset` where the caller takes data sets as well.
-
-    Raises:
-        TypeError: If `rows` is neither, or a column holds a single value.
-        ValueError: If there are no rows or columns, a name is unknown or the lengths differ.
-    """
+    """Columns of a dict or a DataFrame as arrays of one length, all of them by default."""
     if not is_data_frame(rows) and not isinstance(rows, Mapping):
         expected = "a dict of arrays or a DataFrame"
         if allows_data_sets:
@@ -75,15 +68,26 @@ def select_names(names: Iterable[str] | None, known: list[str], kind: str = "col
     return selected
 
 
+def check_column_names(
+    columns: Iterable[str], used: Mapping[str, str], added: Iterable[str], function: str
+) -> None:
+    """Checks that columns such as `query` exist, and that `function` adds none of their names."""
+    names = list(columns)
+    for argument, name in used.items():
+        if name not in names:
+            raise unknown(argument, name, names)
+    for name in added:
+        if name in names:
+            raise ValueError(
+                f"Column {name!r} conflicts with the column that rankkit.data.{function} adds. "
+                "Rename it."
+            )
+
+
 def encode_column(name: str, column: np.ndarray) -> Column:
-    """Converts a column to tensors; text and lists are dictionary-encoded.
+    """Converts a column to tensors; text and lists (ragged) are dictionary-encoded.
 
-    A distinct text or list is stored once, with an index per row, which takes a fraction of the
-    memory and is faster to read in random order. Lists become ragged.
-
-    Raises:
-        TypeError: If a value is missing, or TensorFlow has no dtype for it.
-        ValueError: If text is not valid UTF-8.
+    That takes a fraction of the memory and is faster to read in random order.
     """
     if column.dtype.kind in "US":
         column = column.astype(object)

@@ -42,27 +42,28 @@ class IdCounts:
             raise TypeError(
                 f"Ids must be str or int, but column {name!r} has the type {self._type}. {CAST}"
             )
-        self._total = self._table(pa.array([], self._type), pa.array([], pa.int64()))
-        self._pending: list[pa.Table] = []
+        # The first table has the sums of the ids counted so far.
+        none = {"values": pa.array([], self._type), "counts": pa.array([], pa.int64())}
+        self._tables = [pa.table(none)]
         self._num_pending = 0
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Counts the ids of a chunk of the column, or of the lists in it."""
         if pa.types.is_large_list(column.type):
             column = pa.chunked_array([column.combine_chunks().flatten()])
-        counted = column.value_counts()
-        self._pending.append(self._table(counted.field("values"), counted.field("counts")))
-        self._num_pending += len(counted)
-        if self._num_pending > max(_PENDING_IDS, self._total.num_rows):
-            self._sum_pending()
+        counted = pa.Table.from_struct_array(column.value_counts())
+        self._tables.append(counted)
+        self._num_pending += counted.num_rows
+        if self._num_pending > max(_PENDING_IDS, self._tables[0].num_rows):
+            self._sum()
 
     def vocabulary(self, min_count: int) -> Any:
         """The sorted ids that occur at least `min_count` times, as `rankkit.data.vocabulary`."""
-        self._sum_pending()
+        total = self._sum()
         column = f"column {self._name!r}"
-        if self._total.num_rows:
-            check_frequent(column, int(self._total["count"].to_numpy().max()), min_count)
-        ids = self._total.filter(pc.field("count") >= min_count)["id"].sort()
+        if total.num_rows:
+            check_frequent(column, int(total["counts"].to_numpy().max()), min_count)
+        ids = total.filter(pc.field("counts") >= min_count)["values"].sort()
         if pa.types.is_large_binary(self._type):
             try:
                 ids = ids.cast(pa.large_string())
@@ -73,14 +74,11 @@ class IdCounts:
                 ) from None
         return check_vocabulary(column, ids.to_pylist())
 
-    def _table(self, ids: pa.Array, counts: pa.Array) -> pa.Table:
-        return pa.table({"id": ids, "count": counts})
-
-    def _sum_pending(self) -> None:
-        grouped = pa.concat_tables([self._total, *self._pending]).group_by("id")
-        summed = grouped.aggregate([("count", "sum")])
-        self._total = self._table(summed["id"], summed["count_sum"])
-        self._pending, self._num_pending = [], 0
+    def _sum(self) -> pa.Table:
+        summed = pa.concat_tables(self._tables).group_by("values").aggregate([("counts", "sum")])
+        total = pa.table({"values": summed["values"], "counts": summed["counts_sum"]})
+        self._tables, self._num_pending = [total], 0
+        return total
 
 
 def _dataset_chunks(rows: tf.data.Dataset, names: list[str]) -> Iterator[Chunk]:

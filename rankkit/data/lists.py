@@ -10,7 +10,6 @@ import tensorflow as tf
 from rankkit.core.in_memory import RowsInMemory
 from rankkit.core.listwise import MASK
 from rankkit.data.batches import (
-    SHUFFLE_BUFFER,
     batch_in_memory,
     batch_rows,
     buffer_size,
@@ -18,7 +17,7 @@ from rankkit.data.batches import (
     resolve_seed,
     select_rows,
 )
-from rankkit.data.columns import as_columns, encode_column, factorize
+from rankkit.data.columns import as_columns, check_column_names, encode_column, factorize
 from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.utils.errors import check_integer, invalid, unknown
 from rankkit.utils.graph_errors import assert_in_graph
@@ -100,22 +99,14 @@ def lists(
             fix = "The length of the longest list is unknown until the data set is read."
             raise invalid("list_size", None, "a number if the rows are a data set", fix)
         single = select_rows(rows, columns, cache=False)
-        _check_columns(list(single.element_spec), query)
-        size = buffer_size(single, SHUFFLE_BUFFER if isinstance(shuffle, bool) else shuffle)
-        return grouping.of_stream(single, list_size, size)
+        check_column_names(single.element_spec, {"query": query}, [MASK], "lists")
+        # Rows are grouped in a buffer, whether they are shuffled or not.
+        buffer = buffer_size(True if shuffle is False else shuffle)
+        return grouping.of_stream(single, list_size, buffer)
     check_full_shuffle(shuffle)
     arrays = as_columns(rows, columns, allows_data_sets=True)
-    _check_columns(list(arrays), query)
+    check_column_names(arrays, {"query": query}, [MASK], "lists")
     return grouping.of_arrays(arrays, list_size)
-
-
-def _check_columns(names: list[str], query: str) -> None:
-    if query not in names:
-        raise unknown("query", query, names)
-    if MASK in names:
-        raise ValueError(
-            f"Column {MASK!r} conflicts with the column that rankkit.data.lists adds. Rename it."
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,12 +176,9 @@ class _Grouping:
         return batched.prefetch(tf.data.AUTOTUNE)
 
     def make_table(self, queries: tf.Tensor, size: int, seed: tf.Tensor | None) -> tf.Tensor:
-        """Row indices of each list, `(lists, size)`, -1 for padding.
+        """Row indices of each list, `(lists, size)`, -1 for padding; without a seed in order.
 
-        Args:
-            queries: The query of each row, numbered from 0 without gaps, `(rows,)`.
-            size: Maximum length of a list.
-            seed: A pair that shuffles the lists and the rows within them; `None` keeps the order.
+        `queries` has the query of each row, numbered from 0 without gaps, `(rows,)`.
         """
         order = tf.range(tf.size(queries, tf.int64))
         if seed is not None:

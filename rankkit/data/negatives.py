@@ -11,7 +11,13 @@ import tensorflow as tf
 from rankkit.core.columns import NUMBER
 from rankkit.core.listwise import MASK
 from rankkit.data.batches import batch_epochs, resolve_seed
-from rankkit.data.columns import as_columns, encode_column, factorize, is_data_frame
+from rankkit.data.columns import (
+    as_columns,
+    check_column_names,
+    encode_column,
+    factorize,
+    is_data_frame,
+)
 from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
 
@@ -96,7 +102,7 @@ def with_negatives(
         fix = "All clicks of a query must be known before negatives can be sampled for it."
         raise wrong_type("rows", rows, "in memory: a dict of columns", fix)
     clicks = as_columns(rows, columns)
-    _check_clicks(clicks, query, item, [label, MASK], "with_negatives")
+    check_column_names(clicks, {"query": query, "item": item}, [label, MASK], "with_negatives")
     known = {name: clicks[name] for name in (query, item)}
     if exclude is not None:
         more = as_columns(exclude, known, argument="exclude")
@@ -201,26 +207,26 @@ def with_candidates(
         [('u1', 'a', 1.0), ('u1', 'b', 0.0), ('u2', 'a', 0.0), ('u2', 'b', 1.0), ('u2', 'c', 0.0)]
     """
     clicks = as_columns(rows)
-    _check_clicks(clicks, query, item, [label], "with_candidates")
+    check_column_names(clicks, {"query": query, "item": item}, [label], "with_candidates")
     known = None if exclude is None else as_columns(exclude, [query, item], argument="exclude")
     clicked = [clicks[item], *([] if known is None else [known[item]])]
     pool = _candidate_columns(candidates, clicked, query, item)
-    query_index = {each: i for i, each in enumerate(dict.fromkeys(clicks[query].tolist()))}
-    item_index = {each: i for i, each in enumerate(pool[item].tolist())}
-    queries, items = _find(clicks[query], query_index), _find(clicks[item], item_index)
+    queries, distinct = factorize(clicks[query].tolist())
+    items = _find(clicks[item], pool[item].tolist())
     if (items < 0).any():
         missing = clicks[item][items < 0].tolist()[0]
         raise ValueError(
             f"Each {item} of rows must be among the candidates, but {missing!r} is not. "
             "Add it to the candidates, or drop its rows."
         )
-    labels = np.zeros((len(query_index), len(item_index)), np.float32)
+    labels = np.zeros((len(distinct), len(pool[item])), np.float32)
     labels[queries, items] = 1.0
     kept = np.ones(labels.shape, bool)
     if known is not None:
-        excluded = _find(known[query], query_index), _find(known[item], item_index)
-        is_pair = (excluded[0] >= 0) & (excluded[1] >= 0)
-        kept[excluded[0][is_pair], excluded[1][is_pair]] = False
+        of_query = _find(known[query], distinct)
+        of_item = _find(known[item], pool[item].tolist())
+        is_pair = (of_query >= 0) & (of_item >= 0)
+        kept[of_query[is_pair], of_item[is_pair]] = False
     kept |= labels > 0
     of_query, of_item = np.nonzero(kept)
     first_row = np.unique(queries, return_index=True)[1]
@@ -231,7 +237,9 @@ def with_candidates(
     return {**pairs, label: labels[kept]}
 
 
-def _find(column: np.ndarray, index: Mapping[Any, int]) -> np.ndarray:
+def _find(column: np.ndarray, values: Iterable[Any]) -> np.ndarray:
+    """The position of each cell among distinct values, -1 if it is none of them."""
+    index = {each: i for i, each in enumerate(values)}
     return np.array([index.get(each, -1) for each in column.tolist()])
 
 
@@ -255,7 +263,7 @@ class _NegativeSampler:
     ):
         query_of_click, distinct = factorize(queries.tolist())
         size = len(candidates)
-        clicked = _find(items, {each: i for i, each in enumerate(candidates.tolist())})
+        clicked = _find(items, candidates.tolist())
         known = clicked >= 0
         counts = np.bincount(clicked[known], minlength=size)
         bits = min(_WEIGHT_BITS, 62 - len(distinct).bit_length())
@@ -305,21 +313,6 @@ def _integer_weights(counts: np.ndarray, popularity: float, bits: int) -> np.nda
     probabilities = np.where(counts > 0, np.exp(logs - logs.max()), 0.0)
     scaled = np.rint(probabilities / max(probabilities.sum(), 1e-300) * 2.0**bits).astype(np.int64)
     return np.where(counts > 0, np.maximum(scaled, 1), 0)
-
-
-def _check_clicks(
-    clicks: Mapping[str, Any], query: str, item: str, added: Iterable[str], function: str
-) -> None:
-    """Checks that the rows have a query and an item, and no column that `function` adds."""
-    for kind, name in (("query", query), ("item", item)):
-        if name not in clicks:
-            raise unknown(kind, name, clicks)
-    for name in added:
-        if name in clicks:
-            raise ValueError(
-                f"Column {name!r} conflicts with the column that rankkit.data.{function} adds. "
-                "Rename it."
-            )
 
 
 def _candidate_columns(

@@ -12,7 +12,6 @@ from rankkit.utils.errors import check_integer, invalid
 Rows = TypeVar("Rows")
 _MAX_SEED = 2**31 - 1
 _PHILOX = 1
-_SWAP_CHUNK = 1 << 20
 
 
 def k_fold(columns: Rows, k: int = 5, *, seed: int = 42) -> Iterator[tuple[Rows, Rows]]:
@@ -82,16 +81,14 @@ def leave_last_out(
     _, queries = np.unique(chosen[query], return_inverse=True)
     order = np.lexsort((chosen[timestamp], queries))
     sizes = np.bincount(queries)
-    positions = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in the group
-    is_last = (positions >= np.repeat(sizes, sizes) - num_rows) & np.repeat(sizes > num_rows, sizes)
+    rows_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(order))  # of the group
+    is_last = (rows_left <= num_rows) & np.repeat(sizes > num_rows, sizes)
     if not is_last.any():
         raise ValueError(
             f"No {query} has more than {num_rows} row{'s' if num_rows > 1 else ''}, so no training "
             "row would be left. Use random_split."
         )
-    is_test = np.zeros(len(order), bool)
-    is_test[order[is_last]] = True
-    return _split(columns, is_test)
+    return _split(columns, np.isin(np.arange(len(order)), order[is_last]))
 
 
 def random_split(columns: Rows, *, test_fraction: float = 0.2, seed: int = 42) -> tuple[Rows, Rows]:
@@ -216,13 +213,11 @@ def _num_test(count: int, test_fraction: float, what: str = "rows") -> int:
     return num_test
 
 
-def _take(rows: Rows, indices: np.ndarray) -> Rows:
+def _take(rows: Any, indices: np.ndarray) -> Any:
     """Takes rows by position, as a DataFrame if they are one."""
-    frame: Any = rows
     if is_data_frame(rows):
-        return frame.iloc[indices]
-    columns: Any = {name: column[indices] for name, column in as_columns(rows).items()}
-    return columns
+        return rows.iloc[indices]
+    return {name: column[indices] for name, column in as_columns(rows).items()}
 
 
 def _split(rows: Rows, is_test: np.ndarray) -> tuple[Rows, Rows]:
@@ -230,10 +225,7 @@ def _split(rows: Rows, is_test: np.ndarray) -> tuple[Rows, Rows]:
 
 
 def _shuffle_indices(num_rows: int, seed: int) -> np.ndarray:
-    """The order in which `tf.data` shuffles `range(num_rows)`, ten times as fast.
-
-    It samples the same random numbers and runs the same Fisher-Yates shuffle.
-    """
+    """The order in which `tf.data` shuffles `range(num_rows)`, ten times as fast."""
     check_integer("seed", seed, 0)
     if seed >= _MAX_SEED:
         raise invalid("seed", seed, f"below {_MAX_SEED}", "Pass a smaller seed.")
@@ -247,9 +239,8 @@ def _shuffle_indices(num_rows: int, seed: int) -> np.ndarray:
     ).numpy()
     indices = np.arange(num_rows)
     swap_with = indices + samples % (num_rows - indices)
-    order = indices.copy()
+    order = indices.copy()  # shuffled as by Fisher and Yates
     cells = order.data  # indexing a memoryview is faster than an array
-    for start in range(0, num_rows, _SWAP_CHUNK):
-        for i, j in enumerate(swap_with[start : start + _SWAP_CHUNK].tolist(), start):
-            cells[i], cells[j] = cells[j], cells[i]
+    for i, j in enumerate(swap_with.data):
+        cells[i], cells[j] = cells[j], cells[i]
     return order

@@ -15,11 +15,7 @@ _SHARD = re.compile(r"/part_(\d+)(:\d+)?$")  # as TensorFlow names the shards of
 
 
 def repeat_for_workers(x: Any, steps_per_epoch: int | None) -> tuple[Any, int | None]:
-    """Repeats batches without an end, as every worker reads them, and count the steps of an epoch.
-
-    Raises:
-        ValueError: If the number of batches is unknown, or the data set runs Python code.
-    """
+    """Repeats batches without an end, as each worker reads them all; counts steps per epoch."""
     if not isinstance(x, tf.data.Dataset):
         return x, steps_per_epoch
     _check_reader(x)
@@ -53,11 +49,7 @@ def evaluate_locally(
     steps: int | None,
     callbacks: Any,
 ) -> dict[str, float]:
-    """Evaluates each batch once in this process; workers would each take batches of their own.
-
-    Raises:
-        ValueError: If the batches have no end, or there are none.
-    """
+    """Evaluates each batch once in this process; workers would each take batches of their own."""
     if steps is None and batches.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError(
             "steps must be given to evaluate a data set without an end. Got: steps=None. Pass the "

@@ -24,8 +24,8 @@ class BiasBaseline:
         rows: The training rows, as a dict of arrays or lists, or a pandas DataFrame.
         ids: Columns of ids that get a bias each.
         label: Column of labels.
-        regularization: L2 regularization: each bias is shrunk towards 0, as by this
-            number of additional rows of its id with a residual of 0. Defaults to `3.0`.
+        regularization: L2 regularization: each bias is shrunk towards 0, as by this number of
+            additional rows of its id with a residual of 0. Defaults to `3.0`.
 
     Raises:
         ValueError: If a column is missing or the regularization is negative.
@@ -53,7 +53,7 @@ class BiasBaseline:
             self._vocabularies[name], indices[name] = np.unique(columns[name], return_inverse=True)
             self._biases[name] = np.zeros(len(self._vocabularies[name]))
         residuals = labels - self.mean
-        for _ in range(_MAX_ITERATIONS if ids else 0):
+        for _ in range(_MAX_ITERATIONS):
             change = 0.0
             for name, index in indices.items():
                 bias = self._biases[name]

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.data.columns import as_columns
-from rankkit.evaluation.metrics import MetricSettings, metrics_by_query
-from rankkit.evaluation.scored_rows import feature_batches, label_name, label_values, labelled_rows
+from rankkit.evaluation.metrics import MetricSettings
+from rankkit.evaluation.scored_rows import feature_batches, read_labelled
 from rankkit.models.heads import score_of
 
 
@@ -65,29 +65,28 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         prefix: str = "val_",
     ):
         super().__init__()
-        MetricSettings(k, relevant)  # raises if they are invalid
+        self._settings = MetricSettings(k, relevant)
         self.query = query
         self.label = label
         self.head = head
-        self.k = k
-        self.relevant = relevant
         self.prefix = prefix
         self._columns = as_columns(rows)
         as_columns(self._columns, [query])  # raises if it is missing
         if label is not None and head is None:
-            self._read_labels(label)
+            self._read_labels(None)
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
         self._scorer = model if self.head is None else model.head(self.head)
-        label = label_name(self._scorer, self.label)
-        self._columns = labelled_rows(self._scorer, self._columns, label)
-        self._read_labels(label)
+        label = self._read_labels(self._scorer)
         # Converted once, not in every epoch.
         self._chunks = feature_batches(self._scorer, self._columns, label)
 
-    def _read_labels(self, label: str) -> None:
-        self._labels = label_values(self._columns, label)
+    def _read_labels(self, scorer: Any) -> str:
+        """Reads labels and queries; returns the column of labels."""
+        label, self._columns, self._labels = read_labelled(
+            scorer, self._columns, [self.query], self.label
+        )
         self._queries = np.unique(self._columns[self.query], return_inverse=True)[1]  # (rows,)
         pairs = np.unique(np.stack([self._queries, self._labels]), axis=1)
         if len(pairs[0]) == len(np.unique(self._queries)):
@@ -96,6 +95,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
                 f"the {len(self._labels)} rows do not: every ranking of them is equally good. Pass "
                 f"more rows per {self.query}."
             )
+        return label
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is None:
@@ -104,9 +104,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
             [np.asarray(score_of(self._scorer(chunk))).reshape(-1) for chunk in self._chunks]
         )
         is_finite = np.isfinite(scores).all()
-        metrics = metrics_by_query(
-            self._queries, self._labels, scores, k=self.k, relevant=self.relevant
-        )
+        metrics = self._settings.by_query(self._queries, self._labels, scores)
         for name, values in metrics.items():
             if not np.isfinite(values).any():  # whatever the scores
                 continue

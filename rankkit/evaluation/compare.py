@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from rankkit.data.columns import as_columns
 from rankkit.evaluation.metrics import MetricSettings
 from rankkit.evaluation.report import Report
-from rankkit.evaluation.scored_rows import label_name, label_values, labelled_rows, score_rows
+from rankkit.evaluation.scored_rows import read_labelled, score_rows
 from rankkit.utils.errors import invalid, wrong_type
 
 
@@ -28,9 +27,8 @@ def compare_rankings(
     """Computes the differences between the metrics of scorers and those of the first scorer.
 
     The metrics are those of `rankkit.evaluate_ranking`. The bootstrap is paired: all scorers are
-    evaluated on the same samples of queries, so the confidence interval of a difference is usually
-    far narrower than those of the two metrics. A difference is significant if its interval does not
-    contain 0.
+    evaluated on the same samples of queries, so the interval of a difference is usually far
+    narrower than those of the metrics. A difference is significant if its interval excludes 0.
 
     Args:
         scorers: Name to scorer, two or more; the first is the one to compare with.
@@ -72,10 +70,8 @@ def compare_rankings(
         raise invalid("scorers", list(scorers), "two or more", "Pass the scorers to compare.")
     settings = MetricSettings(k, relevant, rating_range, num_bootstrap, confidence, seed)
     first_scorer = next(iter(scorers.values()))
-    label = label_name(first_scorer, label)
-    rows = labelled_rows(first_scorer, as_columns(columns), label)
-    _, queries = np.unique(as_columns(rows, [query])[query], return_inverse=True)
-    labels = label_values(rows, label)
+    label, rows, labels = read_labelled(first_scorer, columns, [query], label)
+    _, queries = np.unique(rows[query], return_inverse=True)
     (first, expected), *others = (
         (name, settings.bootstrap(queries, labels, score_rows(scorer, rows, label)))
         for name, scorer in scorers.items()

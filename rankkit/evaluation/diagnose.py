@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from rankkit.evaluation.diagnosis import (
     Diagnosis,
@@ -48,9 +47,8 @@ def diagnose(
       standard deviation below 1 % of that of the labels. Within a query, the model ignores the
       item, and vice versa;
     - an RMSE more than 0.1 % above that of the baseline: the model is underfitted or overfitted;
-    - an out-of-vocabulary (OOV) embedding that no training row used. This needs a scorer that
-      exposes its `rankkit.layers.IdEmbedding` layers: a `RankingModel` or a network, not an
-      exported file;
+    - an out-of-vocabulary (OOV) embedding that no training row used. This needs the layers
+      `rankkit.layers.IdEmbedding` of a `RankingModel` or a network: an exported file has none;
     - predictions outside the range of the labels: more than 0.1 % of them by more than a tenth of
       the range, or any of them by more than the whole range.
 
@@ -112,7 +110,8 @@ def diagnose(
     unchecked += not_possible
     for name in rows.ids:
         lines += error_lines_by_count(name, rows.columns[name], rows.train[name], *errors)
-    if _are_logits(rows.labels, scores["model"]):
+    is_binary = np.isin(rows.labels, (0.0, 1.0)).all()
+    if is_binary and not 0 <= scores["model"].min() <= scores["model"].max() <= 1:
         worse = outside = []
         unchecked.append(
             "Whether errors and range of the predictions are plausible: labels are 0 and 1, but "
@@ -203,20 +202,15 @@ def _out_of_range(scores: np.ndarray, label: str, low: float, high: float) -> li
     ]
 
 
-def _are_logits(labels: np.ndarray, scores: np.ndarray) -> bool:
-    is_binary = np.isin(labels, (0.0, 1.0)).all()
-    return bool(is_binary and not 0 <= scores.min() <= scores.max() <= 1)
-
-
 def _check_unknown_ids(
     rows: ScoredRows, rating_range: tuple[float, float] | None
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """Errors with the ids of a column replaced by an unknown one, warnings; checks not possible."""
+    """Errors with the ids of a column replaced by an OOV id, warnings; checks not possible."""
     lines, warnings, unchecked = [], [], []
     for name in rows.ids:
         if name not in (get_feature_specs(rows.scorer) or ()):
             unchecked.append(
-                f"How rows with an unknown {name} are scored: the scorer does not list {name} "
+                f"How rows with an OOV {name} are scored: the scorer does not list {name} "
                 "among its features."
             )
             continue
@@ -232,7 +226,7 @@ def _check_unknown_ids(
         columns = {**rows.columns, name: column}
         scores = [rows.score(columns), rows.baseline(columns)]
         errors = [clip_scores(each, rating_range) - rows.labels for each in scores]
-        line = error_line(f"all, as if {name} were unknown", *errors)
+        line = error_line(f"all, as if {name} were OOV", *errors)
         lines.append(line)
         if not layers:
             unchecked.append(
@@ -245,7 +239,7 @@ def _check_unknown_ids(
         ):
             warnings.append(
                 f"The out-of-vocabulary embedding of {name} was never trained: the vocabulary "
-                f"contains every training id, and id_dropout_rate is 0. With an unknown {name} the "
+                f"contains every training id, and id_dropout_rate is 0. With an OOV {name} the "
                 f"RMSE is {line['rmse']:.4f}, that of the bias baseline "
                 f"{line['biases_rmse']:.4f}. Pass id_dropout_rate=0.1 to the layer, or leave rare "
                 "ids out of its vocabulary."
@@ -257,10 +251,7 @@ def _id_layers(scorer: Any, name: str) -> list[IdEmbedding]:
     """`IdEmbedding` layers of a live model or network that read a column."""
     network = getattr(scorer, "network", scorer)
     inputs = getattr(network, "input", None)
-    if not isinstance(network, tf.keras.Model) or not isinstance(inputs, Mapping):
+    if not isinstance(inputs, Mapping) or name not in inputs:
         return []
-    if name not in inputs:
-        return []
-    return [
-        layer for layer, _ in find_feature_layers(network, name) if isinstance(layer, IdEmbedding)
-    ]
+    layers = [layer for layer, _ in find_feature_layers(network, name)]
+    return [layer for layer in layers if isinstance(layer, IdEmbedding)]

@@ -31,7 +31,7 @@ class Diagnosis:
             `mean_prediction`, and `counts`, the number of predictions in each bin.
         calibration: One dict per scorer and quantile bin of its predictions, in ascending order:
             `scorer`, `num_rows`, `mean_prediction` and `mean_label`.
-        errors: One dict for all rows, for all rows with their query or item replaced by an unknown
+        errors: One dict for all rows, for all rows with their query or item replaced by an OOV
             id (if the scorer lists it among its features), and for the rows whose query or item has
             `low` to `high` training rows: `rows` in words, `column`, `low`, `high`, `num_rows`,
             `rmse`, `mean_error`, `biases_rmse` and `biases_mean_error`.

@@ -46,11 +46,9 @@ def evaluate_ranking(
         scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TensorFlow Lite
             file or any function from a dict of columns to one score per row.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
-        train: The training rows of the scorer; the baselines need the columns `query`, `item` and
-            `label`.
+        train: The training rows of the scorer, with the columns `query`, `item` and `label`.
         query: Column that identifies the query: rows are ranked within it. Defaults to `"user_id"`.
-        item: Column that identifies the item. Defaults to `None`: the baseline has biases for
-            queries only.
+        item: Column that identifies the item. Defaults to `None`, no biases of items.
         label: Column of labels. Defaults to `None`, the label of the `RankingModel`.
         k: Rank cutoff. Defaults to `10`.
         relevant: Lowest label of a relevant row. Defaults to `4.0`, for ratings up to 5.
@@ -89,8 +87,8 @@ def evaluate_ranking(
     subsets = {"all": np.ones(len(rows.labels), bool)}
     for name in rows.ids:
         known = set(rows.train[name].tolist())
-        is_unknown = [each not in known for each in rows.columns[name].tolist()]
-        subsets[f"unknown {name}"] = np.array(is_unknown)
+        is_cold_start = [each not in known for each in rows.columns[name].tolist()]
+        subsets[f"cold-start {name}"] = np.array(is_cold_start)
     lines = []
     for subset, mask in subsets.items():
         if mask.any():

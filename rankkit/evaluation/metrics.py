@@ -34,6 +34,19 @@ class MetricSettings:
             raise invalid("confidence", self.confidence, "a number between 0 and 1", fix)
         check_rating_range(self.rating_range)
 
+    def by_query(
+        self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Metric to its value per query; `queries` has the index of each row's query, from 0."""
+        rows = RankedRows(queries, labels, scores)
+        is_relevant = rows.labels >= self.relevant
+        return {
+            f"ndcg_at_{self.k}": rows.ndcg(np.exp2(rows.labels) - 1, self.k),
+            "mrr": rows.reciprocal_rank(is_relevant),
+            f"hit_rate_at_{self.k}": rows.hit_rate(is_relevant, self.k),
+            "auc": rows.auc(),
+        }
+
     def bootstrap(
         self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray
     ) -> dict[str, tuple[float, np.ndarray]]:
@@ -41,7 +54,7 @@ class MetricSettings:
         _, queries = np.unique(queries, return_inverse=True)
         sizes = np.bincount(queries)
         errors = labels - clip_scores(scores, self.rating_range)
-        per_query = metrics_by_query(queries, labels, scores, k=self.k, relevant=self.relevant)
+        per_query = self.by_query(queries, labels, scores)
         values = np.stack(list(per_query.values()), axis=1)  # (queries, metrics)
         error_sums = [np.bincount(queries, each) for each in (errors**2, np.abs(errors))]
         sums = np.column_stack([*error_sums, np.nan_to_num(values)])
@@ -54,11 +67,7 @@ class MetricSettings:
         return {name: (means[index], samples[:, index]) for index, name in enumerate(names)}
 
     def line(
-        self,
-        rows: str,
-        scorer: str,
-        queries: np.ndarray,
-        metrics: dict[str, tuple[float, np.ndarray]],
+        self, rows: str, scorer: str, queries: np.ndarray, metrics: dict[str, Any]
     ) -> dict[str, Any]:
         """A line of a `Report`: metrics with the bounds of their intervals, `None` for NaN."""
         line: dict[str, Any] = {"rows": rows, "scorer": scorer}
@@ -93,28 +102,6 @@ def clip_scores(scores: np.ndarray, rating_range: tuple[float, float] | None) ->
     return scores if rating_range is None else np.clip(scores, *rating_range)
 
 
-def metrics_by_query(
-    queries: np.ndarray, labels: np.ndarray, scores: np.ndarray, *, k: int, relevant: float
-) -> dict[str, np.ndarray]:
-    """Metric to its value per query, `(queries,)`; NaN where a query has none.
-
-    Args:
-        queries: Index of the query of each row, from 0, `(rows,)`.
-        labels: Label of each row, `(rows,)`.
-        scores: Score of each row, `(rows,)`.
-        k: Rank cutoff.
-        relevant: Lowest label of a relevant row.
-    """
-    rows = RankedRows(queries, labels, scores)
-    is_relevant = rows.labels >= relevant
-    return {
-        f"ndcg_at_{k}": rows.ndcg(np.exp2(rows.labels) - 1, k),
-        "mrr": rows.reciprocal_rank(is_relevant),
-        f"hit_rate_at_{k}": rows.hit_rate(is_relevant, k),
-        "auc": rows.auc(),
-    }
-
-
 class RankedRows:
     """Rows sorted by query, then by descending score; arguments of methods are in this order.
 
@@ -133,11 +120,9 @@ class RankedRows:
         is_new = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
         self._ties = np.concatenate([[0], np.cumsum(is_new)])  # index of each row's group of ties
 
-    def ndcg(self, gains: np.ndarray, k: int | None) -> np.ndarray:
+    def ndcg(self, gains: np.ndarray, k: int) -> np.ndarray:
         """NDCG at `k`; NaN for one row or no gain, and for all queries if a gain is negative."""
-        discounts = 1 / np.log2(self._ranks + 2)
-        if k is not None:
-            discounts[self._ranks >= k] = 0.0
+        discounts = np.where(self._ranks < k, 1 / np.log2(self._ranks + 2), 0.0)
         gains = gains if gains.min() >= 0 else np.full(len(gains), np.nan)
         ideal = gains[np.lexsort((-gains, self.queries))]
         tied_gains = (np.bincount(self._ties, gains) / np.bincount(self._ties))[self._ties]
@@ -166,10 +151,10 @@ class RankedRows:
             missed *= 1 - probability
         return np.where(found, expected, np.nan)
 
-    def hit_rate(self, relevant: np.ndarray, k: int | None) -> np.ndarray:
+    def hit_rate(self, relevant: np.ndarray, k: int) -> np.ndarray:
         """Probability that a relevant row is among the first `k`; NaN without a relevant row."""
         first, tied, hits = self._first_relevant_ties(relevant)
-        within_k = tied if k is None else np.clip(k - first, 0, tied)
+        within_k = np.clip(k - first, 0, tied)
         missed = np.ones(len(first))
         for offset in range(int(within_k.max(initial=0))):
             probability = np.clip(hits / np.maximum(tied - offset, 1), 0, 1)
@@ -206,11 +191,7 @@ def bootstrap_means(
 ) -> np.ndarray:
     """Means over queries resampled with replacement, `(num_samples, values)`; NaN for no row.
 
-    Args:
-        sums: Sum of each value over the rows of a query, `(queries, values)`.
-        counts: Number of rows that are summed, `(queries, values)`.
-        num_samples: Number of bootstrap samples.
-        seed: Random seed.
+    `sums` and `counts` are of the rows of each query, `(queries, values)`.
     """
     rng = np.random.default_rng(seed)
     queries = len(sums)

@@ -11,9 +11,8 @@ class Report:
 
     Attributes:
         lines: One dict per subset of the rows and scorer: `rows`, `scorer`, `num_rows`,
-            `num_queries`, and for each metric its value and the bounds of its confidence interval
-            under its name with the suffixes `_low` and `_high`. A metric that no query has is
-            `None`.
+            `num_queries`, and each metric with the bounds of its confidence interval, which have
+            the suffixes `_low` and `_high`. A metric that no query has is `None`.
     """
 
     lines: list[dict[str, Any]]

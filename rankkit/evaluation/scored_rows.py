@@ -1,6 +1,6 @@
 """Rows with labels and scores, and how both are read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,32 +21,20 @@ class ScoredRows:
         scorer: As for `rankkit.rank`.
         label: Column of labels.
         ids: Columns that identify the query and, if there is one, the item.
-        columns: Column name to array, `(rows,)` each.
+        columns, labels: Column name to array, and the labels, `(rows,)` each.
         train: The columns `ids` and `label` of the training rows.
-        labels: Labels, `(rows,)`.
-        scores: Scores of the scorer, `(rows,)`.
         baseline: `BiasBaseline` of the training rows.
-        baseline_scores: Scores of the baseline, `(rows,)`.
+        scores, baseline_scores: Scores of the scorer and of the baseline, `(rows,)`.
     """
 
     def __init__(
-        self,
-        scorer: Any,
-        columns: Any,
-        *,
-        train: Any,
-        query: str,
-        item: str | None,
-        label: str | None,
+        self, scorer: Any, columns: Any, train: Any, query: str, item: str | None, label: str | None
     ):
         self.scorer = scorer
-        self.label = label_name(scorer, label)
         self.ids = [query] if item is None else [query, item]
-        self.columns = labelled_rows(scorer, as_columns(columns), self.label)
-        self.train = labelled_rows(scorer, as_columns(train, [*self.ids, self.label]), self.label)
-        as_columns(self.columns, self.ids)  # raises if one is missing
-        self.labels = label_values(self.columns, self.label)
-        label_values(self.train, self.label)
+        self.label, self.columns, self.labels = read_labelled(scorer, columns, self.ids, label)
+        train = as_columns(train, [*self.ids, self.label])
+        _, self.train, _ = read_labelled(scorer, train, self.ids, self.label)
         self.scores = self.score(self.columns)
         self.baseline = BiasBaseline(self.train, self.ids, label=self.label)
         self.baseline_scores = self.baseline(self.columns)
@@ -69,8 +57,14 @@ def feature_batches(scorer: Any, columns: Mapping[str, np.ndarray], label: str) 
     return batches(columns, chunk_rows(scorer), columns=names)
 
 
-def label_name(scorer: Any, label: str | None) -> str:
-    """Column of labels; for `None` that of the scorer."""
+def read_labelled(
+    scorer: Any, rows: Any, ids: Sequence[str], label: str | None
+) -> tuple[str, dict[str, np.ndarray], np.ndarray]:
+    """Returns the column of labels, for `None` that of the scorer, all columns, and the labels.
+
+    If the scorer is one of several heads, rows whose label is NaN are left out. Raises if a column
+    is missing or the labels are not finite numbers.
+    """
     label = getattr(scorer, "label", None) if label is None else label
     if isinstance(label, Mapping):
         fix = f"Name one, or pass the scorer of one head: model.head({next(iter(label))!r})."
@@ -78,35 +72,24 @@ def label_name(scorer: Any, label: str | None) -> str:
     if not isinstance(label, str):
         fix = "This scorer has no label of its own: pass label=..."
         raise wrong_type("label", label, "the name of a column", fix)
-    return label
-
-
-def labelled_rows(scorer: Any, columns: dict[str, np.ndarray], label: str) -> dict[str, np.ndarray]:
-    """Drop the rows whose label is NaN, if the scorer is one of several heads."""
-    column = columns.get(label)
-    if not getattr(scorer, "is_partly_labelled", False) or column is None:
-        return columns
-    if column.dtype.kind != "f" or not (is_missing := np.isnan(column)).any():
-        return columns
-    if is_missing.all():
-        raise ValueError(
-            f"No row has a label for this head: all values of column {label!r} are NaN. Pass rows "
-            "of which at least one has a label."
-        )
-    return {name: values[~is_missing] for name, values in columns.items()}
-
-
-def label_values(columns: Mapping[str, np.ndarray], label: str) -> np.ndarray:
-    """Labels as floats, `(rows,)`; raises if they are not finite numbers."""
-    column = as_columns(columns, [label])[label]
+    columns = as_columns(rows)
+    column = as_columns(columns, [*ids, label])[label]
     if column.dtype.kind not in "biuf":
         raise TypeError(
             f"Labels must be numbers, but column {label!r} contains {column[:1].tolist()[0]!r}. "
             "Pass the name of a numeric column as label."
         )
+    if getattr(scorer, "is_partly_labelled", False) and (is_missing := np.isnan(column)).any():
+        if is_missing.all():
+            raise ValueError(
+                f"No row has a label for this head: all values of column {label!r} are NaN. Pass "
+                "rows of which at least one has a label."
+            )
+        columns = {name: values[~is_missing] for name, values in columns.items()}
+        column = columns[label]
     if not np.isfinite(column).all():
         value = column[~np.isfinite(column)][0]
         raise ValueError(
             f"Labels must be finite, but column {label!r} contains {value}. Drop those rows."
         )
-    return column.astype(float)
+    return label, columns, column.astype(float)

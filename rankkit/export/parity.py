@@ -53,12 +53,9 @@ def _flat_outputs(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]
 
 
 def make_sample(network: tf.keras.Model, count: int = 32) -> dict[str, list]:
-    """Makes `count` rows from the `sample_values` of a network's layers, with unknown ids.
-
-    Values are rotated by one row from feature to feature, so that unknown ids are paired with
-    known ones.
-    """
+    """Makes `count` rows from the `sample_values` of a network's layers, with unknown ids."""
     sample = {}
+    # Rotated by one row from feature to feature, so that unknown ids are paired with known ones.
     for shift, name in enumerate(network.input):
         values = _sample_values(name, network, count)
         sample[name] = values[shift % count :] + values[: shift % count]
@@ -98,10 +95,7 @@ def check_parity(export: str, scorer: Any, source: Any, columns: Mapping[str, An
 def check_rank_signatures(
     loaded: Any, network: tf.keras.Model, sample: Mapping[str, tf.Tensor], index: Columns | None
 ) -> None:
-    """Raises if the signatures `rank` and `rank_indexed` of a SavedModel have other scores.
-
-    `index` has the columns of the candidate index, or is `None` without one.
-    """
+    """Raises if the signatures `rank` and, with an `index`, `rank_indexed` have other scores."""
 
     def score(columns: Mapping[str, tf.Tensor]) -> Any:
         return score_of(network(columns))

@@ -135,6 +135,9 @@ class SavedModelScorer(ExportScorer):
     Args:
         path: The folder.
 
+    Attributes:
+        feature_specs: Feature name to the `tf.TensorSpec` of its raw values.
+
     Raises:
         FileNotFoundError: If the folder does not exist.
         ValueError: If it is not a SavedModel, is damaged, or has no signature `serving_default`
@@ -150,6 +153,7 @@ class SavedModelScorer(ExportScorer):
         try:
             self.loaded = tf.saved_model.load(str(path))
             self._serve = self.loaded.signatures["serving_default"]
+            self.feature_specs = dict(self._serve.structured_input_signature[1])
             outputs = self._serve.structured_outputs
             self.widths = {name: spec.shape[-1] for name, spec in outputs.items()}
             self.score = score_name(self.widths)
@@ -179,11 +183,6 @@ class SavedModelScorer(ExportScorer):
                 "Write it with rankkit.export.save(..., candidates=...)."
             )
         return SavedCandidateIndex(self, self.loaded)
-
-    @property
-    def feature_specs(self) -> dict[str, tf.TensorSpec]:
-        """Feature name to the `tf.TensorSpec` of its raw values."""
-        return dict(self._serve.structured_input_signature[1])
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         outputs = self._serve(**select_features(columns, self.feature_specs))

@@ -14,17 +14,14 @@ class ExportScorer:
     """An exported file as a scorer.
 
     Attributes:
+        feature_specs: Feature name to the `tf.TensorSpec` of its raw values.
         widths: Output name to the size of its last axis.
         score: Name of the output that is the score.
     """
 
+    feature_specs: dict[str, tf.TensorSpec]
     widths: dict[str, int]
     score: str
-
-    @property
-    def feature_specs(self) -> dict[str, tf.TensorSpec]:
-        """Feature name to the `tf.TensorSpec` of its raw values."""
-        raise NotImplementedError
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Computes all outputs of the file, such as the scores of several heads.

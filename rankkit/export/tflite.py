@@ -74,6 +74,9 @@ class TFLiteScorer(ExportScorer):
     Args:
         path: The file.
 
+    Attributes:
+        feature_specs: Feature name to the `tf.TensorSpec` of its raw values.
+
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is not a TensorFlow Lite file, is damaged, or has no signature
@@ -93,19 +96,12 @@ class TFLiteScorer(ExportScorer):
             # The runner does not keep the interpreter alive.
             self._interpreter = Interpreter(model_path=str(path))
             self._run = self._interpreter.get_signature_runner(_SIGNATURE)
-            outputs = self._run.get_output_details()
+            inputs, outputs = self._run.get_input_details(), self._run.get_output_details()
+            self.feature_specs = {name: _input_spec(name, each) for name, each in inputs.items()}
             self.widths = {name: int(each["shape"][-1]) for name, each in outputs.items()}
             self.score = score_name(self.widths)
         except (ValueError, RuntimeError, LookupError) as error:
             raise unreadable(path, "a file of rankkit.export.to_tflite", error) from None
-
-    @property
-    def feature_specs(self) -> dict[str, tf.TensorSpec]:
-        """Feature name to the `tf.TensorSpec` of its raw values."""
-        return {
-            name: _input_spec(name, details)
-            for name, details in self._run.get_input_details().items()
-        }
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         features = select_features(columns, self.feature_specs)

@@ -5,12 +5,13 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.interactions._vectors import as_vectors
 from rankkit.utils.errors import check_integer
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class CrossNetwork(tf.keras.layers.Layer):
+class CrossNetwork(ArgumentsLayer):
     """Cross network of DCN-v2: explicit feature interactions of bounded degree.
 
     It stacks `tfrs.layers.feature_interaction.Cross` layers over the concatenated vectors `x0`.
@@ -19,8 +20,7 @@ class CrossNetwork(tf.keras.layers.Layer):
 
     Args:
         num_layers: Number of layers, at least 1. Defaults to `2`.
-        projection_dim: Rank of a low-rank `W`, which saves time and memory. Defaults to `None`:
-            full rank.
+        projection_dim: Low rank of `W`, to save time and memory. Defaults to `None`, full rank.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -60,7 +60,3 @@ class CrossNetwork(tf.keras.layers.Layer):
         for layer in self._layers:
             x = layer(x0, x)
         return x
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"num_layers": self.num_layers, "projection_dim": self.projection_dim}
-        return {**super().get_config(), **own}

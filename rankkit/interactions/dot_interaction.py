@@ -13,8 +13,7 @@ from rankkit.interactions._vectors import as_vectors, unequal_dims
 class DotInteraction(tf.keras.layers.Layer):
     """Concatenates the vectors and the dot products of all pairs of them, as in DLRM.
 
-    The products are those of `tfrs.layers.feature_interaction.DotInteraction`, which Keras cannot
-    save on its own.
+    The products are those of `tfrs.layers.feature_interaction.DotInteraction`, made savable.
 
     Args:
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
@@ -23,15 +22,13 @@ class DotInteraction(tf.keras.layers.Layer):
         A list of `n` vectors of `(batch, dim)`, one per feature, of equal dimension.
 
     Output shape:
-        `(batch, n * dim + n * n)`; the products fill the lower triangle of an `n * n` matrix, the
-        rest is 0.
+        `(batch, n * dim + n * n)`; an `n * n` matrix has the products below its diagonal, else 0.
 
     Raises:
         TypeError: If the dimensions differ.
 
     References:
-        Naumov et al., Deep learning recommendation model for personalization and recommendation
-        systems, 2019.
+        Naumov et al., Deep learning recommendation model (DLRM), arXiv:1906.00091, 2019.
 
     Example:
         >>> import rankkit as rk

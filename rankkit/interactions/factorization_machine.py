@@ -8,32 +8,30 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.interactions._vectors import as_vectors, unequal_dims
 from rankkit.utils.errors import check_integer, invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class FactorizationMachine(tf.keras.layers.Layer):
+class FactorizationMachine(ArgumentsLayer):
     """Factorization machine (FM): feature biases plus dot products of all pairs of vectors.
 
     The score is `b + sum_i v_i[0] + sum_{i<j} dot(v_i[1:], v_j[1:])`: the first component of each
     vector is the bias of its feature, and `b` is a trained weight. The pairs are computed in linear
     time as `(|sum v|^2 - sum |v|^2) / 2`. Vectors of dimension 1 are biases only.
 
-    As the `interaction` of `rankkit.ranking_network` without a head it is the whole model. It works
-    well for ratings if the vectors are regularized: set `activity_regularizer` of the feature
-    layers.
+    As the `interaction` of `rankkit.ranking_network` without a head it is the whole model. For
+    ratings, regularize the vectors by the `activity_regularizer` of the feature layers.
 
     Args:
         initial_bias: Initial value of `b`, such as the mean label. Defaults to `0.0`.
-        groups: Lists of indices into the list of vectors. The vectors of a group are summed before
-            they interact with the others and do not interact with each other: for example, all user
-            features in one group and all item features in another. Defaults to `()`: all pairs
-            interact.
+        groups: Lists of indices into the list of vectors. The vectors of a group, such as those of
+            all user features, are summed before they interact with the others and do not interact
+            with each other. Defaults to `()`: all pairs interact.
         num_members: Number of ensemble members. Each vector holds the bias and the vector of every
-            member, one after the other; use `rankkit.layers.EnsembleMean` as head.
-            Defaults to `1`.
+            member, one after the other; use `rankkit.layers.EnsembleMean` as head. Defaults to `1`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -146,14 +144,6 @@ class FactorizationMachine(tf.keras.layers.Layer):
         if len(set(indices)) < len(indices) or not set(indices) <= set(range(len(dims))):
             expected = f"indices of the {len(dims)} vectors, each at most once"
             raise invalid("groups", self.groups, expected, "Count features from 0.")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "initial_bias": self.initial_bias,
-            "groups": self.groups,
-            "num_members": self.num_members,
-        }
 
 
 def _as_groups(groups: Any) -> list[list[int]]:

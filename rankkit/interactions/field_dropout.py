@@ -13,9 +13,8 @@ from rankkit.utils.errors import invalid, wrong_type
 class FieldDropout(tf.keras.layers.Layer):
     """Drops whole feature vectors at random during training, before they interact.
 
-    Dropout of single units leaves some of every feature visible. Dropping a whole feature forces
-    the network to predict from the others, so it relies less on the one feature that fits the
-    training data best, such as an id.
+    Dropout of single units leaves some of every feature visible. Without a whole feature, the
+    network has to predict from the others, and relies less on the one that fits best, often an id.
 
     Args:
         rate: Probability that a vector is set to 0, in [0, 1). The others are scaled by
@@ -35,8 +34,7 @@ class FieldDropout(tf.keras.layers.Layer):
         TypeError: If the interaction is not a layer.
 
     References:
-        Volkovs, Yu and Poutanen, DropoutNet: addressing cold start in recommender systems,
-        NIPS 2017.
+        Volkovs et al., DropoutNet: addressing cold start in recommender systems, NIPS 2017.
 
     Example:
         >>> import rankkit as rk
@@ -78,12 +76,10 @@ class FieldDropout(tf.keras.layers.Layer):
         return self.interaction(cache.whole(as_vectors(inputs)))
 
     def get_config(self) -> dict[str, Any]:
-        inner = self.interaction
-        inner = None if inner is None else tf.keras.saving.serialize_keras_object(inner)
-        return {**super().get_config(), "rate": self.rate, "interaction": inner}
+        interaction = tf.keras.saving.serialize_keras_object(self.interaction)
+        return {**super().get_config(), "rate": self.rate, "interaction": interaction}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "FieldDropout":
-        inner = config["interaction"]
-        inner = None if inner is None else tf.keras.saving.deserialize_keras_object(inner)
-        return cls(**{**config, "interaction": inner})
+        interaction = tf.keras.saving.deserialize_keras_object(config["interaction"])
+        return cls(**{**config, "interaction": interaction})

@@ -1,6 +1,6 @@
 """Lookup of ids in a vocabulary, and columns of ids."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import tensorflow as tf
 from rankkit.core.columns import as_list
 from rankkit.core.vocabulary import check_vocabulary
 from rankkit.utils.errors import wrong_type
+
+Ids = Sequence[str] | Sequence[int]
 
 
 class IdLookup(tf.Module):

@@ -10,8 +10,6 @@ from rankkit.core.columns import as_array
 from rankkit.utils.errors import check_integer, invalid, wrong_type
 from rankkit.utils.graph_errors import check_numerics
 
-_MISSING_POLICIES = ("error", "learn")
-
 
 def is_number(value: Any) -> bool:
     """Whether a value is a single number and not a boolean."""
@@ -37,7 +35,7 @@ def as_units(name: str, units: Any) -> tuple[int, ...]:
 
 def check_missing_policy(missing: str) -> None:
     """Raises if the policy for missing values is unknown."""
-    if missing not in _MISSING_POLICIES:
+    if missing not in ("error", "learn"):
         raise invalid("missing", missing, "'error' or 'learn'")
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import NUMBER, as_array, is_column
+from rankkit.core.columns import as_array, is_column
 from rankkit.core.features import as_feature
 from rankkit.core.vocabulary import distinct_ids
-from rankkit.layers._lookup import IdLookup, paired_columns
+from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import FeatureLayer
 from rankkit.utils.errors import wrong_type
 
@@ -36,8 +36,7 @@ class Attribute(FeatureLayer):
         That of `layer`.
 
     Raises:
-        ValueError: If the ids are empty or duplicated, there are more or fewer values, or there is
-            no default for unknown ids.
+        ValueError: If ids are empty or duplicated, values are not as many, or there is no default.
         TypeError: If `layer` is not a feature layer, or reads several features.
 
     Example:
@@ -51,7 +50,7 @@ class Attribute(FeatureLayer):
 
     def __init__(
         self,
-        ids: Sequence[str] | Sequence[int],
+        ids: Ids,
         values: Sequence[Any],
         layer: FeatureLayer,
         *,
@@ -66,10 +65,10 @@ class Attribute(FeatureLayer):
         self._lookup.check_one_per_id("values", cells)
         self.layer = layer
         self.default = default
-        self._values = np.fromiter(cells, object, len(cells))
-        spec = layer.feature_spec
+        self.values = np.fromiter(cells, object, len(cells))
+        self._spec, self._dim = self._lookup.spec, layer._dim
         _check_values(cells, layer)
-        raw = as_feature("values", [self._default_value(), *cells], spec)
+        raw = as_feature("values", [self._default_value(), *cells], layer.feature_spec)
         with tf.init_scope():
             self._indices = layer.encode(raw)  # of unknown ids first
 
@@ -94,8 +93,7 @@ class Attribute(FeatureLayer):
 
         Args:
             ids: The id of each row.
-            values: The attribute of the id of each row. If rows of an id differ, the last one
-                counts.
+            values: The attribute of each row's id. If rows of an id differ, the last one counts.
             layer: A layer of `rankkit.layers` for the attribute.
             **kwargs: Further arguments of the layer.
         """
@@ -110,8 +108,7 @@ class Attribute(FeatureLayer):
         """Creates the layer with the list of values that each id occurs with: a user's titles.
 
         A training row is then part of the list of its own id, which leaks its label to a network
-        that is trained with gradients. For such a network, use
-        `rankkit.layers.HistoryEmbedding`.
+        that is trained with gradients. For such a network, use `rankkit.layers.HistoryEmbedding`.
 
         Args:
             ids: The id of each row.
@@ -132,11 +129,6 @@ class Attribute(FeatureLayer):
         """The known ids."""
         return self._lookup.ids.tolist()
 
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch,)` of ids."""
-        return self._lookup.spec
-
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs."""
         return self._lookup.sample(count)
@@ -148,18 +140,9 @@ class Attribute(FeatureLayer):
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return self.layer.embed(codes, training=training)
 
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        inner = [*tf.TensorShape(input_shape), *self.layer.feature_spec.shape[1:]]
-        return self.layer.compute_output_shape(inner)
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "ids": self.ids,
-            "values": self._values.tolist(),
-            "layer": tf.keras.saving.serialize_keras_object(self.layer),
-            "default": self.default,
-        }
+        layer = tf.keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": layer}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Attribute":
@@ -170,27 +153,24 @@ class Attribute(FeatureLayer):
 def _check_values(cells: list[Any], layer: FeatureLayer) -> None:
     """Raises if values are not those that a layer reads, and names the first of them."""
     spec = layer.feature_spec
+    if _is_readable(cells, spec):
+        return
+    reads_lists, reads_text = spec.shape.rank == 2, spec.dtype == tf.string
+    kind = "string" if reads_text else "integer" if spec.dtype.is_integer else "number"
+    expected = f"a list of {kind}s" if reads_lists else f"one {kind}"
+    for index, cell in enumerate(cells):
+        fix = "Convert it first."
+        if is_column(cell) != reads_lists:
+            fix = f"Write [{cell!r}]." if reads_lists else "Use TagsEmbedding for lists."
+        elif _is_readable([cell], spec):
+            continue
+        expected = f"{expected}, as layer {layer.name!r} reads"
+        raise wrong_type(f"values[{index}]", cell, expected, fix)
+
+
+def _is_readable(cells: list[Any], spec: tf.TensorSpec) -> bool:
     try:
         as_feature("values", cells, spec)
     except (TypeError, ValueError):
-        reads_lists, reads_text = spec.shape.rank == 2, spec.dtype == tf.string
-        kind = "string" if reads_text else "integer" if spec.dtype.is_integer else "number"
-        expected = f"a list of {kind}s" if reads_lists else f"one {kind}"
-        for index, cell in enumerate(cells):
-            if is_column(cell) != reads_lists:
-                fix = f"Write [{cell!r}]."
-                if not reads_lists:
-                    fix = "Use rankkit.layers.TagsEmbedding for lists."
-            elif all(_is_kind(each, kind) for each in (cell if reads_lists else [cell])):
-                continue
-            else:
-                fix = "Convert it first."
-            expected = f"{expected}, as layer {layer.name!r} reads"
-            raise wrong_type(f"values[{index}]", cell, expected, fix) from None
-        raise
-
-
-def _is_kind(value: Any, kind: str) -> bool:
-    if kind == "string":
-        return isinstance(value, str | bytes)
-    return isinstance(value, NUMBER if kind == "number" else int | np.integer | np.bool_)
+        return False
+    return True

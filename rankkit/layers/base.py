@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.precomputed import indices_for
 from rankkit.layers._lookup import IdLookup
 from rankkit.utils.errors import check_integer
@@ -15,18 +16,23 @@ _SHORT = reprlib.Repr()
 _SHORT.maxlist = _SHORT.maxtuple = 4
 
 
-class FeatureLayer(tf.keras.layers.Layer):
+class FeatureLayer(ArgumentsLayer):
     """A layer that turns the raw value of a feature into a vector, in two steps.
 
     `encode` turns raw values into numbers, such as indices of an embedding table, without use of a
     weight; `embed` turns those numbers into vectors. Since only `embed` is trained, `encode` can
     be precomputed: for rows in memory, and for the values that an `Attribute` holds.
+
+    Constructors set `_spec` and `_dim`, and keep their arguments as attributes for `get_config`.
     """
+
+    _spec: Any  # what `feature_spec` returns
+    _dim: int  # dimension of the vectors
 
     @property
     def feature_spec(self) -> Any:
         """Shape and dtype of the raw feature, or a tuple of them if the layer reads several."""
-        raise NotImplementedError
+        return self._spec
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Encodes raw values, `(batch, ...)`, as numbers; no weight is involved."""
@@ -40,6 +46,13 @@ class FeatureLayer(tf.keras.layers.Layer):
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
         indices = indices_for(self)
         return self.embed(self.encode(inputs) if indices is None else indices, training=training)
+
+    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
+        spec, shape = self.feature_spec, input_shape
+        if isinstance(spec, tuple):
+            spec, shape = spec[0], shape[0]
+        batch_rank = len(shape) - (spec.shape.rank - 1)
+        return tf.TensorShape(shape)[:batch_rank].concatenate(self._dim)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -77,14 +90,6 @@ class VocabularyLayer(FeatureLayer):
         """The known values, in the order of their indices."""
         return self._lookup.ids.tolist()
 
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch,)` of strings or integers."""
-        return self._lookup.spec
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "vocabulary": self.vocabulary}
-
 
 class EmbeddingLayer(FeatureLayer):
     """A feature layer whose vectors are rows of a Keras `Embedding`, which must fit into memory."""
@@ -101,7 +106,7 @@ class EmbeddingLayer(FeatureLayer):
     ):
         super().__init__(**kwargs)
         check_integer("embedding_dim", embedding_dim)
-        self.embedding_dim = int(embedding_dim)
+        self.embedding_dim = self._dim = int(embedding_dim)
         check_table_memory(self.name, num_rows, self.embedding_dim)
         self._embedding = tf.keras.layers.Embedding(
             num_rows,
@@ -116,16 +121,10 @@ class EmbeddingLayer(FeatureLayer):
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return self._embedding(codes)
 
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        reads_several = isinstance(self.feature_spec, tuple)
-        shape = tf.TensorShape(input_shape[0] if reads_several else input_shape)
-        return shape.concatenate(self.embedding_dim)
-
     def get_config(self) -> dict[str, Any]:
         table, keras = self._embedding, tf.keras
         return {
             **super().get_config(),
-            "embedding_dim": self.embedding_dim,
             "embeddings_initializer": keras.initializers.serialize(table.embeddings_initializer),
             "embeddings_regularizer": keras.regularizers.serialize(table.embeddings_regularizer),
             "embeddings_constraint": keras.constraints.serialize(table.embeddings_constraint),

@@ -16,12 +16,10 @@ class BucketEmbedding(EmbeddingLayer):
 
     Use it for ages, prices, counts and timestamps with a nonlinear effect; for a nearly linear one
     use `rankkit.layers.NormalizedNumber`. With boundaries `b[0] < ... < b[n-1]`, bucket `i` holds
-    `b[i-1] <= x < b[i]`; the first and the last bucket are unbounded. `from_column` takes quantiles
-    as boundaries.
+    `b[i-1] <= x < b[i]`; the first and the last are unbounded. `from_column` takes quantiles.
 
     Args:
-        boundaries: Ascending numbers, at least one. With integers the layer reads integers and
-            compares them exactly.
+        boundaries: Ascending numbers, at least one. Integers are compared with integers, exactly.
         embedding_dim: Dimension of the vectors, at least 1.
         missing: `"error"`, or `"learn"` for a separate embedding of NaN. Defaults to `"error"`.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
@@ -35,8 +33,7 @@ class BucketEmbedding(EmbeddingLayer):
 
     Raises:
         ValueError: If the boundaries are not finite or not ascending, or `missing` is unknown.
-        tf.errors.InvalidArgumentError: If the layer is called with an infinite number, or with NaN
-            and `missing` is `"error"`.
+        tf.errors.InvalidArgumentError: If an input is infinite, or NaN and `missing` is `"error"`.
 
     Example:
         >>> import rankkit as rk
@@ -57,10 +54,10 @@ class BucketEmbedding(EmbeddingLayer):
         _numeric.check_missing_policy(missing)
         edges = _numeric.as_boundaries("boundaries", boundaries)
         super().__init__(len(edges) + 1 + (missing == "learn"), embedding_dim, **kwargs)
+        self.boundaries = edges
         self.missing = missing
-        self._boundaries = edges
         reads_integers = edges.dtype.kind in "iu" and missing == "error"
-        self._raw_dtype = tf.int64 if reads_integers else tf.float32
+        self._spec = tf.TensorSpec((None,), tf.int64 if reads_integers else tf.float32)
 
     @classmethod
     def from_column(
@@ -71,8 +68,7 @@ class BucketEmbedding(EmbeddingLayer):
         Args:
             column: Numbers; NaN is skipped.
             embedding_dim: Dimension of the vectors.
-            num_buckets: Number of buckets, at least 2. There are fewer if values repeat.
-                Defaults to `10`.
+            num_buckets: Number of buckets, at least 2; fewer if values repeat. Defaults to `10`.
             **kwargs: Further arguments of the layer.
 
         Raises:
@@ -82,25 +78,16 @@ class BucketEmbedding(EmbeddingLayer):
         boundaries = _numeric.quantile_boundaries("column", values, num_buckets)
         return cls(boundaries.tolist(), embedding_dim, **kwargs)
 
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch,)` of numbers."""
-        return tf.TensorSpec((None,), self._raw_dtype)
-
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs, from below to above the boundaries."""
-        low, high = self._boundaries[0] - 1, self._boundaries[-1] + 1
-        return np.linspace(low, high, count).astype(self._raw_dtype.as_numpy_dtype).tolist()
+        low, high = self.boundaries[0] - 1, self.boundaries[-1] + 1
+        return np.linspace(low, high, count).astype(self._spec.dtype.as_numpy_dtype).tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Finds the bucket of each number, `tf.int64`; NaN has the index after the last bucket."""
-        values = _numeric.check_finite(tf.cast(inputs, self._raw_dtype), self.missing, self.name)
-        buckets = _numeric.bucket_indices(values, self._boundaries)
+        values = _numeric.check_finite(tf.cast(inputs, self._spec.dtype), self.missing, self.name)
+        buckets = _numeric.bucket_indices(values, self.boundaries)
         if self.missing == "error":
             return buckets
-        nan_index = tf.cast(len(self._boundaries) + 1, tf.int64)
+        nan_index = tf.cast(len(self.boundaries) + 1, tf.int64)
         return tf.where(tf.math.is_nan(values), nan_index, buckets)
-
-    def get_config(self) -> dict[str, Any]:
-        boundaries = self._boundaries.tolist()
-        return {**super().get_config(), "boundaries": boundaries, "missing": self.missing}

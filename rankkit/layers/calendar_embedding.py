@@ -51,11 +51,7 @@ class CalendarEmbedding(EmbeddingLayer):
         super().__init__(_NUM_VALUES[part], embedding_dim, **kwargs)
         self.part = part
         self.utc_offset = utc_offset
-
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch,)` of seconds since 1970."""
-        return tf.TensorSpec((None,), tf.int64)
+        self._spec = tf.TensorSpec((None,), tf.int64)
 
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs, spread over a year."""
@@ -74,9 +70,6 @@ class CalendarEmbedding(EmbeddingLayer):
         if self.part == "day_of_week":
             return (days + 3) % 7  # 1970-01-01 was a Thursday
         return _month_and_day(days)[self.part == "day_of_month"]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "part": self.part, "utc_offset": self.utc_offset}
 
 
 def _month_and_day(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,14 +1,13 @@
 """Embedding of a pair of values: a feature cross."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_array
-from rankkit.layers._lookup import IdLookup, paired_columns
+from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import EmbeddingLayer
 from rankkit.utils.errors import check_integer, invalid
 
@@ -49,13 +48,7 @@ class CrossEmbedding(EmbeddingLayer):
     """
 
     def __init__(
-        self,
-        first: Sequence[str] | Sequence[int],
-        second: Sequence[str] | Sequence[int],
-        embedding_dim: int,
-        *,
-        width: int = 1,
-        **kwargs: Any,
+        self, first: Ids, second: Ids, embedding_dim: int, *, width: int = 1, **kwargs: Any
     ):
         pairs = paired_columns(first=first, second=second)
         # Arrays, since Keras would wrap and track every string of a list.
@@ -76,8 +69,9 @@ class CrossEmbedding(EmbeddingLayer):
             raise invalid("width", width, "1 if the values of second are strings", fix)
         super().__init__(len(pairs) + 1, embedding_dim, **kwargs)
         self.width = int(width)
-        self._columns = tuple(columns)
+        self.first, self.second = columns
         self._lookups = lookups
+        self._spec = tuple(lookup.spec for lookup in lookups)
         indices = [{value: i for i, value in enumerate(each.ids)} for each in lookups]
         keys = [indices[0][one] * len(lookups[1]) + indices[1][other] for one, other in pairs]
         self._pair_lookup = IdLookup("pairs", keys)
@@ -92,8 +86,7 @@ class CrossEmbedding(EmbeddingLayer):
             first: First value of each row.
             second: Second value of each row.
             embedding_dim: Dimension of the vectors.
-            width: Width of the windows that integers of `second` are grouped into.
-                Defaults to `1`.
+            width: Width of the windows that integers of `second` are grouped into. Defaults to `1`.
             **kwargs: Further arguments of the layer.
         """
         check_integer("width", width)
@@ -103,17 +96,10 @@ class CrossEmbedding(EmbeddingLayer):
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))
         return cls(first, second, embedding_dim, width=width, **kwargs)
 
-    @property
-    def feature_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """Shapes and dtypes of the two raw features, `(batch,)` each."""
-        first, second = (lookup.spec for lookup in self._lookups)
-        return first, second
-
     def sample_values(self, count: int) -> tuple[list, list]:
         """Returns `count` example inputs, known pairs."""
-        positions = np.linspace(0, len(self._columns[0]) - 1, count, dtype=int)
-        first, second = (each[positions].tolist() for each in self._columns)
-        return first, second
+        positions = np.linspace(0, len(self.first) - 1, count, dtype=int)
+        return self.first[positions].tolist(), self.second[positions].tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Looks up the row of each pair in the table, 0 if it is out of vocabulary, `tf.int64`."""
@@ -125,7 +111,3 @@ class CrossEmbedding(EmbeddingLayer):
         keys = one * len(second) + other
         is_known = (one >= 0) & (other >= 0)
         return self._pair_lookup.find(tf.where(is_known, keys, -tf.ones_like(keys)), self.name) + 1
-
-    def get_config(self) -> dict[str, Any]:
-        first, second = (each.tolist() for each in self._columns)
-        return {**super().get_config(), "first": first, "second": second, "width": self.width}

@@ -24,11 +24,9 @@ class DenseRatingHead(tf.keras.layers.Layer):
     `low + (high - low) * sigmoid(x)`, which keeps predicted ratings on their scale.
 
     Args:
-        hidden_units: Number of units of each hidden layer; empty for a linear head.
-            Defaults to `(256, 64)`.
+        hidden_units: Units of each hidden layer; empty for a linear head. Defaults to `(256, 64)`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
-        dropout_rate: Share of the hidden units dropped while training, in [0, 1).
-            Defaults to `0.0`.
+        dropout_rate: Share of hidden units dropped in training, in [0, 1). Defaults to `0.0`.
         rating_range: Lowest and highest possible score, such as `(1.0, 5.0)`, in the unit of the
             label. Defaults to `None`, an unbounded score.
         kernel_initializer: Initializer of all kernels. Defaults to `"glorot_uniform"`.

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.layers._numeric import as_units
 from rankkit.utils.errors import check_integer, invalid
 
@@ -57,7 +58,7 @@ class Gate(tf.keras.layers.Layer):
         return tf.reduce_sum(shares * experts, axis=0)  # (batch, units)
 
 
-class MultiTaskLayer(tf.keras.layers.Layer):
+class MultiTaskLayer(ArgumentsLayer):
     """A layer that turns one vector into a dict with a vector for each head."""
 
     def __init__(self, heads: Sequence[str], units: Sequence[int], activation: Any, **kwargs: Any):
@@ -82,10 +83,6 @@ class MultiTaskLayer(tf.keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
         shape = tf.TensorShape(input_shape)[:-1].concatenate(self.units[-1])
         return dict.fromkeys(self.heads, shape)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"heads": list(self.heads), "units": self.units, "activation": self.activation}
-        return {**super().get_config(), **own}
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -150,9 +147,6 @@ class MultiGateMixtureOfExperts(MultiTaskLayer):
         experts = self._experts(inputs)
         return {name: gate((inputs, experts)) for name, gate in self._gates.items()}
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_experts": self.num_experts}
-
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class ProgressiveExtraction(MultiTaskLayer):
@@ -161,8 +155,7 @@ class ProgressiveExtraction(MultiTaskLayer):
     At each level the gate of a head mixes the experts of that head and the shared experts. At all
     levels but the last, a further gate mixes all experts into the input of the next level's shared
     experts. Compared with `rankkit.layers.MultiGateMixtureOfExperts`, experts that belong to one
-    head keep objectives that conflict from degrading each other. `rankkit.models.ple` builds a
-    network with it.
+    head keep conflicting objectives from degrading each other. `rankkit.models.ple` uses it.
 
     Args:
         heads: Names of the heads.
@@ -207,10 +200,11 @@ class ProgressiveExtraction(MultiTaskLayer):
         **kwargs: Any,
     ):
         super().__init__(heads, units, activation, **kwargs)
-        numbers = {"num_levels": num_levels, "num_own": num_own, "num_shared": num_shared}
-        for name, number in numbers.items():
-            check_integer(name, number)
-        self.numbers = {name: int(number) for name, number in numbers.items()}
+        check_integer("num_levels", num_levels)
+        check_integer("num_own", num_own)
+        check_integer("num_shared", num_shared)
+        self.num_levels, self.num_own = int(num_levels), int(num_own)
+        self.num_shared = int(num_shared)
         policy = self.dtype_policy
         created = {**dict.fromkeys(self.heads, num_own), _SHARED: num_shared}
         mixed = {**dict.fromkeys(self.heads, num_own + num_shared), _SHARED: sum(created.values())}
@@ -231,7 +225,7 @@ class ProgressiveExtraction(MultiTaskLayer):
     def call(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         names = [*self.heads, _SHARED]
         vectors = dict.fromkeys(names, inputs)
-        for level in range(self.numbers["num_levels"]):
+        for level in range(self.num_levels):
             experts = {name: self._experts[f"{name}_{level}"](vectors[name]) for name in names}
             gated = {}
             for name in names:
@@ -242,6 +236,3 @@ class ProgressiveExtraction(MultiTaskLayer):
                     gated[name] = gate((vectors[name], outputs))
             vectors = gated
         return {name: vectors[name] for name in self.heads}
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **dict(self.numbers)}

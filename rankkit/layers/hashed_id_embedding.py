@@ -61,6 +61,7 @@ class HashedIdEmbedding(EmbeddingLayer):
         super().__init__(int(num_bins), embedding_dim, **kwargs)
         self.num_bins, self.num_hashes = int(num_bins), int(num_hashes)
         self.integers = bool(integers)
+        self._spec = tf.TensorSpec((None,), tf.int64 if self.integers else tf.string)
 
     @classmethod
     def from_column(
@@ -87,11 +88,6 @@ class HashedIdEmbedding(EmbeddingLayer):
                 raise wrong_type("column", value, "ids that are all str or all int", fix)
         return cls(num_bins, embedding_dim, integers=integers, **kwargs)
 
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch,)` of strings or integers."""
-        return tf.TensorSpec((None,), tf.int64 if self.integers else tf.string)
-
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs."""
         return [number if self.integers else f"id-{number}" for number in range(count)]
@@ -109,11 +105,3 @@ class HashedIdEmbedding(EmbeddingLayer):
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return tf.reduce_sum(super().embed(codes), axis=-2)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_bins": self.num_bins,
-            "num_hashes": self.num_hashes,
-            "integers": self.integers,
-        }

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rankkit.core.partial import ActivationCache, Part, Vector, of_equal_length
 from rankkit.core.vocabulary import distinct_ids
-from rankkit.layers._lookup import IdLookup, paired_columns
+from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers._pooling import check_pooling, pool_counts, pool_lists, scale_sum
 from rankkit.layers.base import EmbeddingLayer
 from rankkit.utils.errors import wrong_type
@@ -32,13 +32,11 @@ class HistoryEmbedding(EmbeddingLayer):
         ids: The users, all `str` or all `int`, without duplicates.
         histories: The items of each user; duplicates count once.
         embedding_dim: Dimension of the vectors, at least 1.
-        pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `rankkit.layers.TagsEmbedding`.
-            Defaults to `"sqrtn"`.
+        pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"sqrtn"`.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
 
     Input shape:
-        Two tensors of `(batch,)`: users, and the items to be scored, each of `tf.string` or
-        `tf.int64` as the known ids.
+        Two tensors of `(batch,)`, users and items, of `tf.string` or `tf.int64` as the known ids.
 
     Output shape:
         `(batch, embedding_dim)`, zero for unknown users and empty histories.
@@ -61,7 +59,7 @@ class HistoryEmbedding(EmbeddingLayer):
 
     def __init__(
         self,
-        ids: Sequence[str] | Sequence[int],
+        ids: Ids,
         histories: Sequence[Sequence[Any]],
         embedding_dim: int,
         *,
@@ -81,8 +79,10 @@ class HistoryEmbedding(EmbeddingLayer):
         items = IdLookup("histories", dict.fromkeys(item for each in lists for item in each))
         super().__init__(len(items), embedding_dim, **kwargs)
         self.pooling = pooling
-        self._lookup = lookup
-        self._items = items
+        self._lookup, self._items = lookup, items
+        self._spec = lookup.spec, items.spec
+        self.ids = lookup.ids
+        self.histories = np.fromiter(lists, object, len(lists))
         index = {item: i for i, item in enumerate(items.ids)}
         indices = [[index[item] for item in history] for history in lists]
         # The first row, an empty history, is for unknown users.
@@ -97,7 +97,6 @@ class HistoryEmbedding(EmbeddingLayer):
                 rows[row, : len(history)] = history
         with tf.init_scope():
             self._rows = tf.constant(rows)
-        self._histories = np.fromiter(lists, object, len(lists))
 
     @classmethod
     def from_columns(
@@ -118,16 +117,11 @@ class HistoryEmbedding(EmbeddingLayer):
             histories.setdefault(user, []).append(item)
         return cls(users, [sorted(histories[user]) for user in users], embedding_dim, **kwargs)
 
-    @property
-    def feature_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """Shapes and dtypes of the two raw features, `(batch,)` each."""
-        return self._lookup.spec, self._items.spec
-
     def sample_values(self, count: int) -> tuple[list, list]:
         """Returns `count` example inputs: users, and items of their histories."""
         positions = np.linspace(0, len(self._lookup) - 1, count, dtype=int)
-        fallback = next(item for history in self._histories for item in history)
-        items = [(self._histories[position] or [fallback])[-1] for position in positions]
+        fallback = next(item for history in self.histories for item in history)
+        items = [(self.histories[position] or [fallback])[-1] for position in positions]
         return self._lookup.sample(count), items
 
     def encode(self, inputs: Any) -> tf.Tensor:
@@ -170,14 +164,6 @@ class HistoryEmbedding(EmbeddingLayer):
     def _pool(self, members: tf.Tensor, pooling: str) -> tf.Tensor:
         pool = pool_counts if members.dtype == tf.int8 else pool_lists
         return pool(self._embedding, members, pooling)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "ids": self._lookup.ids.tolist(),
-            "histories": self._histories.tolist(),
-            "pooling": self.pooling,
-        }
 
 
 def _is_member(members: tf.Tensor, items: tf.Tensor) -> tf.Tensor:

@@ -1,12 +1,11 @@
 """Embedding of an id."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from rankkit.core.vocabulary import distinct_ids
-from rankkit.layers._lookup import IdLookup
+from rankkit.layers._lookup import IdLookup, Ids
 from rankkit.layers._numeric import check_rate
 from rankkit.layers.base import EmbeddingLayer, VocabularyLayer
 from rankkit.utils.errors import check_integer
@@ -27,13 +26,11 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
     by OOV ids at each training step, so that the OOV row learns the vector of an average id.
 
     Args:
-        vocabulary: The known ids, all `str` or all `int`, without duplicates, such as from
-            `rankkit.data.vocabulary`.
+        vocabulary: Distinct ids, all `str` or all `int`, such as from `rankkit.data.vocabulary`.
         embedding_dim: Dimension of the vectors, at least 1.
         num_oov_indices: Number of rows for OOV ids, at least 1. With several, an id is assigned to
             one by its hash, which TensorFlow Lite does not support. Defaults to `1`.
-        id_dropout_rate: Share of the ids replaced by OOV ids while training, in [0, 1).
-            Defaults to `0.0`.
+        id_dropout_rate: Share of ids replaced by OOV ids in training, in [0, 1). Defaults to `0.0`.
         **kwargs: `embeddings_initializer`, `embeddings_regularizer` and `embeddings_constraint`
             of the table, as in `tf.keras.layers.Embedding`, and keyword arguments of
             `tf.keras.layers.Layer`, such as `name`, or `activity_regularizer` to penalize only the
@@ -46,9 +43,8 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
         The input shape followed by `embedding_dim`, usually `(batch, embedding_dim)`.
 
     Raises:
-        ValueError: If the vocabulary is empty, has duplicates, or holds an id with a newline, a
-            NUL or invalid UTF-8; if a number is out of range; or if the table does not fit into
-            memory.
+        ValueError: If the vocabulary is empty, has duplicates, or holds an id with a newline, a NUL
+            or invalid UTF-8; if a number is out of range; or if the table does not fit into memory.
         TypeError: If the vocabulary mixes types, or the input has another type.
 
     Example:
@@ -65,7 +61,7 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
 
     def __init__(
         self,
-        vocabulary: Sequence[str] | Sequence[int],
+        vocabulary: Ids,
         embedding_dim: int,
         *,
         num_oov_indices: int = 1,
@@ -78,7 +74,7 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
         super().__init__(len(lookup) + int(num_oov_indices), embedding_dim, **kwargs)
         self.num_oov_indices = int(num_oov_indices)
         self.id_dropout_rate = float(id_dropout_rate)
-        self._lookup = lookup
+        self._lookup, self._spec = lookup, lookup.spec
         if self.id_dropout_rate:
             self._dropout = tf.keras.layers.Dropout(self.id_dropout_rate, name="id_dropout")
 
@@ -113,10 +109,3 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
             kept = self._dropout(tf.ones_like(codes, self.compute_dtype), training=training)
             codes = tf.where(kept > 0, codes, codes % self.num_oov_indices)
         return super().embed(codes)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_oov_indices": self.num_oov_indices,
-            "id_dropout_rate": self.id_dropout_rate,
-        }

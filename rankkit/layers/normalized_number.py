@@ -24,8 +24,7 @@ class NormalizedNumber(FeatureLayer):
         embedding_dim: Dimension of a trained vector that is multiplied by the number, so that the
             number can interact with other vectors in a factorization machine.
             Defaults to `None`, the number itself.
-        missing: `"error"`, or `"learn"` for a trained value in place of NaN.
-            Defaults to `"error"`.
+        missing: `"error"`, or `"learn"` for a trained value in place of NaN. Defaults to `"error"`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -36,10 +35,9 @@ class NormalizedNumber(FeatureLayer):
         `(batch, 1)`, or `(batch, embedding_dim)`.
 
     Raises:
-        ValueError: If `mean` is not finite, `standard_deviation` not above 0 and finite, or
+        ValueError: If a number is not finite, `standard_deviation` not above 0, or
             `embedding_dim` below 1.
-        tf.errors.InvalidArgumentError: If the layer is called with an infinite number, or with NaN
-            and `missing` is `"error"`.
+        tf.errors.InvalidArgumentError: If an input is infinite, or NaN and `missing` is `"error"`.
 
     Example:
         >>> import rankkit as rk
@@ -72,7 +70,8 @@ class NormalizedNumber(FeatureLayer):
         self.embedding_dim = None if embedding_dim is None else int(embedding_dim)
         self.missing = missing
         reads_integers = isinstance(mean, int) and missing == "error"
-        self._raw_dtype = tf.int64 if reads_integers else tf.float32
+        self._dim = self.embedding_dim or 1
+        self._spec = tf.TensorSpec((None,), tf.int64 if reads_integers else tf.float32)
         if self.embedding_dim is not None:
             self._vector = self.add_weight("vector", (self.embedding_dim,), initializer="uniform")
         if missing == "learn":
@@ -98,20 +97,15 @@ class NormalizedNumber(FeatureLayer):
         mean = round(values.mean()) if values.dtype.kind == "i" else float(values.mean())
         return cls(mean, float(values.std()), **kwargs)
 
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch,)` of numbers."""
-        return tf.TensorSpec((None,), self._raw_dtype)
-
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs, within two standard deviations of the mean."""
         steps = [4 * number / (count - 1) - 2 for number in range(count)]
         values = [self.mean + step * self.standard_deviation for step in steps]
-        return [round(value) for value in values] if self._raw_dtype == tf.int64 else values
+        return [round(value) for value in values] if self._spec.dtype == tf.int64 else values
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Standardizes each number, `tf.float32`; NaN stays NaN."""
-        values = _numeric.check_finite(tf.cast(inputs, self._raw_dtype), self.missing, self.name)
+        values = _numeric.check_finite(tf.cast(inputs, self._spec.dtype), self.missing, self.name)
         return tf.cast(values - self.mean, tf.float32) / self.standard_deviation
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
@@ -121,15 +115,3 @@ class NormalizedNumber(FeatureLayer):
             numbers = tf.where(tf.math.is_nan(numbers), learned, numbers)
         numbers = tf.expand_dims(numbers, -1)  # (batch, 1)
         return numbers if self.embedding_dim is None else numbers * self._vector
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape).concatenate(self.embedding_dim or 1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "mean": self.mean,
-            "standard_deviation": self.standard_deviation,
-            "embedding_dim": self.embedding_dim,
-            "missing": self.missing,
-        }

@@ -1,6 +1,5 @@
 """One-hot encoding of a category."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import tensorflow as tf
 
 from rankkit.core.columns import as_array
 from rankkit.core.vocabulary import distinct_ids
-from rankkit.layers._lookup import IdLookup
+from rankkit.layers._lookup import IdLookup, Ids
 from rankkit.layers.base import VocabularyLayer
 
 
@@ -22,8 +21,7 @@ class OneHot(VocabularyLayer):
 
     Args:
         vocabulary: The known categories, all `str` or all `int`, without duplicates; 0 and 1 for
-            booleans. Include `""` if missing values are empty strings and need an index of
-            their own.
+            booleans. Include `""` to give missing strings an index of their own.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -43,9 +41,10 @@ class OneHot(VocabularyLayer):
         [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
 
-    def __init__(self, vocabulary: Sequence[str] | Sequence[int], **kwargs: Any):
+    def __init__(self, vocabulary: Ids, **kwargs: Any):
         super().__init__(**kwargs)
         self._lookup = IdLookup("vocabulary", vocabulary)
+        self._spec, self._dim = self._lookup.spec, len(self._lookup) + 1
 
     @classmethod
     def from_column(cls, column: Any, **kwargs: Any) -> "OneHot":
@@ -67,7 +66,4 @@ class OneHot(VocabularyLayer):
         return self._lookup.find(inputs, self.name) + 1
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
-        return tf.one_hot(codes, len(self._lookup) + 1, dtype=self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape).concatenate(len(self._lookup) + 1)
+        return tf.one_hot(codes, self._dim, dtype=self.compute_dtype)

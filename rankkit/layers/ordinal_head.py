@@ -10,10 +10,6 @@ from rankkit.core.levels import as_levels
 from rankkit.core.partial import ActivationCache, Vector
 from rankkit.layers.dense_rating_head import DenseRatingHead
 
-_TOWER_ARGUMENTS = (
-    "hidden_units", "activation", "dropout_rate", "kernel_initializer", "kernel_regularizer"
-)  # fmt: skip
-
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class OrdinalHead(tf.keras.layers.Layer):
@@ -21,8 +17,7 @@ class OrdinalHead(tf.keras.layers.Layer):
 
     This is the proportional odds model: with `x` the output of a stack of dense layers, the
     probability of a rating of at most level `k` is `sigmoid(t[k] - x)`, with trained ascending
-    thresholds `t`. The score is the mean of the distribution, in the unit of the levels, and ranks
-    like any other score.
+    thresholds `t`. The score is the mean of the distribution, in the unit of the levels.
 
     Use it with `rankkit.losses.OrdinalLoss` if the uncertainty of a predicted rating matters, or if
     the levels are not evenly spaced; other losses see the score alone.
@@ -31,8 +26,7 @@ class OrdinalHead(tf.keras.layers.Layer):
         levels: The possible ratings, ascending, at least two, such as `(1, 2, 3, 4, 5)`.
         hidden_units: Number of units of each hidden layer. Defaults to `(256, 64)`.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
-        dropout_rate: Share of the hidden units dropped while training, in [0, 1).
-            Defaults to `0.0`.
+        dropout_rate: Share of hidden units dropped in training, in [0, 1). Defaults to `0.0`.
         kernel_initializer: Initializer of all kernels. Defaults to `"glorot_uniform"`.
         kernel_regularizer: Regularizer of all kernels. Defaults to `None`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
@@ -51,8 +45,7 @@ class OrdinalHead(tf.keras.layers.Layer):
         TypeError: If the levels are not numbers.
 
     References:
-        McCullagh, Regression models for ordinal data, 1980; for ratings: Koren and Sill, OrdRec,
-        RecSys 2011.
+        McCullagh, Regression models for ordinal data, 1980; Koren and Sill, OrdRec, RecSys 2011.
 
     Example:
         >>> import rankkit as rk
@@ -103,9 +96,9 @@ class OrdinalHead(tf.keras.layers.Layer):
         return {name: batch.concatenate(size) for name, size in sizes.items()}
 
     def get_config(self) -> dict[str, Any]:
-        tower = self._tower.get_config()
-        arguments = {name: value for name, value in tower.items() if name in _TOWER_ARGUMENTS}
-        return {**super().get_config(), "levels": self.levels, **arguments}
+        config = {**self._tower.get_config(), **super().get_config(), "levels": self.levels}
+        del config["rating_range"]  # the levels are the range
+        return config
 
 
 class _Thresholds(tf.keras.layers.Layer):

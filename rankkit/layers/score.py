@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.layers._numeric import is_number
 from rankkit.utils.errors import invalid
 
@@ -55,7 +56,7 @@ class WeightedScore(tf.keras.layers.Layer):
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class EnsembleMean(tf.keras.layers.Layer):
+class EnsembleMean(ArgumentsLayer):
     """Averages the scores of the members of an ensemble; the last layer of a network.
 
     For the standard deviation of the members' scores, see `rankkit.score_std`.
@@ -64,9 +65,8 @@ class EnsembleMean(tf.keras.layers.Layer):
         independent: Whether each member is trained on its own squared error, as if it were alone,
             instead of on the error of the mean, for which members compensate each other. The
             squared error of the mean is the average squared error of the members minus their
-            variance, so the variance is added to the loss. It
-            ignores sample weights and is reported as part of `regularization_loss`.
-            Defaults to `False`.
+            variance, so the variance is added to the loss. It ignores sample weights and is
+            reported as part of `regularization_loss`. Defaults to `False`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -105,6 +105,3 @@ class EnsembleMean(tf.keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
         return tf.TensorShape(input_shape)[:1].concatenate(1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "independent": self.independent}

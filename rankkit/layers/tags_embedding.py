@@ -1,13 +1,12 @@
 """Pooled embedding of a list of ids or tags."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
 from rankkit.core.vocabulary import distinct_ids
-from rankkit.layers._lookup import IdLookup
+from rankkit.layers._lookup import IdLookup, Ids
 from rankkit.layers._pooling import check_pooling, pool_lists
 from rankkit.layers.base import EmbeddingLayer, VocabularyLayer
 
@@ -18,12 +17,10 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
 
     Use it for genres, tags or the ids of the items that a user has chosen. With `v` the vectors of
     the `n` members, the result is `sum(v) / n` for `"mean"`, `sum(v) / sqrt(n)` for `"sqrtn"` and
-    `sum(v)` for `"sum"`; it is zero for an empty list. Out-of-vocabulary members share the first
-    row of the table.
+    `sum(v)` for `"sum"`; it is zero for an empty list. Out-of-vocabulary members share one row.
 
     Args:
-        vocabulary: The known members, all `str` or all `int`, without duplicates and without the
-            padding values `""` and -1.
+        vocabulary: Distinct members, all `str` or all `int`, without the padding `""` or -1.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`. Defaults to `"mean"`.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
@@ -36,8 +33,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         `(batch, embedding_dim)`.
 
     Raises:
-        ValueError: If the vocabulary is empty, has duplicates or holds the padding value; if
-            `pooling` is unknown.
+        ValueError: If `vocabulary` is empty, has duplicates or padding, or `pooling` is unknown.
         TypeError: If the vocabulary mixes types, or the input has another type.
 
     Example:
@@ -49,12 +45,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
     """
 
     def __init__(
-        self,
-        vocabulary: Sequence[str] | Sequence[int],
-        embedding_dim: int,
-        *,
-        pooling: str = "mean",
-        **kwargs: Any,
+        self, vocabulary: Ids, embedding_dim: int, *, pooling: str = "mean", **kwargs: Any
     ):
         lookup = IdLookup("vocabulary", vocabulary)
         padding = TEXT_PADDING if lookup.dtype == tf.string else NUMBER_PADDING
@@ -67,6 +58,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         super().__init__(len(lookup) + 1, embedding_dim, **kwargs)
         self.pooling = pooling
         self._lookup = lookup
+        self._spec = tf.TensorSpec((None, None), lookup.dtype)
         self._padding = padding
 
     @classmethod
@@ -79,11 +71,6 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
             **kwargs: Further arguments of the layer.
         """
         return cls(distinct_ids(column), embedding_dim, **kwargs)
-
-    @property
-    def feature_spec(self) -> tf.TensorSpec:
-        """Shape and dtype of the raw feature, `(batch, members)` of strings or integers."""
-        return tf.TensorSpec((None, None), self._lookup.dtype)
 
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs, with an empty list and an out-of-vocabulary member."""
@@ -100,9 +87,3 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return pool_lists(self._embedding, codes, self.pooling)
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape)[:-1].concatenate(self.embedding_dim)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "pooling": self.pooling}

@@ -24,8 +24,7 @@ class TextEmbedding(TagsEmbedding):
     Args:
         vocabulary: The known words, in lowercase and without duplicates.
         embedding_dim: Dimension of the vectors, at least 1.
-        pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `rankkit.layers.TagsEmbedding`.
-            Defaults to `"mean"`.
+        pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"mean"`.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
 
     Input shape:
@@ -55,8 +54,7 @@ class TextEmbedding(TagsEmbedding):
         Args:
             column: A text for each row.
             embedding_dim: Dimension of the vectors.
-            min_count: Number of distinct texts that a word of the vocabulary occurs in, at least.
-                Defaults to `1`.
+            min_count: Least number of distinct texts that a word occurs in. Defaults to `1`.
             **kwargs: Further arguments of the layer.
 
         Raises:
@@ -94,9 +92,6 @@ class TextEmbedding(TagsEmbedding):
     def encode(self, inputs: Any) -> tf.Tensor:
         """Looks up the row of each word in the table, `(batch, words)`, -1 for padding."""
         return super().encode(_words(self._lookup.check(inputs, self.name)).to_tensor(""))
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape).concatenate(self.embedding_dim)
 
 
 def _words(texts: tf.Tensor) -> tf.RaggedTensor:

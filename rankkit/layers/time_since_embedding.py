@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.layers import _numeric
-from rankkit.layers._lookup import IdLookup, paired_columns
+from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import EmbeddingLayer
 
 
@@ -24,14 +24,12 @@ class TimeSinceEmbedding(EmbeddingLayer):
         references: The reference timestamp of each id, integers such as seconds since 1970.
         boundaries: Ascending integers in the unit of the timestamps, at least one. With `t` the
             time since the reference, bucket `i` holds `boundaries[i-1] <= t < boundaries[i]`; the
-            first and the last bucket are unbounded, so that timestamps before the reference are in
-            the first.
+            first, which holds timestamps before the reference, and the last are unbounded.
         embedding_dim: Dimension of the vectors, at least 1.
         **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
 
     Input shape:
-        Two tensors of `(batch,)`: ids, of `tf.string` or `tf.int64` as the known ids, and
-        timestamps, of `tf.int64`.
+        Two tensors of `(batch,)`: ids, of `tf.string` or `tf.int64`, and timestamps, of `tf.int64`.
 
     Output shape:
         `(batch, embedding_dim)`.
@@ -52,7 +50,7 @@ class TimeSinceEmbedding(EmbeddingLayer):
 
     def __init__(
         self,
-        ids: Sequence[str] | Sequence[int],
+        ids: Ids,
         references: Sequence[int],
         boundaries: Sequence[int],
         embedding_dim: int,
@@ -60,10 +58,12 @@ class TimeSinceEmbedding(EmbeddingLayer):
     ):
         edges = _numeric.as_boundaries("boundaries", boundaries, integers=True)
         super().__init__(len(edges) + 2, embedding_dim, **kwargs)
-        self._boundaries = edges
+        self.boundaries = edges
         self._lookup = IdLookup("ids", ids)
-        self._references = _numeric.finite_numbers("references", references, integers=True)
-        self._lookup.check_one_per_id("references", self._references)
+        self.ids = self._lookup.ids
+        self.references = _numeric.finite_numbers("references", references, integers=True)
+        self._lookup.check_one_per_id("references", self.references)
+        self._spec = self._lookup.spec, tf.TensorSpec((None,), tf.int64)
 
     @classmethod
     def from_columns(
@@ -93,31 +93,18 @@ class TimeSinceEmbedding(EmbeddingLayer):
         references = list(first.values())
         return cls(list(first), references, boundaries.tolist(), embedding_dim, **kwargs)
 
-    @property
-    def feature_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """Shapes and dtypes of the two raw features, `(batch,)` each."""
-        return self._lookup.spec, tf.TensorSpec((None,), tf.int64)
-
     def sample_values(self, count: int) -> tuple[list, list]:
         """Returns `count` example inputs: ids, and timestamps below to above the boundaries."""
         positions = np.linspace(0, len(self._lookup) - 1, count, dtype=int)
-        low, high = self._boundaries[0] - 1, self._boundaries[-1] + 1
+        low, high = self.boundaries[0] - 1, self.boundaries[-1] + 1
         elapsed = np.linspace(low, high, count).astype(np.int64)
-        return self._lookup.sample(count), (self._references[positions] + elapsed).tolist()
+        return self._lookup.sample(count), (self.references[positions] + elapsed).tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Finds the bucket of each time since the reference, from 1, or 0 for an OOV id."""
         ids, timestamps = inputs
         indices = self._lookup.find(ids, self.name)
-        references = tf.gather(tf.constant(self._references), tf.maximum(indices, 0))
+        references = tf.gather(tf.constant(self.references), tf.maximum(indices, 0))
         elapsed = tf.cast(timestamps, tf.int64) - references
-        buckets = _numeric.bucket_indices(elapsed, self._boundaries)
+        buckets = _numeric.bucket_indices(elapsed, self.boundaries)
         return tf.where(indices >= 0, buckets + 1, tf.zeros_like(buckets))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "ids": self._lookup.ids.tolist(),
-            "references": self._references.tolist(),
-            "boundaries": self._boundaries.tolist(),
-        }

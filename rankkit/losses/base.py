@@ -56,8 +56,7 @@ class ListLoss(tf.keras.losses.Loss):
     ) -> tf.Tensor:
         """Computes the weighted loss of each list.
 
-        Losses and gradients must be finite even for lists without an order, whose loss is replaced
-        by 0.
+        Losses and gradients must be finite, even of lists without an order, whose loss becomes 0.
 
         Args:
             labels: `(lists, items)`, 0 for padding.

@@ -20,15 +20,13 @@ class SoftmaxLoss(ListLoss):
     ListNet, for graded labels. Weights multiply the terms of their items.
 
     Args:
-        temperature: Temperature of the labels, above 0; the lower, the more of the target
-            distribution is on the items with the highest labels. Defaults to `None`: labels divided
-            by their sum.
+        temperature: Temperature of the labels, above 0; the lower, the more of the target is on
+            the items with the highest labels. Defaults to `None`: labels divided by their sum.
         name: Name of the loss. Defaults to `"softmax_loss"`.
 
     Raises:
         ValueError: If the temperature is not above 0.
-        tf.errors.InvalidArgumentError: If the loss has no temperature and is called with negative
-            labels.
+        tf.errors.InvalidArgumentError: If a label is negative and there is no temperature.
 
     References:
         Cao et al., Learning to rank: from pairwise approach to listwise approach, ICML 2007.
@@ -109,12 +107,10 @@ class ApproxNDCGLoss(ListLoss):
     """ApproxNDCG: 1 minus the NDCG of smoothed ranks, with gains `2**label - 1`.
 
     The smoothed rank of an item is 1 plus the sum of `sigmoid((other - own) / temperature)` over
-    the scores of all other items. The weight of a list is the mean weight of its items, weighted
-    by their gains.
+    the scores of all other items. The weight of a list is the mean of its items', weighted by gain.
 
     Args:
-        temperature: Scale of the score differences below which ranks are blurred, above 0.
-            Defaults to `0.1`.
+        temperature: Score difference below which ranks blur, above 0. Defaults to `0.1`.
         name: Name of the loss. Defaults to `"approx_ndcg_loss"`.
 
     Raises:

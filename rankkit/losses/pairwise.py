@@ -32,8 +32,7 @@ class PairwiseLoss(ListLoss):
         """Computes the loss of each pair.
 
         Args:
-            differences: Score of the item with the higher label minus that of the other, of any
-                shape.
+            differences: Score of the item with the higher label minus the other's, of any shape.
 
         Returns:
             The losses, of the same shape.

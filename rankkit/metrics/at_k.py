@@ -17,9 +17,17 @@ class _AtK(ListMetric):
         check_integer("k", k)
         super().__init__(k, relevant=relevant, name=name, **kwargs)
 
-    def count_found(self, hits: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor) -> tf.Tensor:
-        """Counts the relevant items among the first `k` of each list."""
-        return tf.reduce_sum(hits * self.among_first(higher, tied), axis=1)
+    def call_on_lists(
+        self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        hits = self.hits_of(labels, mask)
+        num_found = tf.reduce_sum(hits * self.among_first(higher, tied), axis=1)
+        num_relevant = tf.reduce_sum(hits, axis=1)
+        return self.share_of(num_found, num_relevant), num_relevant > 0.0
+
+    def share_of(self, num_found: tf.Tensor, num_relevant: tf.Tensor) -> tf.Tensor:
+        """Computes the measure of each list from its counts of relevant items."""
+        raise NotImplementedError
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -47,12 +55,8 @@ class PrecisionAtK(_AtK):
 
     short_name = "precision"
 
-    def call_on_lists(
-        self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        hits = self.hits_of(labels, mask)
-        found = self.count_found(hits, higher, tied)
-        return found / float(self.k or 1), tf.reduce_any(hits > 0.0, axis=1)
+    def share_of(self, num_found: tf.Tensor, num_relevant: tf.Tensor) -> tf.Tensor:
+        return num_found / float(self.k or 1)
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -80,10 +84,5 @@ class RecallAtK(_AtK):
 
     short_name = "recall"
 
-    def call_on_lists(
-        self, labels: tf.Tensor, higher: tf.Tensor, tied: tf.Tensor, mask: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        hits = self.hits_of(labels, mask)
-        found = self.count_found(hits, higher, tied)
-        num_relevant = tf.reduce_sum(hits, axis=1)
-        return tf.math.divide_no_nan(found, num_relevant), num_relevant > 0.0
+    def share_of(self, num_found: tf.Tensor, num_relevant: tf.Tensor) -> tf.Tensor:
+        return tf.math.divide_no_nan(num_found, num_relevant)

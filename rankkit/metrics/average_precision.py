@@ -9,9 +9,8 @@ from rankkit.metrics.base import ListMetric
 class MeanAveragePrecision(ListMetric):
     """Mean average precision (MAP): precision at the rank of each relevant item, averaged.
 
-    The average over the items of a list divides by the number of relevant items, or by `k` if that
-    is smaller; relevant items below rank `k` contribute 0. Lists without relevant items do not
-    count.
+    The average over a list divides by the number of relevant items, or by `k` if that is smaller;
+    relevant items below rank `k` contribute 0. Lists without relevant items do not count.
 
     Args:
         k: Number of ranks that count. Defaults to `None`: all.
@@ -62,8 +61,7 @@ class MeanAveragePrecision(ListMetric):
 class MeanReciprocalRank(ListMetric):
     """Mean reciprocal rank (MRR): 1 / rank of the first relevant item, averaged over lists.
 
-    Lists whose first relevant item is below rank `k` have the value 0. Lists without relevant
-    items do not count.
+    It is 0 if that item is below rank `k`. Lists without relevant items do not count.
 
     Args:
         k: Number of ranks that count. Defaults to `None`: all.
@@ -92,10 +90,9 @@ class MeanReciprocalRank(ListMetric):
         # The highest group of ties that has a relevant item: `n` items, `r` of them relevant.
         before = tf.reduce_min(tf.where(hits, higher, num_items), axis=1, keepdims=True)
         in_group = mask & (higher == before)
-        n = tf.reduce_sum(tf.cast(in_group, tf.float32), axis=1, keepdims=True)
-        r = tf.reduce_sum(tf.cast(in_group & hits, tf.float32), axis=1, keepdims=True)
         # Sums of many logarithms need double precision.
-        n, r = tf.cast(n, tf.float64), tf.cast(r, tf.float64)
+        n = tf.reduce_sum(tf.cast(in_group, tf.float64), axis=1, keepdims=True)
+        r = tf.reduce_sum(tf.cast(in_group & hits, tf.float64), axis=1, keepdims=True)
         # Probability that the first relevant item has position p in the group, from 0: of all
         # ways to choose the positions of the relevant items, those that choose p and r - 1 later
         # ones.

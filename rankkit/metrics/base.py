@@ -16,15 +16,13 @@ class ListMetric(tf.keras.metrics.Metric):
     label to NaN. Weights are per list, `(lists,)`, or per item, which are averaged over each list.
     Items with equal scores are tied: the measure is averaged over all orders of tied items.
 
-    A subclass that sets the class attribute `short_name`, such as `"ndcg"`, gets default names
-    such as `"ndcg_at_10"`.
+    A subclass with the class attribute `short_name = "ndcg"` gets names such as `"ndcg_at_10"`.
 
     Args:
         k: Number of ranks that count. Defaults to `None`: all.
         relevant: Items with at least this label are relevant, in measures of binary relevance.
             Defaults to `1.0`.
-        name: Name of the metric. Defaults to `None`: a name from `short_name` and `k`, or that of
-            the class.
+        name: Name of the metric. Defaults to `None`: from `short_name` and `k`, or the class.
         **kwargs: Keyword arguments of `tf.keras.metrics.Metric`, such as `dtype`.
 
     Raises:

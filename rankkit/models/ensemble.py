@@ -23,8 +23,7 @@ def ensemble(
     member, and `rankkit.score_std` tells for which examples they disagree.
 
     Args:
-        networks: At least two networks, as built by `rankkit.ranking_network`, trained or not.
-            They must not share layers.
+        networks: At least two of `rankkit.ranking_network`, trained or not, that share no layers.
         independent: Whether each member is trained on its own error, as in
             `rankkit.layers.EnsembleMean`. Defaults to `True`.
         name: Name of the network. Defaults to `"ensemble"`.

@@ -18,10 +18,8 @@ def factorization_machine(
     """Builds a factorization machine: biases and the dot products of all pairs of embeddings.
 
     Args:
-        features: Features as in `rankkit.ranking_network`. Their vectors have equal dimensions;
-            the first component of each is a bias.
-        initial_bias: Initial value of the global bias, such as the mean label.
-            Defaults to `0.0`.
+        features: As in `rankkit.ranking_network`, with vectors of equal dimensions, a bias first.
+        initial_bias: Initial value of the global bias, such as the mean label. Defaults to `0.0`.
 
     Returns:
         A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
@@ -52,12 +50,10 @@ def svd_plus_plus(
     """Builds an SVD++ model: the dot product of the item vector and the sum of user vectors.
 
     The user vectors are the user's own embedding and, with `rankkit.layers.HistoryEmbedding`, that
-    of the items that the user has rated. Unlike in a factorization machine, the vectors of the
-    user do not interact with each other.
+    of the items that the user has rated. The vectors of the user do not interact with each other.
 
     Args:
-        features: Features as in `rankkit.ranking_network`. Their vectors have equal dimensions;
-            the first component of each is a bias.
+        features: As in `rankkit.ranking_network`, with vectors of equal dimensions, a bias first.
         item: Name of the item feature, or names of several, whose vectors are summed; all other
             features belong to the user. Defaults to `None`, the last feature.
         initial_bias: Initial value of the global bias, such as the mean label. Defaults to `0`.
@@ -99,11 +95,9 @@ def deepfm(
     """Builds DeepFM, the sum of a factorization machine and an MLP over the same embeddings.
 
     Args:
-        features: Features as in `rankkit.ranking_network`. Their vectors have equal dimensions;
-            the first component of each is a bias.
+        features: As in `rankkit.ranking_network`, with vectors of equal dimensions, a bias first.
         hidden_units: Sizes of the hidden layers of the MLP. Defaults to `(256, 64)`.
-        initial_bias: Initial value of the global bias, such as the mean label.
-            Defaults to `0.0`.
+        initial_bias: Initial value of the global bias, such as the mean label. Defaults to `0.0`.
         **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
 
     Returns:

@@ -22,14 +22,12 @@ def shared_bottom(
 ) -> tf.keras.Model:
     """Builds a multi-task network whose heads share dense layers.
 
-    The simplest multi-task architecture. If its heads hurt each other, because their objectives
-    are weakly related, try `mmoe` or `ple`.
+    The simplest multi-task architecture. If the objectives conflict, try `mmoe` or `ple`.
 
     Args:
         features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
         heads: Head of each objective by name, such as a `rankkit.layers.DenseRatingHead`.
-        score: How candidates are ranked: a dict of weights by head, or a function of the dict of
-            head scores.
+        score: How candidates are ranked: weights by head, or a function of the dict of scores.
         hidden_units: Sizes of the shared layers. Defaults to `(256,)`.
         activation: Activation of the shared layers. Defaults to `"relu"`.
 
@@ -46,8 +44,7 @@ def shared_bottom(
         >>> import rankkit as rk
         >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
         >>> heads = {name: rk.layers.DenseRatingHead([16]) for name in ("rating", "click")}
-        >>> network = rk.models.shared_bottom(features, heads, score={"click": 1.0})
-        >>> sorted(network.output_shape)
+        >>> sorted(rk.models.shared_bottom(features, heads, score={"click": 1.0}).output_shape)
         ['click', 'rating', 'score']
     """
     for units in hidden_units:
@@ -73,8 +70,7 @@ def mmoe(
     Args:
         features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
         heads: Head of each objective by name, such as a `rankkit.layers.DenseRatingHead`.
-        score: How candidates are ranked: a dict of weights by head, or a function of the dict of
-            head scores.
+        score: How candidates are ranked: weights by head, or a function of the dict of scores.
         **kwargs: Further arguments of `rankkit.layers.MultiGateMixtureOfExperts`.
 
     Returns:
@@ -91,8 +87,7 @@ def mmoe(
         >>> import rankkit as rk
         >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
         >>> heads = {name: rk.layers.DenseRatingHead([16]) for name in ("rating", "click")}
-        >>> network = rk.models.mmoe(features, heads, score={"click": 1.0}, num_experts=3)
-        >>> sorted(network.output_shape)
+        >>> sorted(rk.models.mmoe(features, heads, score={"click": 1.0}).output_shape)
         ['click', 'rating', 'score']
     """
     experts = MultiGateMixtureOfExperts(list(heads), **kwargs)
@@ -109,8 +104,7 @@ def ple(
     Args:
         features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
         heads: Head of each objective by name, such as a `rankkit.layers.DenseRatingHead`.
-        score: How candidates are ranked: a dict of weights by head, or a function of the dict of
-            head scores.
+        score: How candidates are ranked: weights by head, or a function of the dict of scores.
         **kwargs: Further arguments of `rankkit.layers.ProgressiveExtraction`.
 
     Returns:
@@ -127,8 +121,7 @@ def ple(
         >>> import rankkit as rk
         >>> features = {"user_id": rk.layers.IdEmbedding(["7", "42"], 8)}
         >>> heads = {name: rk.layers.DenseRatingHead([16]) for name in ("rating", "click")}
-        >>> network = rk.models.ple(features, heads, score={"click": 1.0}, num_levels=2)
-        >>> sorted(network.output_shape)
+        >>> sorted(rk.models.ple(features, heads, score={"click": 1.0}).output_shape)
         ['click', 'rating', 'score']
     """
     experts = ProgressiveExtraction(list(heads), **kwargs)

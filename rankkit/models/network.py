@@ -23,15 +23,13 @@ def ranking_network(
     """Builds a ranking network, a plain Functional `tf.keras.Model`.
 
     Each feature layer turns raw values into a vector, `interaction` combines the vectors, and
-    `head` computes the score from the result. A layer that is listed under two feature names is
-    shared between them.
+    `head` computes the score from the result. A layer under two feature names is shared.
 
     Args:
         features: Feature name to layer, which reads the raw column of that name. To read another
             column, pass `(source, layer)`; for a layer with several inputs, `(sources, layer)`.
             A layer takes raw values and has a `feature_spec`, the `tf.TensorSpec` of these values
-            with the batch axis first. Set this attribute on a Keras layer to use it as a feature
-            layer.
+            with the batch axis first. Set this attribute to use a Keras layer as a feature layer.
         head: Layer or model from the combined vector `(batch, dim)` to the score `(batch, 1)`,
             such as `rankkit.layers.DenseRatingHead`, or to a dict that contains `score`. For
             several objectives, a dict of heads by name. Defaults to `None`: the interaction

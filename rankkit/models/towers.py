@@ -86,8 +86,7 @@ def dlrm(
         A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
 
     References:
-        Naumov et al., Deep learning recommendation model for personalization and recommendation
-        systems, 2019.
+        Naumov et al., Deep learning recommendation model (DLRM), arXiv:1906.00091, 2019.
 
     Example:
         >>> import rankkit as rk

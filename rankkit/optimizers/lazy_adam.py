@@ -22,8 +22,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
         beta_2: Decay rate of the second moment. Defaults to `0.999`.
         epsilon: Added to the square root of the second moment. Defaults to `1e-7`.
         name: Name of the optimizer. Defaults to `"lazy_adam"`.
-        **kwargs: Further arguments of `tf.keras.optimizers.Adam`, except for `amsgrad`,
-            `weight_decay` and `use_ema`.
+        **kwargs: Further arguments of Adam, except `amsgrad`, `weight_decay` and `use_ema`.
 
     Raises:
         ValueError: If `amsgrad`, `weight_decay` or `use_ema` is set, which update all rows.

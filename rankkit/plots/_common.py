@@ -34,23 +34,15 @@ def title_of(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Axis scale for the values of one hyperparameter.
+    """Axis scale for the values of one hyperparameter, or for scores."""
 
-    Attributes:
-        kind: `"linear"`, `"log"` or, for text, `"category"` with evenly spaced values.
-        low: Smallest value, or index 0 of categories.
-        high: Largest value, or last index of categories.
-        is_integer: Whether all values are integers.
-        ticks: Value to tick label. Empty if matplotlib should choose round numbers.
-        categories: Text values in order.
-    """
-
-    kind: Literal["linear", "log", "category"]
-    low: float
-    high: float
-    is_integer: bool
-    ticks: dict[float, str]
-    categories: tuple[Any, ...] = ()
+    kind: Literal["linear", "log", "category"]  # the last for text, with evenly spaced values
+    low: float  # smallest value, or index 0 of categories
+    high: float  # largest value, or last index of categories
+    is_integer: bool = False
+    # Value to tick label. Empty if matplotlib should choose round numbers.
+    ticks: dict[float, str] = dataclasses.field(default_factory=dict)
+    categories: tuple[Any, ...] = ()  # text values in order
 
     def coordinate(self, value: Any) -> float:
         """Position in data coordinates; NaN for `None`."""
@@ -106,7 +98,7 @@ def choose_scale(values: Sequence[Any]) -> Scale:
     low, high = ordered[0], ordered[-1]
     is_integer = all(number.is_integer() for number in ordered)
     kind = "log" if low > 0 and high >= _LOG_RATIO * low else "linear"
-    scale = Scale(kind, low, high, is_integer, {})
+    scale = Scale(kind, low, high, is_integer)
     gaps = (b - a for a, b in itertools.pairwise(map(scale.fraction, ordered)))
     if low == high or (is_integer and all(gap >= _TICK_DISTANCE for gap in gaps)):
         return dataclasses.replace(scale, ticks={number: f"{number:.6g}" for number in ordered})

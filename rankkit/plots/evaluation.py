@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rankkit.plots._common import new_figure, title_of
+from rankkit.plots._common import Scale, new_figure, title_of
 from rankkit.utils.errors import wrong_type
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def calibration(diagnosis: Any, path: str | os.PathLike[str]) -> None:
         true = [line["mean_label"] for line in lines]
         axes.plot(predicted, true, markersize=5, **style)
         values += [*predicted, *true]
-    margin = 0.05 * (max(values) - min(values)) or 0.5
-    limits = (min(values) - margin, max(values) + margin)
+    limits = Scale("linear", min(values), max(values)).limits(margin=0.05)
     axes.plot(limits, limits, color="C3", linewidth=1, zorder=1, label="perfectly calibrated")
     sizes = [line["num_rows"] for line in diagnosis.calibration if line["scorer"] == "model"]
     size = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"

@@ -1,8 +1,5 @@
 """Plots of the trials of a hyperparameter search."""
 
-import dataclasses
-import functools
-import math
 import os
 import statistics
 from collections.abc import Mapping, Sequence
@@ -17,85 +14,46 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
 
-_NOT_HYPERPARAMETERS = frozenset(
-    ["trial", "status", "score", "best_epoch", "seconds", "worker", "message"]
-)
+_NOT_HYPERPARAMETERS = ("trial", "status", "score", "best_epoch", "seconds", "worker", "message")
 _OUTLIER_FACTOR = 10  # times the median distance from the best score
 _MARGIN = 0.06  # of a parallel axis at either end; lines to outliers end there
 
 
-@dataclasses.dataclass(frozen=True)
 class Trials:
-    """Trials of a search, in the order of their start, at least one of them with a score."""
+    """The checked trials of a search, in the order of their start, and the scores to show."""
 
-    rows: Sequence[Mapping[str, Any]]
-    direction: str  # "min" or "max"
-
-    @functools.cached_property
-    def scores(self) -> np.ndarray:
-        """Score of each trial; NaN if it failed or the score is not finite."""
-        scores = [row.get("score") for row in self.rows]
-        numbers = np.array([math.nan if score is None else float(score) for score in scores])
-        return np.where(np.isfinite(numbers), numbers, math.nan)
-
-    @property
-    def is_failed(self) -> np.ndarray:
-        """Whether each trial failed."""
-        return np.isnan(self.scores)
-
-    @property
-    def losses(self) -> np.ndarray:
-        """Scores with the sign for which lower is better."""
-        return self.scores if self.direction == "min" else -self.scores
-
-    @property
-    def best_first(self) -> list[int]:
-        """Indices of the trials with a score, the best first."""
-        order = np.argsort(self.losses, kind="stable")  # NaN is last
-        return order[: np.count_nonzero(~self.is_failed)].tolist()
-
-    @property
-    def best_so_far(self) -> np.ndarray:
-        """Best score up to each trial; NaN before the first one."""
-        best = np.fmin.accumulate(self.losses)
-        return best if self.direction == "min" else -best
-
-    @functools.cached_property
-    def shown_range(self) -> tuple[float, float]:
-        """Lowest and highest score without outliers: those far worse than the others."""
-        losses = self.losses[~self.is_failed]
-        gaps = losses - losses.min()
+    def __init__(self, rows: Any, direction: str):
+        if direction not in ("min", "max"):
+            raise unknown("direction", direction, ["min", "max"])
+        if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+            fix = "Pass the attribute `trials` of what rankkit.tuning.search returns."
+            raise wrong_type("trials", rows, "a list of dicts", fix)
+        if not rows:
+            fix = "Run a search first: rankkit.tuning.search(...).trials."
+            raise invalid("trials", rows, "a list of at least one trial", fix)
+        self.rows, self.is_minimized = rows, direction == "min"
+        scores = np.array([row.get("score") for row in rows], float)  # NaN for None
+        self.scores = np.where(np.isfinite(scores), scores, np.nan)
+        self.is_failed = np.isnan(self.scores)
+        if self.is_failed.all():
+            reasons = {row.get("message") for row in rows} - {None}
+            fix = f"They failed with: {'; '.join(sorted(map(str, reasons)))}." if reasons else ""
+            raise invalid("trials", rows, "a list with at least one trial that has a score", fix)
+        losses = self.scores if self.is_minimized else -self.scores
+        # Indices of the trials with a score; NaN is last in the order.
+        order = np.argsort(losses, kind="stable")
+        self.best_first: list[int] = order[: np.count_nonzero(~self.is_failed)].tolist()
+        best = np.fmin.accumulate(losses)  # NaN before the first score
+        self.best_so_far = best if self.is_minimized else -best
+        # Outliers are far worse than the others, which they would squeeze together.
+        gaps = losses - np.nanmin(losses)
         threshold = _OUTLIER_FACTOR * statistics.median_low(gaps[gaps > 0].tolist() or [0.0])
-        shown = self.scores[~self.is_failed][gaps <= threshold]
-        return float(shown.min()), float(shown.max())
-
-    @property
-    def is_outlier(self) -> np.ndarray:
-        """Whether the score of each trial is outside of the shown range."""
-        low, high = self.shown_range
-        return (self.scores < low) | (self.scores > high)
-
-    @property
-    def outlier_label(self) -> str:
-        """Legend entry of the outliers."""
-        scores = self.scores[self.is_outlier]
-        worst = scores.max() if self.direction == "min" else scores.min()
-        return f"outlier (worst: {worst:.4g})"
-
-    @property
-    def hyperparameters(self) -> list[str]:
-        """Names of the hyperparameters, in the order of their first occurrence."""
-        names = dict.fromkeys(name for row in self.rows for name in row)
-        return [
-            name
-            for name in names
-            if name not in _NOT_HYPERPARAMETERS and not name.startswith("tuner/")
-        ]
-
-    @property
-    def varying_hyperparameters(self) -> list[str]:
-        """Names of the hyperparameters with more than one value."""
-        return [each for each in self.hyperparameters if len(set(self.values(each)) - {None}) > 1]
+        self.is_outlier = gaps > threshold
+        self.outlier_label = f"outlier (worst: {self.scores[self.best_first[-1]]:.4g})"
+        shown = self.scores[gaps <= threshold]
+        self.scale = Scale("linear", float(shown.min()), float(shown.max()))
+        names = dict.fromkeys(name for row in rows for name in row if not name.startswith("tuner/"))
+        self.hyperparameters = [name for name in names if name not in _NOT_HYPERPARAMETERS]
 
     def values(self, name: str) -> list[Any]:
         """Value of a hyperparameter in each trial; `None` where it has none."""
@@ -106,33 +64,12 @@ class Trials:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
-        colors = "viridis" if self.direction == "min" else "viridis_r"
-        return ScalarMappable(Normalize(*self.shown_range), colors)
-
-
-def _check_trials(trials: Any, direction: str) -> Trials:
-    if direction not in ("min", "max"):
-        raise unknown("direction", direction, ["min", "max"])
-    is_list = isinstance(trials, Sequence) and all(isinstance(row, Mapping) for row in trials)
-    if not is_list:
-        fix = "Pass the attribute `trials` of what rankkit.tuning.search returns."
-        raise wrong_type("trials", trials, "a list of dicts", fix)
-    if not trials:
-        fix = "Run a search first: rankkit.tuning.search(...).trials."
-        raise invalid("trials", trials, "a list of at least one trial", fix)
-    checked = Trials(trials, direction)
-    if checked.is_failed.all():
-        reasons = {row.get("message") for row in trials} - {None}
-        fix = f"They failed with: {'; '.join(sorted(map(str, reasons)))}." if reasons else ""
-        raise invalid("trials", trials, "a list with at least one trial that has a score", fix)
-    return checked
+        colors = "viridis" if self.is_minimized else "viridis_r"
+        return ScalarMappable(Normalize(self.scale.low, self.scale.high), colors)
 
 
 def parallel_coordinates(
-    trials: Sequence[Mapping[str, Any]],
-    path: str | os.PathLike[str],
-    *,
-    direction: str = "min",
+    trials: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, direction: str = "min"
 ) -> None:
     """Plots each trial as a line through its hyperparameters and its score.
 
@@ -154,34 +91,29 @@ def parallel_coordinates(
         TypeError: If the trials are not a list of dicts.
         ImportError: If matplotlib is not installed.
     """
-    checked = _check_trials(trials, direction)
-    names = checked.varying_hyperparameters
+    checked = Trials(trials, direction)
+    names = [
+        name for name in checked.hyperparameters if len(set(checked.values(name)) - {None}) > 1
+    ]
     if not names:
         fixed = {name: checked.values(name)[0] for name in checked.hyperparameters}
         raise ValueError(
             "trials must differ in at least one hyperparameter, but all of them have the values "
             f"{fixed}. Search at least one hyperparameter, or use rankkit.plots.search_history."
         )
-    scales = [choose_scale(checked.values(name)) for name in names]
-    figure = new_figure(width=max(6.4, 1.4 * (len(names) + 1)), height=4.4)
+    columns = [*map(checked.values, names), checked.scores]
+    scales = [*map(choose_scale, columns[:-1]), checked.scale]
+    heights = np.array(  # of each line at each axis, (trials, axes); NaN for a missing value
+        [list(map(scale.fraction, values)) for scale, values in zip(scales, columns, strict=True)]
+    ).T
+    figure = new_figure(width=max(6.4, 1.4 * len(scales)), height=4.4)
     host = figure.subplots()
-    _draw_lines(host, checked, _line_heights(checked, names, scales))
-    _draw_axes(host, checked, scales)
-    host.set_xticks(range(len(names) + 1), [title_of(name) for name in (*names, "score")])
+    _draw_lines(host, checked, heights.clip(-_MARGIN, 1 + _MARGIN))
+    _draw_axes(host, scales)
+    host.set_xticks(range(len(scales)), [title_of(name) for name in (*names, "score")])
     host.set_title("Hyperparameters and score", pad=12)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path)
-
-
-def _line_heights(trials: Trials, names: list[str], scales: list[Scale]) -> np.ndarray:
-    """Height from 0 to 1 of each line at each axis, `(trials, axes)`; NaN for a missing value."""
-    columns = [
-        [scale.fraction(value) for value in trials.values(name)]
-        for name, scale in zip(names, scales, strict=True)
-    ]
-    low, high = trials.shown_range
-    scores = (trials.scores - low) / (high - low) if high > low else trials.scores * 0 + 0.5
-    return np.array([*columns, np.clip(scores, -_MARGIN, 1 + _MARGIN)]).T
 
 
 def _draw_lines(host: "Axes", trials: Trials, heights: np.ndarray) -> None:
@@ -199,40 +131,33 @@ def _draw_lines(host: "Axes", trials: Trials, heights: np.ndarray) -> None:
     host.plot(x, heights[best], color=color, linewidth=3.5, label=label, **style)
     if trials.is_outlier.any():
         ends = heights[trials.is_outlier, -1]
-        arrow: dict[str, Any] = {"marker": "^" if trials.direction == "min" else "v"}
+        arrow: dict[str, Any] = {"marker": "^" if trials.is_minimized else "v"}
         arrow |= {"color": colors.to_rgba(trials.scores[others[-1]]), "markeredgecolor": "0.3"}
         arrow |= {"linestyle": "", "clip_on": False, "label": trials.outlier_label}
         host.plot(np.full(len(ends), x[-1]), ends, **arrow)
 
 
-def _draw_axes(host: "Axes", trials: Trials, scales: list[Scale]) -> None:
-    """Draw an axis with its own scale at each position of the host, whose heights are 0 to 1."""
+def _draw_axes(host: "Axes", scales: list[Scale]) -> None:
+    """Draws an axis with its own scale at each position of the host, whose heights are 0 to 1."""
     from matplotlib.patheffects import withStroke
 
-    host.set(xlim=(0, len(scales)), ylim=(-_MARGIN, 1 + _MARGIN), frame_on=False)
+    last = len(scales) - 1
+    host.set(xlim=(0, last), ylim=(-_MARGIN, 1 + _MARGIN), frame_on=False)
     host.tick_params(axis="x", length=0, pad=6)
     host.yaxis.set_visible(False)
-    for position, scale in enumerate([*scales, None]):
+    for position, scale in enumerate(scales):
         axes = host.twinx()
-        side = "left" if scale else "right"
+        side = "left" if position < last else "right"
         axes.spines[:].set_visible(False)
-        axes.spines[side].set(visible=True, position=("axes", position / len(scales)))
+        axes.spines[side].set(visible=True, position=("axes", position / last))
         axes.yaxis.set_ticks_position(side)
-        if scale:
-            scale.apply(axes, "y", margin=_MARGIN)
-        else:
-            low, high = trials.shown_range
-            padding = _MARGIN * (high - low) or 0.5
-            axes.set_ylim(low - padding, high + padding)
+        scale.apply(axes, "y", margin=_MARGIN)
         for label in axes.get_yticklabels():
             label.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
 
 
 def search_history(
-    trials: Sequence[Mapping[str, Any]],
-    path: str | os.PathLike[str],
-    *,
-    direction: str = "min",
+    trials: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], *, direction: str = "min"
 ) -> None:
     """Plots the score of each trial in the order of the trials, and the best score so far.
 
@@ -252,15 +177,15 @@ def search_history(
         TypeError: If the trials are not a list of dicts.
         ImportError: If matplotlib is not installed.
     """
-    checked = _check_trials(trials, direction)
+    checked = Trials(trials, direction)
     figure = new_figure()
     axes = figure.subplots()
     numbers = np.arange(len(checked.rows))
     is_failed, is_outlier = checked.is_failed, checked.is_outlier
+    worse_is_up = checked.is_minimized
     shown = ~is_failed & ~is_outlier
     axes.plot(numbers[shown], checked.scores[shown], "o", color="C0", label="trial")
     axes.plot(numbers, checked.best_so_far, color="C1", drawstyle="steps-post", label="best so far")
-    worse_is_up = direction == "min"
     # On the edge: x is the number of the trial, y a fraction of the height of the axes.
     edge: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "linestyle": ""}
     if is_outlier.any():
@@ -271,9 +196,7 @@ def search_history(
         heights = np.full(is_failed.sum(), float(worse_is_up))
         style = {"marker": "x", "color": "C3", "clip_on": False, "zorder": 3}
         axes.plot(numbers[is_failed], heights, label="failed", **style, **edge)
-    low, high = checked.shown_range
-    padding = 0.1 * (high - low) or 0.5
-    axes.set(xlim=(-0.5, len(numbers) - 0.5), ylim=(low - padding, high + padding))
+    axes.set(xlim=(-0.5, len(numbers) - 0.5), ylim=checked.scale.limits(0.1))
     axes.set(xlabel="trial", ylabel="score", title="Search history")
     axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     axes.grid(alpha=0.3)
@@ -310,15 +233,12 @@ def search_scatter(
         TypeError: If the trials are not a list of dicts.
         ImportError: If matplotlib is not installed.
     """
-    checked = _check_trials(trials, direction)
+    checked = Trials(trials, direction)
     for name in (x, y):
         if name not in checked.hyperparameters:
             raise unknown("hyperparameter", name, checked.hyperparameters)
-    best_first = [
-        index
-        for index in checked.best_first
-        if trials[index].get(x) is not None and trials[index].get(y) is not None
-    ]
+    has_both = [None not in pair for pair in zip(checked.values(x), checked.values(y), strict=True)]
+    best_first = [index for index in checked.best_first if has_both[index]]
     if not best_first:
         raise ValueError(
             f"No completed trial has both hyperparameters. Got: x={x!r}, y={y!r}. Pass two that "
@@ -345,7 +265,7 @@ def search_scatter(
     axes.set(xlabel=x_label, ylabel=y_label, title=f"Score by {x_label} and {y_label}")
     axes.set_axisbelow(True)
     axes.grid(alpha=0.3)
-    worse_end = "max" if direction == "min" else "min"
+    worse_end = "max" if checked.is_minimized else "min"
     extend = worse_end if checked.is_outlier.any() else "neither"
     figure.colorbar(dots, ax=axes, label="score", extend=extend)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)

@@ -54,12 +54,10 @@ class CandidateIndex(PrecomputedCandidates):
     Args:
         model: A `RankingModel`, a head of one, or a network.
         candidates: Column name to values, one per candidate, or a DataFrame. Columns that are not
-            features are returned with the candidates. Features that are not columns belong to the
-            query.
+            features are returned with the candidates. The other features belong to the query.
 
     Raises:
-        TypeError: If the model is not a network of rankkit, or a value has the wrong type for its
-            feature.
+        TypeError: If the model is not a network of rankkit, or a value has the wrong type.
         ValueError: If there are no candidates, column lengths differ, or no column is a feature.
 
     Example:

@@ -143,12 +143,8 @@ def evaluate_factored(
 ) -> Any:
     """Returns the outputs of a network, as if columns of one row were repeated for the others.
 
-    Args:
-        network: A Functional network.
-        columns: Raw feature to values, `(1, ...)` or `(rows, ...)`; without the features of the
-            side whose activations are given.
-        sides: Raw feature to side. The columns of one side have the same number of rows.
-        cache: Activations of one side, to collect or given. Defaults to `None`.
+    `columns` maps a raw feature to `(1, ...)` or `(rows, ...)` values, and `sides` to its side: all
+    columns of a side have as many rows. The columns of a side with given activations are left out.
     """
     cache = cache or ActivationCache()
     vectors = {
@@ -210,7 +206,9 @@ def _call_with_tensors(layer: Any, args: tuple, kwargs: dict[str, Any], tensors:
 
 def _call_by_parts(layer: Any, inputs: Any, outputs: Any, cache: ActivationCache) -> Any:
     """Returns the outputs of a layer as tensors or vectors, `None` if it does not support parts."""
-    if _is_divisible(layer) and _keys(inputs) == _keys(layer.input):
+    # Calling a Functional network is equal to calling its layers, unless they compute masks.
+    is_divisible = is_functional(layer) and not any(map(computes_mask, layer.layers))
+    if is_divisible and _keys(inputs) == _keys(layer.input):
         return _call_network(layer, inputs, cache)
     if type(layer) is tf.keras.Sequential and isinstance(inputs, Vector):
         return through(layer.layers, inputs, cache)
@@ -224,11 +222,6 @@ def _call_by_parts(layer: Any, inputs: Any, outputs: Any, cache: ActivationCache
     if type(layer) is tf.keras.layers.Dense:
         return through([layer], inputs, cache)
     return layer.call_parts(inputs, cache) if knows_parts(layer) else None
-
-
-def _is_divisible(layer: Any) -> bool:
-    """Whether a layer is a Functional network without masks, equal to calling its layers."""
-    return is_functional(layer) and not any(map(computes_mask, layer.layers))
 
 
 def _keys(inputs: Any) -> set[str]:

@@ -111,9 +111,8 @@ def _equal_columns(argument: str, columns: Mapping[str, Any]) -> Columns:
 
 def _unpack_data_frame(value: Any) -> Any:
     """Returns a DataFrame as a dict of its columns, any other value unchanged."""
-    if hasattr(value, "columns") and hasattr(value, "iloc"):  # pandas
-        return {name: value[name] for name in value.columns}
-    return value
+    is_data_frame = hasattr(value, "columns") and hasattr(value, "iloc")  # of pandas
+    return dict(value) if is_data_frame else value
 
 
 def _is_batch(value: Any, spec: tf.TensorSpec | None) -> bool:

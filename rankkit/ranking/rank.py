@@ -1,6 +1,5 @@
 """`rank`: orders the candidates of a query by their scores."""
 
-import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from rankkit.ranking.queries import (
     remaining_indices,
 )
 from rankkit.ranking.scoring import compute_scores, get_feature_specs, make_single_query_scorer
-from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.errors import check_integer, wrong_type
 
 
 def rank(
@@ -58,8 +57,7 @@ def rank(
 
     Raises:
         ValueError: If a feature is missing, given twice or unknown; if column lengths differ; if
-            `k` is less than 1; if a score is not finite; if the candidate index was built for
-            another scorer.
+            `k` is below 1; if a score is not finite; if an index was built for another scorer.
         TypeError: If a value has the wrong type for its feature.
 
     Example:
@@ -69,16 +67,14 @@ def rank(
         >>> rk.rank(newest, {}, {"year": [1970, 1994, 1990]}, k=2)
         [(1994, 1994.0), (1990, 1990.0)]
     """
-    if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
-        raise invalid("k", k, "an integer of at least 1, or None for all candidates")
+    if k is not None:
+        check_integer("k", k, fix="Pass None for all candidates.")
     specs = get_feature_specs(scorer)
     queries, is_single = query_columns(query, specs)
     num_queries = max((len(column) for column in queries.values()), default=1)
     exclusions = [exclude] if is_single else _one_per_query("exclude", exclude, num_queries)
     if num_queries == 0:
         return []
-    if is_single:
-        _check_single(candidates, queries, specs)
     best = [TopCandidates(k) for _ in range(num_queries)]
     # All candidates are one chunk, unless they come from an iterator.
     for chunk in _candidate_chunks(candidates, num_queries):
@@ -91,16 +87,6 @@ def rank(
             top.add(columns, indices, query_scores)
     rankings = [top.ranking() for top in best]
     return rankings[0] if is_single else rankings
-
-
-def _check_single(candidates: Any, query: Columns, specs: Mapping[str, Any] | None) -> None:
-    """Checks that the candidates of a single query are not a list of values."""
-    if isinstance(candidates, list | tuple) and any(
-        isinstance(each, str | int) for each in candidates
-    ):
-        name = next((name for name in specs or () if name not in query), "item")
-        fix = f"Write {{{name!r}: {reprlib.repr(candidates)}}}."
-        raise wrong_type("candidates", candidates, "a dict of columns for a single query", fix)
 
 
 def _one_per_query(name: str, values: Any, num_queries: int) -> list:
@@ -118,8 +104,8 @@ def _candidate_chunks(candidates: Any, num_queries: int) -> Iterator[list[Column
     elif isinstance(candidates, (Iterator, tf.data.Dataset)):
         chunks = ([candidate_columns(chunk)] * num_queries for chunk in candidates)
     elif isinstance(candidates, (list, tuple)):
-        per_query = _one_per_query("candidates", candidates, num_queries)
-        chunks = iter([list(map(candidate_columns, per_query))])
+        per_query = list(map(candidate_columns, candidates))
+        chunks = iter([_one_per_query("candidates", per_query, num_queries)])
     else:
         chunks = iter([[candidate_columns(candidates)] * num_queries])
     names = None

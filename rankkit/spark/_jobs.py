@@ -89,22 +89,20 @@ _PARTITION_FILE = re.compile(r"part-(\d{5,})\.parquet")
 
 
 class JobFolder(NamedTuple):
-    """A folder that belongs to one job; `uri` is for `pyarrow.fs.FileSystem.from_uri`."""
+    """A folder that belongs to one job."""
 
     uri: str
+    files: fs.SubTreeFileSystem
 
     @classmethod
     def at(cls, output: Any) -> "JobFolder":
         """Returns the folder at a path or URI."""
-        output = str(output)
-        return cls(output if "://" in output else Path(output).absolute().as_uri())
-
-    def _open(self) -> tuple[fs.FileSystem, str]:
-        return fs.FileSystem.from_uri(self.uri)
+        uri = str(output) if "://" in str(output) else Path(output).absolute().as_uri()
+        system, path = fs.FileSystem.from_uri(uri)
+        return cls(uri, fs.SubTreeFileSystem(path, system))
 
     def _file_names(self) -> list[str]:
-        system, path = self._open()
-        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+        found = self.files.get_file_info(fs.FileSelector("", allow_not_found=True))
         return [info.base_name for info in found]
 
     def claim(self, identity: Mapping[str, Any], num_partitions: int | None) -> int | None:
@@ -112,14 +110,13 @@ class JobFolder(NamedTuple):
 
         Returns the number of partitions with which the job was first started.
         """
-        system, path = self._open()
         names = self._file_names()
         message = (
             "output must be a new or empty folder, or the folder of the same job. "
             f"Got: output={self.uri!r}"
         )
         if _JOB in names:
-            with system.open_input_stream(f"{path}/{_JOB}") as file:
+            with self.files.open_input_stream(_JOB) as file:
                 saved = json.loads(file.read())
             if different := [key for key, value in identity.items() if saved.get(key) != value]:
                 raise ValueError(
@@ -129,8 +126,8 @@ class JobFolder(NamedTuple):
             return saved["parts"]
         if names:
             raise ValueError(f"{message}, which contains {min(names)!r}. Name another folder.")
-        system.create_dir(path, recursive=True)
-        with system.open_output_stream(f"{path}/{_JOB}") as file:
+        self.files.base_fs.create_dir(self.files.base_path, recursive=True)
+        with self.files.open_output_stream(_JOB) as file:
             file.write(json.dumps({**identity, "parts": num_partitions}, indent=2).encode())
         return num_partitions
 
@@ -145,13 +142,11 @@ class JobFolder(NamedTuple):
 
     def has(self, partition: int) -> bool:
         """Whether a partition is written."""
-        system, path = self._open()
-        return system.get_file_info(_file(path, partition)).type == fs.FileType.File
+        return self.files.get_file_info(_file(partition)).type == fs.FileType.File
 
     def read_metadata(self, partition: int) -> dict[str, Any]:
         """Reads the metadata that a partition was written with."""
-        system, path = self._open()
-        metadata = pq.read_metadata(_file(path, partition), filesystem=system).metadata
+        metadata = pq.read_metadata(_file(partition), filesystem=self.files).metadata
         return json.loads(metadata[b"rankkit"])
 
     @contextlib.contextmanager
@@ -160,16 +155,15 @@ class JobFolder(NamedTuple):
 
         `metadata`, of JSON types, is written last: the caller may fill it in the meantime.
         """
-        system, path = self._open()
-        scratch = f"{path}/.part-{uuid.uuid4().hex}"  # Spark may run another attempt as well
+        scratch = f".part-{uuid.uuid4().hex}"  # Spark may run another attempt as well
         try:
-            with pq.ParquetWriter(scratch, schema, filesystem=system) as writer:
+            with pq.ParquetWriter(scratch, schema, filesystem=self.files) as writer:
                 yield writer
                 writer.add_key_value_metadata({"rankkit": json.dumps(metadata)})
-            system.move(scratch, _file(path, partition))
+            self.files.move(scratch, _file(partition))
         except BaseException:
             with contextlib.suppress(OSError):
-                system.delete_file(scratch)
+                self.files.delete_file(scratch)
             raise
 
     def read(self, spark: "SparkSession", fields: Iterable[Any], **added: str) -> "DataFrame":
@@ -183,12 +177,11 @@ class JobFolder(NamedTuple):
 
     def finish(self) -> None:
         """Marks the job as finished, and removes the files of attempts that were killed."""
-        system, path = self._open()
         for name in self._file_names():
             if name.startswith(".part-"):
-                system.delete_file(f"{path}/{name}")
-        system.open_output_stream(f"{path}/{_SUCCESS}").close()
+                self.files.delete_file(name)
+        self.files.open_output_stream(_SUCCESS).close()
 
 
-def _file(path: str, partition: int) -> str:
-    return f"{path}/part-{partition:05d}.parquet"
+def _file(partition: int) -> str:
+    return f"part-{partition:05d}.parquet"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # Not reachable from other hosts, whatever the name of this one.
@@ -46,9 +46,7 @@ def _make_local_session() -> "SparkSession":
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[*]").appName("rankkit")
-    for name, value in _SETTINGS.items():
-        builder = builder.config(name, value)
+    builder = SparkSession.builder.master("local[*]").appName("rankkit").config(map=_SETTINGS)
     python = os.environ.get("PYSPARK_PYTHON")
     os.environ["PYSPARK_PYTHON"] = python or sys.executable  # of this virtual environment
     try:

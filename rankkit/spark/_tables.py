@@ -89,15 +89,14 @@ def check_columns(
 def _matches(kind: "DataType", spec: tf.TensorSpec) -> bool:
     from pyspark.sql import types
 
-    if isinstance(kind, types.ArrayType) != (spec.shape.rank == 2):
-        return False
-    if isinstance(kind, types.ArrayType):
-        kind = kind.elementType
+    is_list = isinstance(kind, types.ArrayType)
+    cell = kind.elementType if is_list else kind
     if spec.dtype == tf.string:
-        return isinstance(kind, types.StringType)
-    if spec.dtype.is_integer:
-        return isinstance(kind, types.IntegralType | types.BooleanType)
-    return isinstance(kind, types.NumericType | types.BooleanType)
+        fits = isinstance(cell, types.StringType)
+    else:
+        number = types.IntegralType if spec.dtype.is_integer else types.NumericType
+        fits = isinstance(cell, number | types.BooleanType)
+    return fits and is_list == (spec.shape.rank == 2)
 
 
 def _expected_type(spec: tf.TensorSpec) -> str:
@@ -107,13 +106,7 @@ def _expected_type(spec: tf.TensorSpec) -> str:
 
 
 class ShippedModel:
-    """A SavedModel that is sent to every worker.
-
-    Attributes:
-        specs: The features that it takes.
-        sha256: Hash of its files.
-        name: Name of its folder on the workers.
-    """
+    """A SavedModel that is sent to every worker, into a folder `name`, with a hash of its files."""
 
     def __init__(self, spark: "SparkSession", export: str | os.PathLike[str]):
         self.specs = SavedModelScorer(export).feature_specs

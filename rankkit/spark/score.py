@@ -38,8 +38,7 @@ def score(
     If the job is interrupted, the same call resumes it and computes the missing partitions.
 
     Args:
-        export: Folder of a SavedModel of `rankkit.export.save` on this host. It is sent to the
-            workers.
+        export: Local folder of a SavedModel of `rankkit.export.save`, which workers are sent.
         pairs: The rows: a Spark DataFrame, the path of a Parquet table, a pandas DataFrame, or a
             dict of columns. Columns that are not features are kept.
         output: Folder to write, a path or a URI such as `"hdfs://..."` or `"s3://..."` that all

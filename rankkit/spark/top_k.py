@@ -50,8 +50,7 @@ def top_k(
     interrupted, the same call resumes it and computes the missing partitions.
 
     Args:
-        export: Folder of a SavedModel of `rankkit.export.save` on this host. It is sent to the
-            workers.
+        export: Local folder of a SavedModel of `rankkit.export.save`, which workers are sent.
         users: One row per user: a Spark DataFrame, the path of a Parquet table, a pandas
             DataFrame, or a dict of columns. Columns that are not features are kept.
         candidates: One row per candidate, in the same formats. Every worker holds all of them.
@@ -64,8 +63,7 @@ def top_k(
             all cores of this host.
 
     Returns:
-        The table in `output`: the columns of users and candidates, `score`, and `rank`, which
-        starts at 1.
+        The table in `output`: the columns of users and candidates, `score`, and `rank`, from 1.
 
     Raises:
         ImportError: If pyspark is not installed.
@@ -186,21 +184,13 @@ def _cast_like(exclude: "DataFrame", *tables: "DataFrame") -> "DataFrame":
 
 
 class PartitionRanker(NamedTuple):
-    """Ranks the candidates for the users of a partition, and writes the best of each.
-
-    Attributes:
-        folder: Folder to write to.
-        model: Name of the model, for `load_model`.
-        candidates: Broadcast table of the candidates.
-        k: Maximum number of candidates for each user.
-        keys: Key columns of excluded pairs, or `None` if no pairs are excluded.
-    """
+    """Ranks the candidates for the users of a partition, and writes the best of each."""
 
     folder: JobFolder
-    model: str
-    candidates: Any
+    model: str  # its name, for `load_model`
+    candidates: Any  # a broadcast table
     k: int
-    keys: KeyColumns | None
+    keys: KeyColumns | None  # `None` if no pairs are excluded
 
     def rank(self, users: pa.Table, exclude: pa.Table | None) -> pa.Table:
         """Ranks one partition; returns a report, or none if no user is in it."""

@@ -38,11 +38,11 @@ def take_apart(
 ) -> Batch:
     """Splits a batch of Keras into features, labels and sample weights.
 
-    `data` is one dict of columns that includes the label, or `(features, label[, sample_weight])`.
-    `lists` says whether the batch has to consist of lists, `partly` whether NaN means that an
-    example has no label.
+    `lists`: whether it has to hold lists; `partly`: whether NaN means that there is no label.
     """
-    columns, labels, weights = _parts(data)
+    is_tuple = isinstance(data, (tuple, list)) and 1 <= len(data) <= 3
+    parts: list[Any] = [*data, None, None] if is_tuple else [data, None, None]
+    columns, labels, weights = parts[:3]
     if not isinstance(columns, Mapping):
         kind = "Tensor" if tf.is_tensor(columns) else type(columns).__name__
         shape = f" of shape {columns.shape}" if hasattr(columns, "shape") else ""
@@ -51,19 +51,11 @@ def take_apart(
             f"of features. Got: a {kind}{shape}. Pass a dict of columns: "
             "{'user_id': ..., 'movie_title': ...}."
         )
-    if isinstance(labels, Mapping):  # one for each of several heads
-        labels = _column("label", label, labels)
-    elif labels is not None and partly:
+    if partly and labels is not None and not isinstance(labels, Mapping):
         fix = f"Pass {{{label!r}: ...}}."
         raise wrong_type("labels", labels, "a dict by column, as there are several heads", fix)
-    if isinstance(weights, Mapping):
-        weights = (
-            None if sample_weight is None else _column("sample_weight", sample_weight, weights)
-        )
-    if labels is None:
-        labels = _column("label", label, columns)
-    if weights is None and sample_weight is not None:
-        weights = _column("sample_weight", sample_weight, columns)
+    labels = _column("label", label, labels, columns)
+    weights = _column("sample_weight", sample_weight, weights, columns)
     mask = columns.get(MASK)
     _check_kind(labels, mask, lists=lists)
     labels = numbers_of("label", label, labels, lists=lists, partly=partly)
@@ -112,25 +104,20 @@ def _at(column: Any, mask: Any, positions: tf.Tensor) -> Any:
     return tf.gather(column.merge_dims(0, 1), positions[:, 0] * width + positions[:, 1])
 
 
-def _parts(data: Any) -> tuple[Any, Any, Any]:
-    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
-        features, labels, weights = (*data, None, None)[:3]
-        return features, labels, weights
-    return data, None, None
-
-
-def _column(role: str, name: str, columns: Mapping[str, Any]) -> Any:
+def _column(role: str, name: str | None, given: Any, columns: Mapping[str, Any]) -> Any:
+    """Labels or weights as they are given beside the features, or as a column among them."""
+    if given is not None and not isinstance(given, Mapping):
+        return given
+    if name is None:
+        return None
+    columns = columns if given is None else given
     if name not in columns:
         raise missing(role, name, [name], columns)
     return columns[name]
 
 
 def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
-    """Selects the rows that have a label, for a head with a loss of lists or of rows.
-
-    Returns the batch, without features, of the rows or lists that have a label, and the indices of
-    its rows.
-    """
+    """Returns the rows or lists with a label, without features, and the indices of the rows."""
     labels, weights, positions = batch.labels, batch.sample_weight, batch.positions
     of_rows = labels[:, 0] if positions is None else tf.gather_nd(labels, positions)
     rows = tf.where(~tf.math.is_nan(of_rows))[:, 0]
@@ -189,7 +176,7 @@ def numbers_of(
     if role == "sample_weight":
         message = f"{shown} must be at least 0. Got: a negative value. Drop or fix those rows."
         checks.append(assert_in_graph(tf.reduce_all(numbers >= 0.0), message))
-    with tf.control_dependencies([each for each in checks if each is not None]):
+    with tf.control_dependencies(checks):
         return tf.identity(numbers)
 
 

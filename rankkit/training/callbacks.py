@@ -68,17 +68,14 @@ class WeightAveraging(tf.keras.callbacks.Callback):
             self._others = [
                 tf.Variable(tf.zeros_like(each), trainable=False, name="mean") for each in weights
             ]
-            self._weight = tf.Variable(
-                0.0, trainable=False
-            )  # total weight of the steps in the mean
+            self._weight = tf.Variable(0.0, trainable=False)  # of all steps in the mean
             self._swapped = tf.Variable(False, trainable=False)
         # Part of the checkpoints of the model, but of no saved file.
         self.model.weight_averaging = tf.train.Checkpoint(
             others=self._others, weight=self._weight, swapped=self._swapped
         )
-        self._update = tf.function(
-            self._update_mean
-        )  # once per training: another model has other variables
+        # Once per training: another model has other variables.
+        self._update = tf.function(self._update_mean)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._averages = epoch >= self.start_epoch

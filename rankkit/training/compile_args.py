@@ -49,8 +49,7 @@ def as_metrics(
 ) -> list[tf.keras.metrics.Metric]:
     """Converts metrics, their names and functions to Keras metrics.
 
-    With several heads, `head` is the name of the head, and metrics are copied, since they will be
-    renamed. `layer` outputs the score that is measured.
+    Those of a named `head` are copied, as they are renamed; `layer` outputs the measured score.
     """
     if not isinstance(metrics, (list, tuple)):
         raise wrong_type(name, metrics, "a list of tf.keras metrics, names or functions")
@@ -81,10 +80,8 @@ def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
     made = tf.keras.metrics.get(metric)
     if isinstance(made, str):  # Keras resolves the name when `fit` starts
         made = _metric_class(name, made)()
-    if isinstance(metric, str) and isinstance(made, tf.keras.metrics.Metric):
-        return type(made)(name=_snake_case(metric))  # Keras would append a number
-    if isinstance(made, tf.keras.metrics.Metric):
-        return made
+    if isinstance(made, tf.keras.metrics.Metric):  # Keras would append a number to a name
+        return type(made)(name=_snake_case(metric)) if isinstance(metric, str) else made
     shown = metric if isinstance(metric, str) else getattr(made, "__name__", "metric")
     return tf.keras.metrics.MeanMetricWrapper(made, name=shown)
 

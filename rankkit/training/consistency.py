@@ -9,7 +9,6 @@ import tensorflow as tf
 from rankkit.core.in_memory import RowsInMemory, in_memory_rows
 from rankkit.utils.tensorflow import dataset_graph, sample_indices
 
-_UNKNOWN = tf.data.UNKNOWN_CARDINALITY
 _COMPARED = 1000  # evenly spaced rows
 
 
@@ -32,7 +31,9 @@ def check_workers(model: tf.keras.Model, data: Any) -> None:
     config = json.dumps(model.get_config(), sort_keys=True, default=repr)
     known = in_memory_rows(data)
     described = 0 if known is None else _number_of(_describe(known))
-    own = tf.constant([[_number_of(config), _num_batches(data), described]], tf.int64)
+    is_dataset = isinstance(data, tf.data.Dataset)
+    num_batches = int(data.cardinality() if is_dataset else tf.data.UNKNOWN_CARDINALITY)
+    own = tf.constant([[_number_of(config), num_batches, described]], tf.int64)
     of_all = _gathered(strategy, own).numpy()  # (replicas, 3)
     networks, batches, rows = of_all[:: len(of_all) // workers].T.tolist()
     fix = "Build vocabularies and scales from the same rows on all workers."
@@ -48,10 +49,6 @@ def check_workers(model: tf.keras.Model, data: Any) -> None:
     _check_equal("have the same rows in memory, in the same order", rows, "others", fix)
 
 
-def _num_batches(data: Any) -> int:
-    return int(data.cardinality()) if isinstance(data, tf.data.Dataset) else int(_UNKNOWN)
-
-
 def _describe(rows: RowsInMemory) -> str:
     """Describes rows in memory and their order by a sample of the rows."""
     columns = {}
@@ -64,13 +61,11 @@ def _describe(rows: RowsInMemory) -> str:
 
 
 def _constants(seeds: tf.data.Dataset | None) -> list[Any]:
+    """The integers in the graph of shuffle seeds."""
     nodes = [] if seeds is None else dataset_graph(seeds).node
-    tensors = [tf.make_ndarray(n.attr["value"].tensor) for n in nodes if _is_integer(n)]
-    return [tensor.tolist() for tensor in tensors]
-
-
-def _is_integer(node: Any) -> bool:
-    return node.op == "Const" and tf.as_dtype(node.attr["dtype"].type).is_integer
+    constants = [node.attr for node in nodes if node.op == "Const"]
+    integers = [attr for attr in constants if tf.as_dtype(attr["dtype"].type).is_integer]
+    return [tf.make_ndarray(attr["value"].tensor).tolist() for attr in integers]
 
 
 def _number_of(text: str) -> int:

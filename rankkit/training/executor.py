@@ -23,7 +23,6 @@ from rankkit.training.policy import (
 )
 from rankkit.training.step import build_optimizer
 from rankkit.utils.errors import invalid
-from rankkit.utils.keras import count_steps
 from rankkit.utils.tensorflow import has_servers, has_user_layers
 
 _LOG = logging.getLogger("rankkit")
@@ -62,10 +61,10 @@ class Execution:
 class Executor:
     """Chooses an execution for each call of `fit` and `evaluate`, and keeps compiled functions.
 
-    There are three ways. Examples in memory (`rankkit.data.batches` or `lists` of columns) on one
-    replica run in a `Loop` inside the graph, with lookups precomputed, and compiled by XLA where
-    that pays. All other data goes through Keras's iterator. With parameter servers, batches
-    repeat without an end for training, and evaluation runs in this process.
+    Examples in memory (`rankkit.data.batches` or `lists` of columns) on one replica run in a `Loop`
+    inside the graph, with lookups precomputed, and compiled by XLA where that pays. All other data
+    goes through Keras's iterator. With parameter servers, batches repeat without an end for
+    training, and evaluation runs in this process.
     """
 
     def __init__(
@@ -114,11 +113,7 @@ class Executor:
         return Execution(data, fixed or 1)
 
     def validation_loop(self, kwargs: Mapping[str, Any]) -> Loop | None:
-        """The loop over validation data of `fit` that is in memory.
-
-        `fit` of Keras gets the `stand_in` of the loop as its validation data, and hands it to
-        `evaluate`.
-        """
+        """The loop over validation data in memory; Keras gets its `stand_in` as the data."""
         if has_servers(self._model.distribute_strategy):
             return None
         steps = {"steps": kwargs.get("validation_steps")}
@@ -137,26 +132,17 @@ class Executor:
         if data not in loops:
             if kind == "train":
                 self.build_optimizer()
-            loops[data] = Loop(
-                getattr(model, f"{kind}_step"),
-                lambda: model.metrics,
-                rows,
-                make_lookups(self._networks, rows),
-                lambda: int(model.steps_per_execution.numpy()),
-                lambda steps: count_steps(model, kind, steps),
-                autograph=self._runs_user_code(),
-            )
+            lookups = make_lookups(self._networks, rows)
+            loops[data] = Loop(model, kind, rows, lookups, autograph=self._runs_user_code())
         loop = loops[data]
         if options.jit_compile and not loop.is_compilable:
             return None
-        if options.jit_compile is not False and (options.jit_compile or kind == "train"):
-            compiled = bool(options.jit_compile) or (
-                not self._runs_user_code()
-                and should_compile_with_xla(
-                    model, loop, kwargs.get("epochs", 1), kwargs.get("callbacks")
-                )
-            )
-            loop.compile(compiled, falls_back=options.jit_compile is None)
+        if options.jit_compile:
+            loop.compiled, loop.falls_back = True, False
+        elif options.jit_compile is None and kind == "train":
+            epochs, callbacks = kwargs.get("epochs", 1), kwargs.get("callbacks")
+            pays = should_compile_with_xla(model, loop, epochs, callbacks)
+            loop.compiled, loop.falls_back = pays and not self._runs_user_code(), True
         if loop.compiled and not loop.is_checked:
             self._check_rows(rows)  # compiled steps leave checks of values out
             loop.is_checked = True

@@ -28,21 +28,18 @@ def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Look
         for name in network.input:
             for layer, position in find_feature_layers(network, name):
                 sources.setdefault(layer, {}).setdefault(position, []).append(name)
-    indices = {}
+    indices: dict[Any, Column] = {}
+    raw: set[str] = set()
     for layer, read in sources.items():
         names = [name for _, of_position in sorted(read.items()) for name in of_position]
-        once = all(len(of_position) == 1 for of_position in read.values())
-        if once and isinstance(layer, FeatureLayer) and all(name in rows.columns for name in names):
+        once = len(names) == len(read) and all(name in rows.columns for name in names)
+        found = None
+        if once and isinstance(layer, FeatureLayer):
             found = _encoded(layer, {name: rows.columns[name] for name in names}, specs)
-            if found is not None:
-                indices[layer] = found
-    raw = {
-        name
-        for layer, read in sources.items()
-        if layer not in indices
-        for of_position in read.values()
-        for name in of_position
-    }
+        if found is None:
+            raw.update(names)
+        else:
+            indices[layer] = found
     unread = {name: specs[name] for name in specs if name not in raw and name in rows.columns}
     kept = {name: column for name, column in rows.columns.items() if name not in unread}
     return Lookups(kept, indices, unread, frozenset(raw))
@@ -52,34 +49,29 @@ def _encoded(
     layer: FeatureLayer, columns: Mapping[str, Column], specs: Mapping[str, tf.TensorSpec]
 ) -> Column | None:
     """Encodes columns; `None` if there are too many numbers per row to keep."""
-    if len(columns) == 1:  # encode each distinct value once
-        (column,) = columns.values()
-        values = column.values
-        count = int(values.shape[0])
-        parts = [(values[i : i + _CHUNK],) for i in range(0, count, _CHUNK)]
-        if isinstance(values, tf.RaggedTensor):
-            parts = [(values,)]  # padded to one length
-        numbers = column.numbers
-    else:
-        count = next(iter(columns.values())).num_rows
-        rows = [tf.range(i, min(i + _CHUNK, count)) for i in range(0, count, _CHUNK)]
-        parts = [tuple(column(each) for column in columns.values()) for each in rows]
-        numbers = None
+    read, numbers, chunk = list(columns.values()), None, _CHUNK
+    if len(read) == 1:  # encode each distinct value once
+        numbers, read = read[0].numbers, [Column(read[0].values)]
+        if isinstance(read[0].values, tf.RaggedTensor):
+            chunk = max(1, read[0].num_rows)  # padded to one length
+    count = read[0].num_rows
     encoded = []
-    for part in parts:
+    for start in range(0, count, chunk):
+        rows = tf.range(start, min(start + chunk, count))
         raw = [
-            as_feature(name, each, specs[name]) for name, each in zip(columns, part, strict=True)
+            as_feature(name, column(rows), specs[name])
+            for name, column in zip(columns, read, strict=True)
         ]
         if not encoded:  # the number of indices per row, from two rows
-            few = layer.encode(*_inputs([each[:2] for each in raw]))
+            few = _encode(layer, [each[:2] for each in raw])
             if not isinstance(few, tf.Tensor) or math.prod(few.shape[1:]) > _MAX_INDICES:
                 return None
-        encoded.append(layer.encode(*_inputs(raw)))
+        encoded.append(_encode(layer, raw))
     if len({tuple(each.shape[1:]) for each in encoded}) > 1:
         return None
     values = tf.concat(encoded, axis=0)
     return None if math.prod(values.shape[1:]) > _MAX_INDICES else Column(values, numbers)
 
 
-def _inputs(raw: list[tf.Tensor]) -> tuple[Any]:
-    return (raw[0] if len(raw) == 1 else raw,)
+def _encode(layer: FeatureLayer, raw: list[tf.Tensor]) -> Any:
+    return layer.encode(raw[0] if len(raw) == 1 else raw)

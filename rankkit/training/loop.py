@@ -1,7 +1,7 @@
 """Loop over the batches of examples in memory, inside the graph."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow as tf
 from rankkit.core.in_memory import Lookups, RowsInMemory
 from rankkit.core.listwise import MASK
 from rankkit.core.precomputed import precomputed_indices
+from rankkit.utils.keras import count_steps
 from rankkit.utils.tensorflow import expect_retracing
 
 _LOG = logging.getLogger("rankkit")
@@ -18,29 +19,26 @@ _LOG = logging.getLogger("rankkit")
 class Loop:
     """Runs steps over examples in memory: the function that Keras calls for each execution.
 
-    The results are those of steps over the batches of the data set, without an iterator, which
-    takes a good part of a small step.
+    The results are those of an iterator, which takes a good part of a small step.
 
     Attributes:
         reads_raw: Whether a layer reads raw values, which it may have to check.
         is_compilable: Whether XLA can compile steps with full batches.
         compiled: Whether XLA compiles them.
+        falls_back: Whether they run without XLA if it cannot compile them.
         is_checked: Whether the values of labels and weights have been checked.
     """
 
     def __init__(
         self,
-        step: Callable[[dict[str, Any]], Any],
-        metrics: Callable[[], Iterable[tf.keras.metrics.Metric]],
+        model: tf.keras.Model,
+        kind: str,
         rows: RowsInMemory,
         lookups: Lookups,
-        count: Callable[[], int],
-        report: Callable[[int], None],
         *,
         autograph: bool,
     ):
-        self._step, self._metrics, self._count, self._report = step, metrics, count, report
-        self._rows, self._lookups = rows, lookups
+        self._model, self._kind, self._rows, self._lookups = model, kind, rows, lookups
         self.rows_a_step, self.steps = rows.rows_a_step, rows.steps
         # Keras needs a data set to count the steps.
         self.stand_in = tf.data.Dataset.range(rows.steps)
@@ -50,12 +48,8 @@ class Loop:
         read += lookups.indices.values()
         self.reads_raw = bool(lookups.raw)
         self.is_compilable = rows.of_one_shape and all(column.is_plain for column in read)
-        self.compiled = self._falls_back = self.is_checked = False
+        self.compiled = self.falls_back = self.is_checked = False
         self._functions: dict[bool, Any] = {}
-
-    def compile(self, compiled: bool, *, falls_back: bool) -> None:
-        """Sets whether XLA compiles the steps, and whether to run them without XLA if it cannot."""
-        self.compiled, self._falls_back = compiled, falls_back
 
     def start_epoch(self) -> None:
         """Starts an epoch with the next call, whether or not the last one was finished."""
@@ -66,15 +60,15 @@ class Loop:
         """Runs the next steps and returns the metrics; the iterator is not used."""
         if self._next == 0:
             self._order = self._rows.next_order()
-        count = self._count()
+        count = int(self._model.steps_per_execution.numpy())
         first = tf.constant(self._next, tf.int64)
         self._next = (self._next + count) % self.steps
         given = self._order, first, first + count
-        self._report(count)
+        count_steps(self._model, self._kind, count)
         try:
             return self._run(*given)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            if not (self.compiled and self._falls_back and "XLA" in str(error)):
+            if not (self.compiled and self.falls_back and "XLA" in str(error)):
                 raise
             # XLA compiles before it runs anything.
             _LOG.info("XLA cannot compile the steps: %s", _reason(error))
@@ -117,7 +111,7 @@ class Loop:
         return run
 
     def _logs(self) -> dict[str, tf.Tensor]:
-        return {metric.name: metric.result() for metric in self._metrics()}
+        return {metric.name: metric.result() for metric in self._model.metrics}
 
     def _one_step(self, part: tf.Tensor) -> int:
         rows, batch = self._rows.lay_out(part)
@@ -131,7 +125,7 @@ class Loop:
         with precomputed_indices(
             {layer: indices(rows) for layer, indices in self._lookups.indices.items()}
         ):
-            self._step(batch)
+            getattr(self._model, f"{self._kind}_step")(batch)
         return 0
 
     def __str__(self) -> str:

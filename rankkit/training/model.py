@@ -1,9 +1,10 @@
 """`RankingModel`: a network and the way it is trained."""
 
+import contextlib
 import itertools
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -290,11 +291,8 @@ class RankingModel(tfrs.models.Model):
         if not self._is_ready:
             return super().evaluate(x, *args, **kwargs)  # Keras raises
         with plain_errors():
-            if (
-                has_servers(self.distribute_strategy)
-                and isinstance(x, tf.data.Dataset)
-                and not args
-            ):
+            by_servers = has_servers(self.distribute_strategy) and not args
+            if by_servers and isinstance(x, tf.data.Dataset):
                 logs = self._executor.evaluate_locally(x, kwargs)
                 return logs if kwargs.get("return_dict") else [*logs.values()]
             execution = self._executor.plan("test", x, kwargs, is_plain=not args)
@@ -302,43 +300,35 @@ class RankingModel(tfrs.models.Model):
                 return super().evaluate(execution.data, *args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with plain_errors():
-            if not self._is_ready:
-                return super().predict(*args, **kwargs)
-            with self._executor.apart():
-                return super().predict(*args, **kwargs)
+        with plain_errors(), self._apart():
+            return super().predict(*args, **kwargs)
 
     def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._is_ready:
-            return super().predict_on_batch(*args, **kwargs)
-        with self._executor.apart():
+        with self._apart():
             return super().predict_on_batch(*args, **kwargs)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._is_ready:
-            return super().train_on_batch(*args, **kwargs)  # Keras raises
-        with plain_errors(), self._executor.apart():
+        with plain_errors(), self._apart():
             return super().train_on_batch(*args, **kwargs)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._is_ready:
-            return super().test_on_batch(*args, **kwargs)  # Keras raises
-        with self._executor.apart():
+        with self._apart():
             return super().test_on_batch(*args, **kwargs)
 
+    def _apart(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps a callback's own use of the model apart from the steps of `fit`."""
+        return self._executor.apart() if self._is_ready else contextlib.nullcontext()
+
     def make_train_function(self, force: bool = False) -> Any:
-        make = super().make_train_function
-        if not self._is_ready:
-            return make(force)
-        self.train_function = self._executor.function("train", make, force=force)
+        self.train_function = self._make_function("train", super().make_train_function, force)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
-        make = super().make_test_function
-        if not self._is_ready:
-            return make(force)
-        self.test_function = self._executor.function("test", make, force=force)
+        self.test_function = self._make_function("test", super().make_test_function, force)
         return self.test_function
+
+    def _make_function(self, kind: str, make: Callable[..., Any], force: bool) -> Any:
+        return self._executor.function(kind, make, force=force) if self._is_ready else make(force)
 
     def reset_metrics(self) -> None:
         if self._is_ready:  # Keras resets them before each epoch and each evaluation

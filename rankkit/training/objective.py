@@ -1,6 +1,7 @@
 """Losses, metrics and loss weights of the heads of a model."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,9 +30,8 @@ from rankkit.utils.keras import rename_metric
 class Objective:
     """The loss of one head as a `tfrs.tasks.Ranking`, and its metrics.
 
-    `outputs` are the names of the head's outputs, `layer` is the layer that outputs its score, and
-    `head` its name, `None` for the only one. For `loss` and the metrics see
-    `RankingModel.compile`.
+    `outputs` are its output names, and `layer` outputs its score; `head` is its name, `None`
+    for the only one. For the other arguments see `RankingModel.compile`.
     """
 
     def __init__(
@@ -49,10 +49,9 @@ class Objective:
         self._of_clicks = is_cross_entropy(loss)
         levels = [getattr(each, "levels", None) for each in (loss, layer)]
         if None not in levels and levels[0] != levels[1]:
-            fix = "Pass the same levels to both."
             raise ValueError(
                 f"The loss and the head must have the same levels. Got: {levels[0]} for the loss, "
-                f"{levels[1]} for the head. {fix}"
+                f"{levels[1]} for the head. Pass the same levels to both."
             )
         self._check_labels = getattr(loss, "checked", tf.identity)
         self.reads = getattr(loss, "reads", SCORE)
@@ -68,7 +67,13 @@ class Objective:
         self.has_own_code = any(map(is_user_written, (loss, *unweighted, *weighted)))
         self.mean_loss = tf.keras.metrics.Mean("loss")
         self.notices = Notices(head)
-        _check_kind([*unweighted, *weighted], ranks_lists=self.ranks_lists)
+        for metric in (*unweighted, *weighted):
+            if isinstance(metric, ListMetric) and not self.ranks_lists:
+                raise ValueError(
+                    f"Metric {metric.name!r} is computed over lists, and the loss over single "
+                    "rows. Use a listwise loss of rankkit.losses with rankkit.data.lists, or "
+                    "rankkit.evaluate_ranking after training."
+                )
         # The task has the metrics that take the same labels and predictions as the loss.
         of_task = [metric for metric in unweighted if self._takes_as_loss(metric)]
         self._others = [metric for metric in unweighted if metric not in of_task]
@@ -119,17 +124,6 @@ class Objective:
         return losses
 
 
-def _check_kind(metrics: Sequence[tf.keras.metrics.Metric], *, ranks_lists: bool) -> None:
-    """Checks that there are no listwise metrics beside a loss of single rows."""
-    for metric in metrics:
-        if isinstance(metric, ListMetric) and not ranks_lists:
-            raise ValueError(
-                f"Metric {metric.name!r} is computed over lists, and the loss over single rows. "
-                "Use a listwise loss of rankkit.losses with rankkit.data.lists, or "
-                "rankkit.evaluate_ranking after training."
-            )
-
-
 class Objectives:
     """One `Objective` per head, and their weighted sum.
 
@@ -161,8 +155,9 @@ class Objectives:
                     "loss of the score, or leave training_bias out."
                 )
         self._weights = checked_weights(loss_weights, self.heads)
-        learned = isinstance(loss_weights, str)
-        self._log_variances = make_log_variances(len(self.heads)) if learned else None
+        self.has_own_code = any(objective.has_own_code for objective in self.heads.values())
+        self.learns_weights = isinstance(loss_weights, str)
+        self._log_variances = make_log_variances(len(self.heads)) if self.learns_weights else None
         alone = None in self.heads
         means = [objective.mean_loss for objective in self.heads.values()]
         self._regularization = tf.keras.metrics.Mean("regularization_loss")
@@ -182,13 +177,13 @@ class Objectives:
             # The state of an epoch is not saved, and could not be loaded under a strategy.
             for method in ("save_own_variables", "load_own_variables"):
                 setattr(metric, method, _no_state)
-        names = [metric.name for metric in self.metrics]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(
-                    f"Metrics must have different names. Got: {name!r} twice. Rename one, such as "
-                    "RootMeanSquaredError(name='weighted')."
-                )
+        names = Counter(metric.name for metric in self.metrics)
+        name, count = names.most_common(1)[0]
+        if count > 1:
+            raise ValueError(
+                f"Metrics must have different names. Got: {name!r} twice. Rename one, such as "
+                "RootMeanSquaredError(name='weighted')."
+            )
 
     def take_apart(self, inputs: Any, features: Iterable[str]) -> dict[Any, Batch]:
         """Splits a batch into one per head; the first holds the features."""
@@ -229,34 +224,23 @@ class Objectives:
             labelled_heads.append(tf.cast(count > 0.0, tf.float32))
         examples = tf.shape(outputs[SCORE])[0]
         self._regularization.update_state(tf.fill([examples], tf.cast(regularization, tf.float32)))
-        if self._log_variances is None:
-            return tf.add_n([w * part for w, part in zip(self._weights, parts, strict=True)])
-        # Each replica adds its share of what does not depend on its examples.
-        replicas = over_replicas(tf.ones(()))
-        loss = tf.add_n([self._weight(index) * part for index, part in enumerate(parts)])
-        return loss + tf.reduce_sum(labelled_heads * self._log_variances) / replicas
-
-    @property
-    def has_own_code(self) -> bool:
-        """Whether a loss or a metric is written by the user."""
-        return any(objective.has_own_code for objective in self.heads.values())
-
-    @property
-    def learns_weights(self) -> bool:
-        """Whether the loss weights are learned."""
-        return self._log_variances is not None
+        replicas = over_replicas(tf.ones(())) if self.learns_weights else 1.0
+        return self._weighted_sum(parts, labelled_heads, replicas)
 
     def _weight(self, index: int) -> tf.Tensor:
         assert self._log_variances is not None
         return tf.exp(-self._log_variances[index])
 
     def _sum_of(self, means: list[tf.keras.metrics.Metric]) -> tf.Tensor:
-        results = [mean.result() for mean in means]
-        if self._log_variances is None:
-            return tf.add_n([w * each for w, each in zip(self._weights, results, strict=True)])
-        weighted = [self._weight(index) * each for index, each in enumerate(results)]
         labelled_heads = [tf.cast(mean.count > 0.0, tf.float32) for mean in means]
-        return tf.add_n(weighted) + tf.reduce_sum(labelled_heads * self._log_variances)
+        return self._weighted_sum([mean.result() for mean in means], labelled_heads, 1.0)
+
+    def _weighted_sum(self, losses: list, labelled_heads: list, replicas: Any) -> tf.Tensor:
+        """Weights the losses of the heads; of the learned weights, each replica adds its share."""
+        if self._log_variances is None:
+            return tf.add_n([w * loss for w, loss in zip(self._weights, losses, strict=True)])
+        total = tf.add_n([self._weight(index) * loss for index, loss in enumerate(losses)])
+        return total + tf.reduce_sum(labelled_heads * self._log_variances) / replicas
 
     def warn_about_uninformative_data(self) -> None:
         """Warns about examples of the last epoch that carry no training signal."""
@@ -280,9 +264,6 @@ def _no_state(store: Any) -> None:
     pass
 
 
-UNCERTAINTY = "uncertainty"
-
-
 def checked_weights(weights: Any, heads: Mapping[Any, Any]) -> list[float]:
     """Returns the fixed weight of the loss of each head."""
     if weights is None:
@@ -290,7 +271,7 @@ def checked_weights(weights: Any, heads: Mapping[Any, Any]) -> list[float]:
     if None in heads:
         fix = "Remove loss_weights, or use sample_weight."
         raise invalid("loss_weights", weights, "None for a network with a single head", fix)
-    if isinstance(weights, str) and weights == UNCERTAINTY:
+    if isinstance(weights, str) and weights == "uncertainty":
         return [1.0] * len(heads)
     weights = per_head("loss_weights", weights, heads, can_be_shared=False)
     for name, weight in weights.items():

@@ -9,8 +9,7 @@ Of `keras_tuner.Oracle`:
 - `_random_values()`: values for a random trial, `None` after too many duplicates;
 - `_duplicate(values)`: whether a trial already has the values;
 - `_check_consecutive_failures()`: called by `end_trial`;
-- `_get_trial_dir(trial_id)`: folder of a trial;
-- `_set_project_dir(directory, name)`: sets the folder of the search.
+- `_get_trial_dir(trial_id)`: folder of a trial.
 
 Of `keras_tuner.oracles.BayesianOptimizationOracle`:
 
@@ -52,10 +51,6 @@ class OracleAdapter(kt.Oracle):
     @seed_state.setter
     def seed_state(self, value: int) -> None:
         self._seed_state = value
-
-    def set_folder(self, directory: Path, name: str) -> None:
-        """Sets the folder of the oracle's files."""
-        self._set_project_dir(str(directory), name)
 
     def trial_folder(self, trial_id: str) -> Path:
         """The folder of a trial, which is created if missing."""

@@ -187,7 +187,8 @@ class RankingHyperModel(kt.HyperModel):
         if self.average_weights:
             known = steps is not None and known_size(validation_data) is not None
             update_freq = _UPDATE_FREQ if size <= _SMALL_BATCH and known else 1
-            averaging = average_over_epoch(steps, update_freq)
+            momentum = 0.99 if steps is None else 1.0 - 1.0 / max(steps, 2)
+            averaging = WeightAveraging(momentum, update_freq=update_freq)
             kwargs["callbacks"] = [averaging, *(kwargs.get("callbacks") or ())]
         if "tuner/epochs" not in hp.values:  # set by Hyperband
             epochs = self.space.value(hp, "epochs", epochs)
@@ -203,41 +204,25 @@ def _names(column: Any) -> list[str]:
     return list(column.values()) if isinstance(column, Mapping) else [column]
 
 
-_VALIDATION_SEED = 0  # samples the same negatives for each trial and epoch
-
-
 @dataclasses.dataclass(frozen=True)
 class Batching:
-    """How rows are grouped into examples and batches.
-
-    Attributes:
-        columns: The columns to batch.
-        lists: Arguments of `rankkit.data.lists`, or `None`.
-        negatives: Arguments of `rankkit.data.with_negatives`, or `None`.
-        size: Default size of a training batch: rows, lists or clicks.
-        validation_size: Size of a validation batch: larger, as it needs no gradients.
-    """
+    """How rows are grouped into examples and batches."""
 
     columns: list[str]
-    lists: dict[str, Any] | None
-    negatives: dict[str, Any] | None
-    size: int
-    validation_size: int
+    lists: dict[str, Any] | None  # arguments of `rankkit.data.lists`
+    negatives: dict[str, Any] | None  # arguments of `rankkit.data.with_negatives`
+    size: int  # default size of a training batch: rows, lists or clicks
+    validation_size: int  # larger, as it needs no gradients
 
     def get_config(self) -> dict[str, Any]:
         """The columns and the grouping into examples."""
         return {"columns": self.columns, "lists": self.lists, "negatives": self.negatives}
 
-    def to_train(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
-        """Batches that are shuffled in each epoch, by `seed` and `initial_epoch`."""
-        return self._make(rows, batch_size, shuffle=True, **order)
-
     def to_validate(self, rows: Any, clicks: Any) -> tf.data.Dataset:
         """Batches that are the same in each epoch; training `clicks` are no negatives."""
-        sampling = {}
-        if self.negatives is not None:
-            sampling = {"seed": _VALIDATION_SEED, "exclude": clicks}
-        return self._make(rows, self.validation_size, shuffle=False, **sampling)
+        # The seed samples the same negatives for each trial and epoch.
+        sampling = {} if self.negatives is None else {"seed": 0, "exclude": clicks}
+        return self.make(rows, self.validation_size, shuffle=False, **sampling)
 
     def to_fit(
         self, rows: Any, batch_size: int, seed: int | None, initial_epoch: int
@@ -245,17 +230,17 @@ class Batching:
         """Batches for `fit`, and the number that makes an epoch if they repeat without end."""
         if isinstance(rows, tf.data.Dataset):
             return rows, None
-        first = 0 if seed is None else initial_epoch
-        if self.negatives is None:  # rows and lists need no iterator
-            return self.to_train(rows, batch_size, seed=seed, initial_epoch=first), None
-        # One endless iterator: it is set up only once, which takes as long as several steps of a
-        # small network, and it prefetches the next epoch while the model is validated.
+        # One endless iterator for negatives: it is set up only once, which takes as long as several
+        # steps of a small network, and it prefetches the next epoch while the model is validated.
         # With an iterator for each epoch, Keras would start one more before the first.
-        first = 0 if seed is None else initial_epoch + 1
-        batched = self.to_train(rows, batch_size, seed=seed, initial_epoch=first)
-        return batched.repeat(), len(batched)
+        # Rows and lists need no iterator.
+        repeats = self.negatives is not None
+        first = 0 if seed is None else initial_epoch + repeats
+        batched = self.make(rows, batch_size, shuffle=True, seed=seed, initial_epoch=first)
+        return (batched.repeat(), len(batched)) if repeats else (batched, None)
 
-    def _make(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
+    def make(self, rows: Any, batch_size: int, **order: Any) -> tf.data.Dataset:
+        """Batches in an order given by `shuffle`, `seed` and `initial_epoch`."""
         if self.negatives is not None:
             settings = {**self.negatives, **order, "columns": self.columns}
             return with_negatives(rows, batch_size, **settings)
@@ -294,9 +279,3 @@ def known_size(batched: tf.data.Dataset | None) -> int | None:
     """The number of batches of an epoch, `None` if it is unknown."""
     size = 0 if batched is None else int(batched.cardinality())
     return size if size >= 0 else None
-
-
-def average_over_epoch(steps: int | None, update_freq: int) -> WeightAveraging:
-    """Averages weights over about the steps of an epoch, if their number is known."""
-    momentum = 0.99 if steps is None else 1.0 - 1.0 / max(steps, 2)
-    return WeightAveraging(momentum, update_freq=update_freq)

@@ -27,13 +27,6 @@ class JournaledOracle(OracleAdapter):
     """Base of all oracles: writes events to the journal and replays them.
 
     Goes before a class of keras-tuner among the bases.
-
-    Attributes:
-        started: Trial to the event of its last start.
-        ended: Trial to the event of its end.
-        expected_trials: The number of trials at most.
-        stopped_by: The reason of the last failure, if too many in a row stopped the search.
-        is_complete: Whether all trials have ended.
     """
 
     def __init__(self, space: Space, **kwargs: Any):
@@ -42,11 +35,11 @@ class JournaledOracle(OracleAdapter):
         self.verbose = 0  # no display of keras-tuner's own
         self.journal: Journal | None = None
         self.progress: Any = None
-        self.started: dict[str, dict[str, Any]] = {}
-        self.ended: dict[str, dict[str, Any]] = {}
-        self.expected_trials = 0
-        self.stopped_by: str | None = None
-        self.is_complete = False
+        self.started: dict[str, dict[str, Any]] = {}  # trial to the event of its last start
+        self.ended: dict[str, dict[str, Any]] = {}  # trial to the event of its end
+        self.expected_trials = 0  # at most
+        self.stopped_by: str | None = None  # reason of the last of too many failures in a row
+        self.is_complete = False  # whether all trials have ended
         self.pruning = MedianStopping(self.objective)
         self._reported: dict[str, dict[str, Any]] = {}
 
@@ -85,10 +78,10 @@ class JournaledOracle(OracleAdapter):
 
     def write_to(self, journal: Journal, progress: Any) -> None:
         """Writes to the replayed journal from now on; interrupted trials are run again."""
+        self.journal, self.progress, self.stopped_by = journal, progress, None
         if journal.size and not self.is_complete:
             self.requeue_running()
-            journal.append({"event": "resume", "time": time.time()})
-        self.journal, self.progress, self.stopped_by = journal, progress, None
+            self._write("resume")
 
     @kt.synchronized
     def create_trial(self, tuner_id: str) -> Any:
@@ -100,13 +93,12 @@ class JournaledOracle(OracleAdapter):
         if trial.status == "RUNNING" and not is_running:
             self.pruning.start(trial.trial_id)
             if self.journal:
-                self._write(self.started, "begin", trial, tuner=tuner_id)
+                self.started[trial.trial_id] = self._write("begin", trial, tuner=tuner_id)
                 self.progress.start(self, trial)
         complete = trial.status == "STOPPED" and not self.ongoing_trials and not self.stopped_by
         if self.journal and complete and not self.is_complete:
             self.is_complete = True
-            event = {"event": "complete", "time": time.time(), "max_trials": self.max_trials}
-            self.journal.append(event)
+            self._write("complete", max_trials=self.max_trials)
         return trial
 
     def sample_values(self) -> dict[str, Any] | None:
@@ -150,7 +142,7 @@ class JournaledOracle(OracleAdapter):
         if self.journal and self.stopped_by == stopped_by:
             reached = list(self.pruning.reached[trial_id].items())
             result = {"status": status, "metrics": metrics, "message": message, "reached": reached}
-            self._write(self.ended, "end", self.trials[trial_id], **result)
+            self.ended[trial_id] = self._write("end", trial, **result)
             self.progress.end(self, self.trials[trial_id])
 
     def check_failures(self) -> None:
@@ -163,15 +155,15 @@ class JournaledOracle(OracleAdapter):
         if self.journal and too_many and self.stopped_by is None:
             self.stopped_by = failed[-1].message or "no reason given"
             self.stop_creating_trials()
-            event = {"event": "stopped", "time": time.time(), "message": self.stopped_by}
-            self.journal.append(event)
+            self._write("stopped", message=self.stopped_by)
 
-    def _write(self, events: dict[str, Any], kind: str, trial: Any, **more: Any) -> None:
-        values = trial.hyperparameters.values
-        event = {"event": kind, "trial": trial.trial_id, "time": time.time(), "values": values}
-        events[trial.trial_id] = {**event, **more}
+    def _write(self, kind: str, trial: Any = None, **more: Any) -> dict[str, Any]:
         assert self.journal is not None
-        self.journal.append(events[trial.trial_id])
+        event = {"event": kind, "time": time.time(), **more}
+        if trial is not None:
+            event |= {"trial": trial.trial_id, "values": trial.hyperparameters.values}
+        self.journal.append(event)
+        return event
 
 
 class RandomSearch(JournaledOracle, kt.oracles.RandomSearchOracle):

@@ -18,22 +18,14 @@ import keras_tuner as kt
 import numpy as np
 
 from rankkit.data import random_split
-from rankkit.tuning._keras_tuner import delete_tuner_state
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.journal import Journal, read_journal
+from rankkit.tuning.journal import read_journal
 from rankkit.tuning.oracles import JournaledOracle, make_oracle
-from rankkit.tuning.processes import (
-    Role,
-    check_port_is_free,
-    own_role,
-    run_on_this_host,
-    wait_for_chief,
-)
-from rankkit.tuning.pruning import compute_rungs
-from rankkit.tuning.reporting import TENSORBOARD, Progress, log_experiment
-from rankkit.tuning.trial import PROJECT, TrialRunner
+from rankkit.tuning.reporting import TENSORBOARD, Progress
 from rankkit.utils.files import write_atomically
 
+# In the directory of a search.
+PROJECT = "search"  # the folder of keras-tuner's own files
 JOURNAL = "journal.jsonl"
 FINGERPRINT = "identity.json"
 LOCK = "search.lock"  # locked while a search runs, and never deleted
@@ -72,26 +64,26 @@ class Plan:
             max_consecutive_failed_trials=self.max_consecutive_failed_trials,
         )
 
-    def make_progress(self, oracle: JournaledOracle, verbose: int | None = None) -> Progress:
+    def make_progress(self, oracle: JournaledOracle) -> Progress:
         """Makes the progress output."""
-        verbose = self.verbose if verbose is None else verbose
         names = self.hypermodel.space.searched
-        return Progress(names, total=oracle.expected_trials, verbose=verbose)
+        return Progress(names, total=oracle.expected_trials, verbose=self.verbose)
+
+    def split_rows(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Splits the rows into those to train and to validate on."""
+        return random_split(self.columns, test_fraction=self.validation_fraction, seed=self.seed)
+
+    def read_journal(self) -> list[dict[str, Any]]:
+        """Reads the events of the search so far."""
+        return read_journal(self.directory / JOURNAL)
 
     def fingerprint(self) -> dict[str, Any]:
         """Describes everything that the results depend on, in JSON's types."""
-        settings = {
-            "tuner": self.tuner,
-            # The values of a grid, and Hyperband's schedule, depend on the number of trials.
-            "max_trials": self.max_trials if self.tuner in ("grid", "hyperband") else None,
-            "objective": [self.objective.name, self.objective.direction],
-            "epochs": self.epochs,
-            "patience": self.patience,
-            "prune": self.prune,
-            "validation_fraction": self.validation_fraction,
-            "executions_per_trial": self.executions_per_trial,
-            "seed": self.seed,
-        }
+        settings = {name: getattr(self, name) for name in _SETTINGS}
+        # The values of a grid, and Hyperband's schedule, depend on the number of trials.
+        is_fixed = self.tuner in ("grid", "hyperband")
+        settings["max_trials"] = self.max_trials if is_fixed else None
+        settings["objective"] = [self.objective.name, self.objective.direction]
         return {
             "data": describe_rows(self.columns),
             "space": self.hypermodel.space.domains,
@@ -100,101 +92,10 @@ class Plan:
             "code": {name: importlib.metadata.version(name) for name in _VERSIONS},
         }
 
-    def claim_directory(self, *, overwrite: bool) -> contextlib.AbstractContextManager[None]:
-        """Locks the directory for this search."""
-        parts = [JOURNAL, TENSORBOARD, PROJECT]
-        return claim(self.directory, self.fingerprint(), overwrite=overwrite, parts=parts)
-
-    def join(self) -> None:
-        """Works for the chief, if it runs the same search."""
-        role = own_role()
-        try:
-            wait_for_chief(role, self.chief_timeout)
-        except TimeoutError:
-            if self._events()[-1:] == ["complete"]:  # the other workers were faster
-                return
-            raise
-        check_fingerprint(self.directory, self.fingerprint())
-        self._work(role)
-
-    def _work(self, role: Role) -> None:
-        self._make_tuner(self.make_oracle(), role, verbose=0).search(*self._split())
-
-    def run(self) -> JournaledOracle:
-        """Runs the search, alone or as the chief; returns the oracle with all trials."""
-        role = own_role()
-        if role.address is not None:
-            check_port_is_free(role.address)
-        journal = Journal(self.directory / JOURNAL)
-        try:
-            oracle = self.make_oracle()
-            tuner = self._make_tuner(oracle, role, verbose=self.verbose)
-            oracle.replay(read_journal(journal.path))
-            if oracle.trials:
-                tuner.progress.write_line(f"resuming after {len(oracle.ended)} trials")
-            space, objective = self.hypermodel.space, self.objective.name
-            log_experiment(self.directory / TENSORBOARD, space, objective)
-            oracle.write_to(journal, tuner.progress)
-            tuner.search(*self._split())
-        finally:
-            journal.close()
-        return oracle
-
-    def run_with_workers(self) -> JournaledOracle:
-        """Runs the search in several processes on this host; returns the oracle."""
-        if not (oracle := self._replayed_oracle()).is_complete:
-            num_events = len(self._events())
-
-            def has_ended() -> bool:
-                return not {"complete", "stopped"}.isdisjoint(self._events()[num_events:])
-
-            run_on_this_host(self._run_member, self.workers, has_ended)
-            oracle = self._replayed_oracle()
-        return oracle
-
-    def _run_member(self) -> None:
-        role = own_role()
-        if role.kind == "worker":
-            wait_for_chief(role, self.chief_timeout)
-            self._work(role)
-        else:
-            self.run()
-
-    def _replayed_oracle(self) -> JournaledOracle:
-        oracle = self.make_oracle()
-        self._make_tuner(oracle, own_role(), verbose=0)
-        oracle.replay(read_journal(self.directory / JOURNAL))
-        return oracle
-
-    def _events(self) -> list[str]:
-        return [event["event"] for event in read_journal(self.directory / JOURNAL)]
-
-    def _make_tuner(self, oracle: JournaledOracle, role: Role, *, verbose: int) -> TrialRunner:
-        delete_tuner_state(self.directory / PROJECT, role.tuner_id)  # the journal is replayed
-        return TrialRunner(
-            oracle,
-            self.hypermodel,
-            directory=self.directory,
-            epochs=self.epochs,
-            patience=self.patience,
-            seed=self.seed,
-            executions_per_trial=self.executions_per_trial,
-            rungs=compute_rungs(self.epochs) if self.prune else (),
-            progress=self.make_progress(oracle, verbose),
-        )
-
-    def _split(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        return random_split(self.columns, test_fraction=self.validation_fraction, seed=self.seed)
-
 
 @contextlib.contextmanager
-def claim(
-    directory: Path, fingerprint: Mapping[str, Any], *, overwrite: bool, parts: list[str]
-) -> Iterator[None]:
-    """Locks the directory of a search, which must be new, empty or hold the same search.
-
-    With `overwrite`, an earlier search is deleted: its `parts`, files and folders by name.
-    """
+def claim(directory: Path, fingerprint: Mapping[str, Any], *, overwrite: bool) -> Iterator[None]:
+    """Locks the directory of a search, which holds the same search, nothing, or one to delete."""
     path = directory / FINGERPRINT
     if directory.exists() and not (directory.is_dir() and (path.exists() or _is_new(directory))):
         raise ValueError(
@@ -211,7 +112,7 @@ def claim(
                 "directory."
             ) from None
         if overwrite and path.exists():
-            for name in (*parts, FINGERPRINT):
+            for name in (JOURNAL, TENSORBOARD, PROJECT, FINGERPRINT):
                 shutil.rmtree(directory / name, ignore_errors=True)
                 (directory / name).unlink(missing_ok=True)
         if path.exists():
@@ -257,7 +158,10 @@ def _difference(name: str, found: Any, expected: Any) -> str:
     return f"{name} ({found} there, {expected} here)"
 
 
-# Packages whose versions are part of the fingerprint.
+# Settings, and packages whose versions, are part of the fingerprint.
+_SETTINGS = (
+    "tuner", "epochs", "patience", "prune", "validation_fraction", "executions_per_trial", "seed",
+)  # fmt: skip
 _VERSIONS = ("rankkit", "tensorflow", "keras-tuner", "numpy")
 # Packages whose code is not described, as the versions stand for it.
 _LIBRARIES = ("builtins", "keras_tuner", "numpy", "rankkit", "tensorflow", "tf_keras")
@@ -300,7 +204,9 @@ def describe(value: Any, parents: tuple[int, ...] = ()) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
     if isinstance(value, Mapping):
-        if _is_rankkit(value.get("module")):  # the config of a layer, as Keras serializes it
+        if (
+            _package(value.get("module")) == "rankkit"
+        ):  # the config of a layer, as Keras serializes it
             value = {**value, "module": "rankkit"}
         return sorted(([inner(key), inner(each)] for key, each in value.items()), key=json.dumps)
     if isinstance(value, set | frozenset):
@@ -329,16 +235,16 @@ def describe(value: Any, parents: tuple[int, ...] = ()) -> Any:
 
 def _qualified_name(value: Any) -> str:
     # rankkit's modules may move: its version stands for the code.
-    module = "rankkit" if _is_rankkit(value.__module__) else value.__module__
+    module = "rankkit" if _package(value.__module__) == "rankkit" else value.__module__
     return f"{module}.{value.__qualname__}"
 
 
-def _is_rankkit(module: Any) -> bool:
-    return str(module).partition(".")[0] == "rankkit"
-
-
 def _is_library(value: Any) -> bool:
-    return str(value.__module__).partition(".")[0] in _LIBRARIES
+    return _package(value.__module__) in _LIBRARIES
+
+
+def _package(module: Any) -> str:
+    return str(module).partition(".")[0]
 
 
 def _source(value: Any) -> str:
@@ -354,9 +260,8 @@ def _references(function: Any) -> list[Any]:
         names = inspect.getclosurevars(function)
     except (TypeError, ValueError):
         return []
-    references = {**names.globals, **names.nonlocals}.items()
     return [
-        each
-        for each in references
-        if not inspect.ismodule(each[1]) and not inspect.isclass(each[1])
+        (name, value)
+        for name, value in {**names.globals, **names.nonlocals}.items()
+        if not inspect.ismodule(value) and not inspect.isclass(value)
     ]

@@ -17,22 +17,15 @@ from rankkit.utils.errors import invalid, missing
 # keras-tuner's environment variables.
 IP, PORT, TUNER_ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 
-_PICKLE_ERRORS = (pickle.PicklingError, AttributeError, TypeError)
 _GRACE = 10.0  # seconds that a terminated process has to exit
 
 
 class Role(NamedTuple):
-    """The role of a process in a search.
-
-    Attributes:
-        kind: `"alone"`, `"chief"` or `"worker"`.
-        tuner_id: Its name.
-        address: Host and port of the chief; `None` if alone.
-    """
+    """The role of a process in a search."""
 
     kind: Literal["alone", "chief", "worker"]
     tuner_id: str
-    address: tuple[str, int] | None
+    address: tuple[str, int] | None  # host and port of the chief; `None` if alone
 
 
 def own_role() -> Role:
@@ -52,15 +45,11 @@ def own_role() -> Role:
 
 
 def run_on_this_host(run: Callable[[], None], workers: int, has_ended: Callable[[], bool]) -> None:
-    """Runs a pickled function in a chief and in workers, started as new processes.
+    """Runs a function, which is pickled, in a chief and in workers, started as new processes.
 
     Returns when `has_ended` is true or all workers have exited. Raises if a process fails or is
     killed before. In any case, terminates the processes that are still running.
     """
-    try:
-        pickle.dumps(run)
-    except _PICKLE_ERRORS as error:
-        raise _unpicklable(error) from None
     spawn = multiprocessing.get_context("spawn")
     port = find_free_port()
     names = ["chief", *(f"worker{number}" for number in range(workers))]
@@ -95,19 +84,15 @@ def run_on_this_host(run: Callable[[], None], workers: int, has_ended: Callable[
             process.kill()
 
 
-def check_picklable(hypermodel: Any) -> None:
-    """Raises if another process cannot restore the hypermodel from its pickle."""
+def check_picklable(plan: Any) -> None:
+    """Raises if another process cannot restore a search from its pickle."""
     try:
-        pickle.loads(pickle.dumps(hypermodel))
-    except _PICKLE_ERRORS as error:
-        raise _unpicklable(error) from None
-
-
-def _unpicklable(error: Exception) -> TypeError:
-    return TypeError(
-        f"The hypermodel and the rows cannot be pickled for several workers: {error}. Define "
-        "classes and functions at the top level of a module, or use workers=1."
-    )
+        pickle.loads(pickle.dumps(plan))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            f"The hypermodel and the rows cannot be pickled for several workers: {error}. Define "
+            "classes and functions at the top level of a module, or use workers=1."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -162,8 +147,7 @@ def wait_for_chief(role: Role, timeout: float) -> None:
     """Waits until the chief listens; raises `TimeoutError` after `timeout` seconds."""
     assert role.address is not None
     shown = f"{role.address[0]}:{role.address[1]}"
-    deadline = time.monotonic() + timeout
-    is_waiting = False
+    deadline, has_told = time.monotonic() + timeout, False
     while True:
         try:
             socket.create_connection(role.address, timeout=5).close()
@@ -175,9 +159,9 @@ def wait_for_chief(role: Role, timeout: float) -> None:
                     f"({error}). Start the chief, a process with {TUNER_ID}=chief, or correct "
                     f"{IP} and {PORT}."
                 ) from None
-        if not is_waiting:
+        if not has_told:
+            has_told = True
             print(f"{role.tuner_id}: waiting up to {timeout:g} s for the chief at {shown}")
-            is_waiting = True
         time.sleep(0.2)
 
 

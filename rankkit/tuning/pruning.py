@@ -27,18 +27,14 @@ class MedianStopping:
     earlier trials by the same epoch. It waits for earlier trials that are still running, so that
     the decision does not depend on the number of workers.
 
-    Attributes:
-        reached: Trial to rung to its best value by then.
-        reasons: Pruned trial to the reason.
-
     References:
         Golovin et al., Google Vizier: a service for black-box optimization, KDD 2017.
     """
 
     def __init__(self, objective: kt.Objective):
         self._objective = objective
-        self.reached: dict[str, dict[int, float]] = {}
-        self.reasons: dict[str, str] = {}
+        self.reached: dict[str, dict[int, float]] = {}  # trial to rung to its best value by then
+        self.reasons: dict[str, str] = {}  # of pruned trials
 
     def start(self, trial_id: str) -> None:
         """Adds a trial, or resets one that is run again."""

@@ -25,14 +25,11 @@ class Progress:
     complete lines only. `names` are the hyperparameters to show.
     """
 
-    def __init__(
-        self, names: list[str], *, total: int, verbose: int = 1, file: TextIO | None = None
-    ):
+    def __init__(self, names: list[str], *, total: int, verbose: int = 1):
         self.total = total
         self._names = names
-        self._file: TextIO | None = sys.stdout if file is None else file
-        self._verbose = verbose if self._file else 0  # there may be no console
-        self._is_terminal = self._file.isatty() if self._file else False
+        self._file: TextIO | None = sys.stdout if verbose else None  # there may be no console
+        self._is_terminal = self._file is not None and self._file.isatty()
         self._started = time.monotonic()
         self._num_ended = 0
         self._has_header = False
@@ -43,13 +40,13 @@ class Progress:
         self._print(f"{_CLEAR_LINE}{text}\n" if self._is_terminal else f"{text}\n")
 
     def _print(self, text: str) -> None:
-        if not self._file or not self._verbose:
+        if self._file is None:
             return
         try:
             self._file.write(text)
             self._file.flush()
         except (OSError, ValueError):  # closed, such as by `| head`; the search continues
-            self._verbose = 0
+            self._file = None
 
     def start(self, oracle: JournaledOracle, trial: Any) -> None:
         """Remembers the trial that started."""
@@ -79,7 +76,7 @@ class Progress:
 
     def callbacks(self) -> list[tf.keras.callbacks.Callback]:
         """Callbacks that show the epochs of the running trial on a terminal."""
-        if not self._is_terminal or not self._verbose:
+        if self._file is None or not self._is_terminal:
             return []
         return [tf.keras.callbacks.LambdaCallback(on_epoch_end=self._show_epoch)]
 

@@ -1,6 +1,8 @@
 """`search`: runs a hyperparameter search and trains the best model on all rows."""
 
+import contextlib
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,22 @@ import numpy as np
 
 from rankkit.data.columns import as_columns
 from rankkit.training.model import RankingModel
+from rankkit.tuning._keras_tuner import delete_tuner_state
 from rankkit.tuning.hypermodel import RankingHyperModel
+from rankkit.tuning.journal import Journal
 from rankkit.tuning.oracles import JournaledOracle
-from rankkit.tuning.plan import Plan
-from rankkit.tuning.processes import check_picklable, own_role
-from rankkit.tuning.reporting import trial_table
+from rankkit.tuning.plan import JOURNAL, PROJECT, Plan, check_fingerprint, claim
+from rankkit.tuning.processes import (
+    Role,
+    check_picklable,
+    check_port_is_free,
+    own_role,
+    run_on_this_host,
+    wait_for_chief,
+)
+from rankkit.tuning.reporting import TENSORBOARD, log_experiment, trial_table
 from rankkit.tuning.space import without_tuner_values
-from rankkit.tuning.trial import StopOnNaN, build_model
+from rankkit.tuning.trial import StopOnNaN, TrialRunner, build_model
 from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
 from rankkit.utils.graph_errors import plain_errors
 
@@ -175,13 +186,11 @@ def search(
     plan.make_oracle()  # raises if the tuner does not fit, before anything is written
     role = own_role()
     if role.kind == "worker":
-        plan.join()
+        _join(plan, role)
         raise SystemExit(0)
-    with plan.claim_directory(overwrite=overwrite):
+    with claim(plan.directory, plan.fingerprint(), overwrite=overwrite):
         use_workers = workers > 1 and role.kind == "alone"
-        if use_workers:
-            check_picklable(hypermodel)
-        return _train_best(plan, plan.run_with_workers() if use_workers else plan.run())
+        return _train_best(plan, _run_with_workers(plan) if use_workers else _run(plan))
 
 
 def _check_fraction(fraction: float, num_rows: int) -> None:
@@ -201,7 +210,7 @@ def _check_objective(
     if batching.negatives is None:  # negatives are sampled from the items of all clicks
         columns = {name: column[:1] for name, column in columns.items()}
     with plain_errors():
-        for batch in batching.to_train(columns, 1, seed=0).take(1):
+        for batch in batching.make(columns, 1, shuffle=True, seed=0).take(1):
             model.compute_loss(batch)
     known = [f"val_{metric.name}" for metric in model.metrics]
     name = objective.name if isinstance(objective, kt.Objective) else objective
@@ -215,6 +224,78 @@ def _check_objective(
             f'keras_tuner.Objective({name!r}, "max"), or "min".'
         )
     return kt.Objective(name, "min")
+
+
+def _run(plan: Plan) -> JournaledOracle:
+    """Runs the search, alone or as the chief; returns the oracle with all trials."""
+    if (address := own_role().address) is not None:
+        check_port_is_free(address)
+    oracle = plan.make_oracle()
+    with contextlib.closing(Journal(plan.directory / JOURNAL)) as journal:
+        tuner = _make_tuner(plan, oracle)
+        oracle.replay(plan.read_journal())
+        if oracle.trials:
+            tuner.progress.write_line(f"resuming after {len(oracle.ended)} trials")
+        space, objective = plan.hypermodel.space, plan.objective.name
+        log_experiment(plan.directory / TENSORBOARD, space, objective)
+        oracle.write_to(journal, tuner.progress)
+        tuner.search(*plan.split_rows())
+    return oracle
+
+
+def _make_tuner(plan: Plan, oracle: JournaledOracle) -> TrialRunner:
+    # The journal is replayed instead of keras-tuner's own state.
+    delete_tuner_state(plan.directory / PROJECT, own_role().tuner_id)
+    return TrialRunner(oracle, plan)
+
+
+def _work(plan: Plan) -> None:
+    """Runs trials of the chief."""
+    silent = dataclasses.replace(plan, verbose=0)
+    _make_tuner(silent, silent.make_oracle()).search(*plan.split_rows())
+
+
+def _join(plan: Plan, role: Role) -> None:
+    """Works for the chief, if it runs the same search."""
+    try:
+        wait_for_chief(role, plan.chief_timeout)
+    except TimeoutError:
+        if [event["event"] for event in plan.read_journal()[-1:]] == ["complete"]:
+            return  # the other workers were faster
+        raise
+    check_fingerprint(plan.directory, plan.fingerprint())
+    _work(plan)
+
+
+def _run_with_workers(plan: Plan) -> JournaledOracle:
+    """Runs the search in several processes on this host; returns the oracle."""
+    check_picklable(plan)
+    if not (oracle := _replay(plan)).is_complete:
+        num_events = len(plan.read_journal())
+
+        def has_ended() -> bool:
+            new = plan.read_journal()[num_events:]
+            return any(event["event"] in ("complete", "stopped") for event in new)
+
+        run_on_this_host(functools.partial(_run_member, plan), plan.workers, has_ended)
+        oracle = _replay(plan)
+    return oracle
+
+
+def _replay(plan: Plan) -> JournaledOracle:
+    oracle = plan.make_oracle()
+    _make_tuner(plan, oracle)
+    oracle.replay(plan.read_journal())
+    return oracle
+
+
+def _run_member(plan: Plan) -> None:
+    role = own_role()
+    if role.kind == "worker":
+        wait_for_chief(role, plan.chief_timeout)
+        _work(plan)
+    else:
+        _run(plan)
 
 
 def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:

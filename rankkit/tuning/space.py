@@ -15,23 +15,14 @@ from rankkit.utils.errors import invalid, unknown, wrong_type
 
 @dataclasses.dataclass(frozen=True)
 class Hyperparameter:
-    """Type, default range and bounds of a hyperparameter.
+    """Type, default range and bounds of a hyperparameter."""
 
-    Attributes:
-        kind: Type of its values.
-        default: The range `(low, high)` or list of values if the user gives none.
-        doubling: Whether the values double from low to high.
-        log: Whether a range is sampled on a logarithmic scale.
-        minimum: The smallest valid value, if any.
-        below: The exclusive upper bound of valid values, if any.
-    """
-
-    kind: type
-    default: Any
-    doubling: bool = False
-    log: bool = False
-    minimum: float | None = None
-    below: float | None = None
+    kind: type  # of its values
+    default: Any  # the range `(low, high)` or list of values if the user gives none
+    doubling: bool = False  # whether the values double from low to high
+    log: bool = False  # whether a range is sampled on a logarithmic scale
+    minimum: float = -math.inf
+    below: float = math.inf  # exclusive upper bound
 
 
 HYPERPARAMETERS = {
@@ -124,25 +115,25 @@ class Space:
 
     def on_grid(self, max_trials: int) -> "Space":
         """Replaces ranges by lists of values so that the grid is the largest that fits."""
-        lists = {name: d for name, d in self.domains.items() if isinstance(d, list)}
+        lists = [domain for domain in self.domains.values() if isinstance(domain, list)]
         ranges = {name: d for name, d in self.domains.items() if isinstance(d, tuple)}
-        most = {name: _num_values(name, domain) for name, domain in ranges.items()}
-        points = dict.fromkeys(ranges, 2)
+        all_values = {name: _values(name, domain) for name, domain in ranges.items()}
+        points = dict.fromkeys(reversed(ranges), 2)
 
         def grid_size(points: dict[str, int]) -> int:
-            return math.prod(points.values()) * math.prod(map(len, lists.values()))
+            return math.prod(points.values()) * math.prod(map(len, lists))
+
+        def can_be_finer(name: str) -> bool:
+            values = all_values[name]
+            is_finest = values is not None and points[name] == len(values)
+            return not is_finest and grid_size({**points, name: points[name] + 1}) <= max_trials
 
         if (smallest := grid_size(points)) > max_trials:
             fix = "Search fewer hyperparameters, fix some of them, or use another tuner."
             raise invalid("max_trials", max_trials, f"at least {smallest} for this grid", fix)
-        for name in itertools.cycle(reversed(ranges)):
-            finer = [n for n in ranges if points[n] < most[n]]
-            finer = [n for n in finer if grid_size({**points, n: points[n] + 1}) <= max_trials]
-            if not finer:
-                break
-            # The coarsest first; among equals the learning rate, which matters most.
-            if name in finer and points[name] == min(points[n] for n in finer):
-                points[name] += 1
+        # The coarsest first; among equals the learning rate before the tower width.
+        while finer := list(filter(can_be_finer, points)):
+            points[min(finer, key=points.__getitem__)] += 1
         grids = {name: _spaced(name, ranges[name], points[name]) for name in ranges}
         return Space({**self.domains, **grids})
 
@@ -155,11 +146,6 @@ def _values(name: str, domain: Any) -> Sequence[Any] | None:
     if known.doubling:
         return [low * 2**k for k in range(int(math.log2(high // low)) + 1)]
     return range(low, high + 1) if known.kind is int else None
-
-
-def _num_values(name: str, domain: tuple) -> float:
-    values = _values(name, domain)
-    return math.inf if values is None else len(values)
 
 
 def _spaced(name: str, domain: tuple, points: int) -> list:
@@ -217,9 +203,9 @@ def _check_value(shown: str, name: str, value: Any) -> Any:
         raise wrong_type(shown, value, "a number")
     if not math.isfinite(value) or (known.kind is int and value != int(value)):
         raise invalid(shown, value, "an integer" if known.kind is int else "a finite number")
-    if known.minimum is not None and value < known.minimum:
+    if value < known.minimum:
         raise invalid(shown, value, f"at least {known.minimum}")
-    if known.below is not None and value >= known.below:
+    if value >= known.below:
         raise invalid(shown, value, f"below {known.below}")
     return known.kind(value)
 

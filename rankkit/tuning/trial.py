@@ -4,7 +4,6 @@ import gc
 import math
 import time
 import traceback
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +12,30 @@ import keras_tuner as kt
 import tensorflow as tf
 
 from rankkit.tuning._keras_tuner import TunerAdapter
-from rankkit.tuning.oracles import FAILURE
-from rankkit.tuning.pruning import PruneTrial
-from rankkit.tuning.reporting import TENSORBOARD, Progress, TrialLog
-
-PROJECT = "search"  # the folder of keras-tuner's own files
+from rankkit.tuning.oracles import FAILURE, JournaledOracle
+from rankkit.tuning.plan import PROJECT, Plan
+from rankkit.tuning.pruning import PruneTrial, compute_rungs
+from rankkit.tuning.reporting import TENSORBOARD, TrialLog
 
 
 class TrialRunner(TunerAdapter):
     """A keras-tuner `Tuner` that trains ranking models.
 
     Each trial starts from the same seed: its result depends on its values only, not on earlier
-    trials or the process that runs it. At `rungs`, epochs of its first run, it may be pruned.
+    trials or the process that runs it. Its first run may be pruned.
     """
 
-    def __init__(
-        self,
-        oracle: kt.Oracle,
-        hypermodel: Any,
-        *,
-        directory: Path,
-        epochs: int,
-        patience: int,
-        seed: int,
-        executions_per_trial: int,
-        rungs: Collection[int],
-        progress: Progress,
-    ):
-        self.epochs = epochs
-        self.patience = patience
-        self.seed = seed
-        self.rungs = rungs
-        self.progress = progress
+    def __init__(self, oracle: JournaledOracle, plan: Plan):
+        self.plan = plan
+        self.progress = plan.make_progress(oracle)
         self._is_idle = False
-        self.hypermodel: Any  # optional in keras-tuner's own annotation
         super().__init__(
             oracle=oracle,
-            hypermodel=hypermodel,
-            directory=str(directory),
+            hypermodel=plan.hypermodel,
+            directory=str(plan.directory),
             project_name=PROJECT,
-            executions_per_trial=executions_per_trial,
+            executions_per_trial=plan.executions_per_trial,
         )
-        self.tensorboard = directory / TENSORBOARD
 
     def pre_create_trial(self) -> None:
         # keras-tuner asks again immediately if no trial can be created yet.
@@ -74,7 +55,8 @@ class TrialRunner(TunerAdapter):
             metrics = {objective.name: value}
             return self.oracle.update_trial(trial.trial_id, metrics, step=rung).status
 
-        pruning = PruneTrial(self.rungs, objective, ask)
+        rungs = compute_rungs(self.plan.epochs) if self.plan.prune else []
+        pruning = PruneTrial(rungs, objective, ask)
         for execution in range(self.executions_per_trial):
             callbacks = [] if execution else [pruning]
             model, result = self._train(trial, execution, rows, validation_rows, callbacks)
@@ -106,24 +88,23 @@ class TrialRunner(TunerAdapter):
         self, trial: Any, execution: int, rows: Any, validation_rows: Any, callbacks: list
     ) -> tuple[tf.keras.Model, dict[str, float]]:
         hp, objective = trial.hyperparameters, self.oracle.objective
-        seed = self.seed + execution
-        model = build_model(self.hypermodel, hp, seed)
+        seed = self.plan.seed + execution
+        model = build_model(self.plan.hypermodel, hp, seed)
         initial_epoch = self._load_previous_trial(model, hp)
         stopping = tf.keras.callbacks.EarlyStopping(
-            objective.name, mode=objective.direction, patience=self.patience,
+            objective.name, mode=objective.direction, patience=self.plan.patience,
             restore_best_weights=True,
         )  # fmt: skip
-        log = TrialLog(
-            self.tensorboard / f"{trial.trial_id}-{execution}", trial.trial_id, hp.values
-        )
+        folder = self.plan.directory / TENSORBOARD / f"{trial.trial_id}-{execution}"
+        log = TrialLog(folder, trial.trial_id, hp.values)
         score, epochs, metrics = None, 0, {}
         try:
-            history = self.hypermodel.fit(
+            history = self.plan.hypermodel.fit(
                 hp,
                 model,
                 rows,
                 validation_data=validation_rows,
-                epochs=hp.values.get("tuner/epochs", self.epochs),
+                epochs=hp.values.get("tuner/epochs", self.plan.epochs),
                 initial_epoch=initial_epoch,
                 seed=seed,
                 callbacks=[stopping, StopOnNaN(), log, *callbacks, *self.progress.callbacks()],

@@ -25,10 +25,8 @@ def check_numerics(values: tf.Tensor, message: str) -> tf.Tensor:
 def assert_in_graph(condition: tf.Tensor, *message: Any) -> Any:
     """Makes an operation that checks a condition; the message may have tensors among its parts.
 
-    Outside of a graph, or if the condition is known while tracing, it is checked at once.
-
-    Raises:
-        tf.errors.InvalidArgumentError: If the condition is false.
+    Outside of a graph, or if the condition is known while tracing, it is checked at once. Where it
+    is false, the error is a `tf.errors.InvalidArgumentError`.
     """
     holds = tf.get_static_value(condition)
     if holds is None:
@@ -42,11 +40,7 @@ def assert_in_graph(condition: tf.Tensor, *message: Any) -> Any:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raises rankkit's own errors as they were written, without the stack of TensorFlow or Keras.
-
-    Raises:
-        ValueError: If a check of this module failed.
-    """
+    """Raises rankkit's own errors as they were written, without the stack of a graph."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:

@@ -40,10 +40,7 @@ def is_user_code(part: Any) -> bool:
 
 
 def has_user_layers(network: tf.Module) -> bool:
-    """Whether a layer is the user's own, which AutoGraph has to convert, as it does in Keras.
-
-    Layers of libraries need no conversion, and it takes seconds.
-    """
+    """Whether a layer is the user's own, which AutoGraph has to convert; it takes seconds."""
     parts = (network, *network.submodules)
     return any(
         isinstance(part, tf.keras.layers.Layer) and is_user_code(type(part)) for part in parts

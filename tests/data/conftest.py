@@ -2,14 +2,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import rankkit as rk
-
-
-@pytest.fixture(scope="session")
-def ratings():
-    """MovieLens 100K in TFDS's default directory, prepared there the first time."""
-    return rk.data.movielens("100k")
-
 
 @pytest.fixture
 def columns():

@@ -2,7 +2,6 @@
 
 import gc
 
-import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
@@ -55,18 +54,14 @@ def test_shuffling_keeps_the_cells_of_a_row_together(rows):
             assert (rating, tags) == (number / 2, [b"x"] * (number % 3))
 
 
-def test_seed_fixes_every_epoch_regardless_of_the_global_seed(rows):
+def test_seed_fixes_every_epoch_and_initial_epoch_resumes_regardless_of_the_global_seed(rows):
     tf.random.set_seed(1)
-    first = epochs_of(batches(rows, 8, shuffle=True, seed=3), 3)
+    first = epochs_of(batches(rows, 8, shuffle=True, seed=3), 4)
     tf.random.set_seed(2)
-    assert first == epochs_of(batches(rows, 8, shuffle=True, seed=3), 3)
-    assert first != epochs_of(batches(rows, 8, shuffle=True, seed=4), 3)
-
-
-def test_initial_epoch_resumes_the_shuffle_orders(rows):
-    uninterrupted = epochs_of(batches(rows, 8, shuffle=True, seed=3), 4)
+    assert first == epochs_of(batches(rows, 8, shuffle=True, seed=3), 4)
+    assert first != epochs_of(batches(rows, 8, shuffle=True, seed=4), 4)
     resumed = batches(rows, 8, shuffle=True, seed=3, initial_epoch=2)
-    assert epochs_of(resumed, 2) == uninterrupted[2:]
+    assert epochs_of(resumed, 2) == first[2:]
 
 
 def test_without_a_seed_runs_differ_unless_python_is_seeded(rows):
@@ -95,10 +90,8 @@ def test_two_replicas_get_every_row_once_per_epoch(columns, mirrored_strategy):
     assert distributed.cardinality == 3
     for expected in alone:
         parts = [mirrored_strategy.experimental_local_results(batch["id"]) for batch in distributed]
-        got = [
-            tuple(np.concatenate([part.numpy() for part in batch]).astype(str)) for batch in parts
-        ]
-        assert got == expected
+        whole = [{"id": tf.concat(batch, axis=0)} for batch in parts]
+        assert ids_of(whole) == expected
 
 
 def test_cached_rows_are_read_once_and_reshuffled():
@@ -144,10 +137,7 @@ def test_shuffled_generator_outlives_its_data_set():
         ({"initial_epoch": -1}, r"initial_epoch must be an integer of at least 0\. Got: .*=-1"),
         ({"seed": -1}, r"seed must be an integer of at least 0\. Got: seed=-1\."),
         ({"seed": 2**63}, r"seed must be below 2\*\*63\. Got: seed=9223372036854775808\."),
-        (
-            {"initial_epoch": 1, "shuffle": True},
-            r"seed must be a number when initial_epoch is not 0\. Got: seed=None\. Pass the seed",
-        ),
+        ({"initial_epoch": 1, "shuffle": True}, r"seed must be a number .*seed=None\. Pass the"),
         ({"columns": ["ids"]}, r"Unknown column 'ids'\. Known: .* Did you mean 'id'\?"),
     ],
 )
@@ -157,29 +147,15 @@ def test_invalid_arguments_are_named(rows, arguments, message):
         batches(rows, arguments.pop("batch_size"), **arguments)
 
 
-@pytest.mark.parametrize(
-    ("make_rows", "error", "message"),
-    [
-        (
-            lambda rows: tf.data.Dataset.from_tensor_slices(([1], [2])),
-            TypeError,
-            r"rows must be a data set of dicts\. Got: rows=\(.*\)\. Map them to dicts",
-        ),
-        (
-            lambda rows: batches(rows, 8),
-            ValueError,
-            r"rows must be a data set of single rows, not of batches\. .*Call rows\.unbatch\(\)",
-        ),
-        (
-            lambda rows: tf.data.Dataset.from_tensor_slices({"id": ["a"]}).take(0),
-            ValueError,
-            r"rows must be a data set of at least one row\. .*Was everything filtered out\?",
-        ),
-    ],
-)
-def test_unsuitable_data_sets_are_rejected(columns, make_rows, error, message):
-    with pytest.raises(error, match=message):
-        batches(make_rows(columns), 8)
+def test_unsuitable_data_sets_are_rejected(columns):
+    pairs = tf.data.Dataset.from_tensor_slices(([1], [2]))
+    with pytest.raises(TypeError, match=r"rows must be a data set of dicts\. Got: .*Map them"):
+        batches(pairs, 8)
+    with pytest.raises(ValueError, match=r"single rows, not of batches\. .*Call rows\.unbatch\(\)"):
+        batches(batches(columns, 8), 8)
+    empty = tf.data.Dataset.from_tensor_slices({"id": ["a"]}).take(0)
+    with pytest.raises(ValueError, match=r"of at least one row\. .*Was everything filtered out\?"):
+        batches(empty, 8)
 
 
 def test_invalid_buffer_sizes_are_rejected(columns, stream):

@@ -30,11 +30,13 @@ def as_dicts(batches):
     ]
 
 
+def with_negatives(rows=ROWS, **settings):
+    return rk.data.with_negatives(rows, 16, **{"item": "item_id", "seed": 1, **settings})
+
+
 @pytest.mark.parametrize("popularity", [0.0, 0.75])
 def test_every_click_comes_once_per_epoch_and_is_never_a_negative(popularity):
-    batches = rk.data.with_negatives(
-        ROWS, 16, item="item_id", num_negatives=3, popularity=popularity, seed=1
-    )
+    batches = with_negatives(num_negatives=3, popularity=popularity)
     assert len(batches) == -(-len(CLICKS) // 16)
     for _ in range(3):
         found = as_dicts(batches)
@@ -52,7 +54,7 @@ def test_every_click_comes_once_per_epoch_and_is_never_a_negative(popularity):
 
 def test_seed_fixes_each_epoch_and_initial_epoch_resumes_it():
     def epochs(**kwargs):
-        batches = rk.data.with_negatives(ROWS, 16, item="item_id", seed=5, **kwargs)
+        batches = with_negatives(seed=5, **kwargs)
         return [as_dicts(batches) for _ in range(3)]
 
     first = epochs()
@@ -63,11 +65,10 @@ def test_seed_fixes_each_epoch_and_initial_epoch_resumes_it():
 
 def sampled_shares(rows, candidates, user, popularity):
     """Fraction of each item among the negatives of a user."""
-    candidates = {"item_id": candidates}
     settings = {"num_negatives": 8000, "popularity": popularity, "seed": 2}
-    batches = rk.data.with_negatives(rows, 64, item="item_id", candidates=candidates, **settings)
-    found = [row["item_id"].decode() for row in as_dicts(batches)
-             if row["user_id"] == user and not row["click"]]  # fmt: skip
+    batches = with_negatives(rows, candidates={"item_id": candidates}, **settings)
+    negatives = [row for row in as_dicts(batches) if row["user_id"] == user and not row["click"]]
+    found = [row["item_id"].decode() for row in negatives]
     return {item: count / len(found) for item, count in collections.Counter(found).items()}
 
 
@@ -89,13 +90,12 @@ def test_candidates_left_after_exclusion_keep_their_proportions():
 
 def test_columns_of_candidates_replace_those_of_the_click():
     candidates = {"item_id": ITEMS, "year": [1990 + int(item[1:]) for item in ITEMS]}
-    batches = rk.data.with_negatives(ROWS, 16, item="item_id", candidates=candidates, seed=1)
-    assert all(row["year"] == 1990 + int(row["item_id"][1:]) for row in as_dicts(batches))
+    found = as_dicts(with_negatives(candidates=candidates))
+    assert all(row["year"] == 1990 + int(row["item_id"][1:]) for row in found)
 
 
 def test_click_and_its_negatives_can_form_a_list():
-    batches = rk.data.with_negatives(ROWS, 16, item="item_id", num_negatives=2, lists=True, seed=1)
-    batch = next(iter(batches))
+    batch = next(iter(with_negatives(num_negatives=2, lists=True)))
     assert batch["click"].numpy().tolist() == [[1.0, 0.0, 0.0]] * 16
     assert batch["mask"].numpy().all()
     assert batch["item_id"].shape == (16, 3)
@@ -111,43 +111,37 @@ def negative_pairs(batches):
 def test_items_of_excluded_clicks_are_candidates_but_not_negatives_of_their_query(popularity):
     known = {name: column[::2] for name, column in ROWS.items()}
     rest = {name: column[1::2] for name, column in ROWS.items()}
-    settings = {"item": "item_id", "num_negatives": 200, "seed": 1, "popularity": popularity}
-    found = negative_pairs(rk.data.with_negatives(rest, 16, exclude=known, **settings))
+    settings = {"num_negatives": 200, "popularity": popularity}
+    found = negative_pairs(with_negatives(rest, exclude=known, **settings))
     assert not found & set(CLICKS)
     # All other pairs are sampled.
     users = set(rest["user_id"])
     assert found == {(u, i) for u in users for i in ITEMS} - set(CLICKS)
-    assert negative_pairs(rk.data.with_negatives(rest, 16, **settings)) & set(CLICKS)
+    assert negative_pairs(with_negatives(rest, **settings)) & set(CLICKS)
 
 
 def test_outcomes_are_nan_for_negatives():
     rows = {**ROWS, "rating": np.arange(len(CLICKS)) % 5}
-    batches = rk.data.with_negatives(rows, 16, item="item_id", outcomes=["rating"], seed=1)
-    for row in as_dicts(batches):
+    for row in as_dicts(with_negatives(rows, outcomes=["rating"])):
         assert (row["rating"] == row["hour"] % 5) if row["click"] else np.isnan(row["rating"])
-    lists = rk.data.with_negatives(rows, 16, item="item_id", outcomes="rating", lists=True, seed=1)
-    batch = next(iter(lists))
+    batch = next(iter(with_negatives(rows, outcomes="rating", lists=True)))
     np.testing.assert_array_equal(np.isnan(batch["rating"]), batch["click"] == 0)
 
 
 def test_without_shuffle_every_epoch_is_the_same():
-    batches = rk.data.with_negatives(ROWS, 16, item="item_id", shuffle=False, seed=3)
+    batches = with_negatives(shuffle=False, seed=3)
     first = as_dicts(batches)
     assert first == as_dicts(batches)
     assert [row["hour"] for row in first[::5]] == list(range(len(CLICKS)))
-    other = rk.data.with_negatives(ROWS, 16, item="item_id", shuffle=False, seed=4)
-    assert as_dicts(other) != first
+    assert as_dicts(with_negatives(shuffle=False, seed=4)) != first
 
 
 @pytest.mark.parametrize("popularity", [1.0, 2.0, 2000.0])
 def test_queries_that_clicked_nearly_all_popularity_get_the_other_item(popularity):
     many = 5_000
-    rows = {
-        "user_id": ["u", *(f"v{number}" for number in range(many))],
-        "item_id": ["a", *["a"] * (many - 1), "b"],
-    }
-    batches = rk.data.with_negatives(rows, 512, item="item_id", popularity=popularity, seed=1)
-    found = negative_pairs(batches)
+    users = ["u", *(f"v{number}" for number in range(many))]
+    rows = {"user_id": users, "item_id": ["a"] * many + ["b"]}
+    found = negative_pairs(with_negatives(rows, popularity=popularity))
     assert {item for user, item in found if user == "u"} == {"b"}
     assert {item for user, item in found if user == f"v{many - 1}"} == {"a"}
 
@@ -162,7 +156,7 @@ def test_queries_that_clicked_nearly_all_popularity_get_the_other_item(popularit
         ({"popularity": np.nan}, ValueError, "popularity must be a finite power"),
         ({"popularity": np.inf}, ValueError, "popularity must be a finite power"),
         ({"popularity": "0.75"}, TypeError, "popularity must be a number"),
-        ({"initial_epoch": 2}, ValueError, "seed must be a number when initial_epoch is not 0"),
+        ({"initial_epoch": 2, "seed": None}, ValueError, "seed must be a number when"),
         ({"outcomes": ["rating"]}, ValueError, "Unknown column in outcomes 'rating'"),
         ({"outcomes": ["item_id"]}, ValueError, "outcomes must be columns of neither"),
         ({"outcomes": ["text"]}, TypeError, "Outcomes must be numeric, but 'text' holds 'x'"),
@@ -171,18 +165,13 @@ def test_queries_that_clicked_nearly_all_popularity_get_the_other_item(popularit
         ({"candidates": {"item_id": ["i1", "i1"]}}, ValueError, "each item_id once. Got: 2 cand"),
         ({"candidates": {"item_id": ["i1"]}}, ValueError, "'u[0-9]+' has clicked all candidates"),
         ({"candidates": {"year": [1990]}}, TypeError, "candidates must be .* with 'item_id'"),
-        (
-            {"rows": tf.data.Dataset.from_tensors({"user_id": "u", "item_id": "a"})},
-            TypeError,
-            "rows must be in memory.*All clicks of a query",
-        ),
+        ({"rows": tf.data.Dataset.range(3)}, TypeError, "rows must be in memory.*All clicks"),
     ],
 )
 def test_invalid_arguments_of_with_negatives_are_named(change, error, message):
     rows = {**ROWS, "text": ["x"] * len(CLICKS)}
-    arguments = {"rows": rows, "batch_size": 16, "item": "item_id", **change}
     with pytest.raises(error, match=message):
-        rk.data.with_negatives(**arguments)
+        with_negatives(**{"rows": rows, **change})
 
 
 HELD_OUT = {"user_id": ["u2", "u1", "u2"], "item_id": ["a", "b", "c"], "age": [30, 20, 31]}

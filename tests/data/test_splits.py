@@ -48,17 +48,10 @@ def test_leave_last_out_tests_on_the_last_rows_of_each_user(rows, num_rows):
         return
     train, test = leave_last_out(columns(rows), timestamp="timestamp", num_rows=num_rows)
     assert_complete(train, test, rows)
-    for user in range(len(sizes)):
-        of_user = [
-            [*zip(side["timestamp"], side["row"], strict=True)]
-            for side in (
-                {name: column[side["user_id"] == user] for name, column in side.items()}
-                for side in (train, test)
-            )
-        ]
-        assert len(of_user[1]) == (num_rows if sizes[user] > num_rows else 0)
-        if of_user[1]:
-            assert max(of_user[0]) < min(of_user[1])
+    for user, size in enumerate(sizes):
+        of_user = sorted((time, row) for row, (each, time) in enumerate(rows) if each == user)
+        last = of_user[-num_rows:] if size > num_rows else []
+        assert sorted(row for _, row in last) == test["row"][test["user_id"] == user].tolist()
 
 
 @given(st.integers(2, 40), st.integers(2, 7), st.integers(0, 99))
@@ -129,6 +122,7 @@ def test_random_split_gives_the_rows_and_order_of_the_tensorflow_tutorial(moviel
     [(2, 0), (2, 42), (3, 1), (3, 2**31 - 2), (1000, 0), (1000, 42), (2**17 + 1, 2**31 - 2)],
 )
 def test_random_split_has_the_order_of_tf_data(num_rows, seed):
+    tf.random.set_seed(1)  # has no effect
     train, test = random_split({"row": np.arange(num_rows)}, test_fraction=0.4, seed=seed)
     tf.random.set_seed(seed)
     rows = tf.data.Dataset.range(num_rows)
@@ -138,24 +132,19 @@ def test_random_split_has_the_order_of_tf_data(num_rows, seed):
     np.testing.assert_array_equal(np.concatenate([train["row"], test["row"]]), expected)
 
 
-def test_random_split_neither_uses_nor_changes_the_global_seed():
-    rows = {"row": np.arange(100)}
+def test_random_split_does_not_change_the_global_seed():
     tf.random.set_seed(1)
     expected = tf.random.uniform([]).numpy()
     tf.random.set_seed(1)
-    first, _ = random_split(rows, seed=5)
+    random_split({"row": np.arange(100)}, seed=5)
     assert tf.random.uniform([]).numpy() == expected
-    tf.random.set_seed(2)
-    second, _ = random_split(rows, seed=5)
-    np.testing.assert_array_equal(first["row"], second["row"])
 
 
 def test_random_split_shuffles_data_frames_like_arrays():
     frame = pd.DataFrame({"row": np.arange(10), "id": list("abcdefghij")}, index=range(10, 20))
     train, test = random_split(frame)
     arrays, _ = random_split({"row": np.arange(10)})
-    assert train["row"].tolist() == arrays["row"].tolist()
-    assert train.index.tolist() == [10 + row for row in train["row"]]
+    assert train["row"].tolist() == arrays["row"].tolist() == (train.index - 10).tolist()
     assert list(test.columns) == ["row", "id"]
 
 
@@ -167,11 +156,7 @@ OUT_OF_RANGE = r"test_fraction must be between 0 and 1\. Got: test_fraction=.*\.
     [
         (time_split, {"timestamp": "time"}, "Unknown column 'time'.*'timestamp'"),
         (time_split, {"timestamp": "timestamp", "test_fraction": 0}, OUT_OF_RANGE),
-        (
-            time_split,
-            {"timestamp": "first", "test_fraction": 0.5},
-            "some rows are earlier than the test rows.*would start at 5, the first timestamp",
-        ),
+        (time_split, {"timestamp": "first", "test_fraction": 0.5}, "would start at 5, the first"),
         (leave_last_out, {"timestamp": "timestamp", "num_rows": 0}, "num_rows must be an integer"),
         (k_fold, {"k": 1}, "k must be an integer of at least 2"),
         (k_fold, {"k": True}, "k must be an integer of at least 2"),
@@ -184,11 +169,7 @@ OUT_OF_RANGE = r"test_fraction must be between 0 and 1\. Got: test_fraction=.*\.
         (random_split, {"test_fraction": float("nan")}, OUT_OF_RANGE),
         (random_split, {"test_fraction": 0.1}, "each get some of the 3 rows"),
         (random_split, {"test_fraction": 0.9}, "each get some of the 3 rows"),
-        (
-            random_split,
-            {"seed": 2**31 - 1},
-            "seed must be below 2147483647. Got: .* a smaller seed",
-        ),
+        (random_split, {"seed": 2**31 - 1}, "seed must be below 2147483647. Got: .* smaller seed"),
     ],
 )
 def test_invalid_arguments_are_named(split, arguments, message):

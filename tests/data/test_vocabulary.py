@@ -54,11 +54,6 @@ def test_min_count_leaves_out_rare_ids():
     assert vocabulary(np.array([b"a", "a", "b"], object), min_count=2) == ["a"]
 
 
-def test_vocabulary_sizes_of_movielens(ratings):
-    assert len(vocabulary(ratings["user_id"])) == 943
-    assert len(vocabulary(ratings["movie_title"])) == 1664
-
-
 @pytest.mark.parametrize(
     ("column", "error", "text"),
     [
@@ -69,15 +64,11 @@ def test_vocabulary_sizes_of_movielens(ratings):
         (["a", float("nan")], TypeError, r"Got: column=nan\. Drop the rows"),
         (pd.Series(["a", pd.NA], dtype=object), TypeError, r"Got: column=<NA>\. Drop the rows"),
         ([1, "a"], TypeError, r"column must be all str or all int\. Got: column=\[.*\]\."),
-        (
-            [],
-            ValueError,
-            r"column must be a list of at least one id\. Got: column=\[\]\. Was the c",
-        ),
+        ([], ValueError, r"column must be a list of at least one id\. Got: .*\[\]\. Was"),
         (["a", "b\nc"], ValueError, r"valid UTF-8 without newline and NUL\. Got: column='b\\nc'\."),
         (["a", "b\0c"], ValueError, r"without newline and NUL\. Got: column='b\\x00c'\. Replace"),
         (["a", "b\ud800"], ValueError, r"valid UTF-8 .*Got: column='b\\ud800'\. Replace"),
-        ([b"a", b"\xff"], ValueError, r"valid UTF-8 .*Got: column=b'\\xff'\. Decode the column"),
+        ([b"a", b"\xff"], ValueError, r"valid UTF-8\. Got: column=b'\\xff'\. Decode it"),
         ([1, 2**63], ValueError, r"at most 64 bits\. Got: column=9223372036854775808\. Cast"),
     ],
 )
@@ -160,12 +151,11 @@ def test_progress_bar_is_shown_only_on_request(folder, capsys, verbose):
     assert ("2/Unknown" in capsys.readouterr().out) == bool(verbose)
 
 
-@pytest.mark.parametrize("source", ["memory", "files"])
-def test_min_count_that_leaves_no_id(rows, folder, source):
-    given = rows if source == "memory" else read_parquet(folder)
+def test_min_count_that_leaves_no_id(rows, folder):
     text = r"min_count must be at most \d+, .* column.*\. Got: min_count=9999\."
-    with pytest.raises(ValueError, match=text):
-        vocabularies(given, ["user_id"], min_count=9999)
+    for source in (rows, read_parquet(folder)):
+        with pytest.raises(ValueError, match=text):
+            vocabularies(source, ["user_id"], min_count=9999)
 
 
 def test_invalid_ids_in_files(tmp_path):

@@ -1,12 +1,10 @@
 """The same weights and history on one replica, on two, and on two workers.
 
-Run as a script, with a folder and a number, this is one of the workers.
+Run as a script, with a folder and a `TF_CONFIG`, this is one of the workers.
 """
 
 import json
 import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,19 @@ import tensorflow as tf
 def make_rows():
     generator = np.random.default_rng(0)
     return {
-        "user_id": generator.choice(["u1", "u2", "u3"], 203),
-        "item_id": generator.choice(["i1", "i2"], 203),
-        "rating": generator.integers(1, 6, 203).astype(np.float32),
+        "user_id": generator.choice([f"u{user}" for user in range(9)], 203),
+        "item_id": generator.choice([f"i{item}" for item in range(60)], 203),
+        "rating": generator.integers(0, 5, 203).astype(np.float32),
+        "click": generator.choice([0.0, 1.0, np.nan], 203).astype(np.float32),
         "weight": generator.random(203).astype(np.float32),
+    }
+
+
+def make_features(**kwargs):
+    rows = make_rows()
+    return {
+        name: rk.layers.IdEmbedding.from_column(rows[name], 4, **kwargs)
+        for name in ("user_id", "item_id")
     }
 
 
@@ -40,11 +47,7 @@ def train(strategy=None, batches=None):
     batches = rk.data.batches(make_rows(), 40) if batches is None else batches
     with (strategy or tf.distribute.get_strategy()).scope():
         tf.keras.utils.set_random_seed(1)
-        l2 = tf.keras.regularizers.L2(0.01)
-        features = {
-            "user_id": rk.layers.IdEmbedding(["u1", "u2", "u3"], 4, embeddings_regularizer=l2),
-            "item_id": rk.layers.IdEmbedding(["i1", "i2"], 4),
-        }
+        features = make_features(embeddings_regularizer=tf.keras.regularizers.L2(0.01))
         network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
         model = rk.RankingModel(network, label="rating", sample_weight="weight")
         metrics = ["mae", tf.keras.metrics.RootMeanSquaredError(name="rmse")]
@@ -69,7 +72,7 @@ KINDS = {  # the head of the rating, its loss, and the batches
         lambda: rk.layers.OrdinalHead(LEVELS, [8]),
         lambda: rk.losses.OrdinalLoss(LEVELS),
         lambda rows: rk.data.with_negatives(
-            {name: column for name, column in rows.items() if name != "click"},
+            {name: rows[name] for name in ("user_id", "item_id", "rating")},
             15, item="item_id", outcomes=["rating"], seed=1,
         ),
     ),
@@ -79,27 +82,16 @@ KINDS = {  # the head of the rating, its loss, and the batches
 def train_two_heads(kind, strategy=None):
     """Trains a head of the kind beside one whose labels are partly missing."""
     make_head, make_loss, make_batches = KINDS[kind]
-    generator = np.random.default_rng(0)
-    rows = {
-        "user_id": generator.choice([f"u{user}" for user in range(9)], 203),
-        "item_id": generator.choice([f"i{item}" for item in range(60)], 203),
-        "rating": generator.integers(0, 5, 203).astype(np.float32),
-        "click": generator.choice([0.0, 1.0, np.nan], 203).astype(np.float32),
-    }
     with (strategy or tf.distribute.get_strategy()).scope():
         tf.keras.utils.set_random_seed(1)
-        features = {
-            name: rk.layers.IdEmbedding.from_column(rows[name], 4)
-            for name in ("user_id", "item_id")
-        }
         heads = {"rating": make_head(), "click": rk.layers.DenseRatingHead([8])}
-        network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
+        network = rk.ranking_network(make_features(), head=heads, score={"rating": 1.0})
         model = rk.RankingModel(network, label={"rating": "rating", "click": "click"})
         logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
         loss = {"rating": make_loss(), "click": logits}
         optimizer = tf.keras.optimizers.Adagrad(0.1)
         model.compile(optimizer, loss=loss, loss_weights="uncertainty")
-    return fit(model, make_batches(rows))
+    return fit(model, make_batches(make_rows()))
 
 
 def assert_equal(found, expected):
@@ -128,12 +120,8 @@ def test_regularization_is_added_once_for_all_replicas(mirrored_strategy):
     # From 1.0, the gradient of 0.1 w^2 with a learning rate of 0.5 leads to 0.9.
     for strategy in (tf.distribute.get_strategy(), mirrored_strategy):
         with strategy.scope():
-            layer = rk.layers.IdEmbedding(
-                ["a"],
-                1,
-                embeddings_initializer="ones",
-                embeddings_regularizer=tf.keras.regularizers.L2(0.1),
-            )
+            settings = {"embeddings_regularizer": tf.keras.regularizers.L2(0.1)}
+            layer = rk.layers.IdEmbedding(["a"], 1, embeddings_initializer="ones", **settings)
             network = rk.ranking_network({"id": layer}, head=lambda vector: 0.0 * vector)
             model = rk.RankingModel(network, label="rating")
             model.compile(optimizer=tf.keras.optimizers.SGD(0.5))
@@ -142,14 +130,6 @@ def test_regularization_is_added_once_for_all_replicas(mirrored_strategy):
 
 
 # --- Two workers ---
-
-
-def free_addresses(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
 
 
 def batches_of_two_shards(rows):
@@ -176,27 +156,12 @@ def batches_of_two_shards(rows):
 
 
 @pytest.fixture(scope="module")
-def found_by_workers(tmp_path_factory):
+def found_by_workers(run_cluster, tmp_path_factory):
     """What each of two workers found."""
     folder = tmp_path_factory.mktemp("workers")
     table = pa.table({name: pa.array(column) for name, column in make_rows().items()})
     pq.write_table(table, folder / "rows.parquet", row_group_size=37)
-    workers = free_addresses(2)
-    running = []
-    for index in range(2):
-        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        environment = {
-            **os.environ,
-            "TF_CONFIG": json.dumps(task),
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
-        }
-        command = [sys.executable, __file__, str(folder), str(index)]
-        running.append(subprocess.Popen(command, env=environment))
-    try:
-        assert [process.wait(timeout=120) for process in running] == [0, 0]
-    finally:
-        for process in running:
-            process.kill()
+    run_cluster(__file__, folder, {"worker": 2})
     return [json.loads((folder / f"{index}.json").read_text()) for index in range(2)]
 
 
@@ -237,7 +202,7 @@ def error_of(strategy, ids, ratings, seed=1):
 
 
 if __name__ == "__main__":
-    folder, index = Path(sys.argv[1]), int(sys.argv[2])
+    folder, index = Path(sys.argv[1]), json.loads(os.environ["TF_CONFIG"])["task"]["index"]
     rk.wait_for_workers(60)
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     settings = {"paths": folder / "rows.parquet", "batch_size": 40}

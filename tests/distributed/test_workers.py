@@ -9,14 +9,6 @@ import pytest
 import rankkit as rk
 
 
-def free_addresses(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
-
-
 def listen(address):
     host, port = address.split(":")
     return socket.create_server((host, int(port)))
@@ -32,7 +24,7 @@ def test_single_process_does_not_wait(monkeypatch):
     rk.wait_for_workers(0)
 
 
-def test_waits_until_all_workers_listen(monkeypatch):
+def test_waits_until_all_workers_listen(monkeypatch, free_addresses):
     addresses = free_addresses(2)
     monkeypatch.setenv("TF_CONFIG", tf_config(addresses, 0))
     waiting = threading.Thread(target=rk.wait_for_workers, args=(60,))
@@ -45,7 +37,7 @@ def test_waits_until_all_workers_listen(monkeypatch):
     listen(addresses[0]).close()  # the own address is free again
 
 
-def test_unreachable_worker_is_named(monkeypatch):
+def test_unreachable_worker_is_named(monkeypatch, free_addresses):
     addresses = free_addresses(3)
     monkeypatch.setenv("TF_CONFIG", tf_config(addresses, 1))
     text = f"Worker 2 at {addresses[2]} was not reachable within 0.1 s. Start it with the same"
@@ -53,7 +45,7 @@ def test_unreachable_worker_is_named(monkeypatch):
         rk.wait_for_workers(0.1)
 
 
-def test_own_address_in_use_raises(monkeypatch):
+def test_own_address_in_use_raises(monkeypatch, free_addresses):
     (address,) = free_addresses(1)
     monkeypatch.setenv("TF_CONFIG", tf_config([address], 0))
     text = f"This worker cannot listen at {address} .* Use a free port of this host"

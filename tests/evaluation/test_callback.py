@@ -29,9 +29,8 @@ def fit(model, *callbacks, epochs=3):
     return model.fit(batches, epochs=epochs, callbacks=list(callbacks), verbose=0).history
 
 
-def logs_of(metrics, model):
-    """What the callback adds to the logs of an epoch of this model."""
-    logs = {}
+def logs_of(metrics, model, **logs):
+    """The logs of an epoch of this model, with what the callback adds."""
     metrics.set_model(model)
     metrics.on_epoch_end(0, logs)
     return logs
@@ -43,23 +42,19 @@ def scale_scores(model, factor):
     head.set_weights([*hidden, kernel * factor, bias * factor])
 
 
-def test_each_epoch_logs_the_metrics_of_evaluate_ranking(tmp_path):
+def test_each_epoch_logs_the_metrics_of_evaluate_ranking():
     model, reports = make_model(), []
-    logger = tf.keras.callbacks.CSVLogger(tmp_path / "log.csv")
 
     class Evaluate(tf.keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             reports.append(rk.evaluate_ranking(model, ROWS, train=ROWS, num_bootstrap=1).metrics)
 
-    history = fit(model, RankingMetrics(ROWS), Evaluate(), logger)
+    history = fit(model, RankingMetrics(ROWS), Evaluate())
     assert list(history)[-4:] == NAMES
     for name in NAMES:
         expected = [metrics[name.removeprefix("val_")] for metrics in reports]
         assert history[name] == pytest.approx(expected, abs=1e-9)
     assert len(set(history["val_ndcg_at_10"])) > 1
-    head, *lines = (tmp_path / "log.csv").read_text().splitlines()
-    assert set(NAMES) <= set(head.split(","))  # later callbacks get them
-    assert len(lines) == 3
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +98,10 @@ def test_rows_without_a_label_of_the_head_are_ignored(two_heads):
         logs_of(RankingMetrics(unlabelled, head="click"), two_heads)
 
 
-def test_cutoff_and_relevance_are_arguments():
-    logs = logs_of(RankingMetrics(ROWS, k=1, relevant=5), make_model())
-    assert list(logs) == ["val_ndcg_at_1", "val_mrr", "val_hit_rate_at_1", "val_auc"]
-    # Only user a has a relevant row, so only its first item counts.
-    assert logs["val_hit_rate_at_1"] in (0.0, 1.0)
-
-
-def test_metric_without_queries_is_omitted():
+def test_cutoff_is_an_argument_and_a_metric_without_queries_is_omitted():
     model = make_model()
+    cut = logs_of(RankingMetrics(ROWS, k=1), model)
+    assert list(cut) == ["val_ndcg_at_1", "val_mrr", "val_hit_rate_at_1", "val_auc"]
     assert list(logs_of(RankingMetrics(ROWS, relevant=6), model)) == ["val_ndcg_at_10", "val_auc"]
     negative = {**ROWS, "rating": ROWS["rating"] - 6}
     assert list(logs_of(RankingMetrics(negative, relevant=-2), model)) == NAMES[1:]
@@ -157,15 +147,12 @@ def test_metrics_are_the_same_with_two_replicas(mirrored_strategy):
         ({"rows": {name: [] for name in ROWS}}, ValueError, "at least one row"),
         ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
         ({"label": "ratin"}, ValueError, "Unknown column 'ratin'.*Did you mean 'rating'"),
-        ({"label": "item_id"}, TypeError, "must be numbers, but column 'item_id' contains 'x'"),
         ({"k": 0}, ValueError, "k must be .* of at least 1"),
         ({"relevant": True}, TypeError, "relevant must be a number. Got: relevant=True"),
         ({"label": "rating", "rows": {**ROWS, "user_id": [*"abcdef"]}}, ValueError,
          "rows must contain different values of rating for at least one user_id, but the 6 rows"),
         ({"label": "rating", "rows": {**ROWS, "rating": np.ones(6)}}, ValueError,
          "every ranking of them is equally good"),
-        ({"label": "rating", "rows": {**ROWS, "rating": np.full(6, np.nan)}}, ValueError,
-         "Labels must be finite, but column 'rating' contains nan"),
     ],
 )  # fmt: skip
 def test_invalid_arguments_raise_before_training(kwargs, error, message):
@@ -182,13 +169,8 @@ def test_columns_of_the_model_are_checked_when_training_starts(missing):
 
 
 def test_metric_of_the_model_is_not_overwritten():
-    metrics = RankingMetrics(ROWS)
-    metrics.set_model(make_model())
     with pytest.raises(ValueError, match="already reports a metric 'val_auc'.*prefix='val_'"):
-        metrics.on_epoch_end(0, {"val_auc": 0.5})
-    logs = {"val_auc": 0.5}
-    prefixed = RankingMetrics(ROWS, prefix="val_user_")
-    prefixed.set_model(make_model())
-    prefixed.on_epoch_end(0, logs)
+        logs_of(RankingMetrics(ROWS), make_model(), val_auc=0.5)
+    logs = logs_of(RankingMetrics(ROWS, prefix="val_user_"), make_model(), val_auc=0.5)
     assert logs["val_auc"] == 0.5
     assert {"val_user_auc", "val_user_mrr"} <= set(logs)

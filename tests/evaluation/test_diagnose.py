@@ -62,8 +62,8 @@ def test_histograms_and_calibration_include_all_rows_of_both_scorers():
             assert sum(line["num_rows"] for line in lines if line["scorer"] == scorer) == 4
     lines = [line for line in diagnosis.histograms if line["scorer"] == "model"]
     assert [line["low"] for line in lines] == [2, 3, 4, 5]
-    # From 1, the lowest label of the training rows, to 5.
-    assert (diagnosis.edges[0], diagnosis.edges[-1]) == pytest.approx((0.6, 5.4))
+    # From 1, the lowest label of the training rows, to 5, and a tenth of that around it.
+    np.testing.assert_allclose(diagnosis.edges, np.linspace(0.6, 5.4, 49))
     model = [line for line in diagnosis.calibration if line["scorer"] == "model"]
     assert [line["mean_label"] for line in model] == [2.5, 4.5]
     assert [line["mean_prediction"] for line in model] == pytest.approx([2.6, 4.4])
@@ -82,12 +82,6 @@ def test_diagnosis_without_items_is_by_query_only():
     assert all("item" not in text for text in [*diagnosis.warnings, *diagnosis.unchecked])
 
 
-def test_data_frame_gives_the_same_diagnosis():
-    pandas = pytest.importorskip("pandas")
-    frames = {"train": pandas.DataFrame(TRAIN), "rows": pandas.DataFrame(TEST)}
-    assert diagnose(**frames) == diagnose()
-
-
 def test_diagnosis_prints_tables_and_warnings():
     lines = str(diagnose()).splitlines()
     assert lines[0].split() == [
@@ -95,7 +89,7 @@ def test_diagnosis_prints_tables_and_warnings():
     ]  # fmt: skip
     assert lines[1].split()[:3] == ["all", "4", "0.1871"]
     assert "No warnings." in lines
-    assert any(line.startswith("Not checked: How rows with an unknown user_id") for line in lines)
+    assert any(line.startswith("Not checked: How rows with an OOV user_id") for line in lines)
     text = str(diagnose(np.full(4, 3.0)))
     assert "WARNING: Predictions are nearly constant: their standard deviation is 0, that" in text
     assert "No warnings." not in text
@@ -249,9 +243,9 @@ def test_oov_embedding_that_no_training_row_uses_has_a_warning(kwargs, untrained
     warnings = warnings_with(diagnosis, "never trained")
     assert len(warnings) == len(untrained)
     for name, warning in zip(untrained, warnings, strict=True):
-        rmse = by_rows(diagnosis)[f"all, as if {name} were unknown"]["rmse"]
+        rmse = by_rows(diagnosis)[f"all, as if {name} were OOV"]["rmse"]
         assert warning.startswith(f"The out-of-vocabulary embedding of {name} was never trained")
-        assert f"With an unknown {name} the RMSE is {rmse:.4f}" in warning
+        assert f"With an OOV {name} the RMSE is {rmse:.4f}" in warning
         assert "Pass id_dropout_rate=0.1 to the layer" in warning
     assert diagnosis.unchecked == []
 
@@ -260,7 +254,7 @@ def test_oov_embedding_that_no_training_row_uses_has_a_warning(kwargs, untrained
 def test_errors_with_an_unknown_id_are_those_of_a_new_id(rating_range):
     scorer = network()
     line = by_rows(diagnose(scorer=scorer, rating_range=rating_range))[
-        "all, as if user_id were unknown"
+        "all, as if user_id were OOV"
     ]
     columns = {"user_id": np.array(["nobody"] * 4), "item_id": TEST["item_id"]}
     scores = np.asarray(scorer({name: tf.constant(each) for name, each in columns.items()}))[:, 0]
@@ -327,28 +321,18 @@ def test_keras_file_exposes_its_layers_and_a_saved_model_does_not(tmp_path):
     ]
 
 
-# --- Invalid arguments ---
+# --- Invalid arguments; those of the rows are tested with `evaluate_ranking` ---
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "error", "message"),
+    ("kwargs", "message"),
     [
-        ({"label": None}, TypeError, "label must be the name of a column.*no label of its own"),
-        ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
-        ({"item": "item"}, ValueError, "Unknown column 'item'.*Did you mean 'item_id'"),
-        ({"label": "ratin"}, ValueError, "Unknown column 'ratin'.*Did you mean 'rating'"),
-        ({"label": "user_id"}, TypeError, "must be numbers, but column 'user_id' contains 'a'"),
-        ({"train": {k: TRAIN[k] for k in ("item_id", "rating")}}, ValueError,
-         "Unknown column 'user_id'. Known: 'item_id', 'rating'"),
-        ({"train": {name: [] for name in TRAIN}}, ValueError, "at least one row"),
-        ({"rows": {name: [] for name in TEST}}, ValueError, "at least one row"),
-        ({"rows": {**TEST, "rating": np.full(4, 3.0)}}, ValueError,
+        ({"rows": {**TEST, "rating": np.full(4, 3.0)}},
          "at least two values, but all values of column 'rating' are 3. Pass rows"),
-        ({"rating_range": (5, 1)}, ValueError, "lowest < highest"),
-        ({"num_bins": 1}, ValueError, "num_bins must be .* of at least 2"),
-        ({"scorer": lambda columns: np.full(4, np.nan)}, ValueError, "finite"),
+        ({"rating_range": (5, 1)}, "lowest < highest"),
+        ({"num_bins": 1}, "num_bins must be .* of at least 2"),
     ],
 )  # fmt: skip
-def test_invalid_arguments_raise(kwargs, error, message):
-    with pytest.raises(error, match=message):
+def test_invalid_arguments_raise(kwargs, message):
+    with pytest.raises(ValueError, match=message):
         diagnose(**kwargs)

@@ -5,19 +5,9 @@ import pytest
 
 from rankkit.evaluation.diagnosis import (
     calibration_lines,
-    error_line,
     error_lines_by_count,
     histogram_lines,
-    prediction_edges,
 )
-
-
-def test_error_line_has_rmse_and_mean_error_of_model_and_baseline():
-    line = error_line("all", np.array([3.0, -4.0]), np.array([1.0, 1.0]))
-    assert line == {
-        "rows": "all", "column": None, "low": None, "high": None, "num_rows": 2,
-        "rmse": np.sqrt(12.5), "mean_error": -0.5, "biases_rmse": 1.0, "biases_mean_error": 1.0,
-    }  # fmt: skip
 
 
 def test_errors_are_grouped_by_number_of_training_rows():
@@ -34,12 +24,6 @@ def test_errors_are_grouped_by_number_of_training_rows():
         ("item with 1,000 to 2,999 training rows", 1000, 2999, 2, 6.5, -6.5),
     ]
     assert {line["column"] for line in lines} == {"item"}
-
-
-def test_prediction_bins_cover_the_range_and_a_tenth_around_it():
-    edges = prediction_edges(1, 5)
-    assert (edges[0], edges[-1]) == pytest.approx((0.6, 5.4))
-    np.testing.assert_allclose(np.diff(edges), 0.1)
 
 
 def test_predictions_are_counted_by_true_label():

@@ -16,9 +16,19 @@ TEST = {
 }
 
 
-def evaluate(scorer=lambda columns: tf.strings.length(columns["item_id"]), **kwargs):
+def length(columns):
+    return tf.strings.length(columns["item_id"])
+
+
+def evaluate(scorer=length, rows=TEST, function=rk.evaluate_ranking, **kwargs):
     arguments = {"train": TRAIN, "item": "item_id", "label": "rating", **kwargs}
-    return rk.evaluate_ranking(scorer, arguments.pop("rows", TEST), **arguments)
+    return function(scorer, rows, **arguments)
+
+
+# Both read rows, labels and scores alike.
+evaluate_or_diagnose = pytest.mark.parametrize(
+    "function", [rk.evaluate_ranking, rk.evaluation.diagnose]
+)
 
 
 def test_metrics_equal_those_computed_by_hand():
@@ -40,15 +50,17 @@ def test_baselines_and_unknown_ids_have_their_own_lines():
     lines = {(line["rows"], line["scorer"]): line for line in evaluate().lines}
     assert list(lines) == [
         (rows, scorer)
-        for rows in ("all", "unknown user_id", "unknown item_id")
+        for rows in ("all", "cold-start user_id", "cold-start item_id")
         for scorer in ("model", "biases", "mean")
     ]
-    assert lines["unknown user_id", "model"]["num_rows"] == 2
-    assert lines["unknown item_id", "model"]["num_rows"] == 1
+    assert lines["cold-start user_id", "model"]["num_rows"] == 2
+    assert lines["cold-start item_id", "model"]["num_rows"] == 1
     rmse = np.sqrt(np.mean((TEST["rating"] - 3) ** 2))
     assert lines["all", "mean"]["rmse"] == pytest.approx(rmse)
     assert lines["all", "mean"]["auc"] == 0.5
-    assert lines["unknown item_id", "model"]["auc"] is None
+    assert lines["cold-start item_id", "model"]["rmse"] == 3.0
+    assert lines["cold-start item_id", "model"]["auc"] is None  # of one row
+    assert lines["cold-start item_id", "model"]["ndcg_at_10"] is None
 
 
 def test_model_provides_its_label_and_gets_only_its_features():
@@ -77,10 +89,11 @@ def test_report_prints_a_table():
     assert " - " in text  # an undefined metric
 
 
-def test_data_frame_gives_the_same_report():
+@evaluate_or_diagnose
+def test_data_frame_gives_the_same_result(function):
     pandas = pytest.importorskip("pandas")
     frames = {"train": pandas.DataFrame(TRAIN), "rows": pandas.DataFrame(TEST)}
-    assert evaluate(**frames).lines == evaluate().lines
+    assert evaluate(function=function, **frames) == evaluate(function=function)
 
 
 def test_intervals_depend_on_confidence_and_seed():
@@ -96,21 +109,33 @@ def test_intervals_depend_on_confidence_and_seed():
     assert interval()[0] < low < high < interval()[1]
 
 
-def test_one_row_has_errors_and_no_ndcg_or_auc():
-    rows = {"user_id": ["a"], "item_id": ["x"], "rating": [5.0]}
-    metrics = evaluate(rows=rows, train=rows).metrics
-    assert metrics["ndcg_at_10"] is None
-    assert metrics["auc"] is None
-    assert metrics["rmse"] == 4.0
+@evaluate_or_diagnose
+@pytest.mark.parametrize(
+    ("kwargs", "error", "message"),
+    [
+        ({"label": None}, TypeError, "label must be the name of a column.*no label of its own"),
+        ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
+        ({"item": "item"}, ValueError, "Unknown column 'item'.*Did you mean 'item_id'"),
+        ({"label": "ratin"}, ValueError, "Unknown column 'ratin'.*Did you mean 'rating'"),
+        ({"label": "user_id"}, TypeError, "must be numbers, but column 'user_id' contains 'a'"),
+        ({"train": {k: TRAIN[k] for k in ("item_id", "rating")}}, ValueError,
+         "Unknown column 'user_id'. Known: 'item_id', 'rating'"),
+        ({"train": {name: [] for name in TRAIN}}, ValueError, "at least one row"),
+        ({"rows": {name: [] for name in TEST}}, ValueError, "at least one row"),
+        ({"rows": {**TEST, "rating": [1.0, np.nan, 2.0, 3.0]}}, ValueError,
+         "Labels must be finite, but column 'rating' contains nan"),
+        ({"scorer": lambda columns: np.full(4, np.nan)}, ValueError, "finite"),
+        ({"scorer": lambda columns: np.zeros(3)}, ValueError, "one for each of 4 rows"),
+    ],
+)  # fmt: skip
+def test_unsuitable_rows_and_scores_raise(function, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(function=function, **kwargs)
 
 
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
-        ({"label": None}, TypeError, "label must be the name of a column.*no label of its own"),
-        ({"query": "user"}, ValueError, "Unknown column 'user'.*'user_id'"),
-        ({"item": "item"}, ValueError, "Unknown column 'item'.*'item_id'"),
-        ({"label": "user_id"}, TypeError, "must be numbers, but column 'user_id' contains 'a'"),
         ({"k": 0}, ValueError, "k must be .* of at least 1"),
         ({"num_bootstrap": True}, ValueError, "num_bootstrap must be .* of at least 1"),
         ({"seed": -1}, ValueError, "seed must be .* of at least 0"),
@@ -120,13 +145,8 @@ def test_one_row_has_errors_and_no_ndcg_or_auc():
         ({"rating_range": (5, 1)}, ValueError, "rating_range must be .*lowest < highest"),
         ({"rating_range": "15"}, ValueError, "rating_range must be .*lowest < highest"),
         ({"rating_range": (1, 3, 5)}, ValueError, "rating_range must be .*lowest < highest"),
-        ({"rows": {name: [] for name in TEST}}, ValueError, "at least one row"),
-        ({"rows": {**TEST, "rating": [1.0, np.nan, 2.0, 3.0]}}, ValueError,
-         "Labels must be finite, but column 'rating' contains nan"),
-        ({"scorer": lambda columns: np.full(4, np.nan)}, ValueError, "finite"),
-        ({"scorer": lambda columns: np.zeros(3)}, ValueError, "one for each of 4 rows"),
     ],
-)  # fmt: skip
+)
 def test_invalid_arguments_raise(kwargs, error, message):
     with pytest.raises(error, match=message):
         evaluate(**kwargs)

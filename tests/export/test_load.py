@@ -6,29 +6,17 @@ import rankkit as rk
 import tensorflow as tf
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """One model in all three formats."""
-    folder = tmp_path_factory.mktemp("files")
-    layers = {"id": rk.layers.IdEmbedding(["a", "b"], 4)}
-    model = rk.RankingModel(
-        rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8])), label="rating"
-    )
-    model.compile(optimizer="adagrad")
-    model.save(folder / "m.keras")
-    rk.export.save(model, folder / "1")
-    rk.export.to_tflite(folder / "1", folder / "m.tflite")
-    return model, [folder / "m.keras", folder / "1", folder / "m.tflite"]
+FILES = ("m.keras", "m.tflite", "1")
 
 
-def test_every_format_is_loaded_as_a_scorer(files):
-    model, paths = files
-    columns = {"id": ["b", "?"]}
-    for path in paths:
-        scorer = rk.export.load(path)
-        assert rk.export.max_abs_difference(model, scorer, columns) <= 1e-6
-        assert list(scorer.feature_specs) == ["id"]
-        assert scorer.feature_specs["id"].dtype == tf.string
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_is_loaded_as_a_scorer(exported, name):
+    model, folder = exported
+    scorer = rk.export.load(folder / name)
+    columns = {"user_id": ["42", "?"], "movie_title": ["b", "?"]}
+    assert rk.export.max_abs_difference(model, scorer, columns) <= 1e-6
+    assert set(scorer.feature_specs) == set(columns)
+    assert {spec.dtype for spec in scorer.feature_specs.values()} == {tf.string}
 
 
 def test_max_abs_difference_is_the_largest_difference():
@@ -42,29 +30,26 @@ def test_scorers_with_different_numbers_of_outputs_are_not_compared():
         rk.export.max_abs_difference(lambda _: [1.0, 2.0], lambda _: [1.0, 2.0, 3.0], {})
 
 
-def test_missing_file_raises(tmp_path):
-    for name in ("m.keras", "m.tflite", "1"):
-        with pytest.raises(FileNotFoundError, match=name):
-            rk.export.load(tmp_path / name)
+@pytest.mark.parametrize("name", FILES)
+def test_missing_file_raises(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=name):
+        rk.export.load(tmp_path / name)
 
 
 @pytest.mark.parametrize("damage", ["empty", "garbage", "half"])
-def test_damaged_files_raise(files, tmp_path, damage):
-    for path in files[1]:
-        copy = tmp_path / path.name
-        shutil.copytree(path, copy) if path.is_dir() else shutil.copy(path, copy)
-        file = copy / "saved_model.pb" if path.is_dir() else copy
-        content = file.read_bytes()
-        half = content[: len(content) // 2]
-        file.write_bytes({"empty": b"", "garbage": b"\x07garbage" * 99, "half": half}[damage])
-        with pytest.raises(
-            ValueError, match=f"'.*{path.name}' cannot be read.*create the file again"
-        ):
-            rk.export.load(copy)
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_files_raise(exported, tmp_path, name, damage):
+    folder = shutil.copytree(exported[1], tmp_path / "copy")
+    file = folder / "1" / "saved_model.pb" if name == "1" else folder / name
+    content = file.read_bytes()
+    half = content[: len(content) // 2]
+    file.write_bytes({"empty": b"", "garbage": b"\x07garbage" * 99, "half": half}[damage])
+    with pytest.raises(ValueError, match=f"'.*{name}' cannot be read.*create the file again"):
+        rk.export.load(folder / name)
 
 
-def test_saved_model_with_damaged_weights_raises(files, tmp_path):
-    shutil.copytree(files[1][1], tmp_path / "1")
+def test_saved_model_with_damaged_weights_raises(exported, tmp_path):
+    shutil.copytree(exported[1] / "1", tmp_path / "1")
     for file in (tmp_path / "1" / "variables").iterdir():
         file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(ValueError, match="cannot be read as a SavedModel"):

@@ -9,52 +9,22 @@ import rankkit as rk
 from rankkit.export.parity import check_parity
 import tensorflow as tf
 
-TITLES = ["a", "b", "c"]
 
-
-def network(**features):
-    layers = features or {
-        "user_id": rk.layers.IdEmbedding(["7", "42"], 4),
-        "movie_title": rk.layers.IdEmbedding(TITLES, 4),
-    }
-    return rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved") / "1"
-    net = network()
-    rk.export.save(rk.RankingModel(net, label="rating"), folder)
-    return net, folder
-
-
-@pytest.fixture(scope="module")
-def loaded(saved):
-    return tf.saved_model.load(str(saved[1]))
-
-
-def test_loaded_saved_model_is_called_with_a_dict(saved, loaded):
-    net, _ = saved
-    row = {"user_id": np.array(["42"]), "movie_title": ["a"]}
-    expected = net({"user_id": tf.constant(["42"]), "movie_title": tf.constant(["a"])})
-    np.testing.assert_allclose(loaded(row).numpy(), expected, atol=1e-6)
-
-
-def test_serving_default_takes_named_columns_and_returns_rating(saved, loaded):
-    net, _ = saved
-    serve = loaded.signatures["serving_default"]
+def test_serving_default_and_a_call_with_a_dict_score_like_the_model(exported, loaded):
     columns = {"user_id": tf.constant(["42", "?"]), "movie_title": tf.constant(["c", "?"])}
-    outputs = serve(**columns)
+    expected = exported[0](columns)
+    outputs = loaded.signatures["serving_default"](**columns)
     assert list(outputs) == ["rating"]
-    np.testing.assert_allclose(outputs["rating"], net(columns), atol=1e-6)
+    np.testing.assert_allclose(outputs["rating"], expected, atol=1e-6)
+    plain = {"user_id": np.array(["42", "?"]), "movie_title": ["c", "?"]}
+    np.testing.assert_allclose(loaded(plain), expected, atol=1e-6)
 
 
-def test_rank_signature_ranks_like_rank(saved, loaded):
-    net, _ = saved
+def test_rank_signature_ranks_like_rank(exported, loaded):
     rank = loaded.signatures["rank"]
-    titles = [*TITLES, "new", "b"]
+    titles = ["a", "b", "c", "new", "b"]
     outputs = rank(user_id=tf.constant(["42"]), movie_title=tf.constant(titles), k=tf.constant(3))
-    expected = rk.rank(net, {"user_id": "42"}, {"movie_title": titles}, k=3)
+    expected = rk.rank(exported[0], {"user_id": "42"}, {"movie_title": titles}, k=3)
     assert [title.decode() for title in outputs["movie_title"].numpy()] == [t for t, _ in expected]
     np.testing.assert_allclose(outputs["rating"], [score for _, score in expected], atol=1e-6)
     assert [titles[i] for i in outputs["index"].numpy()] == [title for title, _ in expected]
@@ -63,14 +33,13 @@ def test_rank_signature_ranks_like_rank(saved, loaded):
 
 def test_rank_signature_takes_any_number_of_candidates_and_any_k(loaded):
     rank = loaded.signatures["rank"]
-    user, k = tf.constant(["42"]), tf.constant(9)
-    assert rank(user_id=user, movie_title=tf.constant(TITLES), k=k)["index"].shape == (3,)
-    none = rank(user_id=user, movie_title=tf.constant([], tf.string), k=k)
-    assert none["rating"].shape == (0,)
+    user, titles, k = tf.constant(["42"]), tf.constant(["a", "b", "c"]), tf.constant(9)
+    assert rank(user_id=user, movie_title=titles, k=k)["index"].shape == (3,)
+    assert rank(user_id=user, movie_title=titles[:0], k=k)["rating"].shape == (0,)
     with pytest.raises(tf.errors.InvalidArgumentError, match="k must be an integer of at least 1"):
-        rank(user_id=user, movie_title=tf.constant(TITLES), k=tf.constant(0))
+        rank(user_id=user, movie_title=titles, k=tf.constant(0))
     with pytest.raises(tf.errors.InvalidArgumentError):
-        rank(user_id=tf.constant(["1", "2"]), movie_title=tf.constant(TITLES), k=k)
+        rank(user_id=tf.constant(["1", "2"]), movie_title=titles, k=k)
 
 
 def test_rank_signature_keeps_the_order_of_equal_scores(tmp_path):
@@ -84,80 +53,79 @@ def test_rank_signature_keeps_the_order_of_equal_scores(tmp_path):
 
 
 @pytest.mark.slow
-def test_saved_model_cli_shows_and_runs_the_signatures(saved):
-    cli = Path(sys.executable).with_name("saved_model_cli")
-    common = [str(cli), "show", "--dir", str(saved[1]), "--all"]
-    shown = subprocess.run(common, capture_output=True, text=True, check=True).stdout
+def test_saved_model_cli_shows_and_runs_the_signatures(exported):
+    model, folder = exported
+
+    def cli(command, *arguments):
+        script = Path(sys.executable).with_name("saved_model_cli")
+        arguments = [str(script), command, "--dir", str(folder / "1"), *arguments]
+        return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+
+    def run(signature, inputs):
+        settings = ("--tag_set", "serve", "--signature_def", signature, "--input_exprs", inputs)
+        return cli("run", *settings)
+
+    shown = cli("show", "--all")
     assert "signature_def['serving_default']" in shown
     assert "signature_def['rank']" in shown
-    run = [
-        *(str(cli), "run", "--dir", str(saved[1]), "--tag_set", "serve"),
-        *("--signature_def", "serving_default", "--input_exprs"),
-        "user_id=['42'];movie_title=['a']",
-    ]
-    output = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    score = rk.rank(saved[0], {"user_id": "42"}, {"movie_title": ["a"]})[0][1]
-    printed = float(output.split("[[")[1].split("]]")[0])
-    assert printed == pytest.approx(score, abs=1e-6)
-
-    run[run.index("serving_default")] = "rank"
-    run[-1] = "user_id=['42'];movie_title=['a', 'b', 'new'];k=2"
-    output = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    best = rk.rank(saved[0], {"user_id": "42"}, {"movie_title": ["a", "b", "new"]}, k=2)
+    output = run("serving_default", "user_id=['42'];movie_title=['a']")
+    score = rk.rank(model, {"user_id": "42"}, {"movie_title": ["a"]})[0][1]
+    assert float(output.split("[[")[1].split("]]")[0]) == pytest.approx(score, abs=1e-6)
+    output = run("rank", "user_id=['42'];movie_title=['a', 'b', 'new'];k=2")
+    best = rk.rank(model, {"user_id": "42"}, {"movie_title": ["a", "b", "new"]}, k=2)
     assert "[" + " ".join(repr(title.encode()) for title, _ in best) + "]" in output
 
 
 @pytest.mark.slow
-def test_saved_model_is_loaded_without_rankkit(saved, tmp_path):
+def test_saved_model_is_loaded_without_rankkit(exported, tmp_path):
     code = (
         "import sys, tensorflow as tf\n"
-        f"loaded = tf.saved_model.load({str(saved[1])!r})\n"
+        f"loaded = tf.saved_model.load({str(exported[1] / '1')!r})\n"
         "loaded({'user_id': tf.constant(['42']), 'movie_title': tf.constant(['a'])})\n"
         "assert 'rankkit' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=tmp_path)
 
 
-def test_save_logs_nothing(tmp_path, capfd):
-    rk.export.save(network(), tmp_path / "1")
+def test_save_logs_nothing(make_network, tmp_path, capfd):
+    rk.export.save(make_network(), tmp_path / "1")
     assert capfd.readouterr() == ("", "")
 
 
-def test_integer_ids_and_shared_layers_are_exported(tmp_path):
+def test_integer_ids_and_shared_layers_are_exported(make_network, tmp_path):
     shared = rk.layers.IdEmbedding([3, -4, 2**40], 4)
-    net = network(seen=shared, now=shared)
+    network = make_network(seen=shared, now=shared)
     columns = {"seen": [3, -4, 5], "now": [2**40, 3, 3]}
-    rk.export.save(net, tmp_path / "2", sample=columns)
+    rk.export.save(network, tmp_path / "2", sample=columns)
     rk.export.to_tflite(tmp_path / "2", tmp_path / "r.tflite")
-    tensors = {name: tf.constant(column, tf.int64) for name, column in columns.items()}
+    arrays = {name: np.array(column) for name, column in columns.items()}
+    small = {"seen": np.array([3, -4], np.int32), "now": np.array([3, 5], np.int8)}
     for path in ("2", "r.tflite"):
         scorer = rk.export.load(tmp_path / path)
-        np.testing.assert_allclose(scorer(columns), net(tensors), atol=1e-6)
-        arrays = {name: np.array(column) for name, column in columns.items()}
-        np.testing.assert_allclose(scorer(arrays), net(tensors), atol=1e-6)
-        small = {"seen": np.array([3, -4], np.int32), "now": np.array([3, 5], np.int8)}
-        expected = net({name: tf.constant(each, tf.int64) for name, each in small.items()})
-        np.testing.assert_allclose(scorer(small), expected, atol=1e-6)
+        for rows in (columns, arrays, small):
+            expected = network({name: tf.constant(ids, tf.int64) for name, ids in rows.items()})
+            np.testing.assert_allclose(scorer(rows), expected, atol=1e-6)
 
 
-def test_existing_folder_is_not_changed(saved):
-    before = sorted(path.name for path in saved[1].iterdir())
+def test_existing_folder_is_not_changed(exported):
+    model, folder = exported
+    before = sorted(path.name for path in (folder / "1").iterdir())
     with pytest.raises(FileExistsError, match="path must be new. Got: path='.*/1', which exists"):
-        rk.export.save(saved[0], saved[1])
-    assert sorted(path.name for path in saved[1].iterdir()) == before
+        rk.export.save(model, folder / "1")
+    assert sorted(path.name for path in (folder / "1").iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["export", "v1", "0", "-1"])
-def test_folder_without_a_version_number_raises(saved, tmp_path, name):
+def test_folder_without_a_version_number_raises(exported, tmp_path, name):
     with pytest.raises(ValueError, match="path must be a folder named by a version number"):
-        rk.export.save(saved[0], tmp_path / name)
+        rk.export.save(exported[0], tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_path_that_cannot_be_written_raises(saved, tmp_path):
+def test_path_that_cannot_be_written_raises(exported, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        rk.export.save(saved[0], tmp_path / "file" / "1")
+        rk.export.save(exported[0], tmp_path / "file" / "1")
 
 
 @pytest.mark.slow
@@ -194,9 +162,7 @@ def test_export_with_other_scores_is_not_written(tmp_path):
             return inputs[:, :1] * 0.0 + self.calls
 
     net = rk.ranking_network({"id": rk.layers.IdEmbedding(["a"], 2)}, head=Drifting())
-    with pytest.raises(
-        ValueError, match="The SavedModel must have the scores of its source.*Nothing"
-    ):
+    with pytest.raises(ValueError, match="SavedModel must have the scores of its source.*Nothing"):
         rk.export.save(net, tmp_path / "1")
     assert list(tmp_path.iterdir()) == []
 
@@ -222,13 +188,11 @@ def test_parity_is_checked_within_the_tolerance(score):
         check_parity("It", scorer(0.0), scorer(np.nan), {"x": [1]})
 
 
-def test_layer_without_sample_values_needs_a_sample(tmp_path):
+def test_layer_without_sample_values_needs_a_sample(make_network, tmp_path):
     plain = tf.keras.layers.Reshape((1,))
     plain.feature_spec = tf.TensorSpec((None,), tf.float32)
-    net = network(age=plain)
-    with pytest.raises(
-        TypeError, match="No layer that reads feature 'age' has a method sample_values"
-    ):
-        rk.export.save(net, tmp_path / "1")
-    rk.export.save(net, tmp_path / "1", sample={"age": np.array([1.0, 2.0], np.float32)})
+    network = make_network(age=plain)
+    with pytest.raises(TypeError, match="No layer that reads feature 'age' has a method sample_v"):
+        rk.export.save(network, tmp_path / "1")
+    rk.export.save(network, tmp_path / "1", sample={"age": np.array([1.0, 2.0], np.float32)})
     assert (tmp_path / "1" / "saved_model.pb").is_file()

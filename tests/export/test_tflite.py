@@ -10,25 +10,9 @@ BUILTIN = {
 }
 
 
-def network(**kwargs):
-    layers = {
-        "user_id": rk.layers.IdEmbedding(["7", "42"], 4, **kwargs),
-        "movie_title": rk.layers.IdEmbedding(["a", "b", "c"], 4),
-    }
-    return rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    net, folder = network(), tmp_path_factory.mktemp("exported")
-    rk.export.save(net, folder / "1")
-    rk.export.to_tflite(folder / "1", folder / "r.tflite")
-    return net, folder
-
-
-def test_any_number_of_strings_is_scored_like_in_the_network(exported):
-    net, folder = exported
-    scorer = rk.export.load(folder / "r.tflite")
+def test_any_number_of_strings_is_scored_like_in_the_model(exported):
+    model, folder = exported
+    scorer = rk.export.load(folder / "m.tflite")
     for rows in (1, 5, 2):
         columns = {
             "user_id": ["7", "42", "stranger", "42", "é"][:rows],
@@ -37,33 +21,34 @@ def test_any_number_of_strings_is_scored_like_in_the_network(exported):
         scores = scorer(columns)
         assert scores.shape == (rows, 1)
         tensors = {name: tf.constant(column) for name, column in columns.items()}
-        np.testing.assert_allclose(scores, net(tensors), atol=1e-6)
+        np.testing.assert_allclose(scores, model(tensors), atol=1e-6)
 
 
 def test_file_needs_only_builtin_operations(exported):
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(exported[1] / "r.tflite"))
+    interpreter = Interpreter(model_path=str(exported[1] / "m.tflite"))
     assert {details["op_name"] for details in interpreter._get_ops_details()} <= BUILTIN
 
 
-def test_hashed_ids_raise_with_an_alternative(tmp_path):
-    rk.export.save(network(num_oov_indices=3), tmp_path / "1")
+def test_hashed_ids_raise_with_an_alternative(make_network, tmp_path):
+    hashed = rk.layers.IdEmbedding(["7", "42"], 4, num_oov_indices=3)
+    rk.export.save(make_network(user_id=hashed), tmp_path / "1")
     message = "must use built-in TensorFlow Lite operations.*num_oov_indices=1"
     with pytest.raises(ValueError, match=message):
         rk.export.to_tflite(tmp_path / "1", tmp_path / "r.tflite")
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-def test_file_with_other_scores_is_not_written(exported, tmp_path, monkeypatch):
+def test_file_with_other_scores_is_not_written(exported, make_network, tmp_path, monkeypatch):
     tf.keras.utils.set_random_seed(8)  # other weights than those of the exported network
-    rk.export.save(network(), tmp_path / "2")
+    rk.export.save(make_network(), tmp_path / "2")
     convert = tf.lite.TFLiteConverter.from_saved_model
-    monkeypatch.setattr(
-        tf.lite.TFLiteConverter,
-        "from_saved_model",
-        lambda path, **kwargs: convert(str(tmp_path / "2"), **kwargs),
-    )
+
+    def convert_other(path, **kwargs):
+        return convert(str(tmp_path / "2"), **kwargs)
+
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", convert_other)
     with pytest.raises(ValueError, match="The TensorFlow Lite file must have the scores of its"):
         rk.export.to_tflite(exported[1] / "1", tmp_path / "r.tflite")
     assert not (tmp_path / "r.tflite").exists()

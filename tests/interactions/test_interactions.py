@@ -52,16 +52,12 @@ def test_config_rebuilds_the_layer(interaction, arguments):
     ("interaction", "arguments"),
     [INTERACTIONS[i] for i in (1, 3, 5, 6)],  # one per class
 )
-def test_network_is_trained_saved_and_exported(interaction, arguments, tmp_path):
+def test_network_is_trained_saved_and_exported(interaction, arguments, check_exports):
     model = rk.RankingModel(network(interaction(**arguments)), label="rating")
     model.compile("adagrad")
     raw = {name: ["a", "b", "c", "a"] for name in ("user", "item", "genre")}
     model.fit(rk.data.batches({**raw, "rating": [1.0, 2.0, 3.0, 1.0]}, 2), verbose=0)
-    model.save(tmp_path / "model.keras")
-    rk.export.save(model, tmp_path / "1")
-    rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
-    for file in ("model.keras", "1", "ranker.tflite"):
-        assert rk.export.max_abs_difference(model, rk.export.load(tmp_path / file), raw) < 1e-5
+    check_exports(model, raw)
 
 
 @pytest.mark.parametrize(
@@ -72,20 +68,15 @@ def test_vectors_of_different_dimensions_are_rejected(interaction):
         interaction()([tf.zeros((1, 3)), tf.zeros((1, 2))])
 
 
-def test_factorization_machine_adds_biases_and_all_pairs():
-    expected = 3.5 + sum(vector[:, 0] for vector in VECTORS)
-    for one, other in itertools.combinations(VECTORS, 2):
+@pytest.mark.parametrize(
+    ("groups", "vectors"),
+    [((), VECTORS), ([[0, 2], [1]], [VECTORS[0] + VECTORS[2], VECTORS[1], VECTORS[3]])],
+)
+def test_factorization_machine_adds_biases_and_all_pairs_of_groups(groups, vectors):
+    expected = 3.5 + sum(vector[:, 0] for vector in vectors)
+    for one, other in itertools.combinations(vectors, 2):
         expected = expected + (one[:, 1:] * other[:, 1:]).sum(axis=1)
-    layer = rk.interactions.FactorizationMachine(initial_bias=3.5)
-    np.testing.assert_allclose(layer(VECTORS)[:, 0], expected, rtol=1e-5)
-
-
-def test_vectors_of_a_group_are_summed_and_do_not_interact():
-    layer = rk.interactions.FactorizationMachine(groups=[[0, 2], [1]])
-    user, item, other = VECTORS[0] + VECTORS[2], VECTORS[1], VECTORS[3]
-    expected = user[:, 0] + item[:, 0] + other[:, 0]
-    for one, another in itertools.combinations([user, item, other], 2):
-        expected = expected + (one[:, 1:] * another[:, 1:]).sum(axis=1)
+    layer = rk.interactions.FactorizationMachine(initial_bias=3.5, groups=groups)
     np.testing.assert_allclose(layer(VECTORS)[:, 0], expected, rtol=1e-5)
 
 

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import rankkit as rk
 import tensorflow as tf
 
@@ -49,7 +48,7 @@ def test_weights_of_the_layer_are_trained():
     assert np.abs(inner.get_weights()[0] - before)[1:].min() > 0
 
 
-def test_stored_features_need_only_ids_in_every_export(tmp_path):
+def test_stored_features_need_only_ids_in_every_export(check_exports):
     genres = [["x"], ["x", "y"], ["x", "y"], ["z"], ["x"]]
     tags = layers.TagsEmbedding.from_column(genres, 2)
     features = {
@@ -61,40 +60,4 @@ def test_stored_features_need_only_ids_in_every_export(tmp_path):
     network = rk.ranking_network(features, head=layers.DenseRatingHead([4]))
     model = rk.RankingModel(network, label="rating")
     assert list(model.feature_specs) == ["user", "item"]
-    model.save(tmp_path / "model.keras")
-    rk.export.save(model, tmp_path / "1")
-    rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
-    raw = {"user": [*USERS, "new"], "item": [*ITEMS, "new"]}
-    for file in ("model.keras", "1", "ranker.tflite"):
-        scorer = rk.export.load(tmp_path / file)
-        assert rk.export.max_abs_difference(model, scorer, raw) < 1e-5, file
-
-
-@pytest.mark.parametrize(
-    ("values", "layer", "error", "message"),
-    [
-        (
-            [1.0],
-            layers.NormalizedNumber(0.0, 1.0),
-            ValueError,
-            "default must be a raw value of the layer.*missing='learn'",
-        ),
-        (["x", "y"], layers.IdEmbedding(["x"], 2), ValueError, "Got: 2 values for 1 ids"),
-        ("x", layers.IdEmbedding(["x"], 2), TypeError, "values must be a sequence with one entry"),
-        (["x"], tf.keras.layers.Dense(1), TypeError, "layer must be a layer of rankkit.layers"),
-        ([3], layers.IdEmbedding(["x"], 2), TypeError, r"values\[0\] must be one string, as layer"),
-    ],
-)
-def test_invalid_arguments_are_named(values, layer, error, message):
-    with pytest.raises(error, match=message):
-        Attribute(["a"], values, layer)
-
-
-def test_invalid_columns_are_named():
-    ids = layers.IdEmbedding(["x"], 2)
-    with pytest.raises(TypeError, match="must be .*nan"):
-        Attribute.from_columns(["a", float("nan")], ["x", "y"], ids)
-    with pytest.raises(ValueError, match="Got: 2 ids and 1 values"):
-        Attribute.from_columns(["a", "b"], ["x"], ids)
-    with pytest.raises(TypeError, match="layer must be a layer that reads lists"):
-        Attribute.from_members(["a"], ["x"], ids)
+    check_exports(model, {"user": [*USERS, "new"], "item": [*ITEMS, "new"]})

@@ -46,35 +46,3 @@ def test_values_that_are_not_finite_raise(make):
     with pytest.raises(tf.errors.InvalidArgumentError, match="Got: NaN or an infinite value"):
         make(missing="learn").encode(tf.constant([math.inf]))
     make(missing="learn").encode(tf.constant([math.nan]))
-    with pytest.raises(ValueError, match="missing must be 'error' or 'learn'. Got: missing='skip'"):
-        make(missing="skip")
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (lambda: BucketEmbedding([], 2), ValueError, "boundaries must be a list of at least one"),
-        (lambda: BucketEmbedding([2, 1], 2), ValueError, "boundaries must be strictly ascending"),
-        (lambda: BucketEmbedding([1, 1], 2), ValueError, "boundaries must be strictly ascending"),
-        (lambda: BucketEmbedding([1.0, math.nan], 2), ValueError, "boundaries must be finite"),
-        (lambda: BucketEmbedding([False, True], 2), TypeError, "boundaries must be a list of num"),
-        (
-            lambda: BucketEmbedding.from_column([5, 5, 5], 2),
-            ValueError,
-            "column cannot be divided into 10 buckets: all of its values are 5. A constant",
-        ),
-        (
-            lambda: BucketEmbedding.from_column([5, 5, 5, 6], 2, num_buckets=2),
-            ValueError,
-            "column cannot be divided into 2 buckets: most of its values are 5. Increase num_bu",
-        ),
-        (
-            lambda: BucketEmbedding.from_column([1, 2], 2, num_buckets=1),
-            ValueError,
-            "num_buckets must be an integer of at least 2",
-        ),
-    ],
-)
-def test_invalid_arguments_are_named(make, error, message):
-    with pytest.raises(error, match=message):
-        make()

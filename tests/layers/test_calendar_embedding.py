@@ -22,17 +22,3 @@ def test_calendar_equals_that_of_python(utc_offset):
     for part, values in expected.items():
         layer = rk.layers.CalendarEmbedding(part, 2, utc_offset=utc_offset)
         assert layer.encode(tf.constant(seconds)).numpy().tolist() == values, part
-
-
-@pytest.mark.parametrize(
-    ("part", "utc_offset", "message"),
-    [
-        ("year", 0, "Unknown part 'year'"),
-        ("month", 60, "utc_offset must be hours between -24 and 24. Got: utc_offset=60"),
-        ("month", "+1", "utc_offset must be hours between -24 and 24"),
-        ("month", True, "utc_offset must be hours between -24 and 24"),
-    ],
-)
-def test_invalid_arguments_are_named(part, utc_offset, message):
-    with pytest.raises(ValueError, match=message):
-        rk.layers.CalendarEmbedding(part, 2, utc_offset=utc_offset)

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import rankkit as rk
 import tensorflow as tf
 
@@ -41,33 +40,3 @@ def test_layers_start_from_different_weights():
     head = DenseRatingHead([3, 3], kernel_initializer=initializer)
     head(tf.zeros((1, 3)))
     assert not np.array_equal(head.get_weights()[0], head.get_weights()[2])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"hidden_units": [8, 0]}, ValueError, r"must be integers of at least 1. Got: .*\[8, 0\]"),
-        ({"hidden_units": [8.5]}, ValueError, "hidden_units must be integers of at least 1"),
-        ({"hidden_units": [True]}, ValueError, "hidden_units must be integers of at least 1"),
-        (
-            {"hidden_units": 8},
-            TypeError,
-            "hidden_units must be a sequence .*single width in a list",
-        ),
-        ({"hidden_units": "8"}, TypeError, "hidden_units must be a sequence of integers"),
-        ({"dropout_rate": 1.0}, ValueError, r"must be a number in \[0, 1\). Got: dropout_rate=1.0"),
-        ({"dropout_rate": False}, ValueError, r"dropout_rate must be a number in \[0, 1\)"),
-        (
-            {"rating_range": (5, 1)},
-            ValueError,
-            r"rating_range must be .*low < high. Got: .*\(5, 1\)",
-        ),
-        ({"rating_range": (1, 3, 5)}, ValueError, "rating_range must be two finite numbers"),
-        ({"rating_range": (0, np.inf)}, ValueError, "rating_range must be two finite numbers"),
-        ({"rating_range": (False, True)}, ValueError, "rating_range must be two finite numbers"),
-        ({"rating_range": "15"}, ValueError, "rating_range must be two finite numbers"),
-    ],
-)
-def test_invalid_arguments_are_named(arguments, error, message):
-    with pytest.raises(error, match=message):
-        DenseRatingHead(**arguments)

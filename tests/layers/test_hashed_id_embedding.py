@@ -47,35 +47,3 @@ def test_network_learns_hashed_ids(integers):
     history = model.fit(rk.data.batches(rows, 40), epochs=80, verbose=0)
     errors = history.history["root_mean_squared_error"]
     assert errors[-1] < 0.1 < 1.0 < errors[0]
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (lambda: HashedIdEmbedding(1, 4), ValueError, "num_bins must be an integer of at least 2"),
-        (
-            lambda: HashedIdEmbedding(9, 4, num_hashes=0),
-            ValueError,
-            "num_hashes must be an integer",
-        ),
-        (lambda: HashedIdEmbedding(9, 4)(tf.constant([1])), TypeError, "ids must be strings"),
-        (
-            lambda: HashedIdEmbedding(9, 4, integers=True)(tf.constant(["1"])),
-            TypeError,
-            "ids must be integers",
-        ),
-        (
-            lambda: HashedIdEmbedding.from_column(["a", None], 4, num_bins=9),
-            TypeError,
-            "column must be ids that are all str or all int. Got: column=None. Drop missing ids",
-        ),
-        (
-            lambda: HashedIdEmbedding.from_column("abc", 4, num_bins=9),
-            TypeError,
-            "column must be a list of ids. Got: column='abc'",
-        ),
-    ],
-)
-def test_invalid_arguments_are_named(make, error, message):
-    with pytest.raises(error, match=message):
-        make()

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import rankkit as rk
 import tensorflow as tf
 
@@ -46,36 +45,3 @@ def test_bytes_are_read_as_text():
     users, items = ([each.encode() for each in ids] for ids in (USERS, ITEMS))
     layer = HistoryEmbedding.from_columns(users, items, 2)
     assert layer.get_config()["histories"] == [["a", "b"], ["b", "c"], ["a"]]
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (lambda: HistoryEmbedding(["a"], [], 2), ValueError, "Got: 0 histories for 1 ids"),
-        (
-            lambda: HistoryEmbedding(["a"], [[]], 2),
-            ValueError,
-            "All histories are empty. Pass at least one",
-        ),
-        (lambda: HistoryEmbedding(["a"], "x", 2), TypeError, "histories must be a sequence"),
-        (lambda: HistoryEmbedding(["a"], ["xy"], 2), TypeError, "histories must be a list of it"),
-        (
-            lambda: HistoryEmbedding.from_columns(["a", None], ["x", "y"], 2),
-            TypeError,
-            "must be .*Got: .*None",
-        ),
-        (
-            lambda: HistoryEmbedding.from_columns(["a", "b"], ["x", None], 2),
-            TypeError,
-            "must be .*Got: .*None",
-        ),
-        (
-            lambda: HistoryEmbedding.from_columns(["a", "b"], ["x"], 2),
-            ValueError,
-            "ids and items must have one value for each training row. Got: 2 ids and 1 items",
-        ),
-    ],
-)
-def test_invalid_arguments_are_named(make, error, message):
-    with pytest.raises(error, match=message):
-        make()

@@ -108,54 +108,6 @@ def test_unusual_valid_ids_survive_every_export(tmp_path):
     np.testing.assert_allclose(lite({"id": tf.constant(ids)}), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("vocabulary", "message"),
-    [
-        ([], "vocabulary must .*at least one id"),
-        (["a", "b", "a"], "vocabulary contains 'a' more than once"),
-        (["a", 1], "vocabulary must .*all str or all int"),
-        (["a\nb"], r"vocabulary must be .*newline.*'a\\nb'"),
-        (["a\0b"], r"vocabulary must be .*NUL.*'a\\x00b'"),
-        (["\ud800"], r"vocabulary must be .*UTF-8.*'\\ud800'"),
-        ([1.5], "vocabulary must .*str or int.*1.5"),
-        ([True], "vocabulary must .*str or int.*True"),
-        ("abc", "vocabulary must be .*'abc'"),
-    ],
-)
-def test_invalid_vocabularies_are_named(vocabulary, message):
-    with pytest.raises((ValueError, TypeError), match=message):
-        IdEmbedding(vocabulary, 2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"embedding_dim": 0}, "embedding_dim must be an integer of at least 1. Got: .*=0"),
-        ({"embedding_dim": 2.5}, "embedding_dim must be an integer of at least 1. Got: .*=2.5"),
-        ({"embedding_dim": True}, "embedding_dim must be an integer of at least 1"),
-        ({"embedding_dim": 2, "num_oov_indices": 0}, "num_oov_indices must be .* at least 1"),
-        (
-            {"embedding_dim": 2, "id_dropout_rate": 1.0},
-            r"id_dropout_rate must be a number in \[0, 1\)",
-        ),
-        (
-            {"embedding_dim": 2, "id_dropout_rate": False},
-            r"id_dropout_rate must be a number in \[0, 1\)",
-        ),
-    ],
-)
-def test_invalid_arguments_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        IdEmbedding(["a"], **arguments)
-
-
-def test_ids_of_another_type_raise():
-    with pytest.raises(TypeError, match="ids must be strings, as the vocabulary of layer 'mine'"):
-        IdEmbedding(["a"], 2, name="mine")(tf.constant([1]))
-    with pytest.raises(TypeError, match="ids must be integers, as the vocabulary of layer 'mine'"):
-        IdEmbedding([1], 2, name="mine")(tf.constant(["a"]))
-
-
 def is_freed(handle):
     try:
         return tf.raw_ops.LookupTableSizeV2(table_handle=handle) < 0
@@ -185,8 +137,3 @@ def test_hash_table_freed_during_tracing_adds_no_operation_to_the_graph():
     graph = double.get_concrete_function(tf.constant(1.0)).graph
     assert "DestroyResourceOp" not in [operation.type for operation in graph.get_operations()]
     assert is_freed(handle)
-
-
-def test_missing_id_in_a_column_is_named():
-    with pytest.raises(TypeError, match="column must be .*None"):
-        IdEmbedding.from_column(["a", None], 2)

@@ -43,34 +43,3 @@ def test_nan_in_fit_and_rank_raises_a_short_error():
         model.fit(rk.data.batches(rows, 2), verbose=0)
     with pytest.raises(ValueError, match="^The input of layer 'age_layer' must be finite"):
         rk.rank(model, {}, {"age": [math.nan]})
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (
-            lambda: NormalizedNumber.from_column([5, 5]),
-            ValueError,
-            "All values of column are 5. A constant",
-        ),
-        (lambda: NormalizedNumber.from_column([1, math.inf]), ValueError, "column must be finite"),
-        (lambda: NormalizedNumber.from_column([math.nan]), ValueError, "NaN counts as missing"),
-        (lambda: NormalizedNumber.from_column(["1", "2"]), TypeError, "must be a list of numbers"),
-        (lambda: NormalizedNumber.from_column("12"), TypeError, "must be a list of numbers"),
-        (lambda: NormalizedNumber(math.nan, 1.0), ValueError, "mean must be a finite number"),
-        (lambda: NormalizedNumber(True, 1.0), ValueError, "mean must be a finite number"),
-        (
-            lambda: NormalizedNumber(0.0, True),
-            ValueError,
-            "standard_deviation must be a finite number above 0",
-        ),
-        (
-            lambda: NormalizedNumber(0.0, 1.0, embedding_dim=0),
-            ValueError,
-            "embedding_dim must be an integer of at least 1",
-        ),
-    ],
-)
-def test_invalid_arguments_are_named(make, error, message):
-    with pytest.raises(error, match=message):
-        make()

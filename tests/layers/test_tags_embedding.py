@@ -43,29 +43,6 @@ def test_vocabulary_of_a_column_of_lists():
     assert TagsEmbedding.from_column(column, 2).vocabulary == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"vocabulary": ["a", ""]}, "vocabulary must not contain '', which is the padding value"),
-        ({"vocabulary": [0, -1]}, "vocabulary must not contain -1"),
-        ({"vocabulary": ["a"], "pooling": "max"}, "Unknown pooling 'max'. Known: 'mean', 'sqrtn'"),
-        ({"vocabulary": []}, "vocabulary must be a list of at least one id"),
-        ({"vocabulary": ["a"], "embedding_dim": 0}, "embedding_dim must be an integer of at least"),
-    ],
-)
-def test_invalid_arguments_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        TagsEmbedding(**{"embedding_dim": 2, **arguments})
-
-
-def test_members_of_another_type_are_named():
-    layer = TagsEmbedding(["a"], 2, name="genres")
-    with pytest.raises(TypeError, match="ids must be strings, as the vocabulary of layer 'genres'"):
-        layer.encode(tf.constant([[1]]))
-    with pytest.raises(TypeError, match="None is not a list. Write"):
-        TagsEmbedding.from_column([["a"], None], 2)
-
-
 def test_network_reads_lists_of_any_length_in_fit_and_rank():
     rows = {
         "movie": ["m1", "m2", "m3"],

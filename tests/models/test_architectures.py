@@ -30,18 +30,16 @@ def features(ids):
 
 
 @single_head
-def test_architecture_learns_and_is_saved_exported_and_ranks(name, rows, ids, features, tmp_path):
+def test_architecture_learns_and_is_saved_exported_and_ranks(
+    name, rows, ids, features, check_exports
+):
     model = rk.RankingModel(getattr(rk.models, name)(features), label="user_rating")
     model.compile(tf.keras.optimizers.Adam(0.02))
     batches = rk.data.batches(rows, 64, shuffle=True, seed=1)
     history = model.fit(batches, epochs=15, verbose=0).history["root_mean_squared_error"]
     # Better than predicting the mean, which the first epoch is not.
     assert history[-1] < np.std(rows["user_rating"]) < history[0]
-    model.save(tmp_path / "model.keras")
-    rk.export.save(model, tmp_path / "1")
-    rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
-    for file in ("model.keras", "1", "ranker.tflite"):
-        assert rk.export.max_abs_difference(model, rk.export.load(tmp_path / file), ids) < 1e-4
+    check_exports(model, ids, atol=1e-4)
     ranking = rk.rank(model, {"user_id": rows["user_id"][0]}, {"item_id": rows["item_id"][:3]})
     assert len(ranking) == 3
 

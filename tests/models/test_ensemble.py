@@ -78,15 +78,10 @@ def test_dependent_members_train_on_the_error_of_their_mean(rows):
     assert first["regularization_loss"][0] < second["regularization_loss"][0]
 
 
-def test_ensemble_is_saved_exported_and_ranks(rows, tmp_path):
+def test_ensemble_is_saved_exported_and_ranks(rows, tmp_path, check_exports):
     model, _ = train(rk.ensemble([make_member(1), make_member(2)]), rows)
-    model.save(tmp_path / "model.keras")
-    rk.export.save(model, tmp_path / "1")
-    rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
     raw = {name: rows[name] for name in ("user", "item")}
-    for file in ("model.keras", "1", "ranker.tflite"):
-        loaded = rk.export.load(tmp_path / file)
-        assert rk.export.max_abs_difference(model, loaded, raw) < 1e-5
+    check_exports(model, raw)
     loaded = tf.keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(rk.score_std(loaded, raw), rk.score_std(model, raw), atol=1e-6)
     assert len(rk.rank(model, {"user": "u1"}, {"item": ITEMS})) == 2

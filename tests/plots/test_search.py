@@ -41,10 +41,10 @@ def test_far_worse_scores_are_outliers(scores, shown):
     low, high = shown
     for order in (scores, scores[::-1]):
         trials = trials_with([None, *order])
-        assert trials.shown_range == shown
+        assert (trials.scale.low, trials.scale.high) == shown
         assert trials.is_outlier.tolist() == [False, *(score > high for score in order)]
     negated = trials_with([-score for score in scores], "max")
-    assert negated.shown_range == (-high, -low)
+    assert (negated.scale.low, negated.scale.high) == (-high, -low)
     assert negated.is_outlier.tolist() == [score > high for score in scores]
 
 
@@ -186,13 +186,10 @@ def test_a_line_has_a_gap_where_the_trial_lacks_a_hyperparameter(draw, trials):
     np.testing.assert_allclose(values_at(axes, best), [128, np.nan, 0, 0.9], atol=1e-9)
 
 
-def test_a_hyperparameter_with_one_value_has_no_axis_even_if_some_trials_lack_it(draw, trials):
-    trials[3]["l2"] = 0.1
+def test_only_hyperparameters_with_several_values_have_an_axis(draw, trials):
+    trials[3]["l2"] = 0.1  # the other trials have none
     host, _, _ = draw_parallel(draw, trials)
     assert tick_labels(host.xaxis) == NAMES
-
-
-def test_one_hyperparameter_is_enough(draw, trials):
     rows = [{"score": row["score"], "optimizer": row["optimizer"]} for row in trials]
     host, axes, _ = draw_parallel(draw, rows)
     assert tick_labels(host.xaxis) == ["optimizer", "score"]
@@ -233,17 +230,17 @@ def test_each_trial_has_a_marker(draw, trials):
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("trial", "score")
 
 
-def test_best_so_far_is_a_step_line(draw, trials):
-    axes, points = draw_history(draw, trials)
-    best = [score for _, score in points["best so far"]]
-    assert best == [1.3, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9]
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (0, [1.3, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9]),
+        (2, [np.nan, 1.1, 1.1, 0.9, 0.9]),  # the first trial has no score
+    ],
+)
+def test_best_so_far_is_a_step_line(draw, trials, first, expected):
+    axes, points = draw_history(draw, trials[first:])
+    np.testing.assert_equal([score for _, score in points["best so far"]], expected)
     assert axes.lines[1].get_drawstyle() == "steps-post"
-
-
-def test_there_is_no_best_score_before_the_first_score(draw, trials):
-    _, points = draw_history(draw, trials[2:])
-    best = [score for _, score in points["best so far"]]
-    np.testing.assert_equal(best, [np.nan, 1.1, 1.1, 0.9, 0.9])
 
 
 def test_history_with_higher_scores_better(draw, negated_trials):
@@ -270,16 +267,12 @@ def draw_scatter(draw, trials, **kwargs):
     return axes, colorbar, points, markers
 
 
-def test_points_are_at_the_values_with_the_best_on_top(draw, trials):
-    _, _, points, _ = draw_scatter(draw, trials)
+def test_points_are_at_the_values_with_the_best_on_top_in_a_ring(draw, trials):
+    axes, _, points, markers = draw_scatter(draw, trials)
     assert np.asarray(points.get_array()).tolist() == [1e6, 1.3, 1.2, 1.1, 1.0, 0.9]
     assert np.asarray(points.get_offsets()).tolist() == [
         [0.5, 128], [0.001, 32], [0.2, 256], [0.01, 512], [0.1, 64], [0.05, 128]
     ]  # fmt: skip
-
-
-def test_the_best_trial_has_a_ring_and_failed_ones_a_cross(draw, trials):
-    axes, _, _, markers = draw_scatter(draw, trials)
     assert np.asarray(markers["best: 0.9"].get_offsets()).tolist() == [[0.05, 128]]
     assert np.asarray(markers["failed"].get_offsets()).tolist() == [[1.0, 512]]
     assert legend(axes.figure) == ["failed", "best: 0.9"]

@@ -10,6 +10,7 @@ from rankkit.ranking import candidates as candidates_module
 import tensorflow as tf
 
 USERS, TITLES = ["7", "42"], ["a", "b", "c", "d"]
+QUERY = {"user_id": "7"}
 CANDIDATES = {"movie_title": [*TITLES, "new"], "shelf": [10, 20, 30, 40, 50]}
 ROWS = {
     "user_id": np.array(["7", "42", "7", "42"]),
@@ -59,13 +60,9 @@ def test_index_is_ranked_like_columns(model):
     rankings = rk.rank(model, {"user_id": USERS}, index, k=3)
     for user, ranking in zip(USERS, rankings, strict=True):
         assert_same(ranking, rank_by_rows(model, {"user_id": user}, CANDIDATES, k=3))
-
-
-def test_candidates_of_an_index_can_be_excluded(model):
-    index = rk.CandidateIndex(model, CANDIDATES)
     seen = {"movie_title": ["b", "new"]}
-    expected = rank_by_rows(model, {"user_id": "7"}, CANDIDATES, k=2, exclude=seen)
-    assert_same(rk.rank(model, {"user_id": "7"}, index, 2, exclude=seen), expected)
+    expected = rank_by_rows(model, QUERY, CANDIDATES, k=2, exclude=seen)
+    assert_same(rk.rank(model, QUERY, index, 2, exclude=seen), expected)
 
 
 def test_index_of_several_chunks_is_ranked_like_columns(model, monkeypatch):
@@ -73,26 +70,26 @@ def test_index_of_several_chunks_is_ranked_like_columns(model, monkeypatch):
     many["movie_title"][::7] = ["c"] * len(many["movie_title"][::7])
     monkeypatch.setattr(candidates_module, "chunk_rows", lambda network: 50)
     index = rk.CandidateIndex(model, many)
-    expected = rank_by_rows(model, {"user_id": "7"}, many)
-    assert_same(rk.rank(model, {"user_id": "7"}, index), expected)
+    expected = rank_by_rows(model, QUERY, many)
+    assert_same(rk.rank(model, QUERY, index), expected)
 
 
 @pytest.mark.parametrize("architecture", ["tower", "factorization_machine"])
 def test_index_is_refreshed_after_further_training(architecture):
     model = make_model(getattr(rk.models, architecture)(features()))
     index = rk.CandidateIndex(model, CANDIDATES)
-    before = rk.rank(model, {"user_id": "7"}, index)
+    before = rk.rank(model, QUERY, index)
     model.fit(rk.data.batches(ROWS, 2), verbose=0)
-    after = rk.rank(model, {"user_id": "7"}, index)
+    after = rk.rank(model, QUERY, index)
     assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) > 1e-3
-    assert_same(after, rank_by_rows(model, {"user_id": "7"}, CANDIDATES))
+    assert_same(after, rank_by_rows(model, QUERY, CANDIDATES))
 
 
 def test_traced_functions_read_the_current_weights():
     model = make_model()
     for _ in range(2):
-        expected = rank_by_rows(model, {"user_id": "7"}, CANDIDATES)
-        assert_same(rk.rank(model, {"user_id": "7"}, CANDIDATES), expected)
+        expected = rank_by_rows(model, QUERY, CANDIDATES)
+        assert_same(rk.rank(model, QUERY, CANDIDATES), expected)
         model.network.set_weights([2.0 * each + 0.1 for each in model.network.get_weights()])
 
 
@@ -101,9 +98,9 @@ def test_model_on_several_replicas_is_ranked_with_its_current_weights(mirrored_s
         model = make_model()
     index = rk.CandidateIndex(model, CANDIDATES)
     model.fit(rk.data.batches(ROWS, 4), verbose=0)
-    expected = rank_by_rows(model, {"user_id": "7"}, CANDIDATES)
-    assert_same(rk.rank(model, {"user_id": "7"}, CANDIDATES), expected)
-    assert_same(rk.rank(model, {"user_id": "7"}, index), expected)
+    expected = rank_by_rows(model, QUERY, CANDIDATES)
+    assert_same(rk.rank(model, QUERY, CANDIDATES), expected)
+    assert_same(rk.rank(model, QUERY, index), expected)
 
 
 def test_refresh_reads_assigned_embeddings():
@@ -117,8 +114,8 @@ def test_refresh_reads_assigned_embeddings():
     (table,) = titles.weights
     table.assign(table + tf.constant([[0.0], [5.0], [0.0], [0.0], [0.0]]))  # of "a"
     index.refresh()
-    expected = rank_by_rows(model, {"user_id": "7"}, many, k=3)
-    assert_same(rk.rank(model, {"user_id": "7"}, index, 3), expected)
+    expected = rank_by_rows(model, QUERY, many, k=3)
+    assert_same(rk.rank(model, QUERY, index, 3), expected)
 
 
 def test_one_trace_serves_any_number_of_candidates():
@@ -132,8 +129,8 @@ def test_one_trace_serves_any_number_of_candidates():
     network = rk.ranking_network(features(), head=CountingHead([8]))
 
     def rank_both(titles):
-        rk.rank(network, {"user_id": "7"}, {"movie_title": titles})
-        rk.rank(network, {"user_id": "7"}, rk.CandidateIndex(network, {"movie_title": titles}))
+        rk.rank(network, QUERY, {"movie_title": titles})
+        rk.rank(network, QUERY, rk.CandidateIndex(network, {"movie_title": titles}))
 
     titles = [str(number) for number in range(50)]
     rank_both(titles)
@@ -146,13 +143,13 @@ def test_one_trace_serves_any_number_of_candidates():
 def test_ranked_model_can_be_copied_saved_and_garbage_collected(tmp_path):
     model = make_model()
     index = rk.CandidateIndex(model, CANDIDATES)
-    ranking = rk.rank(model, {"user_id": "7"}, index)
-    rk.rank(model, {"user_id": "7"}, CANDIDATES)
+    ranking = rk.rank(model, QUERY, index)
+    rk.rank(model, QUERY, CANDIDATES)
     model.save(tmp_path / "m.keras")
     copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
     copies.append(rk.export.load(tmp_path / "m.keras"))
     while copies:
-        assert_same(rk.rank(copies.pop(), {"user_id": "7"}, CANDIDATES), ranking)
+        assert_same(rk.rank(copies.pop(), QUERY, CANDIDATES), ranking)
     references = [weakref.ref(model.network), *map(weakref.ref, model.network.layers)]
     del model, index
     tf.keras.backend.clear_session()
@@ -174,11 +171,11 @@ def test_each_head_has_its_own_index():
         (model, index, "score"),
         (model.head("click"), click_index, "click"),
     ):
-        expected = rk.rank(output(name), {"user_id": "7"}, CANDIDATES)
-        assert_same(rk.rank(scorer, {"user_id": "7"}, its_index), expected)
-        assert_same(rk.rank(scorer, {"user_id": "7"}, CANDIDATES), expected)
+        expected = rk.rank(output(name), QUERY, CANDIDATES)
+        assert_same(rk.rank(scorer, QUERY, its_index), expected)
+        assert_same(rk.rank(scorer, QUERY, CANDIDATES), expected)
     with pytest.raises(ValueError, match="candidates must be an index of this scorer"):
-        rk.rank(model, {"user_id": "7"}, click_index)
+        rk.rank(model, QUERY, click_index)
 
 
 def test_model_with_its_own_call_is_ranked_by_rows():
@@ -187,8 +184,8 @@ def test_model_with_its_own_call_is_ranked_by_rows():
             return -super().call(inputs, training=training)
 
     model = Negated(rk.models.tower(features()), label="rating")
-    ranking = rk.rank(model, {"user_id": "7"}, CANDIDATES)
-    assert_same(ranking, rank_by_rows(model, {"user_id": "7"}, CANDIDATES))
+    ranking = rk.rank(model, QUERY, CANDIDATES)
+    assert_same(ranking, rank_by_rows(model, QUERY, CANDIDATES))
     with pytest.raises(TypeError, match="model must be a RankingModel, a head of one, or a netw"):
         rk.CandidateIndex(model, CANDIDATES)
 
@@ -207,8 +204,8 @@ def test_index_holds_features_of_lists():
     candidates = {"tags": [["x"], [], ["x", "new"]]}
     model = make_model(network)
     index = rk.CandidateIndex(model, candidates)
-    expected = rk.rank(model, {"user_id": "7"}, candidates)
-    assert_same(rk.rank(model, {"user_id": "7"}, index), expected)
+    expected = rk.rank(model, QUERY, candidates)
+    assert_same(rk.rank(model, QUERY, index), expected)
 
 
 @pytest.mark.parametrize(
@@ -234,17 +231,16 @@ def test_queries_that_do_not_match_an_index_are_named(model):
     ):
         with pytest.raises(ValueError, match=message):
             rk.rank(model, query, index)
+    message = "candidates must be an index of this scorer. Got: .*5"
     for scorer in (make_model(), lambda columns: [0.0] * 5):
-        with pytest.raises(
-            ValueError, match="candidates must be an index of this scorer. Got: .*5"
-        ):
-            rk.rank(scorer, {"user_id": "7"}, index)
+        with pytest.raises(ValueError, match=message):
+            rk.rank(scorer, QUERY, index)
 
 
 def test_index_with_scores_that_are_not_finite_raises():
     model = make_model()
     index = rk.CandidateIndex(model, CANDIDATES)
-    rk.rank(model, {"user_id": "7"}, index)
+    rk.rank(model, QUERY, index)
     model.network.set_weights([np.full_like(each, np.nan) for each in model.network.get_weights()])
     with pytest.raises(ValueError, match="scores must be finite"):
-        rk.rank(model, {"user_id": "7"}, index)
+        rk.rank(model, QUERY, index)

@@ -7,7 +7,7 @@ import pytest
 import rankkit as rk
 import tensorflow as tf
 
-from rankkit.core.partial import ActivationCache, knows_parts
+from rankkit.core.partial import ActivationCache
 from rankkit.ranking.graph import evaluate_factored
 
 L = rk.layers
@@ -44,11 +44,6 @@ def heads():
 SCORE = {"rating": 1.0, "steps": 0.5}
 
 
-def fm_with_dropout(**arguments):
-    fm = rk.interactions.FactorizationMachine(**arguments)
-    return rk.interactions.FieldDropout(0.1, fm)
-
-
 class Doubled(L.DenseRatingHead):
     """A user's subclass with another `call`."""
 
@@ -77,7 +72,9 @@ NETWORKS = {
     ),
     "members": lambda: rk.ranking_network(
         features(12, history=False),
-        interaction=fm_with_dropout(num_members=3, groups=[[0, 3], [1, 2]]),
+        interaction=rk.interactions.FieldDropout(
+            0.1, rk.interactions.FactorizationMachine(num_members=3, groups=[[0, 3], [1, 2]])
+        ),
         head=L.EnsembleMean(),
     ),
     "function": lambda: rk.ranking_network(
@@ -107,10 +104,21 @@ def with_short_query(columns, names):
     return {name: column[:1] if name in names else column for name, column in columns.items()}
 
 
+def sides_of(query):
+    return {name: "query" if name in query else "candidates" for name in COLUMNS}
+
+
 def check(outputs, expected):
     pairs = zip(tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True)
     for ours, theirs in pairs:
         np.testing.assert_allclose(np.broadcast_to(ours, theirs.shape), theirs, atol=1e-5)
+
+
+def check_factored(made, query):
+    """Checks the scores of a query in one row against those of rows with the same query."""
+    columns = with_query(query)
+    outputs = evaluate_factored(made, with_short_query(columns, query), sides_of(query))
+    check(outputs, made(columns))
 
 
 QUERIES = [("user_id", "timestamp"), ("movie_title",)]
@@ -121,9 +129,8 @@ QUERIES = [("user_id", "timestamp"), ("movie_title",)]
 def test_factored_scores_equal_scores_of_rows(name, query):
     columns = with_query(query)
     expected = network(name)(columns)
-    sides = {each: "query" if each in query else "candidates" for each in columns}
-    check(evaluate_factored(network(name), with_short_query(columns, query), sides), expected)
-    check(evaluate_factored(network(name), columns, sides), expected)
+    check_factored(network(name), query)
+    check(evaluate_factored(network(name), columns, sides_of(query)), expected)
     # In an export the sides are found by the lengths of the columns.
     alone = {each: each for each in columns}
     check(evaluate_factored(network(name), with_short_query(columns, query), alone), expected)
@@ -132,8 +139,7 @@ def test_factored_scores_equal_scores_of_rows(name, query):
 @pytest.mark.parametrize("query", [*QUERIES, ("user_id",)], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_cached_candidates_give_equal_scores(name, query):
-    columns = with_query(query)
-    sides = {each: "query" if each in query else "candidates" for each in columns}
+    columns, sides = with_query(query), sides_of(query)
     cache = ActivationCache("candidates")
     other = {each: tf.zeros([1], columns[each].dtype) for each in query}
     evaluate_factored(network(name), {**columns, **other}, sides, cache)
@@ -144,17 +150,11 @@ def test_cached_candidates_give_equal_scores(name, query):
 
 def test_first_dense_layer_caches_its_products():
     """The cache of a tower has the products with the kernel, not the repeated vectors."""
-    sides = {"user_id": "query", "movie_title": "candidates", "timestamp": "query"}
     made = rk.models.tower(features(history=False), hidden_units=[16])
     cache = ActivationCache("candidates")
-    evaluate_factored(made, with_short_query(COLUMNS, ("user_id", "timestamp")), sides, cache)
+    evaluate_factored(made, with_short_query(COLUMNS, QUERIES[0]), sides_of(QUERIES[0]), cache)
     products = [tensor for tensor in cache.tensors if tensor.dtype.is_floating]
     assert [tensor.shape for tensor in products] == [(ROWS, 16)]
-
-
-def test_subclass_with_its_own_call_is_not_factored():
-    assert knows_parts(L.DenseRatingHead([8]))
-    assert not knows_parts(Doubled([8]))
 
 
 def test_layers_with_masks_are_evaluated_by_rows():
@@ -186,17 +186,13 @@ def test_half_precision_is_evaluated_by_rows():
         made = rk.models.tower(features(), hidden_units=[16])
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
-    columns = with_query(("user_id",))
-    sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
-    check(evaluate_factored(made, with_short_query(columns, ("user_id",)), sides), made(columns))
+    check_factored(made, ("user_id",))
 
 
 def test_vectors_of_different_dtypes_are_cast_as_by_keras():
     double = L.IdEmbedding(USERS, 4, dtype="float64")
     made = rk.models.tower({**features(), "user_id": double}, hidden_units=[16])
-    columns = with_query(("user_id",))
-    sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
-    check(evaluate_factored(made, with_short_query(columns, ("user_id",)), sides), made(columns))
+    check_factored(made, ("user_id",))
 
 
 def test_constant_inputs_of_a_layer_are_kept():
@@ -207,6 +203,4 @@ def test_constant_inputs_of_a_layer_are_kept():
         )
 
     made = rk.ranking_network(features(), interaction=interaction, head=L.DenseRatingHead([8]))
-    columns = with_query(("user_id",))
-    sides = {each: "query" if each == "user_id" else "candidates" for each in columns}
-    check(evaluate_factored(made, with_short_query(columns, ("user_id",)), sides), made(columns))
+    check_factored(made, ("user_id",))

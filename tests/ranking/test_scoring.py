@@ -6,7 +6,6 @@ import tensorflow as tf
 
 import rankkit as rk
 from rankkit.core.chunking import chunk_rows
-from rankkit.ranking.scoring import compute_scores
 
 
 def network(width):
@@ -22,18 +21,6 @@ def test_chunks_of_wide_networks_have_fewer_rows():
     assert widest == 1024
     assert chunk_rows(rk.RankingModel(network(1700), label="rating")) == wide
     assert chunk_rows(lambda columns: columns) == 16_384
-
-
-@pytest.mark.parametrize("size", [1, 7, 20])
-def test_scores_do_not_depend_on_the_chunk_size(size):
-    scorer = network(5)
-    columns = {"user": np.array(["7", "42", "new", "7"] * 5), "item": np.array(["7", "42"] * 10)}
-    chunks = [
-        {name: column[start : start + size] for name, column in columns.items()}
-        for start in range(0, 20, size)
-    ]
-    expected = scorer({name: column.astype(object) for name, column in columns.items()})[:, 0]
-    assert compute_scores(scorer, chunks, 20) == pytest.approx(expected.numpy(), rel=1e-5)
 
 
 def test_metrics_do_not_depend_on_the_number_of_chunks():

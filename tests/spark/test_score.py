@@ -21,12 +21,13 @@ def pairs(tmp_path):
     return folder
 
 
-def assert_scored(frame, scorer):
+def assert_scored(frame, export):
     table = frame.toArrow().sort_by("position")
     assert table.column_names == ["user_id", "item_id", "position", "score"]
     assert table.drop(["score"]).to_pydict() == ROWS
     features = {name: ROWS[name] for name in ("user_id", "item_id")}
-    np.testing.assert_allclose(table["score"].to_numpy(), scorer(features)[:, 0], atol=1e-5)
+    expected = rk.export.load(export)(features)[:, 0]
+    np.testing.assert_allclose(table["score"].to_numpy(), expected, atol=1e-5)
 
 
 def partition_times(folder):
@@ -34,48 +35,35 @@ def partition_times(folder):
 
 
 def test_rows_are_scored_like_in_process(spark, export, tmp_path):
-    frame = rk.spark.score(export, ROWS, output=tmp_path / "out")
-    assert_scored(frame, rk.export.load(export))
+    assert_scored(rk.spark.score(export, ROWS, output=tmp_path / "out"), export)
     assert (tmp_path / "out" / "_SUCCESS").exists()
 
 
 def test_resumed_job_writes_only_missing_partitions(spark, export, tmp_path, pairs):
     out = tmp_path / "out"
-
-    def job(frame, path=export):
-        return rk.spark.score(path, frame, output=out)
-
     table = spark.read.parquet(str(pairs)).repartition(6, "position")
-    job(table)
+    rk.spark.score(export, table, output=out)
     before = partition_times(out)
     assert len(before) == 6  # as the table has them
     for path in list(before)[:4]:
         path.unlink()
     (out / "_SUCCESS").unlink()
-    assert_scored(job(table), rk.export.load(export))
-    assert [partition_times(out)[path] == time for path, time in before.items()] == [False] * 4 + [
-        True
-    ] * 2
+    assert_scored(rk.spark.score(export, table, output=out), export)
+    is_kept = [partition_times(out)[path] == time for path, time in before.items()]
+    assert is_kept == [False] * 4 + [True] * 2
 
 
 def test_table_with_one_partition_is_repartitioned(spark, export, tmp_path, pairs):
     one = spark.read.parquet(str(pairs)).coalesce(1)
-    assert_scored(rk.spark.score(export, one, output=tmp_path / "out"), rk.export.load(export))
+    assert_scored(rk.spark.score(export, one, output=tmp_path / "out"), export)
     assert len(partition_times(tmp_path / "out")) > spark.sparkContext.defaultParallelism
 
 
 def test_features_of_lists_and_numbers_are_scored(spark, tmp_path):
-    rows = {
-        "tags": [["a", "b"], [], ["c"]] * 2,
-        "year": [1970, 1994, 2001, 1970, 1980, 1990],
-    }
-    network = rk.ranking_network(
-        {
-            "tags": rk.layers.TagsEmbedding(["a", "b"], 3),
-            "year": rk.layers.NormalizedNumber(1985.0, 100.0),
-        },
-        head=rk.layers.DenseRatingHead([4]),
-    )
+    rows = {"tags": [["a", "b"], [], ["c"]] * 2, "year": [1970, 1994, 2001, 1970, 1980, 1990]}
+    tags = rk.layers.TagsEmbedding(["a", "b"], 3)
+    features = {"tags": tags, "year": rk.layers.NormalizedNumber(1985.0, 100.0)}
+    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([4]))
     rk.export.save(network, tmp_path / "1")
     table = spark.createDataFrame(pa.table(rows))
     scored = rk.spark.score(tmp_path / "1", table, output=tmp_path / "out").toArrow()
@@ -108,9 +96,7 @@ def test_job_with_other_rows_or_another_model_raises(spark, export, tmp_path, pa
         path.unlink()
     with pytest.raises(ValueError, match="other rows than in partition 5 of output"):
         rk.spark.score(export, table.repartition(4, "position"), output=out)  # has no partition 5
-    with pytest.raises(
-        ValueError, match="pairs must have the same rows in each partition as before"
-    ):
+    with pytest.raises(ValueError, match="pairs must have the same rows in each partition"):
         rk.spark.score(export, table.where("position % 6 < 3"), output=out)
 
 
@@ -129,9 +115,3 @@ def test_invalid_rows_raise(spark, export, tmp_path, rows, error, message):
     with pytest.raises(error, match=message):
         rk.spark.score(export, rows, output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_nulls_raise(spark, export, tmp_path):
-    rows = {"user_id": ["u1", None], "item_id": ["i1", "i2"]}
-    with pytest.raises(ValueError, match="Column 'user_id' of pairs must have no nulls. Got: 1"):
-        rk.spark.score(export, rows, output=tmp_path / "out")

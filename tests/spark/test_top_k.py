@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,21 +19,22 @@ SEEN = {"user_id": ["u1", "u1", "u2", "nobody"], "item_id": ["i1", "i2", "i3", "
 CANDIDATES = {"item_id": [*ITEMS, "new", "newer"], "shelf": list(range(22))}
 
 
-def rankings(frame):
-    """User to rows, best first."""
-    found = {}
-    for row in sorted(frame.collect(), key=lambda row: (row["user_id"], row["rank"])):
-        found.setdefault(row["user_id"], []).append(row)
-    return found
+@pytest.fixture
+def top_k(spark, export, tmp_path):
+    """Ranks the three best candidates for each user, unless arguments are changed."""
+    arguments = {"users": {"user_id": USERS}, "candidates": CANDIDATES, "k": 3, "export": export}
+    return lambda **change: rk.spark.top_k(**{**arguments, "output": tmp_path / "out", **change})
 
 
-def assert_ranked_as_in_process(frame, scorer, users, k, seen):
+def assert_ranked_as_in_process(frame, export, users, k, seen):
     exclude = [
         {"item_id": [item for who, item in zip(*seen.values(), strict=True) if who == user]}
         for user in users
     ]
-    expected = rk.rank(scorer, {"user_id": users}, CANDIDATES, k, exclude)
-    found = rankings(frame)
+    expected = rk.rank(rk.export.load(export), {"user_id": users}, CANDIDATES, k, exclude)
+    found = {}
+    for row in sorted(frame.collect(), key=lambda row: (row["user_id"], row["rank"])):
+        found.setdefault(row["user_id"], []).append(row)
     assert set(found) == set(users)
     for user, ranking in zip(users, expected, strict=True):
         ours = [{"item_id": row["item_id"], "shelf": row["shelf"]} for row in found[user]]
@@ -46,28 +48,21 @@ def partition_times(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.parquet")}
 
 
-def test_users_are_ranked_like_in_process(spark, export, tmp_path):
+def test_users_are_ranked_like_in_process(top_k, export, tmp_path):
     users = [*USERS, "nobody"]
-    frame = rk.spark.top_k(
-        export, {"user_id": users}, CANDIDATES, k=21, output=tmp_path / "out", exclude=SEEN
-    )
-    assert_ranked_as_in_process(frame, rk.export.load(export), users, 21, SEEN)
+    frame = top_k(users={"user_id": users}, k=21, exclude=SEEN)
+    assert_ranked_as_in_process(frame, export, users, 21, SEEN)
     assert frame.columns == ["user_id", "item_id", "shelf", "score", "rank"]
     assert (tmp_path / "out" / "_SUCCESS").exists()
     assert len(partition_times(tmp_path / "out")) > 4
     assert pq.read_table(tmp_path / "out").num_rows == frame.count() == 31 * 21 - 1  # u1 has 22 - 2
 
 
-def test_resumed_job_writes_only_missing_partitions(spark, export, tmp_path):
+def test_resumed_job_writes_only_missing_partitions(top_k, export, tmp_path):
     out = tmp_path / "out"
-    scorer = rk.export.load(export)
-
-    def job(k=5, users=tuple(USERS), candidates=CANDIDATES, path=export):
-        return rk.spark.top_k(path, {"user_id": list(users)}, candidates, k=k, output=out)
-
-    job()
+    top_k()
     before = partition_times(out)
-    job()
+    top_k()
     assert partition_times(out) == before  # no partition was missing
     lost = sorted(before)[::2]
     for name in lost:
@@ -75,55 +70,45 @@ def test_resumed_job_writes_only_missing_partitions(spark, export, tmp_path):
     (out / "_SUCCESS").unlink()
     (out / ".part-of-a-killed-attempt").touch()
     nothing = {"user_id": [], "item_id": []}
-    assert_ranked_as_in_process(job(), scorer, USERS, 5, nothing)
+    assert_ranked_as_in_process(top_k(), export, USERS, 3, nothing)
     after = partition_times(out)
     assert {name for name in before if after[name] != before[name]} == set(lost)
     assert not (out / ".part-of-a-killed-attempt").exists()
 
     reordered = {name: column[::-1] for name, column in CANDIDATES.items()}
-    for key, change in {
-        "k": {"k": 6},
-        "users": {"users": ["u1"]},
-        "candidates": {"candidates": reordered},
-    }.items():
+    changes = {"k": 6, "users": {"user_id": ["u1"]}, "candidates": reordered}
+    for key, value in changes.items():
         message = f"output must be a new .*a job that differs in: {key}. Name another folder"
         with pytest.raises(ValueError, match=message):
-            job(**change)
-    assert json.loads((out / "_job.json").read_text())["k"] == 5
+            top_k(**{key: value})
+    assert json.loads((out / "_job.json").read_text())["k"] == 3
 
 
-def test_tables_may_be_parquet_spark_and_pandas(spark, export, tmp_path):
+def test_tables_may_be_parquet_spark_and_pandas(top_k, spark, export, tmp_path):
     pq.write_table(pa.table({"user_id": USERS}), tmp_path / "users.parquet")
-    frame = rk.spark.top_k(
-        export,
-        tmp_path / "users.parquet",
-        spark.createDataFrame(pa.table(CANDIDATES)),
-        k=3,
-        output=tmp_path / "out",
-        exclude=pd.DataFrame(SEEN),
-        spark=spark,
-    )
-    assert_ranked_as_in_process(frame, rk.export.load(export), USERS, 3, SEEN)
+    tables = {
+        "users": tmp_path / "users.parquet",
+        "candidates": spark.createDataFrame(pa.table(CANDIDATES)),
+        "exclude": pd.DataFrame(SEEN),
+    }
+    assert_ranked_as_in_process(top_k(**tables, spark=spark), export, USERS, 3, SEEN)
 
 
-def test_no_users_give_no_rankings(spark, export, tmp_path):
+def test_no_users_give_no_rankings(top_k, spark):
     none = spark.createDataFrame(pa.table({"user_id": pa.array([], pa.string())}))
-    frame = rk.spark.top_k(export, none, CANDIDATES, k=3, output=tmp_path / "out")
-    assert frame.collect() == []
+    assert top_k(users=none).collect() == []
 
 
-def test_error_of_a_worker_is_raised_in_one_line(spark, export, tmp_path):
-    users = {"user_id": [*USERS, None]}
+def test_error_of_a_worker_is_raised_in_one_line(top_k, tmp_path):
     message = "Column 'user_id' of users must have no nulls. Got: 1 nulls. Drop those rows"
     with pytest.raises(ValueError, match=message):
-        rk.spark.top_k(export, users, CANDIDATES, k=3, output=tmp_path / "out")
+        top_k(users={"user_id": [*USERS, None]})
     assert not (tmp_path / "out" / "_SUCCESS").exists()
 
 
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"k": 0}, ValueError, "k must be an integer of at least 1. Got: k=0"),
         ({"k": True}, ValueError, "k must be an integer of at least 1. Got: k=True"),
         ({"users": {"user": USERS}}, ValueError, "Missing feature 'user_id'.*mean 'user'?"),
         ({"users": {"user_id": [1, 2]}}, TypeError,
@@ -144,27 +129,20 @@ def test_error_of_a_worker_is_raised_in_one_line(spark, export, tmp_path):
          "Column 'item_id' of exclude must be of type string, as .*bigint"),
         ({"spark": "local"}, TypeError, "spark must be a pyspark.sql.SparkSession, or None"),
         ({"export": "nowhere"}, FileNotFoundError, "No folder exists at path='nowhere'"),
+        ({"export": Path(__file__).parent}, ValueError, "cannot be read as a SavedModel"),
     ],
 )  # fmt: skip
-def test_invalid_arguments_raise(spark, export, tmp_path, change, error, message):
-    arguments = {"users": {"user_id": USERS}, "candidates": CANDIDATES, "k": 3, "export": export}
+def test_invalid_arguments_raise(top_k, tmp_path, change, error, message):
     with pytest.raises(error, match=message):
-        rk.spark.top_k(**{**arguments, **change}, output=tmp_path / "out")
+        top_k(**change)
     assert not (tmp_path / "out").exists()
 
 
-def test_folder_with_other_files_is_not_changed(spark, export, tmp_path):
+def test_folder_with_other_files_is_not_changed(top_k, tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(
-        ValueError, match="output must be a new or empty.*which contains 'notes.txt'"
-    ):
-        rk.spark.top_k(export, {"user_id": USERS}, CANDIDATES, k=3, output=tmp_path)
-
-
-def test_folder_that_is_not_a_saved_model_raises(spark, tmp_path):
-    (tmp_path / "1").mkdir()
-    with pytest.raises(ValueError, match="cannot be read as a SavedModel of rankkit.export.save"):
-        rk.spark.top_k(tmp_path / "1", {"user_id": USERS}, CANDIDATES, k=3, output=tmp_path / "o")
+    message = "output must be a new or empty.*which contains 'notes.txt'"
+    with pytest.raises(ValueError, match=message):
+        top_k(output=tmp_path)
 
 
 @given(

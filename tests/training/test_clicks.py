@@ -28,11 +28,9 @@ def clicks():
 
 def make_model(clicks, training_bias=None):
     tf.keras.utils.set_random_seed(1)
-    features = {
-        name: rk.layers.IdEmbedding(rk.data.vocabulary(clicks[name]), 4)
-        for name in ("user_id", "item_id")
-    }
-    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
+    names = ("user_id", "item_id")
+    features = {name: rk.layers.IdEmbedding.from_column(clicks[name], 4) for name in names}
+    network = rk.models.tower(features, hidden_units=[8])
     model = rk.RankingModel(network, label="click", training_bias=training_bias)
     metrics = [tf.keras.metrics.AUC(from_logits=True, name="auc")]
     model.compile(tf.keras.optimizers.Adam(0.02), loss=LOGITS, metrics=metrics)
@@ -85,9 +83,8 @@ def test_training_bias_is_needed_in_training_only(clicks, biased_model):
         biased_model.fit(rk.data.batches(without, 256), verbose=0)
 
 
-def test_training_bias_is_saved_with_the_model(clicks, biased_model, tmp_path):
-    biased_model.save(tmp_path / "model.keras")
-    loaded = rk.export.load(tmp_path / "model.keras")
+def test_training_bias_is_saved_with_the_model(clicks, biased_model, reload):
+    loaded = reload(biased_model)
     bias, loaded_bias = (weights_by_position(each.training_bias) for each in (biased_model, loaded))
     np.testing.assert_array_equal(loaded_bias, bias)
     batch = next(iter(rk.data.batches(clicks, 256)))
@@ -96,7 +93,7 @@ def test_training_bias_is_saved_with_the_model(clicks, biased_model, tmp_path):
     assert losses[0] < float(biased_model.compute_loss(batch, training=False)) - 0.01
 
 
-def test_training_bias_changes_the_score_of_its_head_only(tmp_path):
+def test_training_bias_changes_the_score_of_its_head_only(reload):
     rows = {"user_id": ["u1", "u2"] * 8, "position": [1, 2] * 8}
     rows |= {"click": [1.0, 0.0] * 8, "rating": [1.0, 0.0] * 8}
     features = {"user_id": rk.layers.IdEmbedding(["u1", "u2"], 4, name="user")}
@@ -112,24 +109,19 @@ def test_training_bias_changes_the_score_of_its_head_only(tmp_path):
         model.compile(optimizer, loss={"click": LOGITS}, loss_weights={"click": weight})
         model.fit(batches, epochs=1, verbose=0)
         assert np.any(weights_by_position(bias)) == is_trained
-    model.save(tmp_path / "model.keras")
-    loaded = rk.export.load(tmp_path / "model.keras").training_bias
+    loaded = reload(model).training_bias
     assert set(loaded) == {"click"}
     np.testing.assert_array_equal(weights_by_position(loaded["click"]), weights_by_position(bias))
 
 
-def test_training_bias_is_added_in_full_precision():
+def test_training_bias_is_added_in_full_precision(mixed_precision):
     rows = {"user_id": ["u1", "u2"], "click": [1.0, 0.0], "position": [1, 2]}
-    tf.keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
-        features = {"user_id": rk.layers.IdEmbedding(["u1", "u2"], 4)}
-        bias = make_position_bias()
-        model = rk.RankingModel(rk.models.tower(features), label="click", training_bias=bias)
-        model.compile("adam", loss=LOGITS)
-        model.fit(rk.data.batches(rows, 2), verbose=0)
-        assert np.any(weights_by_position(bias))
-    finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
+    features = {"user_id": rk.layers.IdEmbedding(["u1", "u2"], 4)}
+    bias = make_position_bias()
+    model = rk.RankingModel(rk.models.tower(features), label="click", training_bias=bias)
+    model.compile("adam", loss=LOGITS)
+    model.fit(rk.data.batches(rows, 2), verbose=0)
+    assert np.any(weights_by_position(bias))
 
 
 def test_unsuitable_training_bias_raises():
@@ -156,36 +148,34 @@ def test_unsuitable_training_bias_raises():
 
 
 def test_clicks_and_sampled_negatives_train_the_ranking_of_unclicked_items():
-    rng = np.random.default_rng(3)
+    users, items = np.divmod(np.arange(40 * 30), 30)
     # Each user likes every third item, and has clicked half of those.
-    liked = [(u, i) for u in range(40) for i in range(30) if (u + i) % 3 == 0]
-    clicked = rng.random(len(liked)) < 0.5
-    users, items = (
-        np.array([f"{kind}{each[place]}" for each in liked], object)
-        for place, kind in enumerate("ui")
-    )
-    clicks = {"user_id": users[clicked], "item_id": items[clicked]}
+    liked = (users + items) % 3 == 0
+    clicked = liked & (np.random.default_rng(3).random(len(users)) < 0.5)
+    pairs = {
+        name: np.array([f"{name[0]}{number}" for number in numbers], object)
+        for name, numbers in (("user_id", users), ("item_id", items))
+    }
     tf.keras.utils.set_random_seed(1)
     features = {
         name: rk.layers.IdEmbedding.from_column(ids, 5, embeddings_initializer="normal")
-        for name, ids in (("user_id", users), ("item_id", items))
+        for name, ids in pairs.items()
     }
     model = rk.RankingModel(rk.models.factorization_machine(features), label="click")
     model.compile(tf.keras.optimizers.Adam(0.06), loss=LOGITS, metrics=[])
+    clicks = {name: ids[clicked] for name, ids in pairs.items()}
     batches = rk.data.with_negatives(clicks, 64, item="item_id", num_negatives=3, seed=1)
     model.fit(batches, epochs=15, verbose=0)
-    known = set(zip(clicks["user_id"], clicks["item_id"], strict=True))
-    pairs = [(u, i) for u in range(40) for i in range(30) if (f"u{u}", f"i{i}") not in known]
-    rows = {
-        "user_id": [f"u{u}" for u, _ in pairs],
-        "item_id": [f"i{i}" for _, i in pairs],
-        "click": [(u + i) % 3 == 0 for u, i in pairs],
-    }
+    rows = {**{name: ids[~clicked] for name, ids in pairs.items()}, "click": liked[~clicked]}
     report = rk.evaluate_ranking(model, rows, train=rows, item="item_id", relevant=1.0)
     assert report.metrics["auc"] == pytest.approx(1.0, abs=0.15)
 
 
 # --- Logits and probabilities ---
+
+
+PROBABILITIES = tf.keras.losses.binary_crossentropy
+BOUNDED = rk.layers.DenseRatingHead([4], rating_range=(0, 1))
 
 
 def compile_model(head=None, loss=LOGITS, **kwargs):
@@ -201,21 +191,15 @@ def compile_model(head=None, loss=LOGITS, **kwargs):
     [
         ({"loss": "binary_crossentropy"}, "loss must be a loss of logits"),
         ({"loss": tf.keras.losses.BinaryCrossentropy()}, "loss must be a loss of logits"),
-        ({"loss": tf.keras.losses.binary_crossentropy}, "loss must be a loss of logits"),
+        ({"loss": PROBABILITIES}, "loss must be a loss of logits"),
         ({"loss": "binary_focal_crossentropy"}, "loss must be a loss of logits"),
         ({"loss": tf.keras.losses.BinaryFocalCrossentropy()}, "loss must be a loss of logits"),
         ({"metrics": [tf.keras.metrics.AUC(name="auc")]}, "metrics must be a metric of logits"),
         ({"metrics": [tf.keras.metrics.BinaryCrossentropy()]}, "metrics must be a metric of log"),
-        (
-            {"weighted_metrics": [tf.keras.losses.binary_crossentropy]},
-            "weighted_metrics must be a metric of logits",
-        ),
+        ({"weighted_metrics": [PROBABILITIES]}, "weighted_metrics must be a metric of logits"),
         ({"metrics": ["precision"]}, "metrics must be metrics with an explicit decision threshold"),
         ({"metrics": ["binary_accuracy"]}, "metrics must be metrics with an explicit decision"),
-        (
-            {"head": rk.layers.DenseRatingHead([4], rating_range=(0, 1))},
-            "loss must be a loss of probabilities",
-        ),
+        ({"head": BOUNDED}, "loss must be a loss of probabilities"),
     ],
 )
 def test_losses_and_metrics_of_logits_and_probabilities_are_not_confused(arguments, text):
@@ -224,9 +208,7 @@ def test_losses_and_metrics_of_logits_and_probabilities_are_not_confused(argumen
 
 
 @pytest.mark.parametrize(
-    "head",
-    [rk.layers.DenseRatingHead([4], rating_range=(0, 1)), tf.keras.layers.Dense(1, "sigmoid")],
-    ids=["bounded head", "layer of Keras"],
+    "head", [BOUNDED, tf.keras.layers.Dense(1, "sigmoid")], ids=["bounded head", "layer of Keras"]
 )
 def test_heads_that_output_probabilities_take_losses_of_probabilities(head):
     model = compile_model(head, loss="binary_crossentropy", metrics=["auc"])

@@ -16,21 +16,10 @@ class Mirror(tf.keras.layers.Layer):
         return inputs
 
 
-@pytest.fixture(scope="module")
-def rows():
-    generator = np.random.default_rng(0)
-    users, items = generator.integers(0, 20, 300), generator.integers(0, 9, 300)
-    return {
-        "user_id": users.astype(str),
-        "item_id": items.astype(str),
-        "rating": (1 + users % 3 + items % 3).astype(np.float32),
-    }
-
-
 @pytest.fixture
 def model(rows):
     tf.keras.utils.set_random_seed(1)
-    names = ("user_id", "item_id")
+    names = ("user_id", "movie_id")
     features = {name: rk.layers.IdEmbedding.from_column(rows[name], 4) for name in names}
     inner = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
     model = rk.RankingModel(tf.keras.Model(inner.input, Mirror()(inner.output)), label="rating")
@@ -51,16 +40,16 @@ def test_custom_layer_trains_and_evaluates_the_same_in_memory_and_over_an_iterat
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
     for name in ("loss", "val_loss"):
         assert history[name] == pytest.approx(expected[name], rel=1e-5)
-    eagerly = model.network({name: tf.constant(rows[name]) for name in ("user_id", "item_id")})
+    eagerly = model.network({name: tf.constant(rows[name]) for name in ("user_id", "movie_id")})
     whole = rk.data.batches(rows, len(rows["rating"]))
     np.testing.assert_allclose(model.predict(whole, verbose=0), eagerly, rtol=1e-5)
 
 
 def test_custom_layer_ranks_and_is_exported(model, tmp_path):
-    candidates = {"item_id": [str(item) for item in range(9)]}
+    candidates = {"movie_id": list(range(9))}
     pairs = {"user_id": ["3"] * 9, **candidates}
     scores = model({name: tf.constant(values) for name, values in pairs.items()}).numpy()[:, 0]
-    expected = dict(zip(candidates["item_id"], scores, strict=True))
+    expected = dict(zip(candidates["movie_id"], scores, strict=True))
     index = rk.CandidateIndex(model, candidates)
     rk.export.save(model, tmp_path / "1", candidates=candidates)
     rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")

@@ -116,34 +116,18 @@ def test_several_steps_are_traced_once_and_add_no_variable():
     assert [variable.name for variable in model.variables] == before
 
 
-def test_early_stopping_on_a_validation_metric():
-    model = make_model(optimizer=tf.keras.optimizers.SGD(0.0))
-    stop = tf.keras.callbacks.EarlyStopping("val_root_mean_squared_error", patience=2)
-    validation = dataset(make_rows(seed=1))
-    history = model.fit(
-        dataset(make_rows()), validation_data=validation, epochs=9, verbose=0, callbacks=[stop]
-    )
-    assert len(history.history["val_loss"]) == 3  # the first is the best, then two of patience
-
-
-def test_predictions_have_full_precision_with_mixed_precision():
-    tf.keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
-        model = make_model()
-        model.fit(dataset(make_rows()), verbose=0)
-        assert model.predict(dataset(make_rows()), verbose=0).dtype == np.float32
-    finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
+def test_predictions_have_full_precision_with_mixed_precision(mixed_precision):
+    model = make_model()
+    model.fit(dataset(make_rows()), verbose=0)
+    assert model.predict(dataset(make_rows()), verbose=0).dtype == np.float32
 
 
 def test_planted_ratings_are_learned_to_within_three_percent_of_the_best():
     columns, best_rmse = rk.data.synthetic_ratings(100_000, seed=3)
     train, test = rk.data.random_split(columns, test_fraction=0.2, seed=3)
-    features = {
-        name: rk.layers.IdEmbedding(rk.data.vocabulary(train[name]), 32) for name in FEATURES
-    }
-    head = rk.layers.DenseRatingHead([64, 32])
-    model = rk.RankingModel(rk.ranking_network(features, head=head), label="user_rating")
+    features = {name: rk.layers.IdEmbedding.from_column(train[name], 32) for name in FEATURES}
+    network = rk.models.tower(features, hidden_units=[64, 32])
+    model = rk.RankingModel(network, label="user_rating")
     model.compile(optimizer=tf.keras.optimizers.Adagrad(0.2))
     model.fit(rk.data.batches(train, 256, shuffle=True, seed=3), epochs=11, verbose=0)
     found = evaluate(model, rk.data.batches(test, 4096))
@@ -155,20 +139,17 @@ def test_id_dropout_trains_the_embedding_of_unknown_ids():
     columns, _ = rk.data.synthetic_ratings(10_000, num_users=50, num_items=40, seed=1)
     train, test = rk.data.random_split(columns, test_fraction=0.2, seed=1)
     features = {
-        name: rk.layers.IdEmbedding(rk.data.vocabulary(train[name]), 16, id_dropout_rate=0.2)
+        name: rk.layers.IdEmbedding.from_column(train[name], 16, id_dropout_rate=0.2)
         for name in FEATURES
     }
-    head = rk.layers.DenseRatingHead([64])
-    model = rk.RankingModel(rk.ranking_network(features, head=head), label="user_rating")
+    network = rk.models.tower(features, hidden_units=[64])
+    model = rk.RankingModel(network, label="user_rating")
     model.compile(optimizer=tf.keras.optimizers.Adagrad(0.05))
     model.fit(rk.data.batches(train, 128, shuffle=True, seed=1), epochs=10, verbose=0)
     unknown = {**test, "user_id": np.array(["unknown"] * len(test["user_id"]), object)}
     rmse = evaluate(model, rk.data.batches(unknown, 1024))["root_mean_squared_error"]
-    means = {
-        item: train["user_rating"][train["item_id"] == item].mean()
-        for item in set(train["item_id"])
-    }
-    errors = np.array([means[item] for item in test["item_id"]]) - test["user_rating"]
+    means = [train["user_rating"][train["item_id"] == item].mean() for item in test["item_id"]]
+    errors = means - test["user_rating"]
     assert rmse < 1.01 * np.sqrt(np.mean(errors**2))
 
 
@@ -225,13 +206,6 @@ def test_loss_is_a_name_an_object_or_a_function(loss):
     found = evaluate(make_model(make_constant_network(), loss=loss), dataset(columns, 1))
     assert found["loss"] == pytest.approx(2.0)
     assert getattr(loss, "reduction", "auto") == "auto"  # the passed object is not changed
-
-
-def test_binary_cross_entropy_is_computed_from_logits():
-    loss = tf.keras.losses.BinaryCrossentropy(from_logits=True)
-    model = make_model(make_constant_network(3.0), loss=loss)
-    found = evaluate(model, dataset({"user_id": ["u1"], "rating": [1.0]}))
-    assert found["loss"] == pytest.approx(np.log1p(np.exp(-3.0)), rel=1e-4)
 
 
 def test_named_metrics_are_reported_by_their_names():
@@ -345,12 +319,10 @@ def test_unsuitable_labels_raise_and_change_no_weight(labels, error, text):
     data = dataset({"user_id": ["u1", "u2"], "rating": labels})
     model = make_model(make_constant_network())
     before = model.get_weights()
-    with pytest.raises(error, match=f"^{text}"):
-        model.fit(data, verbose=0)
-    with pytest.raises(error, match=f"^{text}"):
-        model.evaluate(data, verbose=0)
-    with pytest.raises(error, match=f"^{text}"):
-        model.train_on_batch(next(iter(data)))
+    calls = [(model.fit, data), (model.evaluate, data), (model.train_on_batch, next(iter(data)))]
+    for method, given in calls:
+        with pytest.raises(error, match=f"^{text}"):
+            method(given)
     assert_close(model.get_weights(), before, within=0.0)
 
 
@@ -384,6 +356,9 @@ def test_unsuitable_data_raises():
         model.predict(dataset({"item_id": ["i1"]}), verbose=0)
     with pytest.raises(TypeError, match="^A batch must be a dict of columns"):
         model.fit(np.zeros((2, 2)), np.zeros(2), verbose=0)
+    text = r"^class_weight must be None\. Got: .*Make a column of weights"
+    with pytest.raises(ValueError, match=text):
+        model.fit(dataset(make_rows()), class_weight={0: 1.0}, verbose=0)
     with pytest.raises(ValueError, match="empty"):
         model.fit(dataset({"user_id": ["u1"], "rating": [1.0]}).take(0), verbose=0)
     layers = {"id": rk.layers.IdEmbedding([10, 11], 2)}
@@ -405,7 +380,7 @@ def test_unsuitable_arguments_of_the_model_raise():
 # --- Saving ---
 
 
-def test_loaded_model_continues_as_the_saved_one(tmp_path):
+def test_loaded_model_continues_as_the_saved_one(reload):
     data = dataset(make_rows())
     model = make_model(
         sample_weight="weight",
@@ -414,8 +389,7 @@ def test_loaded_model_continues_as_the_saved_one(tmp_path):
     )
     model.fit(data, epochs=2, verbose=0)
     model.optimizer.learning_rate = 0.025
-    model.save(tmp_path / "m.keras")
-    loaded = tf.keras.models.load_model(tmp_path / "m.keras")
+    loaded = reload(model)
     assert isinstance(loaded, rk.RankingModel)
     assert loaded.optimizer.learning_rate.numpy() == pytest.approx(0.025)
     np.testing.assert_array_equal(loaded.predict(data, verbose=0), model.predict(data, verbose=0))
@@ -424,28 +398,24 @@ def test_loaded_model_continues_as_the_saved_one(tmp_path):
     assert_close(loaded.get_weights(), model.get_weights(), within=0.0)
 
 
-def test_legacy_optimizer_is_saved(tmp_path):
+def test_legacy_optimizer_is_saved(reload):
     model = make_model(optimizer=tf.keras.optimizers.legacy.Adam(0.01))
     model.fit(dataset(make_rows()), verbose=0)
-    model.save(tmp_path / "m.keras")
-    loaded = tf.keras.models.load_model(tmp_path / "m.keras")
+    loaded = reload(model)
     loaded.fit(dataset(make_rows()), verbose=0)
     assert isinstance(loaded.optimizer, tf.keras.optimizers.legacy.Adam)
 
 
-def test_uncompiled_model_is_saved(tmp_path):
-    model = rk.RankingModel(make_network(), label="rating", name="mine")
-    model.save(tmp_path / "m.keras")
-    loaded = tf.keras.models.load_model(tmp_path / "m.keras")
+def test_uncompiled_model_is_saved(reload):
+    loaded = reload(rk.RankingModel(make_network(), label="rating", name="mine"))
     assert (loaded.name, loaded.label) == ("mine", "rating")
 
 
-def test_model_is_loaded_under_a_strategy(tmp_path, mirrored_strategy):
+def test_model_is_loaded_under_a_strategy(reload, mirrored_strategy):
     model = make_model()
     model.fit(dataset(make_rows()), verbose=0)
-    model.save(tmp_path / "m.keras")
     with mirrored_strategy.scope():
-        loaded = tf.keras.models.load_model(tmp_path / "m.keras")
+        loaded = reload(model)
     batches = rk.data.batches(make_rows(), 16)
     found, expected = (each.fit(batches, verbose=0).history["loss"] for each in (loaded, model))
     np.testing.assert_allclose(found, expected, rtol=1e-5)

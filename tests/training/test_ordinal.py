@@ -20,10 +20,8 @@ def rows():
 
 def make_model(rows, **kwargs):
     tf.keras.utils.set_random_seed(1)
-    features = {
-        name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4)
-        for name in ("user_id", "item_id")
-    }
+    names = ("user_id", "item_id")
+    features = {name: rk.layers.IdEmbedding.from_column(rows[name], 4) for name in names}
     network = rk.ranking_network(features, head=rk.layers.OrdinalHead(LEVELS, [8]))
     model = rk.RankingModel(network, label="user_rating")
     loss = rk.losses.OrdinalLoss(LEVELS)
@@ -45,9 +43,6 @@ def first_rows(rows, count=50):
 
 def test_training_learns_more_than_the_frequencies_of_the_levels(rows, trained):
     model, history = trained
-    assert list(history) == [
-        "loss", "regularization_loss", "total_loss", "root_mean_squared_error",
-    ]  # fmt: skip
     frequencies = np.bincount(rows["user_rating"].astype(int))[1:] / len(rows["user_rating"])
     assert history["loss"][-1] < -np.sum(frequencies * np.log(frequencies))
     assert history["root_mean_squared_error"][-1] < np.std(rows["user_rating"])
@@ -68,17 +63,14 @@ def test_score_and_std_are_those_of_the_distribution(rows, trained):
     np.testing.assert_allclose(outputs["std"][:, 0], np.sqrt(variances), rtol=1e-4)
 
 
-def test_saved_and_exported_models_have_all_outputs(rows, trained, tmp_path):
+def test_saved_and_exported_models_have_all_outputs(rows, trained, reload, tmp_path):
     model, _ = trained
     rk.export.save(model, tmp_path / "1")
     rk.export.to_tflite(tmp_path / "1", tmp_path / "ranker.tflite")
-    model.save(tmp_path / "model.keras")
+    exported = [rk.export.load(tmp_path / file) for file in ("1", "ranker.tflite")]
+    found = [scorer.outputs_of(first_rows(rows)) for scorer in exported]
     expected = model(first_rows(rows))
-    exported = [
-        rk.export.load(tmp_path / file).outputs_of(first_rows(rows))
-        for file in ("1", "ranker.tflite")
-    ]
-    for outputs in (*exported, rk.export.load(tmp_path / "model.keras")(first_rows(rows))):
+    for outputs in (*found, reload(model)(first_rows(rows))):
         assert set(outputs) == set(expected)
         for name, output in expected.items():
             np.testing.assert_allclose(outputs[name], output, atol=1e-5)
@@ -94,10 +86,8 @@ def test_candidates_are_ranked_and_evaluated_by_the_mean(rows, trained):
 
 def test_ordinal_head_may_be_one_of_several(rows):
     features = {"user_id": rk.layers.IdEmbedding(rk.data.vocabulary(rows["user_id"]), 4)}
-    heads = {
-        "rating": rk.layers.OrdinalHead(LEVELS, [8]),
-        "click": rk.layers.DenseRatingHead([8]),
-    }
+    ordinal, click = rk.layers.OrdinalHead(LEVELS, [8]), rk.layers.DenseRatingHead([8])
+    heads = {"rating": ordinal, "click": click}
     network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
     assert set(network.output_shape) == {
         "score", "rating", "click",
@@ -153,23 +143,16 @@ def test_loss_is_the_negative_log_probability_of_the_label():
     np.testing.assert_allclose(found, -np.log([0.7, 0.5]), rtol=1e-6)
 
 
-def test_outputs_have_full_precision_with_mixed_precision(rows):
-    tf.keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
-        model = make_model(rows)
-        model.fit(rk.data.batches(rows, 256), epochs=1, verbose=0)
-        outputs = model(first_rows(rows, 5))
-        assert {each.dtype for each in outputs.values()} == {tf.float32}
-        np.testing.assert_allclose(tf.reduce_sum(outputs["distribution"], axis=1), 1, rtol=1e-5)
-    finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
+def test_outputs_have_full_precision_with_mixed_precision(rows, mixed_precision):
+    model = make_model(rows)
+    model.fit(rk.data.batches(rows, 256), epochs=1, verbose=0)
+    outputs = model(first_rows(rows, 5))
+    assert {each.dtype for each in outputs.values()} == {tf.float32}
+    np.testing.assert_allclose(tf.reduce_sum(outputs["distribution"], axis=1), 1, rtol=1e-5)
 
 
-def test_arguments_of_the_mlp_are_kept_and_checked():
-    head = rk.layers.OrdinalHead((1, 2), [4], activation="tanh", dropout_rate=0.5)
-    again = rk.layers.OrdinalHead.from_config(head.get_config())
-    assert again.get_config() == head.get_config()
-    assert head.get_config()["dropout_rate"] == 0.5
+def test_dropout_rate_is_kept_and_checked():
+    assert rk.layers.OrdinalHead((1, 2), dropout_rate=0.5).get_config()["dropout_rate"] == 0.5
     with pytest.raises(ValueError, match="dropout_rate must be a number in"):
         rk.layers.OrdinalHead((1, 2), dropout_rate=1.0)
 

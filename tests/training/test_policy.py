@@ -23,48 +23,26 @@ def batches():
     return tf.data.Dataset.from_tensor_slices(columns).batch(16, drop_remainder=True)
 
 
-class TrainBatchHook(CALLBACKS.Callback):
-    def on_train_batch_begin(self, batch, logs=None):
-        pass
+def own(*hooks, base=CALLBACKS.Callback, **attributes):
+    """A callback of a class of the user with these hooks."""
+    methods = dict.fromkeys(hooks, lambda self, batch, logs=None: None)
+    return type("Own", (base,), {**methods, **attributes})()
 
 
-class OldBatchHook(CALLBACKS.Callback):
-    def on_batch_end(self, batch, logs=None):
-        pass
-
-
-class TestBatchHook(CALLBACKS.Callback):
-    __test__ = False
-
-    def on_test_batch_end(self, batch, logs=None):
-        pass
-
-
-class OwnProgressBar(CALLBACKS.ProgbarLogger):
-    pass
-
-
-class OwnSaving(TrainBatchHook):
-    save_freq = "epoch"
-
-    def on_test_batch_end(self, batch, logs=None):
-        pass
-
-
-class AtMostSeven(TrainBatchHook):
-    max_steps_per_execution = 7
+def train_hook(**attributes):
+    return own("on_train_batch_begin", **attributes)
 
 
 LIMITS = {  # callbacks, and the most steps per execution: in training and in evaluation
     "no callbacks": (lambda path: None, 40, 40),
     "empty list": (lambda path: [], 40, 40),
     "epoch hooks only": (lambda path: [CALLBACKS.EarlyStopping(), CALLBACKS.History()], 40, 40),
-    "single callback": (lambda path: TrainBatchHook(), 1, 40),
-    "train batch hook": (lambda path: [TrainBatchHook()], 1, 40),
-    "old name of a train batch hook": (lambda path: [OldBatchHook()], 1, 40),
-    "test batch hook": (lambda path: [TestBatchHook()], 40, 1),
+    "single callback": (lambda path: train_hook(), 1, 40),
+    "train batch hook": (lambda path: [train_hook()], 1, 40),
+    "old name of a train batch hook": (lambda path: [own("on_batch_end")], 1, 40),
+    "test batch hook": (lambda path: [own("on_test_batch_end")], 40, 1),
     "progress bar": (lambda path: [CALLBACKS.ProgbarLogger()], 40, 40),
-    "subclass of the progress bar": (lambda path: [OwnProgressBar()], 1, 1),
+    "subclass of the progress bar": (lambda path: [own(base=CALLBACKS.ProgbarLogger)], 1, 1),
     "TerminateOnNaN": (lambda path: [CALLBACKS.TerminateOnNaN()], 40, 40),
     "checkpoints by epoch": (lambda path: [CALLBACKS.ModelCheckpoint(path)], 40, 40),
     "checkpoints by batch": (lambda path: [CALLBACKS.ModelCheckpoint(path, save_freq=5)], 1, 40),
@@ -80,13 +58,16 @@ LIMITS = {  # callbacks, and the most steps per execution: in training and in ev
     ),
     "averaged weights": (lambda path: [rk.WeightAveraging()], 1, 40),
     "averaged weights, every 3 steps": (lambda path: [rk.WeightAveraging(update_freq=3)], 3, 40),
-    "own limit": (lambda path: [AtMostSeven()], 7, 40),
-    "own attribute save_freq": (lambda path: [OwnSaving()], 1, 1),
-    "lowest limit of several": (
-        lambda path: [AtMostSeven(), CALLBACKS.History(), rk.WeightAveraging(update_freq=3)], 3, 40,
+    "own limit": (lambda path: [train_hook(max_steps_per_execution=7)], 7, 40),
+    "own attribute save_freq": (
+        lambda path: [own("on_train_batch_end", "on_test_batch_end", save_freq="epoch")], 1, 1,
     ),
-    "nested lists": (lambda path: [[CALLBACKS.History()], [AtMostSeven()]], 7, 40),
-    "CallbackList": (lambda path: CALLBACKS.CallbackList([AtMostSeven(), TrainBatchHook()]), 1, 40),
+    "lowest limit of several": (
+        lambda path: [train_hook(max_steps_per_execution=7), rk.WeightAveraging(update_freq=3)],
+        3, 40,
+    ),
+    "nested lists": (lambda path: [[CALLBACKS.History()], [train_hook()]], 1, 40),
+    "CallbackList": (lambda path: CALLBACKS.CallbackList([train_hook()]), 1, 40),
 }  # fmt: skip
 
 

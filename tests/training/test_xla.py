@@ -1,7 +1,5 @@
 """Steps compiled by XLA: the same numbers, and when `jit_compile="auto"` chooses them."""
 
-import logging
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,20 +8,6 @@ import rankkit as rk
 
 PAIR = ("user_id", "movie_id")
 LONG = 20_000  # epochs of 403 examples; XLA pays above four million examples
-
-
-@pytest.fixture
-def rows():
-    generator = np.random.default_rng(7)
-    return {
-        "user_id": generator.integers(0, 30, 403).astype(str).astype(object),
-        "movie_id": generator.integers(0, 20, 403),
-        "age": generator.normal(30.0, 9.0, 403).astype(np.float32),
-        "genres": np.array(["drama", "crime"], object)[generator.integers(0, 2, (403, 1))],
-        "title": np.array(["a film", "the film of a film"], object)[generator.integers(0, 2, 403)],
-        "weight": generator.uniform(0.5, 2.0, 403).astype(np.float32),
-        "rating": generator.integers(1, 6, 403).astype(np.float32),
-    }
 
 
 def make_ids(rows, **kwargs):
@@ -45,40 +29,33 @@ def fit(model, rows, *, epochs=2, batch_size=16, **settings):
     return model.fit(batches, epochs=epochs, verbose=0, **settings).history
 
 
-def make_log(caplog):
-    caplog.clear()
-    return caplog.at_level(logging.INFO, logger="rankkit")
-
-
 # --- The same numbers ---
 
 
-FEATURES = {
-    "numbers and penalized ids": lambda rows: {
+def make_features(rows):
+    """Features that read raw values, regularized ids, and features of lists and two columns."""
+    columns = [rows[name] for name in PAIR]
+    return {
         **make_ids(rows, embeddings_regularizer="l2"),
         "age": rk.layers.NormalizedNumber.from_column(rows["age"]),
-    },
-    "texts, tags and two columns": lambda rows: {
-        "title": rk.layers.TextEmbedding(["a", "of", "film"], 3),
+        "note": rk.layers.TextEmbedding(["a", "drama", "film"], 3),
         "genres": rk.layers.TagsEmbedding(["drama", "crime"], 3),
-        "pair": (PAIR, rk.layers.CrossEmbedding.from_columns(*(rows[name] for name in PAIR), 3)),
-        "history": (PAIR, rk.layers.HistoryEmbedding.from_columns(*(rows[n] for n in PAIR), 3)),
-    },
-}
+        "pair": (PAIR, rk.layers.CrossEmbedding.from_columns(*columns, 3)),
+        "history": (PAIR, rk.layers.HistoryEmbedding.from_columns(*columns, 3)),
+    }
 
 
-@pytest.mark.parametrize("features", FEATURES)
-def test_compiled_steps_give_the_same_weights_and_history(rows, features, caplog):
+def test_compiled_steps_give_the_same_weights_and_history(rows, log):
     # 26 steps per epoch: the last execution has two, and the last step three examples.
     found = []
     for jit_compile in (False, True):
         tf.keras.utils.set_random_seed(3)
-        network = rk.models.tower(FEATURES[features](rows), hidden_units=[8])
+        network = rk.models.tower(make_features(rows), hidden_units=[8])
         model = make_model(rows, network, jit_compile=jit_compile, steps_per_execution=4)
-        with make_log(caplog):
-            history = fit(model, rows, validation_data=rk.data.batches(rows, 100))
-        for line in caplog.messages:  # of training and evaluation
+        history = fit(model, rows, validation_data=rk.data.batches(rows, 100))
+        for line in log.messages:  # of training and evaluation
             assert line.endswith("compiled by XLA") == jit_compile
+        log.clear()
         found.append((history, model.get_weights()))
     (expected_history, expected_weights), (history, weights) = found
     for name, values in expected_history.items():
@@ -87,26 +64,48 @@ def test_compiled_steps_give_the_same_weights_and_history(rows, features, caplog
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_compiled_adam_gives_the_same_loss(rows):
-    history = [
-        fit(make_model(rows, optimizer="adam", jit_compile=jit_compile), rows)
-        for jit_compile in (False, True)
-    ]
-    np.testing.assert_allclose(history[1]["loss"], history[0]["loss"], rtol=1e-4)
-
-
-def test_partly_labelled_heads_can_be_compiled(rows):
+def make_model_of_two_heads(rows, **settings):
     rows["click"] = np.where(rows["rating"] == 3.0, np.nan, rows["rating"] > 3.0).astype(np.float32)
-    history = []
+    heads = {"stars": rk.layers.DenseRatingHead([4]), "click": rk.layers.DenseRatingHead([4])}
+    network = rk.ranking_network(make_ids(rows), head=heads, score={"stars": 1.0})
+    model = rk.RankingModel(network, label={"stars": "rating", "click": "click"})
+    model.compile("adagrad", **settings)
+    return model
+
+
+def make_network_of_movies(rows):
+    """A network without strings, which XLA can read over an iterator."""
+    movies = rk.layers.IdEmbedding.from_column(rows["movie_id"], 4)
+    return rk.models.tower({"movie_id": movies}, hidden_units=[8])
+
+
+def make_listwise_model(rows, **settings):
+    settings |= {"loss": rk.losses.LambdaRankLoss(), "sample_weight": None}
+    return make_model(rows, make_network_of_movies(rows), **settings)
+
+
+def make_lists(rows, batch_size):
+    columns = {"user": rows["user_id"].astype(int), **{n: rows[n] for n in ("movie_id", "rating")}}
+    return rk.data.lists(columns, batch_size // 8, query="user", list_size=8)
+
+
+@pytest.mark.parametrize(
+    ("make", "make_batches"),
+    [
+        (lambda rows, **settings: make_model(rows, optimizer="adam", **settings), rk.data.batches),
+        (make_model_of_two_heads, rk.data.batches),
+        (make_listwise_model, make_lists),
+    ],
+    ids=["Adam", "partly labelled heads", "lists"],
+)
+def test_compiled_training_gives_the_same_history(rows, make, make_batches):
+    found = []
     for jit_compile in (False, True):
         tf.keras.utils.set_random_seed(3)
-        heads = {"stars": rk.layers.DenseRatingHead([4]), "click": rk.layers.DenseRatingHead([4])}
-        network = rk.ranking_network(make_ids(rows), head=heads, score={"stars": 1.0})
-        model = rk.RankingModel(network, label={"stars": "rating", "click": "click"})
-        model.compile("adagrad", jit_compile=jit_compile)
-        history.append(fit(model, rows, epochs=1, batch_size=64))
-    for name, values in history[0].items():
-        np.testing.assert_allclose(history[1][name], values, rtol=1e-5, err_msg=name)
+        model = make(rows, jit_compile=jit_compile)
+        found.append(model.fit(make_batches(rows, 64), epochs=2, verbose=0).history)
+    for name, values in found[0].items():
+        np.testing.assert_allclose(found[1][name], values, rtol=1e-4, err_msg=name)
 
 
 def test_compiled_model_with_string_features_evaluates_and_predicts_over_iterators(rows):
@@ -130,18 +129,15 @@ def test_compiled_model_with_string_features_cannot_be_trained_over_iterators(ro
         model.train_on_batch(next(iter(batches)))
 
 
-def test_compiled_model_with_integer_features_trains_over_iterators():
-    rows = {"id": [1, 2, 3], "rating": [1.0, 2.0, 3.0]}
-    layers = {"id": rk.layers.IdEmbedding([1, 2, 3], 4)}
-    found = []
-    for change in (lambda batches: batches, lambda batches: batches.map(lambda batch: batch)):
+def test_compiled_model_with_integer_features_trains_over_iterators(rows):
+    rows = {name: rows[name] for name in ("movie_id", "rating")}
+    batches, losses = rk.data.batches(rows, 100), []
+    for data in (batches, batches.map(lambda batch: batch)):
         tf.keras.utils.set_random_seed(3)
-        network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))
+        network = make_network_of_movies(rows)
         model = make_model(rows, network, sample_weight=None, jit_compile=True)
-        history = model.fit(change(rk.data.batches(rows, 3)), verbose=0).history
-        found.append(history["loss"][0])
-        layers = {"id": rk.layers.IdEmbedding([1, 2, 3], 4)}
-    assert found[0] == pytest.approx(found[1], rel=1e-5)
+        losses += model.fit(data, verbose=0).history["loss"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 # --- When it is chosen ---
@@ -157,14 +153,15 @@ class _AbortAtStart(tf.keras.callbacks.Callback):
 
 
 @pytest.fixture
-def chooses_xla(caplog):
+def chooses_xla(log):
     """Whether XLA is chosen for a training, which ends before its first step."""
 
     def chooses_xla(model, rows, *, epochs=LONG, batch_size=16, callbacks=()):
         settings = {"epochs": epochs, "batch_size": batch_size}
-        with make_log(caplog), pytest.raises(_StartedError):
+        log.clear()
+        with pytest.raises(_StartedError):
             fit(model, rows, callbacks=[*callbacks, _AbortAtStart()], **settings)
-        (line,) = caplog.messages
+        (line,) = log.messages
         assert line.startswith("training: ")
         return line.endswith("compiled by XLA")
 
@@ -258,15 +255,14 @@ class _StopAfterOneEpoch(tf.keras.callbacks.Callback):
         self.model.stop_training = True
 
 
-def test_steps_that_xla_cannot_compile_run_without_it(rows, caplog, monkeypatch):
+def test_steps_that_xla_cannot_compile_run_without_it(rows, log, monkeypatch):
     monkeypatch.setattr(_Digits, "__module__", "rankkit.metrics")  # not code of the user
     model = make_model(rows, metrics=[_Digits("digits")])
     batches = rk.data.batches(rows, 16)
     settings = {"epochs": LONG, "callbacks": [_StopAfterOneEpoch()], "verbose": 0}
-    with make_log(caplog):
-        found = [model.fit(batches, **settings).history["digits"] for _ in range(2)]
+    found = [model.fit(batches, **settings).history["digits"] for _ in range(2)]
     assert found == [[len("3.000000")]] * 2
-    chosen, failed, again = caplog.text.splitlines()  # it is not tried again
+    chosen, failed, again = log.text.splitlines()  # it is not tried again
     assert chosen.endswith("compiled by XLA")
     assert "XLA cannot compile the steps: " in failed
     assert "AsString" in failed
@@ -276,29 +272,25 @@ def test_steps_that_xla_cannot_compile_run_without_it(rows, caplog, monkeypatch)
 # --- Errors ---
 
 
+CLICK_LOSS = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+
+
 @pytest.mark.parametrize(
     ("column", "value", "loss", "text"),
     [
         ("rating", np.nan, "mse", "label 'rating' must be finite"),
         ("weight", -1.0, "mse", "sample_weight 'weight' must be at least 0"),
-        (
-            "rating", 7.0, tf.keras.losses.BinaryCrossentropy(from_logits=True),
-            r"Labels must be from 0 to 1 for a cross entropy\. Got: 7",
-        ),
+        ("rating", 7.0, CLICK_LOSS, r"Labels must be from 0 to 1 for a cross entropy\. Got: 7"),
+        ("rating", 7.0, rk.losses.OrdinalLoss((0, 1)), r"Labels must be levels of .* Got: 7"),
     ],
-)  # fmt: skip
+)
 def test_labels_and_weights_are_checked_before_compiled_steps(rows, column, value, loss, text):
-    if loss != "mse":
-        rows["rating"] = (rows["rating"] > 3).astype(np.float32)
+    rows["rating"] = (rows["rating"] > 3).astype(np.float32)
     rows[column][7] = value
+    is_ordinal = isinstance(loss, rk.losses.OrdinalLoss)
+    head = rk.layers.OrdinalHead((0, 1), [4]) if is_ordinal else rk.layers.DenseRatingHead([4])
+    network = rk.ranking_network(make_ids(rows), head=head)
     with pytest.raises(ValueError, match=f"^{text}"):
-        fit(make_model(rows, loss=loss, jit_compile=True), rows)
-
-
-def test_ordinal_labels_are_checked_before_compiled_steps(rows):
-    network = rk.ranking_network(make_ids(rows), head=rk.layers.OrdinalHead((1, 2, 3), [4]))
-    loss = rk.losses.OrdinalLoss((1, 2, 3))
-    with pytest.raises(ValueError, match=r"^Labels must be levels of the loss, .* Got: 5"):
         fit(make_model(rows, network, loss=loss, jit_compile=True), rows)
 
 
@@ -310,7 +302,6 @@ def test_missing_label_is_named_with_compiled_steps(rows):
 
 
 def test_unknown_jit_compile_raises(rows):
-    with pytest.raises(
-        ValueError, match="jit_compile must be 'auto', True, False or None. Got: .*'yes'"
-    ):
+    text = "jit_compile must be 'auto', True, False or None. Got: .*'yes'"
+    with pytest.raises(ValueError, match=text):
         make_model(rows, jit_compile="yes")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import rankkit as rk
+from rankkit.tuning.trial import TrialRunner
 
 # By the same name as in the processes that the tests start.
 sys.path.append(str(Path(__file__).parent))
@@ -33,6 +34,25 @@ def make_stub(rows):
 @pytest.fixture(scope="session")
 def stub_class():
     return stub_search.StubHyperModel
+
+
+@pytest.fixture
+def interrupt_trials(monkeypatch):
+    """Raises `KeyboardInterrupt` at the start of trials, counted from 1; returns a log."""
+
+    def interrupt(*numbers):
+        started, original = [], TrialRunner.run_trial
+
+        def run_trial(self, trial, *args):
+            started.append(trial.trial_id)
+            if len(started) in numbers:
+                raise KeyboardInterrupt
+            return original(self, trial, *args)
+
+        monkeypatch.setattr(TrialRunner, "run_trial", run_trial)
+        return started
+
+    return interrupt
 
 
 @pytest.fixture

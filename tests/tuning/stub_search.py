@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import rankkit as rk
+import keras_tuner as kt
 import tensorflow as tf
 
 SPACE = {"tower_width": [4, 8], "learning_rate": (0.01, 0.5), "batch_size": 64}
@@ -61,6 +62,13 @@ def make_hypermodel(rows, kind: Any = StubHyperModel, **kwargs):
     }
     settings = {"features": features, "label": "user_rating", "space": SPACE, **kwargs}
     return kind(settings.pop("features"), **settings)
+
+
+def hyperparameters(**values):
+    hp = kt.HyperParameters()
+    for name, value in values.items():
+        hp.Fixed(name, value)
+    return hp
 
 
 def find(train=False, learning_rate=(0.01, 0.5), **kwargs):

@@ -55,6 +55,12 @@ def test_frozen_weights_are_cloned_and_trainable_ones_initialized(trainable):
     assert is_cloned is not trainable
 
 
+def test_feature_spec_is_cloned():
+    given = layers.Normalization(axis=None)
+    given.feature_spec = tf.TensorSpec((None, 1), tf.float32)
+    assert LayerTemplate("age", given).make().feature_spec == given.feature_spec
+
+
 def test_lookup_without_vocabulary_is_cloned():
     assert LayerTemplate("id", layers.StringLookup()).make().vocabulary_size() == 1
 

@@ -5,22 +5,21 @@ import pytest
 from rankkit.tuning.plan import check_fingerprint, claim
 
 FINGERPRINT = {"data": {"rows": 3}, "space": {"tower_width": (1, 2)}}
-PARTS = ["search", "journal.jsonl"]
 
 
-def open_search(directory, fingerprint, *, overwrite=False, parts=PARTS):
-    with claim(directory, fingerprint, overwrite=overwrite, parts=parts):
+def open_search(directory, fingerprint=FINGERPRINT, *, overwrite=False):
+    with claim(directory, fingerprint, overwrite=overwrite):
         pass
 
 
 def test_same_search_is_accepted(tmp_path):
-    open_search(tmp_path / "search", FINGERPRINT)
-    open_search(tmp_path / "search", FINGERPRINT)
+    open_search(tmp_path / "search")
+    open_search(tmp_path / "search")
     check_fingerprint(tmp_path / "search", FINGERPRINT)
 
 
 def test_another_search_is_refused_with_the_difference(tmp_path):
-    open_search(tmp_path / "search", FINGERPRINT)
+    open_search(tmp_path / "search")
     other = {**FINGERPRINT, "space": {"tower_width": (1, 4)}}
     with pytest.raises(ValueError, match="another space .*tower_width.*overwrite=True") as caught:
         open_search(tmp_path / "search", other)
@@ -29,15 +28,14 @@ def test_another_search_is_refused_with_the_difference(tmp_path):
 
 def test_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds something else"):
-        open_search(tmp_path, FINGERPRINT, overwrite=True, parts=["journal.jsonl", "notes.txt"])
-    with pytest.raises(ValueError, match="holds something else"):
-        open_search(tmp_path / "notes.txt", FINGERPRINT)
+    for directory in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(ValueError, match="holds something else"):
+            open_search(directory, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_overwrite_deletes_only_the_files_of_a_search(tmp_path):
-    open_search(tmp_path, FINGERPRINT)
+    open_search(tmp_path)
     (tmp_path / "search" / "trial").mkdir(parents=True)
     (tmp_path / "journal.jsonl").touch()
     (tmp_path / "notes.txt").touch()
@@ -48,26 +46,26 @@ def test_overwrite_deletes_only_the_files_of_a_search(tmp_path):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_running_search_locks_its_directory(overwrite, tmp_path):
-    with claim(tmp_path, FINGERPRINT, overwrite=False, parts=PARTS):
+    with claim(tmp_path, FINGERPRINT, overwrite=False):
         (tmp_path / "journal.jsonl").write_text("kept")
         with pytest.raises(RuntimeError, match="in use by another process"):
-            open_search(tmp_path, FINGERPRINT, overwrite=overwrite)
+            open_search(tmp_path, overwrite=overwrite)
         assert (tmp_path / "journal.jsonl").read_text() == "kept"
-    open_search(tmp_path, FINGERPRINT, overwrite=overwrite)
+    open_search(tmp_path, overwrite=overwrite)
 
 
 def test_leftovers_of_a_killed_process_are_accepted(tmp_path):
     (tmp_path / "search.lock").touch()
     (tmp_path / ".identity.json-x1").mkdir()
-    open_search(tmp_path, FINGERPRINT)
+    open_search(tmp_path)
 
 
 def test_damaged_fingerprint_is_reported_and_can_be_overwritten(tmp_path):
-    open_search(tmp_path, FINGERPRINT)
+    open_search(tmp_path)
     (tmp_path / "identity.json").write_text("")
     with pytest.raises(ValueError, match=r"identity.json cannot be read.*overwrite=True"):
-        open_search(tmp_path, FINGERPRINT)
-    open_search(tmp_path, FINGERPRINT, overwrite=True)
+        open_search(tmp_path)
+    open_search(tmp_path, overwrite=True)
     check_fingerprint(tmp_path, FINGERPRINT)
 
 

@@ -7,15 +7,7 @@ import tensorflow as tf
 
 import rankkit as rk
 from rankkit.tuning.space import HYPERPARAMETERS
-
-OBJECTIVE = kt.Objective("val_root_mean_squared_error", "min")
-
-
-def hyperparameters(**values):
-    hp = kt.HyperParameters()
-    for name, value in values.items():
-        hp.Fixed(name, value)
-    return hp
+from stub_search import hyperparameters
 
 
 def layer(model, kind):
@@ -64,10 +56,11 @@ def test_defaults_of_hyperparameters_not_in_the_space(make_hypermodel):
     assert model.losses == []
 
 
-def test_models_share_no_weights(make_hypermodel):
-    hypermodel = make_hypermodel()
+def test_models_share_no_weights_and_layers(make_hypermodel):
+    hypermodel = make_hypermodel(interaction=tf.keras.layers.Multiply())
     one, other = (hypermodel.build(kt.HyperParameters()) for _ in range(2))
     assert not {id(each) for each in one.weights} & {id(each) for each in other.weights}
+    assert layer(one, tf.keras.layers.Multiply) is not layer(other, tf.keras.layers.Multiply)
 
 
 def test_layer_shared_by_two_features_stays_shared():
@@ -84,23 +77,6 @@ def test_other_arguments_of_the_head_are_kept(make_hypermodel):
     assert built.rating_range == (1.0, 5.0)
     assert built.activation is tf.keras.activations.gelu
     assert built.hidden_units == (8, 2)
-
-
-def test_adapted_layer_keeps_its_state_and_feature_spec():
-    age = tf.keras.layers.Normalization(axis=None)
-    age.adapt(np.array([10.0, 20.0, 30.0]))
-    age.feature_spec = tf.TensorSpec((None, 1), tf.float32)
-    hypermodel = rk.tuning.RankingHyperModel({"age": age}, label="rating")
-    built = layer(hypermodel.build(kt.HyperParameters()), tf.keras.layers.Normalization)
-    assert built is not age
-    np.testing.assert_allclose(built(tf.constant([[20.0]])), [[0.0]], atol=1e-6)
-    np.testing.assert_allclose(built(tf.constant([[30.0]])), age(tf.constant([[30.0]])))
-
-
-def test_interaction_layer_is_cloned(make_hypermodel):
-    interaction = tf.keras.layers.Multiply()
-    model = make_hypermodel(interaction=interaction).build(kt.HyperParameters())
-    assert layer(model, tf.keras.layers.Multiply) is not interaction
 
 
 def test_pickled_hypermodel_builds_the_same_model(make_hypermodel):
@@ -125,7 +101,8 @@ def test_pickled_hypermodel_builds_the_same_model(make_hypermodel):
 def test_keras_tuners_own_tuners(tuner, settings, batched, make_hypermodel, rows, tmp_path):
     space = {"tower_width": [4, 8], "learning_rate": (0.1, 0.5)}
     hypermodel = make_hypermodel(space=space)
-    own = tuner(hypermodel, objective=OBJECTIVE, directory=tmp_path, seed=1, **settings)
+    objective = kt.Objective("val_root_mean_squared_error", "min")
+    own = tuner(hypermodel, objective=objective, directory=tmp_path, seed=1, **settings)
     data = rk.data.batches(rows, 256) if batched else rows
     own.search(data, validation_data=data, epochs=1, verbose=0)
     assert {trial.status for trial in own.oracle.trials.values()} == {"COMPLETED"}
@@ -190,40 +167,29 @@ def test_listwise_loss(make_hypermodel, rows):
     assert 0 < metrics["val_ndcg_at_10"] <= 1
 
 
-def test_several_heads(make_hypermodel, rows):
+@pytest.mark.parametrize("experts", [False, True])
+def test_several_heads(experts, make_hypermodel, rows):
     rows = {**rows, "click": (rows["user_rating"] > 3.5) * 1.0}
     rows["click"][:40] = np.nan  # unknown labels
+    labels = {"rating": "user_rating", "click": "click"}
+    shared = rk.layers.MultiGateMixtureOfExperts(list(labels), units=[4])
     hypermodel = make_hypermodel(
-        label={"rating": "user_rating", "click": "click"},
+        label=labels,
         head={"rating": None, "click": rk.layers.DenseRatingHead()},
+        interaction=shared if experts else None,
         score={"rating": 1.0, "click": 0.5},
         loss={"click": tf.keras.losses.BinaryCrossentropy(from_logits=True)},
         metrics={"click": [tf.keras.metrics.AUC(from_logits=True, name="auc")]},
         loss_weights="uncertainty",
     )
-    model, metrics = train(hypermodel, rows)
+    model, metrics = train(pickle.loads(pickle.dumps(hypermodel)), rows)
     assert 0 < metrics["val_click_auc"] <= 1
     heads = [each for each in model.network.layers if hasattr(each, "hidden_units")]
     assert [head.hidden_units[0] for head in heads] == [4, 4]
+    assert any(hasattr(each, "num_experts") for each in model.network.layers) == experts
     outputs = model({name: rows[name][:5] for name in ("user_id", "item_id")})
     combined = outputs["rating"] + 0.5 * outputs["click"]
     np.testing.assert_allclose(outputs["score"], combined, rtol=1e-5)
-
-
-def test_shared_experts(make_hypermodel, rows):
-    labels = {"rating": "user_rating", "click": "click"}
-    hypermodel = make_hypermodel(
-        label=labels,
-        head=dict.fromkeys(labels),
-        interaction=rk.layers.MultiGateMixtureOfExperts(list(labels), units=[4]),
-        score={"rating": 1.0},
-        loss={"click": tf.keras.losses.BinaryCrossentropy(from_logits=True)},
-        metrics={"click": [tf.keras.metrics.AUC(from_logits=True, name="auc")]},
-    )
-    clone = pickle.loads(pickle.dumps(hypermodel))
-    model, metrics = train(clone, {**rows, "click": (rows["user_rating"] > 3.5) * 1.0})
-    assert 0 < metrics["val_click_auc"] <= 1
-    assert any(hasattr(each, "num_experts") for each in model.network.layers)
 
 
 def test_ordinal_head(make_hypermodel, rows):
@@ -272,24 +238,14 @@ def test_validation_negatives_are_the_same_in_each_epoch_and_exclude_clicks(clic
     )
     assert set(hypermodel.columns) == {"user_id", "item_id", "user_rating"}
     known, rest = rk.data.random_split(clicks, test_fraction=0.3, seed=1)
-    batches = hypermodel.batching.to_validate(rest, known)
-    epochs = [
-        [
-            each
-            for batch in batches
-            for each in zip(
-                *(batch[name].numpy() for name in ("user_id", "item_id", "click")), strict=True
-            )
-        ]
-        for _ in range(2)
-    ]
-    assert epochs[0] == epochs[1]
+    batches = hypermodel.batching.to_validate(rest, known).unbatch()
+    one, other = (list(batches.as_numpy_iterator()) for _ in range(2))
+    np.testing.assert_equal(one, other)
     pairs = set(zip(clicks["user_id"], clicks["item_id"], strict=True))
-    sampled = {(user.decode(), item.decode()) for user, item, click in epochs[0] if not click}
+    sampled = [row for row in one if not row["click"]]
     assert sampled
-    assert not sampled & pairs
-    [batch, *_] = batches
-    np.testing.assert_array_equal(np.isnan(batch["user_rating"]), batch["click"] == 0)
+    assert not {(row["user_id"].decode(), row["item_id"].decode()) for row in sampled} & pairs
+    assert all(np.isnan(row["user_rating"]) != row["click"] for row in one)
 
 
 # --- Invalid arguments ---

@@ -13,29 +13,19 @@ import rankkit as rk
 from rankkit.tuning import _keras_tuner
 
 VERSION = importlib.metadata.version("keras-tuner")
-ATTRIBUTES = {
-    "Oracle": [
-        "trials",
-        "ongoing_trials",
-        "tuner_ids",
-        "end_order",
-        "_retry_queue",
-        "_seed_state",
-        "_random_values",
-        "_duplicate",
-        "_check_consecutive_failures",
-        "_get_trial_dir",
-        "_set_project_dir",
-    ],
-    "BayesianOptimizationOracle": ["_random_state", "_random_populate_space"],
-    "HyperbandOracle": ["_get_num_brackets", "_get_size"],
-    "Tuner": [
-        "_try_run_and_update_trial",
-        "_run_and_update_trial",
-        "_get_checkpoint_fname",
-    ],
-}
-NAMES = {name for names in ATTRIBUTES.values() for name in names}
+
+
+def listed_attributes():
+    """Class of keras-tuner to the attributes that the docstring of the adapter lists."""
+    _, *parts = re.split(r"^Of `(?:\w+\.)*(\w+)`:$", _keras_tuner.__doc__ or "", flags=re.M)
+    return {
+        owner: re.findall(r"`(\w+)", " ".join(re.findall(r"^- ([^:]+):", text, flags=re.M)))
+        for owner, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+ATTRIBUTES = listed_attributes()
+PRIVATE = {name for names in ATTRIBUTES.values() for name in names if name.startswith("_")}
 MODULE = Path(inspect.getfile(_keras_tuner))
 
 
@@ -63,31 +53,22 @@ def test_keras_tuner_has_the_attribute(owner, name, instances):
     assert hasattr(instances[owner], name), f"keras-tuner {VERSION} has no {owner}.{name}"
 
 
-def test_docstring_and_contract_list_all_private_attributes_of_the_adapter():
+def test_docstring_lists_all_private_attributes_of_the_adapter():
     used = {
         node.attr
         for node in ast.walk(ast.parse(MODULE.read_text()))
         if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr)
     }
-    assert used == {name for name in NAMES if name.startswith("_")}
-    lines = (_keras_tuner.__doc__ or "").splitlines()
-    listed = [line.partition(":")[0] for line in lines if line.startswith("- ")]
-    assert set(re.findall(r"`(\w+)", " ".join(listed))) == NAMES
+    assert used == PRIVATE
 
 
 def test_only_the_adapter_uses_private_attributes():
-    private = {name for name in NAMES if name.startswith("_")}
     for path in Path(inspect.getfile(rk.tuning)).parent.glob("*.py"):
         if path != MODULE:
-            assert private & set(re.findall(r"\w+", path.read_text())) == set(), path.name
+            assert PRIVATE & set(re.findall(r"\w+", path.read_text())) == set(), path.name
 
 
 # --- Behaviour ---
-
-
-def end(oracle, trial, status="FAILED"):
-    trial.status = status
-    oracle.end_trial(trial)
 
 
 def test_trial_ids_are_padded(instances):
@@ -107,7 +88,8 @@ def test_end_trial_checks_failures_and_records_the_order(instances, monkeypatch)
     monkeypatch.setattr(oracle, "_check_consecutive_failures", lambda: checked.append(True))
     trials = [oracle.create_trial(worker) for worker in "ab"]
     for trial in reversed(trials):
-        end(oracle, trial)
+        trial.status = "FAILED"
+        oracle.end_trial(trial)
     assert checked == [True, True]
     assert oracle.end_order == [trial.trial_id for trial in reversed(trials)]
     assert oracle.ongoing_trials == {}

@@ -68,6 +68,17 @@ def start():
             search.process.communicate()
 
 
+@pytest.fixture
+def set_role(monkeypatch):
+    """Sets the environment variables of keras-tuner, with the chief on this host."""
+
+    def set_role(tuner_id, port):
+        for name, value in {IP: "127.0.0.1", PORT: str(port), TUNER_ID: tuner_id}.items():
+            monkeypatch.setenv(name, value)
+
+    return set_role
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """The result of an uninterrupted search in one process."""
@@ -120,17 +131,23 @@ def kill_in_later_trial(start, folder, settings):
     return ended
 
 
+def check_resumed(folder, settings, ended, expected):
+    """Resumes a killed search in this process: only trials that had not ended are run."""
+    num_started, num_resumed = len(events(folder, "begin")), len(events(folder, "resume"))
+    assert find_here(**{**settings, "workers": 1}) == expected
+    assert len(events(folder, "resume")) == num_resumed + 1
+    # With two workers, either may have ended its trial first.
+    again = [json.loads(line)["trial"] for line in events(folder, "begin")[num_started:]]
+    assert sorted([*ended, *again]) == [row["trial"] for row in expected[0]]
+
+
 @pytest.mark.slow
 def test_killed_search_resumes_with_the_same_result(start, uninterrupted, tmp_path, capsys):
     folder = tmp_path / "search"
     settings = {"directory": str(folder), "max_trials": TRIALS, "workers": 1}
     ended = kill_in_later_trial(start, folder, settings)
-    num_started = len(events(folder, "begin"))
-    assert find_here(**settings) == uninterrupted
+    check_resumed(folder, settings, ended, uninterrupted)
     assert f"resuming after {len(ended)} trials" in capsys.readouterr().out
-    assert len(events(folder, "resume")) == 1
-    again = [json.loads(line)["trial"] for line in events(folder, "begin")[num_started:]]
-    assert sorted([*ended, *again]) == [row["trial"] for row in uninterrupted[0]]
 
 
 @pytest.mark.slow
@@ -147,13 +164,7 @@ def test_search_resumes_after_a_lost_worker_and_after_all_were_killed(
     assert (code, found) == (1, None)
     assert "worker1 was killed by SIGKILL, so the other processes were terminated." in output
     wait_for(lambda: are_gone(family), seconds=20)
-    ended = kill_in_later_trial(start, folder, settings)
-    num_started = len(events(folder, "begin"))
-    assert find_here(**{**settings, "workers": 1}) == uninterrupted
-    assert len(events(folder, "resume")) == 2
-    # With two workers, either may have ended its trial first.
-    again = [json.loads(line)["trial"] for line in events(folder, "begin")[num_started:]]
-    assert sorted([*ended, *again]) == [row["trial"] for row in uninterrupted[0]]
+    check_resumed(folder, settings, kill_in_later_trial(start, folder, settings), uninterrupted)
 
 
 @pytest.mark.slow
@@ -200,14 +211,13 @@ def test_chief_and_worker_by_keras_tuners_environment(start, uninterrupted, tmp_
 
 @pytest.mark.slow
 def test_chief_stops_after_failures_and_refuses_workers_of_another_search(
-    start, tmp_path, monkeypatch
+    start, tmp_path, monkeypatch, set_role
 ):
     settings = {"directory": str(tmp_path / "search"), "learning_rate": [1e37, 1e38]}
     settings["max_consecutive_failed_trials"] = 2
     address = {IP: "127.0.0.1", PORT: str(find_free_port())}
     chief = start({**address, TUNER_ID: "chief"}, **settings)
-    for name, value in {**address, TUNER_ID: "w1"}.items():
-        monkeypatch.setenv(name, value)
+    set_role("w1", address[PORT])
     with pytest.raises(ValueError, match="settings .{'seed': 42} there, {'seed': 7} here"):
         find_here(**settings, seed=7)
     with pytest.raises(SystemExit) as ended:
@@ -243,22 +253,18 @@ def test_role_is_read_from_keras_tuners_environment_variables(monkeypatch):
     assert own_role().kind == "worker"
 
 
-def test_port_in_use_is_refused(run, monkeypatch):
+def test_port_in_use_is_refused(run, set_role):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setenv(IP, "127.0.0.1")
-        monkeypatch.setenv(PORT, str(port))
-        monkeypatch.setenv(TUNER_ID, "chief")
+        set_role("chief", port)
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}.*a free port"):
             run()
 
 
-def test_worker_without_a_chief_times_out(run, monkeypatch, capsys):
-    monkeypatch.setenv(IP, "127.0.0.1")
-    monkeypatch.setenv(PORT, str(find_free_port()))
-    monkeypatch.setenv(TUNER_ID, "w1")
+def test_worker_without_a_chief_times_out(run, set_role, capsys):
+    set_role("w1", find_free_port())
     started = time.monotonic()
     with pytest.raises(TimeoutError, match="Worker 'w1' found no chief at 127.0.0.1:.* within 0.5"):
         run(chief_timeout=0.5)

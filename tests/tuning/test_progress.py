@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from rankkit.tuning.reporting import Progress, format_seconds
+from rankkit.tuning.reporting import format_seconds
 
 
 def test_log_file_gets_one_line_per_trial(run, capsys):
@@ -51,12 +51,6 @@ def test_terminal_shows_each_epoch_in_a_rewritten_line(run, monkeypatch):
 )
 def test_seconds_are_formatted_as_a_clock(seconds, shown):
     assert format_seconds(seconds) == shown
-
-
-def test_lines_are_written_to_the_given_file():
-    file = io.StringIO()
-    Progress(["l2"], total=1, file=file).write_line("a line")
-    assert file.getvalue() == "a line\n"
 
 
 class Closed(io.StringIO):

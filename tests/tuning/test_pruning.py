@@ -6,7 +6,6 @@ import keras_tuner as kt
 import pytest
 
 from rankkit.tuning.pruning import MedianStopping, compute_rungs
-from rankkit.tuning.trial import TrialRunner
 
 OBJECTIVE = kt.Objective("val_loss", "min")
 
@@ -32,25 +31,24 @@ def judge(reached, rung=4, ended=None, objective=OBJECTIVE):
     return pruning.judge(last, rung, value, ended), pruning.reasons.get(last)
 
 
-def test_trial_at_the_median_continues():
-    assert judge([{4: 1.0}, {4: 2.0}, {4: 3.0}, {4: 2.0}]) == ("RUNNING", None)
+@pytest.mark.parametrize(
+    ("values", "objective", "status"),
+    [
+        ([1.0, 2.0, 3.0, 2.0], OBJECTIVE, "RUNNING"),  # at the median
+        ([1.0, 1.1, 3.0], OBJECTIVE, "RUNNING"),  # two earlier trials are too few
+        ([1.0, 2.0, 3.0, 2.1], kt.Objective("val_auc", "max"), "RUNNING"),
+        ([1.0, 2.0, 3.0, 1.9], kt.Objective("val_auc", "max"), "STOPPED"),
+    ],
+)
+def test_trial_worse_than_the_median_is_pruned(values, objective, status):
+    assert judge([{4: value} for value in values], objective=objective)[0] == status
 
 
-def test_trial_worse_than_the_median_is_pruned_with_a_reason():
+def test_pruned_trial_has_a_reason():
     assert judge([{4: 1.0}, {4: 2.0}, {4: 3.0}, {4: 2.1}]) == (
         "STOPPED",
         "pruned: 2.1000 after 4 epochs is worse than 2.0000, the median of 3 earlier trials",
     )
-
-
-@pytest.mark.parametrize(("value", "status"), [(2.1, "RUNNING"), (1.9, "STOPPED")])
-def test_objective_may_be_maximized(value, status):
-    auc = kt.Objective("val_auc", "max")
-    assert judge([{4: 1.0}, {4: 2.0}, {4: 3.0}, {4: value}], objective=auc)[0] == status
-
-
-def test_two_earlier_trials_are_too_few():
-    assert judge([{4: 1.0}, {4: 1.1}, {4: 3.0}])[0] == "RUNNING"
 
 
 def test_trial_that_ended_before_the_rung_counts_with_its_best():
@@ -124,17 +122,9 @@ def test_search_prunes_trials(search):
     assert not any(not_judged)
 
 
-def test_resumed_search_prunes_the_same_trials(search, monkeypatch):
+def test_resumed_search_prunes_the_same_trials(search, interrupt_trials):
     uninterrupted = search("uninterrupted")
-    original, started = TrialRunner.run_trial, []
-
-    def run_trial(self, trial, *args):
-        started.append(trial.trial_id)
-        if len(started) == 6:
-            raise KeyboardInterrupt
-        return original(self, trial, *args)
-
-    monkeypatch.setattr(TrialRunner, "run_trial", run_trial)
+    interrupt_trials(6)
     with pytest.raises(KeyboardInterrupt):
         search("interrupted")
     assert search("interrupted") == uninterrupted

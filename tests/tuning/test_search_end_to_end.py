@@ -1,11 +1,11 @@
 """A search with real training."""
 
-import keras_tuner as kt
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import rankkit as rk
+from stub_search import hyperparameters
 
 pytestmark = pytest.mark.slow
 
@@ -25,27 +25,24 @@ def found(search):
     return search("two_trials")
 
 
-def build(hypermodel, found, seed=42):
-    hp = kt.HyperParameters()
-    for name, value in found.hyperparameters.items():
-        hp.Fixed(name, value)
-    tf.keras.utils.set_random_seed(seed)
-    return hp, hypermodel.build(hp)
+def train(hypermodel, found, rows):
+    """Trains a model as the search has trained its best one."""
+    hp = hyperparameters(**found.hyperparameters)
+    tf.keras.utils.set_random_seed(42)
+    model = hypermodel.build(hp)
+    hypermodel.fit(hp, model, rows, epochs=found.epochs, seed=42, verbose=0)
+    return model
 
 
 def test_best_model_is_trained_on_all_rows(found, make_hypermodel, rows):
-    hypermodel = make_hypermodel()
-    hp, model = build(hypermodel, found)
-    hypermodel.fit(hp, model, rows, epochs=found.epochs, seed=42, verbose=0)
+    model = train(make_hypermodel(), found, rows)
     for weight, expected in zip(found.model.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
 def test_score_is_computed_on_held_out_rows(found, make_hypermodel, rows):
-    train, validation = rk.data.random_split(rows, test_fraction=0.1, seed=42)
-    hypermodel = make_hypermodel()
-    hp, model = build(hypermodel, found)
-    hypermodel.fit(hp, model, train, epochs=found.epochs, seed=42, verbose=0)
+    rest, validation = rk.data.random_split(rows, test_fraction=0.1, seed=42)
+    model = train(make_hypermodel(), found, rest)
     evaluated = model.evaluate(rk.data.batches(validation, 1000), verbose=0, return_dict=True)
     assert found.score == pytest.approx(evaluated["root_mean_squared_error"], rel=1e-5)
 

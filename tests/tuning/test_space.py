@@ -1,15 +1,13 @@
 import keras_tuner as kt
 import pytest
-import tensorflow as tf
 
-from rankkit.tuning.space import HYPERPARAMETERS, LEARNING_RATES, Space
+from rankkit.tuning.space import HYPERPARAMETERS, Space
 
 
 def values(space, seeds=200):
     """Hyperparameter to its sampled values."""
     hp = kt.HyperParameters()
-    for name in space.domains:
-        space.value(hp, name)
+    space.declare(hp)
     return {h.name: {h.random_sample(seed) for seed in range(seeds)} for h in hp.space}
 
 
@@ -22,12 +20,8 @@ def test_tower_width_and_learning_rate_are_always_searched():
 
 def test_ranges_lists_and_fixed_values():
     space = Space({"tower_width": (8, 64), "learning_rate": 0.1, "batch_size": [10, 30]})
-    sampled = values(space)
-    assert sampled == {
-        "tower_width": {8, 16, 32, 64},
-        "learning_rate": {0.1},
-        "batch_size": {10, 30},
-    }
+    expected = {"tower_width": {8, 16, 32, 64}, "learning_rate": {0.1}, "batch_size": {10, 30}}
+    assert values(space) == expected
     assert space.searched == ["tower_width", "batch_size"]
 
 
@@ -52,11 +46,6 @@ def test_every_hyperparameter_has_a_default_range():
 )
 def test_default_learning_rates_depend_on_the_optimizer(optimizer, expected):
     assert Space({"optimizer": optimizer}).domains["learning_rate"] == expected
-
-
-def test_optimizers_of_the_learning_rates_exist():
-    for name in LEARNING_RATES:
-        assert tf.keras.optimizers.get(name)
 
 
 def test_order_of_the_dict_does_not_matter():
@@ -103,26 +92,20 @@ def test_invalid_spaces(opened, error, words):
 def test_grid_is_the_largest_that_fits():
     grid = Space().on_grid(20)
     assert grid.domains["tower_width"] == [32, 64, 256, 512]
-    assert len(grid.domains["learning_rate"]) == 5
     assert grid.domains["learning_rate"] == [0.001, 0.00562, 0.0316, 0.178, 1.0]
     assert grid.size == 20
 
 
 def test_grid_keeps_lists_and_fixed_values():
-    space = Space({"tower_width": (32, 64), "learning_rate": [0.1, 0.2, 0.3], "l2": 0.0})
-    assert space.on_grid(100).domains == {
-        "tower_width": [32, 64],
-        "learning_rate": [0.1, 0.2, 0.3],
-        "l2": 0.0,
-    }
+    others = {"learning_rate": [0.1, 0.2, 0.3], "l2": 0.0}
+    space = Space({"tower_width": (32, 64), **others})
+    assert space.on_grid(100).domains == {"tower_width": [32, 64], **others}
     with pytest.raises(ValueError, match="at least 6 for this grid"):
         space.on_grid(5)
 
 
 def test_grid_of_a_narrow_range_has_distinct_values():
     space = Space({"tower_width": 8, "learning_rate": (0.10001, 0.10004)})
-    rates = space.on_grid(4).domains["learning_rate"]
-    assert rates[0] == 0.10001
-    assert rates[-1] == 0.10004
+    first, *rest, last = rates = space.on_grid(4).domains["learning_rate"]
+    assert (first, len(rest), last) == (0.10001, 2, 0.10004)
     assert sorted(set(rates)) == rates
-    assert len(rates) == 4

@@ -3,19 +3,23 @@
 import pytest
 import tensorflow as tf
 
-from rankkit.utils.keras import (
-    forget_validation_data,
-    count_steps,
-    is_stochastic,
-    function_of,
-    rename_metric,
-)
+from rankkit.utils import keras
+
+
+DATA = tf.data.Dataset.from_tensors((tf.ones((1, 1)), tf.ones((1, 1))))
+
+
+@pytest.fixture
+def model():
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
 
 
 def test_layers_that_draw_random_numbers_have_a_random_generator():
     assert hasattr(tf.keras.layers.Dropout(0.5), "_random_generator")
-    assert is_stochastic(tf.keras.layers.GaussianNoise(0.1))
-    assert not is_stochastic(tf.keras.layers.Dense(2))
+    assert keras.is_stochastic(tf.keras.layers.GaussianNoise(0.1))
+    assert not keras.is_stochastic(tf.keras.layers.Dense(2))
 
 
 def test_wrapping_metrics_have_their_function_as_fn():
@@ -24,40 +28,35 @@ def test_wrapping_metrics_have_their_function_as_fn():
 
     metric = tf.keras.metrics.MeanMetricWrapper(error)
     assert metric._fn is error
-    assert function_of(metric) is error
-    assert function_of(error) is error
+    assert keras.function_of(metric) is error
+    assert keras.function_of(error) is error
 
 
 def test_metrics_have_their_name_as_name():
     metric = tf.keras.metrics.Mean("loss")
     assert metric._name == "loss"
-    rename_metric(metric, "click_loss")
+    keras.rename_metric(metric, "click_loss")
     assert metric.name == "click_loss"
 
 
-def test_models_count_the_steps_of_fit_and_evaluate():
-    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    data = tf.data.Dataset.from_tensors((tf.ones((1, 1)), tf.ones((1, 1)))).repeat(3)
+def test_models_count_the_steps_of_fit_and_evaluate(model):
+    data = DATA.repeat(3)
     model.fit(data, verbose=0)
     model.evaluate(data, verbose=0)
     for kind, counter in (("train", "_train_counter"), ("test", "_test_counter")):
         assert getattr(model, counter).numpy() == 3
-        count_steps(model, kind, 4)
+        keras.count_steps(model, kind, 4)
         assert getattr(model, counter).numpy() == 7
 
 
-def test_models_keep_their_validation_data_while_fit_runs():
-    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    data = tf.data.Dataset.from_tensors((tf.ones((1, 1)), tf.ones((1, 1))))
+def test_models_keep_their_validation_data_while_fit_runs(model):
 
     def stop(epoch, logs):
         raise KeyboardInterrupt
 
     callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=stop)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(data, validation_data=data, callbacks=[callback], verbose=0)
+        model.fit(DATA, validation_data=DATA, callbacks=[callback], verbose=0)
     assert model._eval_data_handler is not None
-    forget_validation_data(model)
+    keras.forget_validation_data(model)
     assert model._eval_data_handler is None

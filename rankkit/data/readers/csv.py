@@ -77,17 +77,8 @@ def read_csv(
         >>> [batch["user_id"].numpy().tolist() for batch in batches]
         [[b'7', b'42']]
     """
-    return table_batches(
-        CsvFiles(
-            file_paths(paths), columns, types=types, names=names, delimiter=delimiter, fill=fill
-        ),
-        batch_size,
-        shuffle=shuffle,
-        seed=seed,
-        initial_epoch=initial_epoch,
-        shard=shard,
-        drop_remainder=drop_remainder,
-    )
+    files = CsvFiles(file_paths(paths), columns, types, names, delimiter, fill)
+    return table_batches(files, batch_size, shuffle, seed, initial_epoch, shard, drop_remainder)
 
 
 class CsvFiles(TableFiles):
@@ -97,7 +88,6 @@ class CsvFiles(TableFiles):
         self,
         paths: list[str],
         columns: Iterable[str] | None,
-        *,
         types: Mapping[str, type] | None,
         names: Iterable[str] | None,
         delimiter: str,
@@ -144,7 +134,7 @@ class CsvFiles(TableFiles):
         self.chunk_sizes = [
             sum(batch.num_rows for batch in self._batches(path, names)) for path in self._paths
         ]
-        self.num_rows = sum(self.chunk_sizes)
+        self.num_rows = super().count_rows()
         return self.num_rows
 
     def read(self, slices: Iterable[Slice], names: list[str]) -> Iterator[pa.Table]:
@@ -155,8 +145,7 @@ class CsvFiles(TableFiles):
             for batch in self._batches(path, names):
                 first, end = end, end + batch.num_rows
                 if start < end:
-                    skipped = max(start - first, 0)
-                    part = batch.slice(skipped, min(stop, end) - first - skipped)
+                    part = batch[max(start - first, 0) : stop - first]
                     table = pa.Table.from_batches([part])
                     yield cast_table(table, names, self.types, self._fill, path)
                 if stop <= end:

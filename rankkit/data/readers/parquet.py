@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,21 +80,8 @@ def read_parquet(
         >>> [batch["user_rating"].numpy().tolist() for batch in batches]
         [[4.0, 2.5], [5.0]]
     """
-    return table_batches(
-        ParquetFiles(file_paths(paths), columns, fill),
-        batch_size,
-        shuffle=shuffle,
-        seed=seed,
-        initial_epoch=initial_epoch,
-        shard=shard,
-        drop_remainder=drop_remainder,
-    )
-
-
-class _RowGroup(NamedTuple):
-    path: str
-    footer: pq.FileMetaData
-    number: int
+    files = ParquetFiles(file_paths(paths), columns, fill)
+    return table_batches(files, batch_size, shuffle, seed, initial_epoch, shard, drop_remainder)
 
 
 class ParquetFiles(TableFiles):
@@ -115,27 +102,19 @@ class ParquetFiles(TableFiles):
             _check_schema(path, footer, schema, names)
             _check_nulls(path, footer, [name for name in names if name not in self._fill])
         self._groups = [
-            _RowGroup(path, footer, number)
-            for path, footer in files
-            for number in range(footer.num_row_groups)
+            (*file, number) for file in files for number in range(file[1].num_row_groups)
         ]
         self.num_chunks = len(self._groups)
         self.chunk_sizes = [footer.row_group(number).num_rows for _, footer, number in self._groups]
         self.num_rows = self.count_rows()
-
-    def count_rows(self) -> int:
-        """Number of rows of all files."""
-        return sum(self.chunk_sizes)
 
     def read(self, slices: Iterable[Slice], names: list[str]) -> Iterator[pa.Table]:
         """Reads one row group at a time and prefetches the next ones."""
         with ThreadPoolExecutor(_GROUPS_AT_ONCE, THREAD_NAME_PREFIX) as pool:
             pending = deque()
             try:
-                for group, start, stop in slices:
-                    pending.append(
-                        pool.submit(self._read_group, self._groups[group], names, start, stop)
-                    )
+                for each in slices:
+                    pending.append(pool.submit(self._read_slice, each, names))
                     if len(pending) > _GROUPS_AT_ONCE:
                         yield pending.popleft().result()
                 while pending:
@@ -143,14 +122,15 @@ class ParquetFiles(TableFiles):
             finally:  # the consumer may stop early
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read_group(self, group: _RowGroup, names: list[str], start: int, stop: int) -> pa.Table:
+    def _read_slice(self, rows: Slice, names: list[str]) -> pa.Table:
+        group, start, stop = rows
+        path, footer, number = self._groups[group]
         try:
-            with pq.ParquetFile(group.path, metadata=group.footer) as file:
-                table = file.read_row_group(group.number, columns=names)
+            with pq.ParquetFile(path, metadata=footer) as file:
+                table = file.read_row_group(number, columns=names)
         except (OSError, pa.ArrowException) as error:
-            what = f"a Parquet file (row group {group.number})"
-            raise unreadable(group.path, what, error) from error
-        where = f"row group {group.number} of {group.path}"
+            raise unreadable(path, f"a Parquet file (row group {number})", error) from error
+        where = f"row group {number} of {path}"
         return cast_table(table.slice(start, stop - start), names, self.types, self._fill, where)
 
 

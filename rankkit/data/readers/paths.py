@@ -10,16 +10,7 @@ from rankkit.utils.errors import invalid, wrong_type
 
 
 def file_paths(paths: Any) -> list[str]:
-    """Resolves a file, folder, glob pattern or a list of these to files.
-
-    The files of a folder or a pattern are sorted by name. In a folder, names that start with a dot
-    or an underscore are skipped: Spark and other writers keep metadata there.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        TypeError: If `paths` has another type.
-        ValueError: If the list is empty.
-    """
+    """Files of a file, folder, glob pattern or list of these, sorted within a folder or pattern."""
     if isinstance(paths, str | os.PathLike):
         return _resolve(os.fspath(paths))
     if not isinstance(paths, Iterable):
@@ -35,6 +26,7 @@ def _resolve(path: str) -> list[str]:
         return [path]
     if os.path.isdir(path):
         inside = (file.relative_to(path) for file in Path(path).rglob("*") if file.is_file())
+        # Spark and other writers keep metadata under names that start with a dot or an underscore.
         found = [
             os.path.join(path, file)
             for file in inside

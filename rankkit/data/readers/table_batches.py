@@ -3,7 +3,6 @@
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -11,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from rankkit.data.batches import SHUFFLE_BUFFER, resolve_seed
+from rankkit.data.batches import buffer_size, prefetch, resolve_seed
 from rankkit.data.readers.arrow import slice_rows, tensor_specs, to_arrays
 from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.utils.errors import check_integer, invalid
@@ -22,9 +21,8 @@ Slice = tuple[int, int, int]  # chunk of rows, start and stop within it
 class RowShard(NamedTuple):
     """A contiguous part of the rows, one of `num_shards` that differ by at most one row.
 
-    Workers train in lockstep, so all shards have the same number of batches. Each batch is split
-    among the workers again, and TensorFlow crashes at a step without rows: the last batch of a
-    shard has at least one row per worker.
+    All shards have equally many batches, for workers in lockstep. Each batch is split among them
+    again, and TensorFlow crashes at a step without rows: the last one has a row per worker.
     """
 
     shard_id: int
@@ -70,24 +68,18 @@ class TableFiles(ABC):
     num_chunks: int
     chunk_sizes: list[int]  # rows per chunk, known after `count_rows`
 
-    @abstractmethod
     def count_rows(self) -> int:
         """Number of rows; reads the files if needed."""
+        return sum(self.chunk_sizes)
 
     @abstractmethod
     def read(self, slices: Iterable[Slice], names: list[str]) -> Iterator[pa.Table]:
         """Reads columns of slices of chunks, cast to their types."""
 
     def tables(
-        self,
-        rng: np.random.Generator | None,
-        names: Iterable[str],
-        shard: RowShard = ALL_ROWS,
+        self, rng: np.random.Generator | None, names: Iterable[str], shard: RowShard = ALL_ROWS
     ) -> Iterator[pa.Table]:
-        """Reads columns of all rows or of a shard, with the chunks shuffled by `rng`.
-
-        A chunk at the boundary of two shards is read for both.
-        """
+        """Reads columns of all rows or of a shard, with the chunks shuffled by `rng`."""
         order = np.arange(self.num_chunks)
         if rng is not None:
             order = rng.permutation(order)
@@ -109,7 +101,6 @@ def files_of(dataset: tf.data.Dataset) -> TableFiles | None:
 def table_batches(
     files: TableFiles,
     batch_size: int,
-    *,
     shuffle: bool | int,
     seed: int | None,
     initial_epoch: int,
@@ -118,7 +109,7 @@ def table_batches(
 ) -> tf.data.Dataset:
     """Batches of the rows of files; the arguments are those of `read_parquet`."""
     check_integer("batch_size", batch_size)
-    buffer_size = _buffer_size(shuffle)
+    buffer = buffer_size(shuffle, least=0)
     seed = resolve_seed(seed, initial_epoch, bool(shuffle))
     part = ALL_ROWS if shard is None else _checked_shard(shard, files)
     num_rows = files.num_rows
@@ -126,10 +117,19 @@ def table_batches(
     if num_rows is not None and not drop_remainder:
         last_rows = part.last_batch_size(num_rows, batch_size)
 
-    read = partial(_read, files, batch_size, buffer_size, part, last_rows)
+    def read(seeds: np.ndarray) -> Iterator[dict[str, Any]]:
+        # All shards share one order of files or row groups; each has its own order of rows.
+        chunk_rng, row_rng = (
+            np.random.default_rng([*seeds.view(np.uint64), stream]) if buffer else None
+            for stream in (0, 1 + part.shard_id)
+        )
+        tables = files.tables(chunk_rng, files.types, part)
+        for block in rechunk(tables, batch_size, buffer, row_rng, last_rows=last_rows):
+            yield {name: to_arrays(block[name]) for name in files.types}
+
     signature = {name: tensor_specs(kind) for name, kind in files.types.items()}
     epochs = tf.data.Dataset.from_tensors(tf.zeros(2, tf.int64))
-    if buffer_size:
+    if buffer:
         epochs = seeds_by_epoch(seed, initial_epoch=initial_epoch)
     blocks = epochs.flat_map(
         lambda pair: tf.data.Dataset.from_generator(read, output_signature=signature, args=[pair])
@@ -140,23 +140,9 @@ def table_batches(
         known = tf.data.experimental.assert_cardinality(count)
         # Keras would take the cardinality of a shard for the number of batches of all workers.
         batched = batched.apply(known) if shard is None else batched.take(count)
-    options = tf.data.Options()
-    policies = tf.data.experimental.AutoShardPolicy
-    # Without shards, each worker reads all rows and takes its part of each batch.
-    policy = policies.DATA if shard is None else policies.OFF
-    options.experimental_distribute.auto_shard_policy = policy
-    batched = batched.prefetch(tf.data.AUTOTUNE).with_options(options)
+    batched = prefetch(batched, auto_shard=shard is None)
     _FILES[batched] = files
     return batched
-
-
-def _buffer_size(shuffle: bool | int) -> int:
-    if shuffle is True:
-        return SHUFFLE_BUFFER
-    if not isinstance(shuffle, int) or shuffle < 0:
-        expected = "True, False or a buffer size of at least 1 row"
-        raise invalid("shuffle", shuffle, expected, "Pass True if unsure.")
-    return int(shuffle)
 
 
 def _checked_shard(shard: Any, files: TableFiles) -> RowShard:
@@ -174,24 +160,6 @@ def _checked_shard(shard: Any, files: TableFiles) -> RowShard:
             f"{num_rows} rows. Use fewer workers."
         )
     return RowShard(*map(int, numbers))
-
-
-def _read(
-    files: TableFiles,
-    batch_size: int,
-    buffer_size: int,
-    shard: RowShard,
-    last_rows: int,
-    seeds: np.ndarray,
-) -> Iterator[dict[str, Any]]:
-    # All shards share one order of files or row groups; each has its own order of rows.
-    file_rng, row_rng = (
-        np.random.default_rng([*seeds.view(np.uint64), stream]) if buffer_size else None
-        for stream in (0, 1 + shard.shard_id)
-    )
-    tables = files.tables(file_rng, files.types, shard)
-    for block in rechunk(tables, batch_size, buffer_size, row_rng, last_rows=last_rows):
-        yield {name: to_arrays(block[name]) for name in files.types}
 
 
 def rechunk(

@@ -62,11 +62,9 @@ def test_ids_and_dtypes():
 @pytest.mark.parametrize("name", ["num_rows", "num_users", "num_items", "num_factors"])
 @pytest.mark.parametrize("count", [0, 2.5, True])
 def test_count_that_is_not_a_positive_integer(name, count):
-    arguments = {"num_rows": 10, name: count}
-    with pytest.raises(
-        ValueError, match=rf"{name} must be an integer of at least 1\. Got: .*={count}"
-    ):
-        synthetic_ratings(arguments.pop("num_rows"), **arguments)
+    text = rf"{name} must be an integer of at least 1\. Got: .*={count}"
+    with pytest.raises(ValueError, match=text):
+        synthetic_ratings(**{"num_rows": 10, name: count})
 
 
 @pytest.mark.parametrize("noise", [-0.1, float("nan"), float("inf"), True, "0.5"])

@@ -1,5 +1,4 @@
 import gzip
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,15 +23,6 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Six files with the numbers from 0 to 59."""
-    for file in range(6):
-        rows = "".join(f"{row}\n" for row in range(file * 10, file * 10 + 10))
-        (tmp_path / f"{file}.csv").write_text("number\n" + rows)
-    return tmp_path
-
-
-@pytest.fixture
 def small_blocks(monkeypatch):
     """Makes files of a few rows consist of several blocks."""
     monkeypatch.setattr(csv_module, "_BLOCK_BYTES", 64)
@@ -40,10 +30,6 @@ def small_blocks(monkeypatch):
 
 def values(batched):
     return [{name: column.numpy().tolist() for name, column in one.items()} for one in batched]
-
-
-def numbers(batched):
-    return [row for batch in values(batched) for row in batch["number"]]
 
 
 def test_column_types_are_inferred_from_the_first_rows(write):
@@ -90,43 +76,12 @@ def test_batches_equal_those_of_parquet(tmp_path, small_blocks):
     assert values(from_csv) == values(read_parquet(tmp_path / "rows.parquet", batch_size=8))
 
 
-def test_each_epoch_is_shuffled_differently_and_resumable(folder):
-    def epochs(count, **settings):
-        batched = read_csv(folder, batch_size=8, shuffle=25, seed=1, **settings)
-        return [numbers(batched) for _ in range(count)]
-
-    found = epochs(3)
-    assert all(sorted(one) == list(range(60)) for one in found)
-    assert len(set(map(tuple, found))) == 3
-    assert epochs(1, initial_epoch=2) == found[2:]
-
-
-# --- Shards ---
-
-
-@pytest.mark.parametrize("count", [3, 7])
-def test_shards_partition_the_rows(folder, small_blocks, count):
-    settings: dict[str, Any] = {"batch_size": 4, "shuffle": 25, "seed": 1}
-    shards = [read_csv(folder, **settings, shard=(number, count)) for number in range(count)]
-    found = [numbers(shard) for shard in shards]
-    assert sorted(row for shard in found for row in shard) == list(range(60))
-    assert {len(shard) for shard in found} <= {60 // count, -(-60 // count)}
-    assert len({len(list(shard)) for shard in shards}) == 1
-
-
-def test_shards_equal_those_of_parquet(folder, tmp_path_factory):
-    parquet = tmp_path_factory.mktemp("parquet")
-    pq.write_table(pa.table({"number": range(60)}), parquet / "rows.parquet", row_group_size=10)
-    for number in range(4):
-        settings = {"batch_size": 8, "shard": (number, 4)}
-        assert values(read_csv(folder, **settings)) == values(read_parquet(parquet, **settings))
-
-
-def test_shard_reads_only_its_own_files(folder):
-    shard = read_csv(folder, batch_size=4, shard=(1, 3))
-    for file in (0, 1, 4, 5):
-        (folder / f"{file}.csv").unlink()
-    assert numbers(shard) == list(range(20, 40))
+def test_shard_reads_only_its_own_files(write):
+    paths = [write(f"number\n{file}\n", f"{file}.csv") for file in range(3)]
+    shard = read_csv(paths, shard=(1, 3))
+    paths[0].unlink()
+    paths[2].unlink()
+    assert values(shard) == [{"number": [1]}]
 
 
 # --- Invalid files and arguments ---
@@ -150,10 +105,9 @@ def test_empty_numeric_cells_are_nulls(write):
 )
 def test_malformed_line(write, small_blocks, line, text):
     path = write("id,rating\n" + "u,1\n" * 20 + line + "\n")
-    fix = r".*Fix that row, or pass the type of the column, such as types=\{'user_id': str\}\."
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match=rf"(?s)rows\.csv cannot be parsed: {text}{fix}"
-    ):
+    fix = r"Fix that row, or pass the type of the column, such as types=\{'user_id': str\}\."
+    message = rf"(?s)rows\.csv cannot be parsed: {text}.*{fix}"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         list(read_csv(path))
 
 
@@ -205,8 +159,6 @@ def test_column_without_values_in_the_first_rows_needs_a_type(write):
         ({"types": {"rating": "int"}}, ValueError, r"types\['rating'\] must be str, int, float or"),
         ({"types": [str]}, TypeError, r"types must be a dict from column to type\. Got: types="),
         ({"fill": 0}, TypeError, r"fill must be a dict from column to value\. Got: fill=0\."),
-        ({"shard": (2, 2)}, ValueError, r"shard must be \(number, count\), with 0 <= number < cou"),
-        ({"shard": (0, 4)}, ValueError, r"Got: shard=\(0, 4\) for 3 rows\. Use fewer workers"),
         ({"delimiter": "::"}, ValueError, r"delimiter must be a single character\. Got: .*='::'"),
         ({"names": "abc"}, TypeError, r"names must be a list of names\. Got: .* names=\['abc'\]\."),
     ],

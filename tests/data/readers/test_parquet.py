@@ -64,12 +64,11 @@ def test_batches_equal_those_of_rows_in_memory(folder):
     rows["number"] = np.array(rows["number"], np.int16)
     expected = batches(rows, 6)
     got = read_parquet(folder, list(rows), 6)
-    assert {n: spec.dtype for n, spec in got.element_spec.items()} == {
-        n: spec.dtype for n, spec in expected.element_spec.items()
-    }
     for ours, theirs in zip(got, expected, strict=True):
         assert list(ours) == list(theirs)
-        assert {n: plain(v) for n, v in ours.items()} == {n: plain(v) for n, v in theirs.items()}
+        for name, column in ours.items():
+            assert column.dtype == theirs[name].dtype
+            assert plain(column) == plain(theirs[name])
 
 
 def test_times_become_seconds(tmp_path):
@@ -120,19 +119,6 @@ def test_only_the_last_batch_is_incomplete(folder):
 # --- Order ---
 
 
-def test_each_epoch_is_shuffled_differently_and_resumable(folder):
-    settings = {"columns": ["number"], "batch_size": 6, "shuffle": 8, "seed": 3}
-    whole = read_parquet(folder, **settings)
-    epochs = [numbers_of(whole) for _ in range(4)]
-    assert all(sorted(row for batch in epoch for row in batch) == [*range(20)] for epoch in epochs)
-    assert len({str(epoch) for epoch in epochs}) == 4
-    tf.random.set_seed(99)  # has no effect
-    resumed = read_parquet(folder, **settings, initial_epoch=2)
-    assert [numbers_of(resumed) for _ in range(2)] == epochs[2:]
-    other = read_parquet(folder, **{**settings, "seed": 4})
-    assert numbers_of(other) != epochs[0]
-
-
 def test_number_of_threads_does_not_change_the_order(folder):
     def order():
         return numbers_of(read_parquet(folder, ["number"], 6, shuffle=8, seed=3))
@@ -178,56 +164,12 @@ def test_derived_data_set_outlives_its_source(folder):
     assert all_of(kept) == list(range(20))
 
 
-# --- Shards ---
-
-
-@pytest.mark.parametrize("count", [2, 6])
-def test_shards_partition_the_rows_of_each_epoch(folder, count):
-    settings = {"columns": ["number"], "batch_size": 4, "shuffle": 8, "seed": 1}
-    shards = [read_parquet(folder, **settings, shard=(number, count)) for number in range(count)]
-    epochs = [[all_of(shard) for shard in shards] for _ in range(2)]
-    for epoch in epochs:
-        assert sorted(row for shard in epoch for row in shard) == list(range(20))
-        assert {len(shard) for shard in epoch} <= {20 // count, -(-20 // count)}
-    assert epochs[0] != epochs[1]
-
-
-@pytest.mark.parametrize(
-    ("count", "batch_size", "drop_remainder", "sizes"),
-    [
-        # The shards have 6, 7 and 7 rows. A last batch needs a row for each of the three workers.
-        (3, 4, False, {(3, 3), (4, 3)}),
-        (3, 6, False, {(3, 3), (4, 3)}),
-        (3, 7, True, {()}),
-        (2, 4, True, {(4, 4)}),
-    ],
-)
-def test_shards_have_equally_many_batches(folder, count, batch_size, drop_remainder, sizes):
-    settings = {"shuffle": 8, "seed": 1, "drop_remainder": drop_remainder}
-    shards = [
-        numbers_of(read_parquet(folder, ["number"], batch_size, **settings, shard=(number, count)))
-        for number in range(count)
-    ]
-    assert {tuple(map(len, shard)) for shard in shards} == sizes
-    if not drop_remainder:
-        assert sorted(row for shard in shards for batch in shard for row in batch) == [*range(20)]
-
-
-def test_auto_sharding_is_off_for_shards_only(folder):
-    policies = tf.data.experimental.AutoShardPolicy
-    whole, shard = read_parquet(folder), read_parquet(folder, shard=(0, 2))
-    assert whole.options().experimental_distribute.auto_shard_policy == policies.DATA
-    assert shard.options().experimental_distribute.auto_shard_policy == policies.OFF
-    # Keras would end an epoch at this number of batches, before they are split among workers.
-    assert shard.cardinality() == tf.data.UNKNOWN_CARDINALITY
-
-
 # --- Use ---
 
 
 def test_unbatched_rows_can_be_batched_and_listed(tmp_path):
-    rows = {"user_id": ["a", "b", "a", "b", "b"], "rating": [1.0, 2.0, 3.0, 4.0, 5.0],
-            "tags": [["x"], [], ["y", "z"], [], ["x"]]}  # fmt: skip
+    tags = [["x"], [], ["y", "z"], [], ["x"]]
+    rows = {"user_id": list("ababb"), "rating": [1.0, 2.0, 3.0, 4.0, 5.0], "tags": tags}
     pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
     single = read_parquet(tmp_path, batch_size=2).unbatch()
     [found] = rk.data.lists(single, 2, list_size=3)
@@ -244,9 +186,8 @@ def test_training_equals_training_from_memory(tmp_path):
 
     def trained(batched):
         tf.keras.utils.set_random_seed(1)
-        features = {
-            name: rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), 4) for name in names[:2]
-        }
+        vocabularies = rk.data.vocabularies(rows, names[:2])
+        features = {name: rk.layers.IdEmbedding(ids, 4) for name, ids in vocabularies.items()}
         model = rk.RankingModel(rk.models.tower(features), label="user_rating")
         model.compile("adagrad")
         history = model.fit(batched, epochs=2, verbose=0).history
@@ -260,14 +201,9 @@ def test_training_equals_training_from_memory(tmp_path):
 
 @pytest.fixture
 def with_nulls(tmp_path):
-    rows = pa.table(
-        {
-            "id": ["a", "b", "c", None],
-            "rating": pa.array([1.0, None, 3.0, None]),
-            "tags": [["x"], None, [], ["y"]],
-        }
-    )
-    pq.write_table(rows, tmp_path / "nulls.parquet", row_group_size=3)
+    rows = {"id": ["a", "b", "c", None], "rating": [1.0, None, 3.0, None]}
+    rows["tags"] = [["x"], None, [], ["y"]]
+    pq.write_table(pa.table(rows), tmp_path / "nulls.parquet", row_group_size=3)
     return tmp_path / "nulls.parquet"
 
 
@@ -280,10 +216,7 @@ def test_nulls_are_filled(with_nulls):
 
 
 def test_nulls_are_found_before_reading(with_nulls):
-    text = (
-        r"Column 'rating' must have a value in every row\. Got: 1 nulls in row group 0 of "
-        r".*nulls\.parquet\. Pass fill=\{'rating': \.\.\.\} with a value to replace them, or"
-    )
+    text = r"'rating' must have .* nulls in row group 0 of .*s\.parquet\. Pass fill=\{'rating': "
     with pytest.raises(ValueError, match=text):
         read_parquet(with_nulls, ["id", "rating"], fill={"id": ""})
     with pytest.raises(ValueError, match=r"'id' .*Got: 1 nulls in row group 1 of"):
@@ -308,9 +241,6 @@ def test_invalid_fill(with_nulls):
     text = r"fill\['rating'\] must be a value for a column of type float\. Got: .*='none'"
     with pytest.raises(TypeError, match=text):
         read_parquet(with_nulls, fill={"rating": "none"})
-    text = r"Unknown column in fill 'ratings'\. Known: .* Did you mean 'rating'\?"
-    with pytest.raises(ValueError, match=text):
-        read_parquet(with_nulls, fill={"ratings": 0.0})
 
 
 # --- Invalid files and arguments ---
@@ -378,31 +308,7 @@ def test_paths_without_files(tmp_path, monkeypatch, paths):
 
 
 def test_invalid_paths():
-    with pytest.raises(
-        ValueError, match=r"paths must be a list of at least one file\. Got: .*\[\]"
-    ):
+    with pytest.raises(ValueError, match=r"paths must be a list of at least one file\. Got: "):
         read_parquet([])
     with pytest.raises(TypeError, match=r"paths must be a file, a folder, a pattern or a list of"):
         read_parquet(7)  # pyright: ignore
-
-
-SHARD = r"shard must be \(number, count\), with 0 <= number < count\. Got: shard="
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"batch_size": 0}, r"batch_size must be an integer of at least 1\. Got: batch_size=0"),
-        ({"shuffle": -1}, r"shuffle must be True, False or a buffer size of at least 1 row\. Got"),
-        ({"shuffle": True, "initial_epoch": 2}, r"seed must be a number when initial_epoch is not"),
-        ({"shard": (2, 2)}, SHARD + r"\(2, 2\)\. The second of four workers takes \(1, 4\)\."),
-        ({"shard": 3}, SHARD),
-        ({"shard": "12"}, SHARD),
-        ({"shard": (False, True)}, SHARD),
-        ({"shard": (0.5, 2)}, SHARD),
-        ({"shard": (0, 21)}, r"more parts than there are rows\. Got: shard=\(0, 21\) for 20 rows"),
-    ],
-)
-def test_number_out_of_range(folder, settings, text):
-    with pytest.raises(ValueError, match=text):
-        read_parquet(folder, **settings)

@@ -1,9 +1,116 @@
+"""Orders and shards of rows in files, for all readers."""
+
+import functools
 import itertools
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
+from rankkit.data import read_csv, read_parquet
+from rankkit.data.readers import csv as csv_module
 from rankkit.data.readers.table_batches import RowShard, rechunk
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def read(request, tmp_path, monkeypatch):
+    """Reads the numbers from 0 to 19, in three files of several blocks or row groups."""
+    monkeypatch.setattr(csv_module, "_BLOCK_BYTES", 16)
+    for file, (start, stop) in enumerate(((0, 7), (7, 8), (8, 20))):
+        path = tmp_path / f"{file}.{request.param}"
+        if request.param == "csv":
+            path.write_text("\n".join(["number", *map(str, range(start, stop)), ""]))
+        else:
+            pq.write_table(pa.table({"number": range(start, stop)}), path, row_group_size=5)
+    reader = {"csv": read_csv, "parquet": read_parquet}[request.param]
+    return functools.partial(reader, tmp_path)
+
+
+def numbers_of(batched):
+    return [batch["number"].numpy().tolist() for batch in batched]
+
+
+def all_of(batched):
+    return list(itertools.chain(*numbers_of(batched)))
+
+
+def test_each_epoch_is_shuffled_differently_and_resumable(read):
+    settings = {"batch_size": 6, "shuffle": 8, "seed": 3}
+    whole = read(**settings)
+    epochs = [numbers_of(whole) for _ in range(4)]
+    assert all(sorted(itertools.chain(*epoch)) == list(range(20)) for epoch in epochs)
+    assert len({str(epoch) for epoch in epochs}) == 4
+    tf.random.set_seed(99)  # has no effect
+    resumed = read(**settings, initial_epoch=2)
+    assert [numbers_of(resumed) for _ in range(2)] == epochs[2:]
+    assert numbers_of(read(**{**settings, "seed": 4})) != epochs[0]
+
+
+def test_shards_are_equal_ranges_of_the_rows(read):
+    shards = [all_of(read(batch_size=4, shard=(number, 3))) for number in range(3)]
+    assert shards == [list(range(6)), list(range(6, 13)), list(range(13, 20))]
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_shards_partition_the_rows_of_each_epoch(read, count):
+    settings = {"batch_size": 4, "shuffle": 8, "seed": 1}
+    shards = [read(**settings, shard=(number, count)) for number in range(count)]
+    epochs = [[all_of(shard) for shard in shards] for _ in range(2)]
+    for epoch in epochs:
+        assert sorted(itertools.chain(*epoch)) == list(range(20))
+        assert {len(shard) for shard in epoch} <= {20 // count, -(-20 // count)}
+    assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "drop_remainder", "sizes"),
+    [
+        # The shards have 6, 7 and 7 rows. A last batch needs a row for each of the three workers.
+        (3, 4, False, {(3, 3), (4, 3)}),
+        (3, 6, False, {(3, 3), (4, 3)}),
+        (3, 7, True, {()}),
+        (2, 4, True, {(4, 4)}),
+    ],
+)
+def test_shards_have_equally_many_batches(read, count, batch_size, drop_remainder, sizes):
+    settings = {"shuffle": 8, "seed": 1, "drop_remainder": drop_remainder}
+    shards = [
+        numbers_of(read(batch_size=batch_size, **settings, shard=(number, count)))
+        for number in range(count)
+    ]
+    assert {tuple(map(len, shard)) for shard in shards} == sizes
+
+
+def test_auto_sharding_is_off_for_shards_only(read):
+    policies = tf.data.experimental.AutoShardPolicy
+    whole, shard = read(), read(shard=(0, 2))
+    assert whole.options().experimental_distribute.auto_shard_policy == policies.DATA
+    assert shard.options().experimental_distribute.auto_shard_policy == policies.OFF
+    # Keras would end an epoch at this number of batches, before they are split among workers.
+    assert shard.cardinality() == tf.data.UNKNOWN_CARDINALITY
+
+
+SHARD = r"shard must be \(number, count\), with 0 <= number < count\. Got: shard="
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"batch_size": 0}, r"batch_size must be an integer of at least 1\. Got: batch_size=0"),
+        ({"shuffle": -1}, r"shuffle must be True, False or a buffer size of at least 1 row\. Got"),
+        ({"shuffle": True, "initial_epoch": 2}, r"seed must be a number when initial_epoch is not"),
+        ({"shard": (2, 2)}, SHARD + r"\(2, 2\)\. The second of four workers takes \(1, 4\)\."),
+        ({"shard": 3}, SHARD),
+        ({"shard": "12"}, SHARD),
+        ({"shard": (False, True)}, SHARD),
+        ({"shard": (0.5, 2)}, SHARD),
+        ({"shard": (0, 21)}, r"more parts than there are rows\. Got: shard=\(0, 21\) for 20 rows"),
+    ],
+)
+def test_number_out_of_range(read, settings, text):
+    with pytest.raises(ValueError, match=text):
+        read(**settings)
 
 
 def batches_of(shard, num_rows, batch_size):
@@ -29,8 +136,3 @@ def test_shards_have_equally_many_batches_with_a_row_per_worker(count):
         assert min(map(len, batches)) >= min(count, num_rows)
         assert max(map(len, batches)) <= batch_size
         assert [row for batch in batches for row in batch] == list(range(num_rows))
-
-
-def test_single_shard_keeps_a_short_last_batch():
-    assert RowShard(0, 1).last_batch_size(21, 4) == 0
-    assert [len(batch) for batch in batches_of(RowShard(0, 1), 21, 4)] == [4, 4, 4, 4, 4, 1]
