@@ -20,10 +20,11 @@ def wait_for_workers(timeout: float = 600.0) -> None:
     is read from the environment variable `TF_CONFIG`; without it the function returns at once.
 
     Args:
-        timeout: Seconds to wait at most. Defaults to `600.0`.
+        timeout: Seconds to wait at most, at least 0. Defaults to `600.0`.
 
     Raises:
-        ValueError: If `TF_CONFIG` does not describe a cluster of workers.
+        ValueError: If `timeout` is negative or NaN, or `TF_CONFIG` does not describe a cluster of
+            workers.
         OSError: If this worker's own address is in use, or is not an address of this host.
         TimeoutError: If a worker is not reachable in time.
 
@@ -31,6 +32,8 @@ def wait_for_workers(timeout: float = 600.0) -> None:
         >>> import rankkit as rk
         >>> rk.wait_for_workers()  # this process is alone
     """
+    if not timeout >= 0:
+        raise invalid("timeout", timeout, "a number of seconds, at least 0")
     config = os.environ.get("TF_CONFIG")
     if not config:
         return

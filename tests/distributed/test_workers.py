@@ -22,6 +22,8 @@ def tf_config(addresses, index):
 def test_single_process_does_not_wait(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     rk.wait_for_workers(0)
+    with pytest.raises(ValueError, match="timeout must be a number of seconds, at least 0"):
+        rk.wait_for_workers(-1)
 
 
 def test_waits_until_all_workers_listen(monkeypatch, free_addresses):

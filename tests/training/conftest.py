@@ -1,5 +1,7 @@
 """Rows, and helpers for models, that several tests of training use."""
 
+import logging
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -25,9 +27,12 @@ def rows():
 
 @pytest.fixture
 def log(caplog):
-    """The lines that rankkit logs."""
+    """The messages that rankkit logs, without those of TensorFlow."""
     caplog.set_level("INFO", logger="rankkit")
-    return caplog
+    own = logging.Filter("rankkit")
+    caplog.handler.addFilter(own)
+    yield caplog
+    caplog.handler.removeFilter(own)
 
 
 @pytest.fixture
