@@ -112,7 +112,7 @@ def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) ->
         name: _embedding_layer(name, each.layer).embedding_dim for name, each in parsed.items()
     }
     group_of = _groups_by_feature(parsed, groups)
-    if len(wide := {width for width in widths.values() if width > 1}) != 1:
+    if len(wide := {width for width in widths.values() if width > 1}) > 1:
         raise ValueError(
             "All features must have the same embedding_dim, 1 + dim, except for biases, which have "
             f"1. Got: {widths}."
@@ -124,8 +124,9 @@ def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) ->
     entities: dict[tuple[int, str], EntityPlan] = {}
     fields: dict[str, tuple[Feature, int | None]] = {}
     for name, feature in parsed.items():
-        if widths[name] == 1:
-            if isinstance(feature.layer, Attribute):
+        is_attribute = isinstance(feature.layer, Attribute)
+        if widths[name] == 1 and not (is_attribute and not wide):
+            if is_attribute:
                 raise ValueError(
                     f"Attribute {name!r} must have the embedding_dim of the other features, "
                     f"{wide.pop()}. Got: embedding_dim=1. Its first component is the bias."
@@ -145,7 +146,7 @@ def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) ->
         known = set(entity.ids)
         entity.ids.extend(each for each in ids if each not in known)
         entity.layers.append(feature.layer)
-    return DesignPlan(list(entities.values()), fields, num_groups, wide.pop())
+    return DesignPlan(list(entities.values()), fields, num_groups, max(widths.values()))
 
 
 def _groups_by_feature(features: Mapping[str, Any], groups: Any) -> dict[str, int]:
@@ -175,7 +176,11 @@ def _embedding_layer(name: str, layer: Any) -> Any:
 def build_design(
     plan: DesignPlan, columns: Mapping[str, Any], label: str, noise_group: str | None
 ) -> Design:
-    """Encodes the columns of the training data; the labels are not yet standardized."""
+    """Encodes the columns of the training data; the labels are not yet standardized.
+
+    Without a `noise_group` it is the column of ids with the fewest: with the most examples of each,
+    their noise is known best.
+    """
     sources = [source for feature, _ in plan.fields.values() for source in feature.sources]
     names = [*(entity.source for entity in plan.entities), *sources, label]
     columns = as_columns(columns, list(dict.fromkeys([*names, *filter(None, [noise_group])])))
@@ -208,9 +213,13 @@ def build_design(
             expected = "a layer that looks up one embedding per example"
             raise wrong_type(f"features[{name!r}]", feature.layer, expected, _FIX)
         fields.append(Field(group, indices, feature.layer._embedding.input_dim))
-    noise_indices = None
-    if noise_group is not None:
-        _, noise_indices = np.unique(columns[noise_group], return_inverse=True)
+    ids = [entity.source for entity in plan.entities]
+    ids += [
+        each.sources[0] for each, _ in plan.fields.values() if isinstance(each.layer, IdEmbedding)
+    ]
+    candidates = dict.fromkeys([noise_group] if noise_group is not None else ids)
+    groups = [np.unique(columns[name], return_inverse=True)[1] for name in candidates]
+    noise_indices = min(groups, key=np.max, default=None)
     labels = labels.astype(np.float64)
     return Design(labels, plan.num_groups, tuple(entities), tuple(fields), noise_indices)
 

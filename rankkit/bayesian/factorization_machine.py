@@ -1,22 +1,28 @@
 """`factorization_machine`, which fits a Bayesian factorization machine to ratings."""
 
 import dataclasses
+import functools
 import itertools
 import math
+import os
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import numpy as np
 
 from rankkit.bayesian.design import Design, build_design, plan_design
-from rankkit.bayesian.gibbs import Chain
+from rankkit.bayesian.gibbs import Chain, run_in_parallel
 from rankkit.bayesian.network import SampleStore, build_network
+from rankkit.bayesian.selection import Choice, candidates, compare
 from rankkit.training.model import RankingModel
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.utils.errors import check_integer
 from rankkit.utils.system import available_memory
+
+_SWEEPS_PER_SAMPLE = 2
+_MAX_LABEL, _MAX_RATIO = 1e30, 1e5  # the network computes in single precision
 
 
 def factorization_machine(
@@ -25,12 +31,11 @@ def factorization_machine(
     *,
     label: str,
     groups: Sequence[Sequence[str]] = (),
-    num_samples: int = 100,
+    num_samples: int = 25,
     burn_in: int = 40,
-    num_chains: int = 1,
+    num_chains: int = 4,
     dim: int | None = None,
     noise_group: str | None = None,
-    noise_dof: float = 20.0,
     seed: int = 42,
     verbose: int = 1,
 ) -> RankingModel:
@@ -108,12 +113,14 @@ def factorization_machine(
     check_integer("burn_in", burn_in, 0)
     check_integer("num_chains", num_chains)
     check_integer("seed", seed, 0)
-    is_number = isinstance(noise_dof, (int, float, np.number)) and not isinstance(noise_dof, bool)
-    if not is_number or not 0 < noise_dof < math.inf:
-        raise invalid("noise_dof", noise_dof, "a finite number above 0")
     plan = plan_design(features, groups)
     if dim is not None:
         check_integer("dim", dim)
+        if plan.width == 1:
+            raise ValueError(
+                f"dim must be None if there are no vectors. Got: dim={dim}, and "
+                "embedding_dim=1 for all features."
+            )
         if plan.num_groups != 2:
             raise ValueError(
                 f"dim must be None unless there are two groups. Got: dim={dim} and "
@@ -121,24 +128,36 @@ def factorization_machine(
             )
     design = build_design(plan, columns, label, noise_group)
     _check_memory(design, num_chains, num_samples, plan.width)
-    mean, std = float(design.labels.mean()), float(design.labels.std()) or 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(design.labels.mean()), float(design.labels.std()) or 1.0
+    if not np.abs(design.labels).max() < _MAX_LABEL or abs(mean) > _MAX_RATIO * std:
+        raise ValueError(
+            f"Label column {label!r} must have numbers that single precision can tell apart. Got: "
+            f"a mean of {mean:g} and a standard deviation of {std:g}. Rescale the labels, or "
+            "subtract their mean."
+        )
     standardized = ((design.labels - mean) / std).astype(np.float32)
     design = dataclasses.replace(design, labels=standardized)
+    first_seed, *seeds = np.random.SeedSequence(seed).spawn(1 + num_chains)
+    choices = compare(design, candidates(design, plan.width - 1), num_chains, first_seed)
+    choice = choices[0]
+    _report_choice(choices, std, verbose)
     store = SampleStore(
-        design, num_chains * num_samples, plan.width, use_prior_mean=dim is not None
+        design, num_chains, num_samples, 1 + choice.dim, use_prior_mean=dim is not None
     )
-    num_sweeps = num_chains * (burn_in + num_samples)
-    counter, start, stop = itertools.count(1), time.monotonic(), threading.Event()
-    seeds = np.random.SeedSequence(seed).spawn(num_chains)
+    sweeps_per_chain = burn_in + _SWEEPS_PER_SAMPLE * num_samples
+    num_sweeps = num_chains * sweeps_per_chain
+    counter, start = itertools.count(1), time.monotonic()
 
-    def run(number: int) -> None:
-        chain = Chain(design, plan.width - 1, noise_dof=noise_dof, seed=seeds[number])
-        for sweep in range(burn_in + num_samples):
+    def run(number: int, stop: threading.Event) -> None:
+        chain = Chain(design, choice.dim, seed=seeds[number], min_examples=choice.min_examples)
+        for sweep in range(sweeps_per_chain):
             if stop.is_set():
                 return
             chain.sweep()
-            if sweep >= burn_in:
-                store.add(number * num_samples + sweep - burn_in, chain)
+            kept, rest = divmod(sweep + 1 - burn_in, _SWEEPS_PER_SAMPLE)
+            if sweep >= burn_in and rest == 0:
+                store.add(number * num_samples + kept - 1, chain)
             done = next(counter)
             if verbose and done % max(1, num_sweeps // 10) == 0:
                 seconds, noise_std = time.monotonic() - start, std * chain.state.precision**-0.5
@@ -149,27 +168,42 @@ def factorization_machine(
                     flush=True,
                 )
 
-    with ThreadPoolExecutor() as pool:
-        chains = [pool.submit(run, number) for number in range(num_chains)]
-        try:
-            for chain in as_completed(chains):
-                chain.result()
-        finally:  # after an error in one chain, or Ctrl-C, the others stop too
-            stop.set()
+    run_in_parallel([functools.partial(run, number) for number in range(num_chains)])
     samples = (store.stack() if dim is None else store.compress(dim)).unstandardize(mean, std)
     model = RankingModel(build_network(plan, samples, is_ensemble=dim is None), label=label)
     model.compile()
     return model
 
 
+def _report_choice(choices: list[Choice], std: float, verbose: int) -> None:
+    """Prints the errors on held-out rows, and warns if vectors do not lower them."""
+    best, *others = choices
+    if not others or math.isnan(best.rmse):
+        return
+    texts = [f"{each.rmse * std:.4f} with {each}" for each in choices]
+    text = f"RMSE on a held-out tenth of the rows: {', '.join(texts)}."
+    if best.dim == 0:
+        warnings.warn(
+            "The data do not support vectors: biases alone are fitted, and all users get the same "
+            f"ranking. {text} More rows per id, or attributes of the ids, may support vectors; "
+            "embedding_dim=1 skips the comparison.",
+            stacklevel=3,
+        )
+    elif verbose:
+        print(f"{text} The first is fitted.", flush=True)
+
+
 def _check_memory(design: Design, num_chains: int, num_samples: int, width: int) -> None:
-    """Checks that samples and linear systems fit into memory."""
-    entities = [each.size for each in design.entities]
+    """Checks that samples, examples and linear systems fit into memory."""
+    sizes = [each.size for each in design.entities]
+    with_attributes = [each.size for each in design.entities if each.attributes]
     fields = sum(each.size * (1 if each.group is None else width) for each in design.fields)
-    # Three copies of the samples while the network is built; five matrices per entity of a chain.
-    stored = 3 * num_chains * num_samples * (fields + width * sum(entities))
-    systems = 5 * num_chains * max(entities, default=0) * width**2
-    needed, available = 4 * (stored + systems), available_memory()
+    # Three copies of the samples while the network is built; of each chain that runs five matrices
+    # per entity with attributes, and ten vectors per example.
+    stored = 3 * num_chains * num_samples * (fields + width * sum(sizes))
+    of_chain = 5 * max(with_attributes, default=0) * width**2 + 10 * len(design.labels) * width
+    running = min(num_chains, os.cpu_count() or 1)
+    needed, available = 4 * (stored + running * of_chain), available_memory()
     if needed > available:
         raise ValueError(
             f"{num_chains} chains of {num_samples} samples need about {needed / 2**30:,.1f} GiB of "

@@ -1,60 +1,19 @@
-"""Gibbs updates of the biases and vectors of fields, and of their priors."""
+"""Gibbs updates of the biases and vectors of fields and entities."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse
 
 from rankkit.bayesian.design import Entity, Field
-from rankkit.bayesian.state import (
-    State,
+from rankkit.bayesian.prior import VectorTable
+from rankkit.bayesian.regressions import (
+    Examples,
+    add_to_diagonals,
     multiply_each,
-    ridge_by_components,
-    ridge_by_examples,
-    row_dots,
-    solve_each,
+    solve_ridge,
 )
-
-
-class FieldUpdate:
-    """Samples all vectors of a field at once: given the rest, each is a separate regression.
-
-    Values with the same number of examples are solved together, by the smaller of two equivalent
-    systems: one equation per example, or one per component of a vector.
-    """
-
-    def __init__(self, field: Field, group: int, dim: int, rng: np.random.Generator):
-        self.group = group
-        self.order = np.argsort(field.indices, kind="stable")
-        self.indices = field.indices[self.order]
-        self.table = VectorTable(field.size, 1 + dim, False, rng)
-        counts = np.bincount(field.indices, minlength=field.size)
-        first = np.cumsum(counts) - counts
-        self.batches = []  # values that have equally many examples, and where these are
-        for count in np.unique(counts[counts > 0]):
-            values = np.flatnonzero(counts == count)
-            self.batches.append((values, first[values, None] + np.arange(count)))
-
-    def start(self, state: State) -> None:
-        """Adds the initial vectors to the scores."""
-        current = self.table.values[self.indices]
-        x = state.regression(self.group, self.order, current).x
-        state.add(self.group, self.order, current, x)
-
-    def update(self, state: State) -> None:
-        """Samples the vectors, then their prior."""
-        table = self.table
-        old = table.values[self.indices]
-        x, y, precision = state.regression(self.group, self.order, old)
-        new = prior = table.sample_from_prior()
-        for values, examples in self.batches:
-            solve = ridge_by_examples if examples.shape[1] < x.shape[1] else ridge_by_components
-            batch = x[examples], y[examples], precision[examples]
-            new[values] = solve(*batch, prior[values], table.precision)
-        table.values = new
-        table.sample_prior()
-        current = new[self.indices]
-        residual = state.residual[self.order] - row_dots(x, current - old)
-        table.sample_scale(residual, x * current, precision)
-        state.add(self.group, self.order, table.values[self.indices] - old, x)
+from rankkit.bayesian.state import State, row_dots
 
 
 class BiasUpdate:
@@ -63,26 +22,134 @@ class BiasUpdate:
     def __init__(self, field: Field, rng: np.random.Generator):
         self.indices = field.indices
         self.table = VectorTable(field.size, 1, False, rng)
+        self.own = [self.table]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """Bias of each value, `(values, 1)`."""
+        return self.table.values
 
     def update(self, state: State) -> None:
         """Samples the biases, then their prior."""
         table, size = self.table, len(self.table.values)
         old = table.values[:, 0]
-        weights = np.float32(state.precision) * state.weights
-        precision = table.precision[0] + np.bincount(self.indices, weights, size)
-        right = np.bincount(self.indices, weights * (state.residual + old[self.indices]), size)
+        information, right = state.bias_equations(slice(None), self.indices, old)
+        precision = table.precision[0] + information
         noise = table.rng.standard_normal(size) / np.sqrt(precision)
-        new = (right / precision + noise).astype(np.float32)
-        state.residual -= (new - old)[self.indices]
-        table.values = new[:, None]
+        table.values = (right / precision + noise).astype(np.float32)[:, None]
         table.sample_prior()
-        table.sample_scale(state.residual, table.values[self.indices], weights)
+        new = table.values[:, 0]
+        slope = right @ new - information @ new**2
+        table.sample_scale(np.array([[information @ new**2]]), np.array([slope]))
+        state.residual -= (table.values[:, 0] - old)[self.indices]
+
+
+class VectorUpdate:
+    """What the updates of fields and entities with vectors share.
+
+    Attributes:
+        group: Group of the field.
+        indices: Value of each example, `(examples,)`.
+        examples: Examples of the values that have vectors.
+    """
+
+    def __init__(self, group: int, indices: np.ndarray, counts: np.ndarray):
+        self.group = group
+        self.indices = indices
+        self.examples = Examples(indices, counts)
+        self.others: list[tuple[VectorUpdate, np.ndarray]] = []
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """Bias and vector of each value, `(values, 1 + dim)`."""
+        raise NotImplementedError
+
+    def connect(self, updates: "Sequence[VectorUpdate]") -> None:
+        """Finds the updates of other groups, with whose vectors these interact."""
+        self.others = [
+            (each, each.indices[self.examples.order])
+            for each in updates
+            if each.group != self.group
+        ]
+
+    def factors(self) -> np.ndarray:
+        """Returns what biases and vectors are multiplied by: 1 and a sum, `(rows, 1 + dim)`."""
+        rows, width = len(self.examples.order), self.vectors.shape[1]
+        x = np.zeros((0, width), np.float32)
+        for other, indices in self.others:
+            taken = np.take(other.vectors, indices, axis=0)
+            x = x + taken if len(x) else taken
+        x = x if len(x) else np.zeros((rows, width), np.float32)
+        x[:, 0] = 1
+        return x
+
+
+class FieldUpdate(VectorUpdate):
+    """Samples all vectors of a field at once: given the rest, each is a separate regression.
+
+    Values with about equally many examples are solved together. Rare values have a bias alone.
+
+    Args:
+        field: The field, or an entity without attributes.
+        dim: Dimension of the vectors.
+        rng: Random generator of the chain.
+        min_examples: Number of examples below which a value is rare. Defaults to `1`, never.
+    """
+
+    def __init__(
+        self, field: Field | Entity, dim: int, rng: np.random.Generator, *, min_examples: int = 1
+    ):
+        assert field.group is not None
+        counts = np.bincount(field.indices, minlength=field.size)
+        is_entity = isinstance(field, Entity)
+        is_rare = (counts > 0) & (counts < min_examples)
+        super().__init__(field.group, field.indices, np.where(is_rare, 0, counts))
+        self.rare_order = np.flatnonzero(is_rare[field.indices])
+        self.rare_values = field.indices[self.rare_order]
+        self.table = VectorTable(field.size, 1 + dim, is_entity, rng, is_rare)
+        self.own = [self.table]
+
+    @property
+    def vectors(self) -> np.ndarray:
+        return self.table.values
+
+    def update(self, state: State) -> None:
+        """Samples the vectors, then their prior."""
+        table, examples = self.table, self.examples
+        x = self.factors()
+        y = state.residual[examples.order] + row_dots(x, table.values[examples.values])
+        root = state.root_precision(examples.order) * examples.weights
+        weighted_x, weighted_y = x * root[:, None], y * root
+        noisy = weighted_y + state.rng.standard_normal(len(y), np.float32)
+        old = table.values
+        new = table.sample_from_prior()
+        for values, rows, count in examples.batches:
+            batch_x = weighted_x[rows].reshape(len(values), count, -1)
+            batch_y = noisy[rows].reshape(len(values), count)
+            new[values] = solve_ridge(batch_x, batch_y, new[values], table.precision)
+        rare = np.flatnonzero(table.is_rare)
+        information, right = state.bias_equations(self.rare_order, self.rare_values, old[:, 0])
+        precision = table.precision[0] + information[rare]
+        center = (right[rare] + table.precision[0] * table.mean[0]) / precision
+        new[rare, 0] = center + state.rng.standard_normal(len(rare)) / np.sqrt(precision)
+        table.values = new
+        table.sample_prior()
+        deviations = table.deviations()
+        terms = weighted_x * deviations[examples.values]
+        residual = weighted_y - row_dots(weighted_x, new[examples.values])
+        gram, slopes = terms.T @ terms, residual @ terms
+        gram[0, 0] += information @ deviations[:, 0] ** 2
+        slopes[0] += deviations[:, 0] @ (right - information * new[:, 0])
+        table.sample_scale(gram, slopes)
+        state.residual[examples.order] = y - row_dots(x, table.values[examples.values])
+        change = table.values[self.rare_values, 0] - old[self.rare_values, 0]
+        state.residual[self.rare_order] -= change
 
 
 _MAX_STEPS = 20  # of conjugate gradients
 
 
-class EntityUpdate:
+class EntityUpdate(VectorUpdate):
     """Samples the vectors of all fields of an entity together.
 
     Sampled in turn they would mix slowly, because a user's own vector and the vectors of the items
@@ -90,88 +157,93 @@ class EntityUpdate:
     conjugate gradients solve by matrix products alone.
 
     Args:
-        entity: The entity.
+        entity: The entity, with at least one attribute.
         dim: Dimension of the vectors.
         rng: Random generator of the chain.
+        min_examples: Number of examples below which an entity has no vector of its own, but a bias.
+            Defaults to `1`, never.
+
+    Attributes:
         tolerance: Squared residual at which the conjugate gradients stop, as a share of the first.
     """
 
     def __init__(
-        self, entity: Entity, dim: int, rng: np.random.Generator, *, tolerance: float = 1e-5
+        self,
+        entity: Entity,
+        dim: int,
+        rng: np.random.Generator,
+        *,
+        min_examples: int = 1,
     ):
-        self.group = entity.group
-        self.size = entity.size
-        self.tolerance = tolerance
-        self.order = np.argsort(entity.indices, kind="stable")
-        self.indices = entity.indices[self.order]
         counts = np.bincount(entity.indices, minlength=entity.size)
-        ends = np.cumsum(counts)
-        self.examples = [  # of each entity that has any
-            (index, slice(ends[index] - counts[index], ends[index]))
-            for index in np.flatnonzero(counts)
-        ]
+        super().__init__(entity.group, entity.indices, counts)
+        self.size = entity.size
+        self.tolerance = 1e-5
+        is_rare = (counts > 0) & (counts < min_examples)
         self.num_own = entity.size if entity.has_vectors else 0
-        self.own = [VectorTable(entity.size, 1 + dim, True, rng)] if entity.has_vectors else []
+        self.own = []
+        if entity.has_vectors:
+            self.own.append(VectorTable(entity.size, 1 + dim, True, rng, is_rare))
         self.matrices = [each.astype(np.float32) for each in entity.attributes]
-        sizes = [len(each.tocsc().indptr) - 1 for each in self.matrices]
+        sizes = [each.shape[1] for each in self.matrices]
         self.tables = [*self.own, *(VectorTable(size, 1 + dim, False, rng) for size in sizes)]
-        empty = scipy.sparse.csr_array((entity.size, 0), dtype=np.float32)
-        matrix = scipy.sparse.csr_array(scipy.sparse.hstack([empty, *self.matrices]))
+        matrix = scipy.sparse.csr_array(scipy.sparse.hstack(self.matrices))
         self.attributes = matrix  # (entities, values of all attributes)
         self.transposed = scipy.sparse.csr_array(matrix.T)
         self.squares = scipy.sparse.csr_array(matrix.multiply(matrix).T)
+        self._vectors = self._sum_per_entity()
 
+    @property
     def vectors(self) -> np.ndarray:
-        """Returns the sum of the vectors of each entity, `(entities, 1 + dim)`."""
-        return self._sum_per_entity(np.concatenate([table.values for table in self.tables]))
+        return self._vectors
 
-    def _sum_per_entity(self, values: np.ndarray) -> np.ndarray:
+    def _sum_per_entity(self) -> np.ndarray:
+        """Returns the sum of the vectors of each entity, `(entities, 1 + dim)`."""
+        values = np.concatenate([table.values for table in self.tables])
         total = self.attributes @ values[self.num_own :]
         return total + values[: self.num_own] if self.own else total
 
-    def start(self, state: State) -> None:
-        """Adds the initial vectors to the scores."""
-        current = self.vectors()[self.indices]
-        x = state.regression(self.group, self.order, current).x
-        state.add(self.group, self.order, current, x)
-
     def update(self, state: State) -> None:
         """Samples the vectors, then their priors."""
-        values = np.concatenate([table.values for table in self.tables])
-        old = self._sum_per_entity(values)[self.indices]
-        x, y, precision = state.regression(self.group, self.order, old)
-        products, right = self._normal_equations(x, y, precision)
-        ridge = np.concatenate(  # prior precision of each component, (values, 1 + dim)
-            [np.broadcast_to(each.precision, each.values.shape) for each in self.tables]
-        )
+        examples = self.examples
+        x = self.factors()
+        y = state.residual[examples.order] + row_dots(x, self.vectors[examples.values])
+        products, right, noise = self._normal_equations(x, y, state)
+        noisy = right + noise
+        ridge = np.concatenate([each.precisions() for each in self.tables])
         prior = ridge * np.concatenate([table.sample_from_prior() for table in self.tables])
-        per_value = np.concatenate([*([right] if self.own else []), self.transposed @ right])
-        new = self._solve(products, ridge, prior + per_value, values)
+        per_value = np.concatenate([*([noisy] if self.own else []), self.transposed @ noisy])
+        initial = np.concatenate([table.values for table in self.tables])
+        new = self._solve(products, ridge, prior + per_value, initial)
         ends = np.cumsum([len(table.values) for table in self.tables])
         for table, part in zip(self.tables, np.split(new, ends[:-1]), strict=True):
             table.values = part
+            table.values[table.is_rare, 1:] = 0
             table.sample_prior()
-        change = self._sum_per_entity(new)[self.indices] - old
-        residual = state.residual[self.order] - row_dots(x, change)
         for table, matrix in zip(self.tables, [None] * len(self.own) + self.matrices, strict=True):
-            deviations = table.values - table.mean
+            slopes = right - multiply_each(products, self._sum_per_entity())
+            deviations = table.deviations()
             deviations = deviations if matrix is None else matrix @ deviations
-            table.sample_scale(residual, x * deviations[self.indices], precision)
-        state.add(self.group, self.order, self.vectors()[self.indices] - old, x)
+            gram = np.einsum("ej,ejk,ek->jk", deviations, products, deviations, optimize=True)
+            table.sample_scale(gram, np.einsum("ek,ek->k", slopes, deviations))
+        self._vectors = self._sum_per_entity()
+        state.residual[examples.order] = y - row_dots(x, self.vectors[examples.values])
 
     def _normal_equations(
-        self, x: np.ndarray, y: np.ndarray, precision: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the weighted `x' x` and `x' y` of the examples of each entity."""
-        root = np.sqrt(precision)
-        x, y = x * root[:, None], y * root
+        self, x: np.ndarray, y: np.ndarray, state: State
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the weighted `x' x`, `x' y` and `x' noise` of the examples of each entity."""
+        root = state.root_precision(self.examples.order) * self.examples.weights
+        weighted = x * root[:, None]
+        targets = np.stack([y * root, state.rng.standard_normal(len(y), np.float32)], axis=1)
         products = np.zeros((self.size, x.shape[1], x.shape[1]), np.float32)
-        right = np.zeros((self.size, x.shape[1]), np.float32)
-        for index, examples in self.examples:
-            transposed = x[examples].T
-            products[index] = transposed @ x[examples]
-            right[index] = transposed @ y[examples]
-        return products, right
+        right = np.zeros((self.size, x.shape[1], 2), np.float32)
+        for values, rows, count in self.examples.batches:
+            batch = weighted[rows].reshape(len(values), count, -1)
+            transposed = batch.transpose(0, 2, 1)
+            products[values] = transposed @ batch
+            right[values] = transposed @ targets[rows].reshape(len(values), count, 2)
+        return products, right[..., 0], right[..., 1]
 
     def _solve(
         self, products: np.ndarray, ridge: np.ndarray, right: np.ndarray, initial: np.ndarray
@@ -184,11 +256,8 @@ class EntityUpdate:
         own = self.num_own
         if not own:
             return self._conjugate_gradients(products, ridge, right, initial)
-        diagonal = np.arange(products.shape[1])
         system = products.copy()
-        system[:, diagonal, diagonal] += ridge[:own]
-        if not self.matrices:
-            return solve_each(system, right)
+        add_to_diagonals(system, ridge[:own])
         inverse = np.linalg.inv(system)
         alone = multiply_each(inverse, right[:own])
         # Schur complement: products - products inverse products, without cancellation.
@@ -221,82 +290,3 @@ class EntityUpdate:
             last, error = error, float(np.vdot(residual, scaled))
             direction = scaled + np.float32(error / last) * direction
         return found
-
-
-# Prior of a precision: Gamma(SHAPE / 2, RATE / 2). The prior of a mean weighs MEAN_WEIGHT vectors.
-SHAPE, RATE, MEAN_WEIGHT = 5.0, 0.1, 1.0
-_INITIAL_STD = 0.1
-
-
-class VectorTable:
-    """Biases and vectors of the values of a field, with their hierarchical prior.
-
-    Args:
-        size: Number of values.
-        width: `1 + dim`, or 1 for biases alone.
-        has_mean: Whether the prior has a mean; otherwise it is zero.
-        rng: Random generator of the chain.
-
-    Attributes:
-        values: `(size, width)`.
-        mean: Mean of the prior, `(width,)`.
-        precision: Precision of the prior, `(width,)`.
-    """
-
-    def __init__(self, size: int, width: int, has_mean: bool, rng: np.random.Generator):
-        self.rng = rng
-        self.values: np.ndarray = _INITIAL_STD * rng.standard_normal((size, width), np.float32)
-        self.values[:, 0] = 0
-        self.has_mean = has_mean
-        self.mean = np.zeros(width, np.float32)
-        self.precision = np.full(width, 10, np.float32)
-
-    def sample_from_prior(self) -> np.ndarray:
-        """Samples vectors from the prior, `(size, width)`."""
-        normal = self.rng.standard_normal(self.values.shape, np.float32)
-        return self.mean + normal / np.sqrt(self.precision)
-
-    def sample_prior(self) -> None:
-        """Samples the precision and the mean of the prior, given the vectors."""
-        values, mean = self.values.astype(np.float64), self.mean.astype(np.float64)
-        free = int(self.has_mean)
-        squares = ((values - mean) ** 2).sum(axis=0) + free * MEAN_WEIGHT * mean**2
-        shape = (SHAPE + len(values) + free) / 2
-        precision = self.rng.gamma(shape, size=len(mean)) / ((RATE + squares) / 2)
-        if free:
-            weight = len(values) + MEAN_WEIGHT
-            noise = self.rng.standard_normal(len(mean)) / np.sqrt(weight * precision)
-            self.mean = (values.sum(axis=0) / weight + noise).astype(np.float32)
-        self.precision = precision.astype(np.float32)
-
-    def sample_scale(self, residual: np.ndarray, terms: np.ndarray, precision: np.ndarray) -> None:
-        """Samples a factor for each dimension of the vectors and of the prior precision.
-
-        The precision hardly moves while the vectors are fixed, nor they while it is fixed: the
-        vectors of many values with few examples each would keep their initial size. This
-        Metropolis-Hastings step moves both together. It proposes a factor from the likelihood of
-        the examples, and accepts it with a probability that depends on the prior.
-
-        Args:
-            residual: Label minus score of each example, changed in place.
-            terms: Share of each dimension in the score of each example, means excluded,
-                `(examples, width)`.
-            precision: Noise precision of each example, `(examples,)`.
-        """
-        weighted = terms * precision[:, None]
-        information = np.einsum("rk,rk->k", terms, weighted)
-        free = int(self.has_mean)  # the prior of the mean has the same precision
-        factors = np.ones_like(self.mean)
-        for k in np.flatnonzero(information > 0):
-            mean = 1 + float(weighted[:, k] @ residual) / float(information[k])
-            factor = mean + self.rng.standard_normal() / np.sqrt(float(information[k]))
-            if factor <= 0:
-                continue
-            squares = RATE + free * MEAN_WEIGHT * float(self.mean[k]) ** 2
-            rate = squares * float(self.precision[k]) / 2
-            log_ratio = -(SHAPE + 1 + free) * np.log(factor) - rate * (factor**-2 - 1)
-            if np.log(self.rng.random()) < log_ratio:
-                residual -= np.float32(factor - 1) * terms[:, k]
-                factors[k] = factor
-        self.values = self.mean + factors * (self.values - self.mean)
-        self.precision = self.precision / factors**2

@@ -1,12 +1,17 @@
 """Markov chain of Gibbs sweeps over the parameters of a factorization machine."""
 
-from typing import Any
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rankkit.bayesian.design import Design
-from rankkit.bayesian.fields import BiasUpdate, EntityUpdate, FieldUpdate
-from rankkit.bayesian.state import State
+from rankkit.bayesian.fields import BiasUpdate, EntityUpdate, FieldUpdate, VectorUpdate
+from rankkit.bayesian.state import State, row_dots
 
 
 class Chain:
@@ -15,27 +20,61 @@ class Chain:
     Args:
         design: The training data.
         dim: Dimension of the vectors.
-        noise_dof: Degrees of freedom of the weights of the noise groups.
         seed: Seed, as for `numpy.random.default_rng`.
+        min_examples: Number of examples from which an entity has a vector of its own; below, it has
+            a bias alone. Defaults to `1`.
+        held_out: Examples that are predicted only, `(examples,)`. Defaults to none.
     """
 
-    def __init__(self, design: Design, dim: int, *, noise_dof: float, seed: Any):
+    def __init__(
+        self,
+        design: Design,
+        dim: int,
+        *,
+        seed: Any,
+        min_examples: int = 1,
+        held_out: np.ndarray | None = None,
+    ):
         rng = np.random.default_rng(seed)
-        self.design = design
-        self.noise_dof = noise_dof
-        self.state = State(design, dim, rng)
-        self.entities = [EntityUpdate(each, dim, rng) for each in design.entities]
+        self.state = State(design, rng, held_out)
+        self.entities = [
+            (EntityUpdate if each.attributes else FieldUpdate)(
+                each, dim, rng, min_examples=min_examples
+            )
+            for each in design.entities
+        ]
         self.fields = [
-            BiasUpdate(each, rng) if each.group is None else FieldUpdate(each, each.group, dim, rng)
+            BiasUpdate(each, rng) if each.group is None else FieldUpdate(each, dim, rng)
             for each in design.fields
         ]
-        for block in (*self.entities, *self.fields):
-            if not isinstance(block, BiasUpdate):  # biases are initialized to zero
-                block.start(self.state)
+        blocks = [*self.entities, *self.fields]
+        interacting = [block for block in blocks if isinstance(block, VectorUpdate)]
+        for block in interacting:
+            block.connect(interacting)
+        for one, other in itertools.combinations(interacting, 2):
+            if one.group != other.group:  # biases start from zero
+                vectors = (each.vectors[each.indices, 1:] for each in (one, other))
+                self.state.residual -= row_dots(*vectors)
 
     def sweep(self) -> None:
         """Samples all parameters once, each block given the others."""
-        self.state.sample_noise(self.design.noise_indices, self.noise_dof)
+        self.state.sample_noise()
         self.state.sample_bias()
         for block in (*self.entities, *self.fields):
             block.update(self.state)
+
+
+Result = TypeVar("Result")
+
+
+def run_in_parallel(jobs: Sequence[Callable[[threading.Event], Result]]) -> list[Result]:
+    """Runs one job per core at a time; an error in one, or Ctrl-C, sets the event of all."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(job, stop) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            stop.set()
+    return [future.result() for future in futures]

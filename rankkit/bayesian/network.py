@@ -1,13 +1,13 @@
 """Ranking network that averages sampled factorization machines."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from rankkit.bayesian.design import Design, DesignPlan
-from rankkit.bayesian.fields import EntityUpdate
+from rankkit.bayesian.design import Design, DesignPlan, Entity
 from rankkit.bayesian.gibbs import Chain
 from rankkit.interactions import FactorizationMachine
 from rankkit.layers import EnsembleMean, IdEmbedding
@@ -45,45 +45,67 @@ class SampleStore:
 
     Args:
         design: Training data of the chains.
-        num_samples: Number of samples that will be added.
+        num_chains: Number of chains.
+        num_samples: Number of samples of each chain.
         width: `1 + dim`.
         use_prior_mean: Whether values without examples get the mean of their prior, in place of a
             sample from it.
     """
 
-    def __init__(self, design: Design, num_samples: int, width: int, *, use_prior_mean: bool):
+    def __init__(
+        self,
+        design: Design,
+        num_chains: int,
+        num_samples: int,
+        width: int,
+        *,
+        use_prior_mean: bool,
+    ):
         self.use_prior_mean = use_prior_mean
-        self.biases = np.zeros(num_samples, np.float32)
+        self.num_chains = num_chains
+        self.biases = np.zeros(num_chains * num_samples, np.float32)
         self.blocks = [*design.entities, *design.fields]
         self.tables = [
-            np.zeros((each.size, num_samples, 1 if each.group is None else width), np.float32)
+            np.zeros((each.size, len(self.biases), 1 if each.group is None else width), np.float32)
             for each in self.blocks
         ]
         self.num_examples = len(design.labels)
         self._counts = [np.bincount(each.indices, minlength=each.size) for each in self.blocks]
+        self._deviations = [  # from the prior mean, of values without examples
+            np.zeros((int((counts == 0).sum()), *table.shape[1:]), np.float32)
+            for counts, table in zip(self._counts, self.tables, strict=True)
+        ]
 
     def add(self, index: int, chain: Chain) -> None:
         """Stores the current parameters of a chain as the sample at `index`."""
         self.biases[index] = chain.state.bias
         updates = (*chain.entities, *chain.fields)
-        for update, stored, counts in zip(updates, self.tables, self._counts, strict=True):
+        for block, update, stored, deviations, counts in zip(
+            self.blocks, updates, self.tables, self._deviations, self._counts, strict=True
+        ):
             is_unseen = counts == 0
-            if isinstance(update, EntityUpdate):
-                values = update.vectors()
-                if is_unseen[0]:  # of unknown ids: distributed around the mean of the known ones
-                    values[0] = values[1:].mean(axis=0)
-                    for table in update.own:
-                        values[0] += table.values[0] - table.mean
-                for table in update.own if self.use_prior_mean else ():
-                    values[is_unseen] += table.mean - table.values[is_unseen]
-            else:
-                values = update.table.values
-                if self.use_prior_mean:
-                    values = np.where(is_unseen[:, None], 0, values)
+            values = update.vectors.copy()
+            for table in update.own:
+                deviations[:, index] = table.values[is_unseen] - table.mean
+            if isinstance(block, Entity) and is_unseen[0]:  # unknown: around the mean of the known
+                deviation = deviations[0, index] if update.own else 0
+                values[0] = values[1:].mean(axis=0) + deviation
+            if self.use_prior_mean:
+                values[is_unseen] -= deviations[:, index]
             stored[:, index] = values
 
     def stack(self) -> Samples:
-        """Returns every sample as a member of an ensemble."""
+        """Returns every sample as a member of an ensemble.
+
+        Values without examples are distributed as in their prior, but centered in each chain: the
+        mean of a few samples from the prior would only be an error of their scores.
+        """
+        for table, deviations, counts in zip(
+            self.tables, self._deviations, self._counts, strict=True
+        ):
+            split = deviations.reshape(len(deviations), self.num_chains, -1, deviations.shape[-1])
+            centers = np.broadcast_to(split.mean(axis=2, keepdims=True), split.shape)
+            table[counts == 0] -= centers.reshape(deviations.shape)
         return Samples(self.biases, [each.reshape(len(each), -1) for each in self.tables])
 
     def compress(self, dim: int) -> Samples:
@@ -98,17 +120,20 @@ class SampleStore:
             return table[:, :, 1:].reshape(len(table), -1)
 
         weighted: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        with_vectors = [table.shape[2] > 1 for table in self.tables]
         for block, table, counts in zip(self.blocks, self.tables, self._counts, strict=True):
-            if block.group is not None:
+            if block.group is not None and any(with_vectors):
                 is_seen = counts > 0
                 root = np.sqrt(counts[is_seen] / self.num_examples, dtype=np.float32)
                 weighted[block.group].append(concatenated(table)[is_seen] * root[:, None])
-        first, second = map(np.concatenate, weighted)
-        projections = product_projections(first, second, dim, np.random.default_rng(0))
+        projections: Sequence[np.ndarray] = ()
+        if any(with_vectors):
+            first, second = map(np.concatenate, weighted)
+            projections = product_projections(first, second, dim, np.random.default_rng(0))
         tables = []
-        for block, table in zip(self.blocks, self.tables, strict=True):
+        for block, table, has_vectors in zip(self.blocks, self.tables, with_vectors, strict=True):
             columns = [table[:, :, 0].mean(axis=1, dtype=np.float64)[:, None]]
-            if block.group is not None:
+            if block.group is not None and has_vectors:
                 projected = concatenated(table) @ projections[block.group]
                 columns.append(projected / np.sqrt(len(self.biases)))
             tables.append(np.concatenate(columns, axis=1).astype(np.float32))

@@ -1,5 +1,7 @@
-import importlib
 import dataclasses
+import importlib
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ SETTINGS = {
     "groups": GROUPS,
     "num_samples": NUM_SAMPLES,
     "burn_in": BURN_IN,
+    "num_chains": 1,
     "verbose": 0,
 }
 
@@ -64,17 +67,17 @@ def scores(model, columns):
 def test_scores_are_the_mean_over_gibbs_samples(rows, ensemble):
     assert sorted(ensemble.feature_specs) == ["day", "item_id", "user_id"]
     plan = plan_design(make_features(rows), GROUPS)
-    design = build_design(plan, rows, "user_rating", None)
+    design = build_design(plan, rows, "user_rating", "item_id")  # fewer than users
     mean, std = design.labels.mean(), design.labels.std()
     labels = ((design.labels - mean) / std).astype(np.float32)
     design = dataclasses.replace(design, labels=labels)
-    [seed] = np.random.SeedSequence(42).spawn(1)
-    chain = Chain(design, WIDTH - 1, noise_dof=20.0, seed=seed)
+    _, seed = np.random.SeedSequence(42).spawn(2)
+    chain = Chain(design, WIDTH - 1, seed=seed)
     samples = []
-    for _ in range(BURN_IN + NUM_SAMPLES):
+    for _ in range(BURN_IN + 2 * NUM_SAMPLES):
         chain.sweep()
         samples.append(mean + std * (design.labels - chain.state.residual))
-    samples = samples[BURN_IN:]
+    samples = samples[BURN_IN + 1 :: 2]
     np.testing.assert_allclose(scores(ensemble, rows), np.mean(samples, axis=0), atol=2e-4)
     np.testing.assert_allclose(rk.score_std(ensemble, rows), np.std(samples, axis=0), atol=2e-4)
 
@@ -89,6 +92,134 @@ def test_compression_to_full_dimension_is_lossless(rows, ensemble):
     assert small.network.get_layer("user_id_vectors").embedding_dim == 5
     with pytest.raises(TypeError, match="ensemble"):
         rk.score_std(small, rows)
+
+
+def test_chains_average_by_default():
+    rows, _ = rk.data.synthetic_ratings(400, num_users=20, num_items=10, seed=1)
+    features = {name: make_features_of(rows, name, 5) for name in ("user_id", "item_id")}
+    model = rk.bayesian.factorization_machine(features, rows, label="user_rating", verbose=0)
+    interaction = model.network.get_layer(index=-2)
+    assert interaction.num_members == 100
+    [bias] = interaction.get_weights()
+    assert len(np.unique(bias)) == 100
+
+
+def make_features_of(rows, name, width):
+    return rk.layers.IdEmbedding(rk.data.vocabulary(rows[name]), width)
+
+
+def planted(rows_per_item, interaction, *, num_rows=4000, rows_per_user=10, noise_spread=0.5):
+    """Samples ratings with noise that differs by user, and their values without noise."""
+    rng = np.random.default_rng(0)
+    num_users, num_items = num_rows // rows_per_user, int(num_rows / rows_per_item)
+    users, items = (rng.integers(0, size, num_rows) for size in (num_users, num_items))
+    of_user, of_item = (rng.normal(0, interaction**0.5, size) for size in (num_users, num_items))
+    expected = 3.5 + rng.normal(0, 0.4, num_users)[users] + rng.normal(0, 0.5, num_items)[items]
+    expected += of_user[users] * of_item[items]
+    noise = 0.9 * np.exp(noise_spread * rng.standard_normal(num_users))[users]
+    columns = {
+        "user_id": users.astype(str).astype(object),
+        "item_id": items.astype(str).astype(object),
+    }
+    columns["user_rating"] = expected + noise * rng.standard_normal(num_rows)
+    return {**columns, "expected": expected}
+
+
+def fit_ids(rows, width, **settings):
+    features = {name: make_features_of(rows, name, width) for name in ("user_id", "item_id")}
+    settings = {"label": "user_rating", "verbose": 0, "num_samples": 15, "burn_in": 20, **settings}
+    return rk.bayesian.factorization_machine(features, rows, **settings)
+
+
+@pytest.mark.parametrize("interaction", [0, 1.2])
+@pytest.mark.parametrize("rows_per_item", [1.5, 5, 40])
+def test_error_is_not_above_that_of_biases(rows_per_item, interaction):
+    rows = planted(rows_per_item, interaction)
+    train, test = rk.data.random_split(rows, test_fraction=0.2, seed=1)
+    baseline = rk.evaluation.BiasBaseline(train, ["user_id", "item_id"], label="user_rating")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The data do not support vectors")
+        model = fit_ids(train, 9)
+    difference = (scores(model, test) - test["user_rating"]) ** 2
+    difference -= (baseline(test) - test["user_rating"]) ** 2
+    assert difference.mean() < difference.std() / np.sqrt(len(difference))
+    if rows_per_item == 40 and interaction:
+        assert difference.mean() < -3 * difference.std() / np.sqrt(len(difference))
+
+
+def test_fit_warns_where_the_data_do_not_support_vectors():
+    rows = planted(6, 0, noise_spread=1.5, rows_per_user=30)
+    with pytest.warns(UserWarning, match="The data do not support vectors: biases alone.*RMSE on"):
+        model = fit_ids(rows, 9, num_samples=3)
+    assert model.network.get_layer("user_id_vectors").embedding_dim == 12
+    with pytest.warns(UserWarning, match="do not support vectors"):
+        small = fit_ids(rows, 9, num_samples=3, dim=4, groups=[["user_id"], ["item_id"]])
+    assert small.network.get_layer("user_id_vectors").embedding_dim == 1
+    np.testing.assert_allclose(scores(small, rows), scores(model, rows), atol=1e-4)
+
+
+def test_rare_ids_keep_their_vectors_where_these_lower_the_error(capsys):
+    """Users of five ratings, but items of hundreds: no user has ten rows."""
+    rows = planted(400, 0.9, num_rows=8000, rows_per_user=5)
+    fit_ids(rows, 5, num_chains=2, verbose=1)
+    assert (
+        "with vectors of all ids, " in capsys.readouterr().out.splitlines()[0].split(": ")[1][:35]
+    )
+
+
+def test_biases_alone_are_fitted_with_embedding_dim_1(rows, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing is compared
+        model = fit_ids(rows, 1)
+    baseline = rk.evaluation.BiasBaseline(rows, ["user_id", "item_id"], label="user_rating")
+    assert np.corrcoef(scores(model, rows), baseline(rows))[0, 1] > 0.99
+    unknown = {"user_id": ["nobody", "nobody"], "item_id": [rows["item_id"][0], "nothing"]}
+    assert np.isfinite(scores(model, unknown)).all()
+    assert (rk.score_std(model, unknown) > 0).all()
+    rk.export.save(model, tmp_path / "1")
+    raw = {name: rows[name][:50] for name in model.feature_specs}
+    assert rk.export.max_abs_difference(model, rk.export.load(tmp_path / "1"), raw) < 1e-4
+    with pytest.raises(ValueError, match="dim must be None if there are no vectors"):
+        fit_ids(rows, 1, dim=4)
+
+
+def test_attributes_of_width_1_are_biases(rows):
+    features = {name: make_features(rows, 1)[name] for name in ("user_id", "item_id", "tags")}
+    model = fit(rows, features, groups=())
+    baseline = rk.evaluation.BiasBaseline(rows, ["user_id", "item_id"], label="user_rating")
+    assert np.corrcoef(scores(model, rows), baseline(rows))[0, 1] > 0.97
+
+
+def test_unseen_ids_are_centered_on_the_mean_vector(rows):
+    model = fit(rows, num_chains=2)
+    [table] = model.network.get_layer("user_id_vectors").get_weights()
+    by_chain = table.reshape(len(table), 2, NUM_SAMPLES, WIDTH)
+    mean = by_chain[1:].mean(axis=0)
+    np.testing.assert_allclose((by_chain[0] - mean).mean(axis=1), 0, atol=1e-5)
+    assert (by_chain[0] - mean).std() > 0.05
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_degenerate_data_keep_working(width):
+    def ratings(users, items, labels):
+        columns = {"user_id": [f"u{user}" for user in users], "item_id": [f"i{i}" for i in items]}
+        return {**columns, "user_rating": labels}
+
+    single = ratings([0], [0], [4.0])
+    constant = ratings(np.arange(60) % 6, np.arange(60) % 10, [3.0] * 60)
+    one_user = ratings([0] * 60, np.arange(60) % 10, np.arange(60) % 5)
+    for rows, tolerance in ((single, 0.5), (constant, 0.05), (one_user, 2.0)):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The data do not support vectors")
+            model = fit_ids(rows, width, num_samples=10)
+        np.testing.assert_allclose(scores(model, rows), rows["user_rating"], atol=tolerance)
+
+
+@pytest.mark.parametrize("labels", [[1e300, -1e300], [1e31, 2e31], [1e9, 1e9 + 1]])
+def test_labels_out_of_single_precision_are_rejected(labels):
+    rows = {"user_id": ["a", "b"], "item_id": ["c", "d"], "user_rating": labels}
+    with pytest.raises(ValueError, match="'user_rating' must have numbers that single precision"):
+        fit_ids(rows, 5)
 
 
 def test_planted_preferences_are_learned():
@@ -141,7 +272,10 @@ def test_scores_are_equivariant_to_the_unit_of_the_labels(factor, dim, rows):
 
 
 def test_noise_group_changes_the_scores(rows, ensemble):
-    weighted = fit(rows, noise_group="user_id", noise_dof=3.0)
+    np.testing.assert_array_equal(
+        scores(fit(rows, noise_group="item_id"), rows), scores(ensemble, rows)
+    )  # the default: there are fewer items than users
+    weighted = fit(rows, noise_group="user_id")
     assert np.abs(scores(weighted, rows) - scores(ensemble, rows)).max() > 1e-3
 
 
@@ -162,7 +296,12 @@ def test_model_is_saved_exported_and_ranks(rows, tmp_path):
 def test_progress_is_printed(rows, capsys):
     fit(rows, verbose=1)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("sampling: 9 of 9 sweeps, noise std ")
+    assert re.match(
+        r"RMSE on a held-out tenth of the rows: [\d.]+ with vectors of all ids, [\d.]+ with biases "
+        r"alone. The first is fitted.",
+        lines[0],
+    )
+    assert lines[-1].startswith("sampling: 15 of 15 sweeps, noise std ")
 
 
 @pytest.mark.parametrize(
@@ -176,10 +315,6 @@ def test_progress_is_printed(rows, capsys):
         ({"num_samples": 0}, ValueError, "num_samples must be"),
         ({"burn_in": -1}, ValueError, "burn_in must be"),
         ({"num_chains": 0}, ValueError, "num_chains must be"),
-        ({"noise_dof": 0}, ValueError, "noise_dof must be a finite number above 0"),
-        ({"noise_dof": float("inf")}, ValueError, "noise_dof must be a finite number above 0"),
-        ({"noise_dof": True}, ValueError, "noise_dof must be a finite number above 0"),
-        ({"noise_dof": "20"}, ValueError, "noise_dof must be a finite number above 0"),
         ({"label": "stars"}, ValueError, "stars"),
         ({"noise_group": "mood"}, ValueError, "mood"),
         ({"num_samples": 10**7}, ValueError, "1 chains of 10000000 samples need about .* GiB"),
@@ -192,16 +327,16 @@ def test_invalid_settings_are_rejected(change, error, message, rows):
 
 def test_memory_check_includes_the_linear_systems(rows, monkeypatch):
     module = importlib.import_module("rankkit.bayesian.factorization_machine")
-    monkeypatch.setattr(module, "available_memory", lambda: 2**20)
-    narrow, wide = (
-        {name: make_features(rows, width)[name] for name in ("user_id", "item_id")}
-        for width in (WIDTH, 65)
+    monkeypatch.setattr(module, "available_memory", lambda: 5 * 2**20)
+    names = ("user_id", "item_id", "tags")
+    plain, with_attributes = (
+        {name: make_features(rows, 65)[name] for name in names[:number]} for number in (2, 3)
     )
     settings = {"groups": (), "num_samples": 1, "burn_in": 0}
-    fit(rows, narrow, **settings)
-    # 4 bytes * 5 * 41 users * 65**2 are 3.3 MiB; the vectors alone take 0.05 MiB.
+    fit(rows, plain, **settings)
+    # 4 bytes * 10 * 1500 rows * 65 are 3.7 MiB; 4 * 5 * 26 items * 65**2 another 2.1 MiB.
     with pytest.raises(ValueError, match="1 chains of 1 samples need about .* GiB"):
-        fit(rows, wide, **settings)
+        fit(rows, with_attributes, **settings)
 
 
 @pytest.mark.parametrize(
