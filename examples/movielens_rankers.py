@@ -80,14 +80,10 @@ def bayesian_movies(train: dict, seed: int) -> Any:
 
 def bayesian_timestamps(train: dict, seed: int) -> Any:
     """Adds timestamps of the ratings."""
-    return _bayesian(
-        train, seed, movielens_features.timestamp_features, dim=16, burn_in=40, num_samples=100
-    )
+    return _bayesian(train, seed, movielens_features.timestamp_features, dim=16)
 
 
-def _bayesian(
-    train: dict, seed: int, make: Any, dim: int, burn_in: int = 30, num_samples: int = 70
-) -> Any:
+def _bayesian(train: dict, seed: int, make: Any, dim: int) -> Any:
     import rankkit as rk
 
     features, groups = make(train, 1 + dim)
@@ -96,11 +92,7 @@ def _bayesian(
         train,
         label="user_rating",
         groups=groups,
-        burn_in=burn_in,
-        num_samples=num_samples,
-        num_chains=2,
         dim=64,
-        noise_group="user_id",
         seed=seed,
     )
 

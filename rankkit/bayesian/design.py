@@ -58,14 +58,15 @@ class Design:
         num_groups: Number of groups.
         entities: Entities, with all fields that depend on them.
         fields: All other fields.
-        noise_indices: Noise group of each example, `(examples,)`, or `None`.
+        noise_indices: For each column of ids the id of each example, `(examples,)`; ids differ in
+            the variance of the noise.
     """
 
     labels: np.ndarray
     num_groups: int
     entities: tuple[Entity, ...]
     fields: tuple[Field, ...] = ()
-    noise_indices: np.ndarray | None = None
+    noise_indices: tuple[np.ndarray, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,17 +174,11 @@ def _embedding_layer(name: str, layer: Any) -> Any:
     return layer
 
 
-def build_design(
-    plan: DesignPlan, columns: Mapping[str, Any], label: str, noise_group: str | None
-) -> Design:
-    """Encodes the columns of the training data; the labels are not yet standardized.
-
-    Without a `noise_group` it is the column of ids with the fewest: with the most examples of each,
-    their noise is known best.
-    """
+def build_design(plan: DesignPlan, columns: Mapping[str, Any], label: str) -> Design:
+    """Encodes the columns of the training data; the labels are not yet standardized."""
     sources = [source for feature, _ in plan.fields.values() for source in feature.sources]
     names = [*(entity.source for entity in plan.entities), *sources, label]
-    columns = as_columns(columns, list(dict.fromkeys([*names, *filter(None, [noise_group])])))
+    columns = as_columns(columns, list(dict.fromkeys(names)))
     labels = columns[label]
     if labels.ndim != 1 or labels.dtype.kind not in "biuf":
         raise TypeError(
@@ -213,13 +208,9 @@ def build_design(
             expected = "a layer that looks up one embedding per example"
             raise wrong_type(f"features[{name!r}]", feature.layer, expected, _FIX)
         fields.append(Field(group, indices, feature.layer._embedding.input_dim))
-    ids = [entity.source for entity in plan.entities]
-    ids += [
-        each.sources[0] for each, _ in plan.fields.values() if isinstance(each.layer, IdEmbedding)
-    ]
-    candidates = dict.fromkeys([noise_group] if noise_group is not None else ids)
-    groups = [np.unique(columns[name], return_inverse=True)[1] for name in candidates]
-    noise_indices = min(groups, key=np.max, default=None)
+    ids = {entity.source for entity in plan.entities}
+    ids |= {each.sources[0] for each, _ in plan.fields.values() if type(each.layer) is IdEmbedding}
+    noise_indices = tuple(np.unique(columns[name], return_inverse=True)[1] for name in sorted(ids))
     labels = labels.astype(np.float64)
     return Design(labels, plan.num_groups, tuple(entities), tuple(fields), noise_indices)
 

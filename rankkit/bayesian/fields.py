@@ -1,5 +1,6 @@
 """Gibbs updates of the biases and vectors of fields and entities."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from rankkit.bayesian.prior import VectorTable
 from rankkit.bayesian.regressions import (
     Examples,
     add_to_diagonals,
+    gram_matrix,
     multiply_each,
     solve_ridge,
 )
@@ -39,8 +41,8 @@ class BiasUpdate:
         table.values = (right / precision + noise).astype(np.float32)[:, None]
         table.sample_prior()
         new = table.values[:, 0]
-        slope = right @ new - information @ new**2
-        table.sample_scale(np.array([[information @ new**2]]), np.array([slope]))
+        gram = (information * new**2).sum()
+        table.sample_scale(np.array([[gram]]), np.array([(right * new).sum() - gram]))
         state.residual -= (table.values[:, 0] - old)[self.indices]
 
 
@@ -75,11 +77,8 @@ class VectorUpdate:
     def factors(self) -> np.ndarray:
         """Returns what biases and vectors are multiplied by: 1 and a sum, `(rows, 1 + dim)`."""
         rows, width = len(self.examples.order), self.vectors.shape[1]
-        x = np.zeros((0, width), np.float32)
-        for other, indices in self.others:
-            taken = np.take(other.vectors, indices, axis=0)
-            x = x + taken if len(x) else taken
-        x = x if len(x) else np.zeros((rows, width), np.float32)
+        taken = [np.take(other.vectors, indices, axis=0) for other, indices in self.others]
+        x = functools.reduce(np.add, taken) if taken else np.zeros((rows, width), np.float32)
         x[:, 0] = 1
         return x
 
@@ -135,11 +134,13 @@ class FieldUpdate(VectorUpdate):
         table.values = new
         table.sample_prior()
         deviations = table.deviations()
-        terms = weighted_x * deviations[examples.values]
-        residual = weighted_y - row_dots(weighted_x, new[examples.values])
-        gram, slopes = terms.T @ terms, residual @ terms
-        gram[0, 0] += information @ deviations[:, 0] ** 2
-        slopes[0] += deviations[:, 0] @ (right - information * new[:, 0])
+        terms = np.empty((len(y), x.shape[1] + 1), np.float32)
+        np.multiply(weighted_x, deviations[examples.values], out=terms[:, :-1])
+        terms[:, -1] = weighted_y - row_dots(weighted_x, new[examples.values])
+        products = gram_matrix(terms)
+        gram, slopes = products[:-1, :-1], products[-1, :-1]
+        gram[0, 0] += (information * deviations[:, 0] ** 2).sum()
+        slopes[0] += (deviations[:, 0] * (right - information * new[:, 0])).sum()
         table.sample_scale(gram, slopes)
         state.residual[examples.order] = y - row_dots(x, table.values[examples.values])
         change = table.values[self.rare_values, 0] - old[self.rare_values, 0]
@@ -185,7 +186,7 @@ class EntityUpdate(VectorUpdate):
         if entity.has_vectors:
             self.own.append(VectorTable(entity.size, 1 + dim, True, rng, is_rare))
         self.matrices = [each.astype(np.float32) for each in entity.attributes]
-        sizes = [each.shape[1] for each in self.matrices]
+        sizes = [len(each.tocsc().indptr) - 1 for each in self.matrices]
         self.tables = [*self.own, *(VectorTable(size, 1 + dim, False, rng) for size in sizes)]
         matrix = scipy.sparse.csr_array(scipy.sparse.hstack(self.matrices))
         self.attributes = matrix  # (entities, values of all attributes)

@@ -89,6 +89,20 @@ def add_to_diagonals(matrices: np.ndarray, values: np.ndarray | float) -> None:
     matrices[:, diagonal, diagonal] += values
 
 
+_GRAM_ROWS = 512
+
+
+def gram_matrix(x: np.ndarray) -> np.ndarray:
+    """Returns `x' x`, by products so small that BLAS does not split them between threads.
+
+    Chains run in threads of their own; threads of BLAS beside these only wait for each other.
+    """
+    whole = len(x) // _GRAM_ROWS * _GRAM_ROWS
+    parts = x[:whole].reshape(-1, _GRAM_ROWS, x.shape[1])
+    rest = x[whole:]
+    return (parts.transpose(0, 2, 1) @ parts).sum(axis=0) + rest.T @ rest
+
+
 _SYSTEMS_AT_ONCE = 4096
 
 

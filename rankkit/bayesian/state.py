@@ -4,7 +4,7 @@ import numpy as np
 
 from rankkit.bayesian.design import Design
 
-NOISE_DOF = 100.0  # degrees of freedom of the noise weights: with more, they differ less
+NOISE_DOF = 100.0  # degrees of freedom of the noise of an id: with more, ids differ less
 
 
 class State:
@@ -35,6 +35,7 @@ class State:
         self.residual: np.ndarray = design.labels - np.float32(self.bias)
         self._included = self.weights
         self._noise_indices = design.noise_indices
+        self._factors = [np.ones(each.max() + 1, np.float32) for each in design.noise_indices]
 
     def root_precision(self, order: np.ndarray) -> np.ndarray:
         """Returns the root of the noise precision of some examples."""
@@ -59,21 +60,26 @@ class State:
         """Samples the global bias, whose prior is a standard normal distribution."""
         weights = self.precision * self.weights.astype(np.float64)
         precision = 1 + weights.sum()
-        mean = weights @ (self.residual + self.bias) / precision
+        mean = (weights * (self.residual + self.bias)).sum() / precision
         new = mean + self.rng.standard_normal() / np.sqrt(precision)
         self.residual -= np.float32(new - self.bias)
         self.bias = float(new)
 
     def sample_noise(self) -> None:
-        """Samples the noise precision, and the weight of each noise group."""
+        """Samples the noise precision, and a factor of it for each id of each column."""
         squares = self._included * self.residual.astype(np.float64) ** 2
         counts = self._included.sum(dtype=np.float64)
-        self.precision = self.rng.gamma((1 + counts) / 2) / ((1 + self.weights @ squares) / 2)
-        if self._noise_indices is not None:
-            shape = (NOISE_DOF + np.bincount(self._noise_indices, self._included)) / 2
-            sums = np.bincount(self._noise_indices, squares)
-            weights = self.rng.gamma(shape) / ((NOISE_DOF + self.precision * sums) / 2)
-            self.weights = weights.astype(np.float32)[self._noise_indices] * self._included
+        self.precision = self.rng.gamma((1 + counts) / 2) / (
+            (1 + (self.weights * squares).sum()) / 2
+        )
+        for number, indices in enumerate(self._noise_indices):
+            others = self.weights / self._factors[number][indices]
+            counts = np.bincount(indices, self._included)
+            sums = np.bincount(indices, others * squares)
+            rate = (NOISE_DOF + self.precision * sums) / 2
+            factors = self.rng.gamma((NOISE_DOF + counts) / 2) / rate
+            self._factors[number] = factors.astype(np.float32)
+            self.weights = others * self._factors[number][indices]
 
 
 def row_dots(x: np.ndarray, y: np.ndarray) -> np.ndarray:

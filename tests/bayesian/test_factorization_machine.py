@@ -8,6 +8,7 @@ import pytest
 import rankkit as rk
 import tensorflow as tf
 
+from rankkit.bayesian import selection
 from rankkit.bayesian.design import build_design, plan_design
 from rankkit.bayesian.gibbs import Chain
 
@@ -67,7 +68,8 @@ def scores(model, columns):
 def test_scores_are_the_mean_over_gibbs_samples(rows, ensemble):
     assert sorted(ensemble.feature_specs) == ["day", "item_id", "user_id"]
     plan = plan_design(make_features(rows), GROUPS)
-    design = build_design(plan, rows, "user_rating", "item_id")  # fewer than users
+    design = build_design(plan, rows, "user_rating")
+    assert [each.max() for each in design.noise_indices] == [24, 39]  # by item and by user
     mean, std = design.labels.mean(), design.labels.std()
     labels = ((design.labels - mean) / std).astype(np.float32)
     design = dataclasses.replace(design, labels=labels)
@@ -147,15 +149,55 @@ def test_error_is_not_above_that_of_biases(rows_per_item, interaction):
         assert difference.mean() < -3 * difference.std() / np.sqrt(len(difference))
 
 
-def test_fit_warns_where_the_data_do_not_support_vectors():
-    rows = planted(6, 0, noise_spread=1.5, rows_per_user=30)
-    with pytest.warns(UserWarning, match="The data do not support vectors: biases alone.*RMSE on"):
+def set_errors(monkeypatch, every, frequent, biases):
+    """Replaces the residuals on held-out rows by these constants plus small noise."""
+
+    def residuals(design, choice, held_out, seed, stop):
+        error = biases if choice.dim == 0 else every if choice.min_examples == 1 else frequent
+        return error + 0.01 * np.random.default_rng(0).standard_normal(held_out.sum())
+
+    monkeypatch.setattr(selection, "_residuals", residuals)
+
+
+def test_fit_warns_where_the_data_do_not_support_vectors(monkeypatch):
+    rows = planted(6, 0)
+    set_errors(monkeypatch, every=0.9, frequent=0.8, biases=0.7)
+    warning = r"The data do not support vectors: biases alone.* RMSE on .* with biases alone, "
+    with pytest.warns(UserWarning, match=warning):
         model = fit_ids(rows, 9, num_samples=3)
-    assert model.network.get_layer("user_id_vectors").embedding_dim == 12
-    with pytest.warns(UserWarning, match="do not support vectors"):
-        small = fit_ids(rows, 9, num_samples=3, dim=4, groups=[["user_id"], ["item_id"]])
+    assert model.network.get_layer("user_id_vectors").embedding_dim == 12  # one per sample
+    groups = [["user_id"], ["item_id"]]
+    with pytest.warns(UserWarning, match=warning):
+        small = fit_ids(rows, 9, num_samples=3, dim=4, groups=groups)
     assert small.network.get_layer("user_id_vectors").embedding_dim == 1
     np.testing.assert_allclose(scores(small, rows), scores(model, rows), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("every", "frequent", "biases", "min_examples"),
+    [(0.7, 0.8, 0.9, 1), (0.8, 0.7, 0.9, 10), (0.8, 0.7, 0.75, 10), (0.7, 0.69999, 0.9, 1)],
+)
+def test_vectors_of_frequent_ids_are_chosen_only_if_significantly_better(
+    every, frequent, biases, min_examples, monkeypatch
+):
+    set_errors(monkeypatch, every=every, frequent=frequent, biases=biases)
+    if frequent == 0.69999:  # noise of the rows is larger than the difference
+        set_noisy = selection._residuals
+        monkeypatch.setattr(
+            selection,
+            "_residuals",
+            lambda design, choice, held_out, seed, stop: (
+                set_noisy(design, choice, held_out, seed, stop)
+                + 0.1 * np.random.default_rng(choice.min_examples).standard_normal(held_out.sum())
+            ),
+        )
+    rows = planted(6, 0, rows_per_user=30)
+    features = {name: make_features_of(rows, name, 5) for name in ("user_id", "item_id")}
+    design = build_design(plan_design(features, ()), rows, "user_rating")
+    candidates = selection.candidates(design, 4)
+    assert [choice.min_examples for choice in candidates] == [1, 10, 1]
+    best = selection.compare(design, candidates, 4, np.random.SeedSequence(0))[0]
+    assert (best.dim, best.min_examples) == (4, min_examples)
 
 
 def test_rare_ids_keep_their_vectors_where_these_lower_the_error(capsys):
@@ -271,14 +313,6 @@ def test_scores_are_equivariant_to_the_unit_of_the_labels(factor, dim, rows):
     np.testing.assert_allclose(scores(rescaled, rows), expected, atol=2e-2 * factor)
 
 
-def test_noise_group_changes_the_scores(rows, ensemble):
-    np.testing.assert_array_equal(
-        scores(fit(rows, noise_group="item_id"), rows), scores(ensemble, rows)
-    )  # the default: there are fewer items than users
-    weighted = fit(rows, noise_group="user_id")
-    assert np.abs(scores(weighted, rows) - scores(ensemble, rows)).max() > 1e-3
-
-
 def test_model_is_saved_exported_and_ranks(rows, tmp_path):
     features = {name: make_features(rows)[name] for name in ("user_id", "tags")}
     model = fit(rows, features, groups=(), num_samples=2)
@@ -316,7 +350,6 @@ def test_progress_is_printed(rows, capsys):
         ({"burn_in": -1}, ValueError, "burn_in must be"),
         ({"num_chains": 0}, ValueError, "num_chains must be"),
         ({"label": "stars"}, ValueError, "stars"),
-        ({"noise_group": "mood"}, ValueError, "mood"),
         ({"num_samples": 10**7}, ValueError, "1 chains of 10000000 samples need about .* GiB"),
     ],
 )

@@ -65,8 +65,10 @@ def main():
     warnings.simplefilter("ignore")
     print("rows per user, rows per item, interaction, noise spread, seed: RMSE of user and item")
     print("biases, sampled biases, vectors; vectors minus biases in standard errors")
-    grid = itertools.product((4, 12, 40), (1.5, 4, 12, 100), (0.0, 0.5), (0.0, 0.5), args.seeds)
-    for user, item, interaction, spread, seed in grid:
+    grid = list(itertools.product((4, 12, 40), (1.5, 4, 12, 100), (0.0, 0.5), (0.0, 0.5)))
+    for number in range(len(grid) * len(args.seeds)):
+        user, item, interaction, spread = grid[number // len(args.seeds)]
+        seed = args.seeds[number % len(args.seeds)]
         rows = planted_ratings(user, item, interaction, spread, args.rows, seed)
         train, test = rk.data.random_split(rows, test_fraction=0.2, seed=seed)
         baseline = rk.evaluation.BiasBaseline(train, list(IDS), label="user_rating")
