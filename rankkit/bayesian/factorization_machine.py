@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import math
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ import numpy as np
 from rankkit.bayesian.design import Design, build_design, plan_design
 from rankkit.bayesian.gibbs import Chain, run_in_parallel
 from rankkit.bayesian.network import SampleStore, build_network
-from rankkit.bayesian.selection import Choice, candidates, compare
+from rankkit.bayesian.selection import held_out_errors
 from rankkit.training.model import RankingModel
 from rankkit.utils.errors import check_integer
 from rankkit.utils.system import available_memory
@@ -46,9 +45,9 @@ def factorization_machine(
     as a number with Gaussian noise, whose variance differs by id: users who rate at random count
     less. Choose it for ratings or durations, not for clicks.
 
-    Vectors of ids with few rows can learn noise. Before sampling, a tenth of the rows is held out
-    once, to compare vectors of all ids, vectors of ids with at least ten rows, and biases alone.
-    The errors are printed; if biases alone are fitted, a warning says so.
+    Where ids have few rows, vectors can learn noise. Before sampling, vectors and biases alone are
+    compared on a held-out tenth of the rows. If vectors do not lower the error, biases alone are
+    fitted, and a warning says so.
 
     The result is an ordinary ranking network. The vectors of an id and of all its attributes are
     summed, so that the network reads the ids, and the columns of all other features. Unknown ids
@@ -142,18 +141,19 @@ def factorization_machine(
     standardized = ((design.labels - mean) / std).astype(np.float32)
     design = dataclasses.replace(design, labels=standardized)
     first_seed, *seeds = np.random.SeedSequence(seed).spawn(1 + num_chains)
-    choices = compare(design, candidates(design, plan.width - 1), num_chains, first_seed)
-    choice = choices[0]
-    _report_choice(choices, std, verbose)
+    vector_dim = plan.width - 1
+    errors = held_out_errors(design, vector_dim, num_chains, first_seed)
+    if errors is not None:
+        vector_dim = _choose_dim(vector_dim, std * errors[0], std * errors[1], verbose)
     store = SampleStore(
-        design, num_chains, num_samples, 1 + choice.dim, use_prior_mean=dim is not None
+        design, num_chains, num_samples, 1 + vector_dim, use_prior_mean=dim is not None
     )
     sweeps_per_chain = burn_in + _SWEEPS_PER_SAMPLE * num_samples
     num_sweeps = num_chains * sweeps_per_chain
     counter, start = itertools.count(1), time.monotonic()
 
     def run(number: int, stop: threading.Event) -> None:
-        chain = Chain(design, choice.dim, seed=seeds[number], min_examples=choice.min_examples)
+        chain = Chain(design, vector_dim, seed=seeds[number])
         for sweep in range(sweeps_per_chain):
             if stop.is_set():
                 return
@@ -178,22 +178,23 @@ def factorization_machine(
     return model
 
 
-def _report_choice(choices: list[Choice], std: float, verbose: int) -> None:
-    """Prints the errors on held-out rows, and warns if vectors do not lower them."""
-    best, *others = choices
-    if not others or math.isnan(best.rmse):
-        return
-    texts = [f"{each.rmse * std:.4f} with {each}" for each in choices]
-    text = f"RMSE on a held-out tenth of the rows: {', '.join(texts)}."
-    if best.dim == 0:
+def _choose_dim(dim: int, with_vectors: float, with_biases: float, verbose: int) -> int:
+    """Returns 0 with a warning if vectors do not lower the error on held-out rows, else `dim`."""
+    text = (
+        f"RMSE on a held-out tenth of the rows: {with_vectors:.4f} with vectors, "
+        f"{with_biases:.4f} with biases alone."
+    )
+    if with_vectors >= with_biases:
         warnings.warn(
             "The data do not support vectors: biases alone are fitted, and all users get the same "
             f"ranking. {text} More rows per id, or attributes of the ids, may support vectors; "
             "embedding_dim=1 skips the comparison.",
             stacklevel=3,
         )
-    elif verbose:
-        print(f"{text} The first is fitted.", flush=True)
+        return 0
+    if verbose:
+        print(text, flush=True)
+    return dim
 
 
 def _check_memory(design: Design, num_chains: int, num_samples: int, width: int) -> None:

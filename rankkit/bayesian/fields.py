@@ -35,7 +35,7 @@ class BiasUpdate:
         """Samples the biases, then their prior."""
         table, size = self.table, len(self.table.values)
         old = table.values[:, 0]
-        information, right = state.bias_equations(slice(None), self.indices, old)
+        information, right = state.bias_equations(self.indices, old)
         precision = table.precision[0] + information
         noise = table.rng.standard_normal(size) / np.sqrt(precision)
         table.values = (right / precision + noise).astype(np.float32)[:, None]
@@ -52,13 +52,13 @@ class VectorUpdate:
     Attributes:
         group: Group of the field.
         indices: Value of each example, `(examples,)`.
-        examples: Examples of the values that have vectors.
+        examples: The examples, sorted by value.
     """
 
-    def __init__(self, group: int, indices: np.ndarray, counts: np.ndarray):
+    def __init__(self, group: int, indices: np.ndarray, size: int):
         self.group = group
         self.indices = indices
-        self.examples = Examples(indices, counts)
+        self.examples = Examples(indices, size)
         self.others: list[tuple[VectorUpdate, np.ndarray]] = []
 
     @property
@@ -86,26 +86,18 @@ class VectorUpdate:
 class FieldUpdate(VectorUpdate):
     """Samples all vectors of a field at once: given the rest, each is a separate regression.
 
-    Values with about equally many examples are solved together. Rare values have a bias alone.
+    Values with about equally many examples are solved together.
 
     Args:
         field: The field, or an entity without attributes.
         dim: Dimension of the vectors.
         rng: Random generator of the chain.
-        min_examples: Number of examples below which a value is rare. Defaults to `1`, never.
     """
 
-    def __init__(
-        self, field: Field | Entity, dim: int, rng: np.random.Generator, *, min_examples: int = 1
-    ):
+    def __init__(self, field: Field | Entity, dim: int, rng: np.random.Generator):
         assert field.group is not None
-        counts = np.bincount(field.indices, minlength=field.size)
-        is_entity = isinstance(field, Entity)
-        is_rare = (counts > 0) & (counts < min_examples)
-        super().__init__(field.group, field.indices, np.where(is_rare, 0, counts))
-        self.rare_order = np.flatnonzero(is_rare[field.indices])
-        self.rare_values = field.indices[self.rare_order]
-        self.table = VectorTable(field.size, 1 + dim, is_entity, rng, is_rare)
+        super().__init__(field.group, field.indices, field.size)
+        self.table = VectorTable(field.size, 1 + dim, isinstance(field, Entity), rng)
         self.own = [self.table]
 
     @property
@@ -120,31 +112,19 @@ class FieldUpdate(VectorUpdate):
         root = state.root_precision(examples.order) * examples.weights
         weighted_x, weighted_y = x * root[:, None], y * root
         noisy = weighted_y + state.rng.standard_normal(len(y), np.float32)
-        old = table.values
         new = table.sample_from_prior()
         for values, rows, count in examples.batches:
             batch_x = weighted_x[rows].reshape(len(values), count, -1)
             batch_y = noisy[rows].reshape(len(values), count)
             new[values] = solve_ridge(batch_x, batch_y, new[values], table.precision)
-        rare = np.flatnonzero(table.is_rare)
-        information, right = state.bias_equations(self.rare_order, self.rare_values, old[:, 0])
-        precision = table.precision[0] + information[rare]
-        center = (right[rare] + table.precision[0] * table.mean[0]) / precision
-        new[rare, 0] = center + state.rng.standard_normal(len(rare)) / np.sqrt(precision)
         table.values = new
         table.sample_prior()
-        deviations = table.deviations()
         terms = np.empty((len(y), x.shape[1] + 1), np.float32)
-        np.multiply(weighted_x, deviations[examples.values], out=terms[:, :-1])
+        np.multiply(weighted_x, (new - table.mean)[examples.values], out=terms[:, :-1])
         terms[:, -1] = weighted_y - row_dots(weighted_x, new[examples.values])
         products = gram_matrix(terms)
-        gram, slopes = products[:-1, :-1], products[-1, :-1]
-        gram[0, 0] += (information * deviations[:, 0] ** 2).sum()
-        slopes[0] += (deviations[:, 0] * (right - information * new[:, 0])).sum()
-        table.sample_scale(gram, slopes)
+        table.sample_scale(products[:-1, :-1], products[-1, :-1])
         state.residual[examples.order] = y - row_dots(x, table.values[examples.values])
-        change = table.values[self.rare_values, 0] - old[self.rare_values, 0]
-        state.residual[self.rare_order] -= change
 
 
 _MAX_STEPS = 20  # of conjugate gradients
@@ -161,30 +141,19 @@ class EntityUpdate(VectorUpdate):
         entity: The entity, with at least one attribute.
         dim: Dimension of the vectors.
         rng: Random generator of the chain.
-        min_examples: Number of examples below which an entity has no vector of its own, but a bias.
-            Defaults to `1`, never.
 
     Attributes:
         tolerance: Squared residual at which the conjugate gradients stop, as a share of the first.
     """
 
-    def __init__(
-        self,
-        entity: Entity,
-        dim: int,
-        rng: np.random.Generator,
-        *,
-        min_examples: int = 1,
-    ):
-        counts = np.bincount(entity.indices, minlength=entity.size)
-        super().__init__(entity.group, entity.indices, counts)
+    def __init__(self, entity: Entity, dim: int, rng: np.random.Generator):
+        super().__init__(entity.group, entity.indices, entity.size)
         self.size = entity.size
         self.tolerance = 1e-5
-        is_rare = (counts > 0) & (counts < min_examples)
         self.num_own = entity.size if entity.has_vectors else 0
         self.own = []
         if entity.has_vectors:
-            self.own.append(VectorTable(entity.size, 1 + dim, True, rng, is_rare))
+            self.own.append(VectorTable(entity.size, 1 + dim, True, rng))
         self.matrices = [each.astype(np.float32) for each in entity.attributes]
         sizes = [len(each.tocsc().indptr) - 1 for each in self.matrices]
         self.tables = [*self.own, *(VectorTable(size, 1 + dim, False, rng) for size in sizes)]
@@ -211,7 +180,9 @@ class EntityUpdate(VectorUpdate):
         y = state.residual[examples.order] + row_dots(x, self.vectors[examples.values])
         products, right, noise = self._normal_equations(x, y, state)
         noisy = right + noise
-        ridge = np.concatenate([each.precisions() for each in self.tables])
+        ridge = np.concatenate(  # prior precision of each component, (values, 1 + dim)
+            [np.broadcast_to(each.precision, each.values.shape) for each in self.tables]
+        )
         prior = ridge * np.concatenate([table.sample_from_prior() for table in self.tables])
         per_value = np.concatenate([*([noisy] if self.own else []), self.transposed @ noisy])
         initial = np.concatenate([table.values for table in self.tables])
@@ -219,11 +190,10 @@ class EntityUpdate(VectorUpdate):
         ends = np.cumsum([len(table.values) for table in self.tables])
         for table, part in zip(self.tables, np.split(new, ends[:-1]), strict=True):
             table.values = part
-            table.values[table.is_rare, 1:] = 0
             table.sample_prior()
         for table, matrix in zip(self.tables, [None] * len(self.own) + self.matrices, strict=True):
             slopes = right - multiply_each(products, self._sum_per_entity())
-            deviations = table.deviations()
+            deviations = table.values - table.mean
             deviations = deviations if matrix is None else matrix @ deviations
             gram = np.einsum("ej,ejk,ek->jk", deviations, products, deviations, optimize=True)
             table.sample_scale(gram, np.einsum("ek,ek->k", slopes, deviations))

@@ -21,8 +21,6 @@ class Chain:
         design: The training data.
         dim: Dimension of the vectors.
         seed: Seed, as for `numpy.random.default_rng`.
-        min_examples: Number of examples from which an entity has a vector of its own; below, it has
-            a bias alone. Defaults to `1`.
         held_out: Examples that are predicted only, `(examples,)`. Defaults to none.
     """
 
@@ -32,15 +30,12 @@ class Chain:
         dim: int,
         *,
         seed: Any,
-        min_examples: int = 1,
         held_out: np.ndarray | None = None,
     ):
         rng = np.random.default_rng(seed)
         self.state = State(design, rng, held_out)
         self.entities = [
-            (EntityUpdate if each.attributes else FieldUpdate)(
-                each, dim, rng, min_examples=min_examples
-            )
+            (EntityUpdate if each.attributes else FieldUpdate)(each, dim, rng)
             for each in design.entities
         ]
         self.fields = [

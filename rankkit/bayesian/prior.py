@@ -5,7 +5,6 @@ import numpy as np
 # Prior of a precision: Gamma(SHAPE / 2, RATE / 2). The prior of a mean weighs MEAN_WEIGHT vectors.
 SHAPE, RATE, MEAN_WEIGHT = 5.0, 0.1, 1.0
 _INITIAL_STD = 0.1
-_FIXED = 1e6  # precision of a component that is fixed at zero
 
 
 class VectorTable:
@@ -16,7 +15,6 @@ class VectorTable:
         width: `1 + dim`, or 1 for biases alone.
         has_mean: Whether the prior has a mean; otherwise it is zero.
         rng: Random generator of the chain.
-        is_rare: Values with a bias alone, whose vector is zero, `(size,)`. Defaults to none.
 
     Attributes:
         values: `(size, width)`.
@@ -24,57 +22,30 @@ class VectorTable:
         precision: Precision of the prior, `(width,)`.
     """
 
-    def __init__(
-        self,
-        size: int,
-        width: int,
-        has_mean: bool,
-        rng: np.random.Generator,
-        is_rare: np.ndarray | None = None,
-    ):
+    def __init__(self, size: int, width: int, has_mean: bool, rng: np.random.Generator):
         self.rng = rng
-        self.is_rare = np.zeros(size, bool) if is_rare is None else is_rare
         self.values: np.ndarray = _INITIAL_STD * rng.standard_normal((size, width), np.float32)
         self.values[:, 0] = 0
-        self.values[self.is_rare] = 0
         self.has_mean = has_mean
         self.mean = np.zeros(width, np.float32)
         self.precision = np.full(width, 10, np.float32)
 
-    def precisions(self) -> np.ndarray:
-        """Returns the prior precision of each component, `(size, width)`."""
-        precisions = np.tile(self.precision, (len(self.values), 1))
-        precisions[self.is_rare, 1:] = _FIXED
-        return precisions
-
-    def deviations(self) -> np.ndarray:
-        """Returns the deviations from the mean, 0 for fixed components, `(size, width)`."""
-        deviations = self.values - self.mean
-        deviations[self.is_rare, 1:] = 0
-        return deviations
-
     def sample_from_prior(self) -> np.ndarray:
         """Samples vectors from the prior, `(size, width)`."""
         normal = self.rng.standard_normal(self.values.shape, np.float32)
-        values = self.mean + normal / np.sqrt(self.precision)
-        values[self.is_rare, 1:] = 0
-        return values
+        return self.mean + normal / np.sqrt(self.precision)
 
     def sample_prior(self) -> None:
         """Samples the precision and the mean of the prior, given the vectors."""
+        values, mean = self.values.astype(np.float64), self.mean.astype(np.float64)
         free = int(self.has_mean)
-        deviations, mean = self.deviations(), self.mean.astype(np.float64)
-        counts = np.full(len(mean), len(self.values), np.float64)
-        counts[1:] -= self.is_rare.sum()
-        squares = np.einsum("vk,vk->k", deviations, deviations, dtype=np.float64)
-        shape = (SHAPE + counts + free) / 2
-        rate = (RATE + squares + free * MEAN_WEIGHT * mean**2) / 2
-        precision = self.rng.gamma(shape) / rate
+        squares = ((values - mean) ** 2).sum(axis=0) + free * MEAN_WEIGHT * mean**2
+        shape = (SHAPE + len(values) + free) / 2
+        precision = self.rng.gamma(shape, size=len(mean)) / ((RATE + squares) / 2)
         if free:
-            weight = counts + MEAN_WEIGHT
+            weight = len(values) + MEAN_WEIGHT
             noise = self.rng.standard_normal(len(mean)) / np.sqrt(weight * precision)
-            total = deviations.sum(axis=0, dtype=np.float64) + counts * mean
-            self.mean = (total / weight + noise).astype(np.float32)
+            self.mean = (values.sum(axis=0) / weight + noise).astype(np.float32)
         self.precision = precision.astype(np.float32)
 
     def sample_scale(self, gram: np.ndarray, slopes: np.ndarray) -> None:
@@ -103,5 +74,5 @@ class VectorTable:
             if np.log(self.rng.random()) < log_ratio:
                 slopes -= (factor - 1) * gram[:, k]
                 factors[k] = factor
-        self.values += (factors - 1) * self.deviations()
+        self.values = self.mean + factors * (self.values - self.mean)
         self.precision = self.precision / factors**2

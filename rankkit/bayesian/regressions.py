@@ -33,16 +33,16 @@ class Examples:
         order: Index of each example, `(rows,)`.
         values: Value of each example, `(rows,)`.
         weights: 1, and 0 for padding, `(rows,)`.
-        batches: Batches of values.
+        batches: Batches of values with at least one example.
 
     Args:
         indices: Value of each example.
-        counts: Number of examples of each value, `(size,)`; 0 leaves a value out.
+        size: Number of values.
     """
 
-    def __init__(self, indices: np.ndarray, counts: np.ndarray):
-        included = np.flatnonzero(counts[indices] > 0)
-        by_value = included[np.argsort(indices[included], kind="stable")]
+    def __init__(self, indices: np.ndarray, size: int):
+        counts = np.bincount(indices, minlength=size)
+        by_value = np.argsort(indices, kind="stable")
         first = np.cumsum(counts) - counts
         by_count = np.argsort(counts, kind="stable")
         by_count = by_count[counts[by_count] > 0]

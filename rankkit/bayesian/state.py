@@ -42,18 +42,12 @@ class State:
         return np.sqrt(np.float32(self.precision) * self.weights)[order]
 
     def bias_equations(
-        self, order: np.ndarray | slice, values: np.ndarray, biases: np.ndarray
+        self, indices: np.ndarray, biases: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the information on each bias, and that times its least squares estimate.
-
-        Args:
-            order: Index of each example.
-            values: Bias of each example.
-            biases: Current biases.
-        """
-        weights = np.float32(self.precision) * self.weights[order]
-        information = np.bincount(values, weights, len(biases))
-        right = np.bincount(values, weights * self.residual[order], len(biases))
+        """Returns the information on each bias, and that times its least squares estimate."""
+        weights = np.float32(self.precision) * self.weights
+        information = np.bincount(indices, weights, len(biases))
+        right = np.bincount(indices, weights * self.residual, len(biases))
         return information, right + information * biases
 
     def sample_bias(self) -> None:
