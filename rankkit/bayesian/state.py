@@ -61,7 +61,7 @@ class State:
 
     def sample_noise(self) -> None:
         """Samples the noise precision, and a factor of it for each id of each column."""
-        squares = self._included * self.residual.astype(np.float64) ** 2
+        squares = self.residual.astype(np.float64) ** 2
         counts = self._included.sum(dtype=np.float64)
         self.precision = self.rng.gamma((1 + counts) / 2) / (
             (1 + (self.weights * squares).sum()) / 2
