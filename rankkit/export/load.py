@@ -1,15 +1,12 @@
 """`load`: scorers from saved files."""
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
+from rankkit.export.keras_file import load_keras_file
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.tflite import TFLiteScorer
-from rankkit.utils.errors import unreadable
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -17,7 +14,10 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Args:
         path: A SavedModel folder of `save`, a `.tflite` file of `to_tflite`, or a `.keras` file of
-            `RankingModel.save`.
+            `RankingModel.save` or of a network. A SavedModel is a program: load none of strangers.
+            A `.keras` file is checked first: it may contain classes of Keras, of rankkit, and those
+            registered by `tf.keras.saving.register_keras_serializable`; anything that runs other
+            code, such as a `Lambda` layer, is refused.
 
     Returns:
         A scorer with `feature_specs`. From a `.keras` file, the `RankingModel` itself, compiled
@@ -25,7 +25,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         FileNotFoundError: If the file or folder does not exist.
-        ValueError: If it cannot be read.
+        ValueError: If it cannot be read, or a `.keras` file may run code.
     """
     path = Path(path)
     if not path.exists():
@@ -35,9 +35,4 @@ def load(path: str | os.PathLike[str]) -> Any:
         )
     if path.is_dir():
         return SavedModelScorer(path)
-    if path.suffix != ".keras":
-        return TFLiteScorer(path)
-    try:
-        return tf.keras.models.load_model(path)
-    except (zipfile.BadZipFile, OSError, KeyError, ValueError, TypeError) as error:
-        raise unreadable(path, "a .keras file", error) from None
+    return load_keras_file(path) if path.suffix == ".keras" else TFLiteScorer(path)

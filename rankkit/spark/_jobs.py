@@ -115,21 +115,29 @@ class JobFolder(NamedTuple):
             "output must be a new or empty folder, or the folder of the same job. "
             f"Got: output={self.uri!r}"
         )
-        if _JOB in names:
-            with self.files.open_input_stream(_JOB) as file:
-                saved = json.loads(file.read())
+        saved = self._read_job() if _JOB in names else None
+        if saved is not None:
             if different := [key for key, value in identity.items() if saved.get(key) != value]:
                 raise ValueError(
                     f"{message}, the folder of a job that differs in: {', '.join(different)}. "
                     "Name another folder."
                 )
             return saved["parts"]
-        if names:
+        if _JOB in names and len(names) > 1:  # alone, it was being written when Spark was killed
+            raise ValueError(f"{message}, whose {_JOB} is damaged. Name another folder.")
+        if names and _JOB not in names:
             raise ValueError(f"{message}, which contains {min(names)!r}. Name another folder.")
         self.files.base_fs.create_dir(self.files.base_path, recursive=True)
         with self.files.open_output_stream(_JOB) as file:
             file.write(json.dumps({**identity, "parts": num_partitions}, indent=2).encode())
         return num_partitions
+
+    def _read_job(self) -> dict[str, Any] | None:
+        """Reads the description of the job; `None` if it is damaged."""
+        with self.files.open_input_stream(_JOB) as file, contextlib.suppress(ValueError):
+            saved = json.loads(file.read())
+            return saved if isinstance(saved, dict) and "parts" in saved else None
+        return None
 
     def is_finished(self) -> bool:
         """Whether all partitions are written."""

@@ -133,13 +133,29 @@ def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
     Returns:
         The number of completed epochs; 0 without a backup.
 
+    Raises:
+        ValueError: If the backup is damaged.
+
     Example:
         >>> import rankkit as rk
         >>> rk.completed_epochs("nothing/here/yet")
         0
     """
-    checkpoint = tf.train.latest_checkpoint(os.path.join(backup_dir, "chief"))
-    if checkpoint is None:
-        return 0
-    last = tf.train.load_variable(checkpoint, "ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")
+    folder = os.path.join(backup_dir, "chief")
+    checkpoint = tf.train.latest_checkpoint(folder)
+    try:
+        if checkpoint is None:
+            if os.path.exists(os.path.join(folder, "checkpoint")):
+                raise ValueError("its last checkpoint is damaged or missing")
+            return 0
+        reader = tf.train.load_checkpoint(checkpoint)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)  # raises if its checksum is wrong
+        last = reader.get_tensor("ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")
+    except (ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(
+            f"backup_dir={str(backup_dir)!r} cannot be read as a backup of BackupAndRestore: "
+            f"{reason}. Delete the folder to train from the start, or restore it."
+        ) from None
     return int(last) + 1

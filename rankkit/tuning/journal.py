@@ -1,10 +1,14 @@
 """Journal of a search: an append-only file of events."""
 
+import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+RESUME = "Completed trials are kept: fix the cause, and run the same search to resume it."
 
 
 class Journal:
@@ -16,18 +20,34 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self.size = sum(len(line) for line in _complete_lines(self.path))
-        self._file = self.path.open("ab")
+        self._file = self.path.open("ab", buffering=0)
         self._file.truncate(self.size)
 
     def append(self, event: dict[str, Any]) -> None:
-        """Writes an event and flushes it to disk."""
-        self._file.write(json.dumps(event).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Writes an event and flushes it to disk; raises `OSError` without a part of the line."""
+        line = json.dumps(event).encode() + b"\n"
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self.size)
+            message = f"{self.path} cannot be written ({error.strerror}). {RESUME}"
+            raise OSError(error.errno, message) from None
+        self.size += len(line)
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def damaged(path: Any, number: int, reason: Any) -> ValueError:
+    """Returns the `ValueError` for a line of a journal that does not follow from those before."""
+    return ValueError(
+        f"Line {number} of {path} is damaged ({reason}). Restore the file from a backup, or start "
+        "the search again with overwrite=True."
+    )
 
 
 def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -37,10 +57,7 @@ def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         try:
             events.append(json.loads(line))
         except ValueError as error:
-            raise ValueError(
-                f"Line {number} of {path} is damaged ({error}). Repair that line, or start the "
-                "search again with overwrite=True."
-            ) from None
+            raise damaged(path, number, error) from None
     return events
 
 

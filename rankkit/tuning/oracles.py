@@ -15,12 +15,20 @@ from rankkit.tuning._keras_tuner import (
     random_generator,
     random_response,
 )
-from rankkit.tuning.journal import Journal
+from rankkit.tuning.journal import Journal, damaged
 from rankkit.tuning.pruning import MedianStopping
 from rankkit.tuning.space import Space
 from rankkit.utils.errors import invalid, unknown
 
 FAILURE = "failure.txt"  # in a trial's folder: the reason in one line, then the traceback
+# The fields that `replay` needs of each kind of event.
+_FIELDS: dict[str, set[str]] = {
+    "resume": set(),
+    "stopped": {"message"},
+    "complete": {"max_trials"},
+    "begin": {"trial", "tuner", "values"},
+    "end": {"trial", "metrics", "status", "message", "reached"},
+}
 
 
 class JournaledOracle(OracleAdapter):
@@ -43,38 +51,54 @@ class JournaledOracle(OracleAdapter):
         self.pruning = MedianStopping(self.objective)
         self._reported: dict[str, dict[str, Any]] = {}
 
-    def replay(self, events: list[dict[str, Any]]) -> None:
-        """Repeats the events of a journal, which restores the state of the oracle."""
+    def replay(self, events: list[dict[str, Any]], path: Any = "the journal") -> None:
+        """Repeats the events of the journal at `path`, which restores the state of the oracle."""
+        for number, event in enumerate(events, 1):
+            fields = _FIELDS.get(str(event.get("event"))) if isinstance(event, dict) else None
+            if fields is None or not fields <= set(event):
+                raise damaged(path, number, "it is no event of a search")
         count = len({event["trial"] for event in events if event["event"] == "begin"})
         if self.max_trials and count > self.max_trials:
             expected = f"at least {count}, the number of trials already in the directory"
             raise invalid("max_trials", int(self.max_trials), expected)
-        for event in events:
-            if event["event"] == "resume":
-                self.stopped_by, self.is_complete = None, False
-                self.requeue_running()
-            elif event["event"] == "stopped":
-                self.stopped_by = event["message"]
-            elif event["event"] == "complete":
-                self.is_complete = event["max_trials"] == self.max_trials
-            elif event["event"] == "begin":
-                trial = self.create_trial(event["tuner"])
-                self.started[trial.trial_id] = event
-                if trial.hyperparameters.values != event["values"]:
-                    raise RuntimeError(
-                        f"The journal has trial {event['trial']} with {event['values']}, but the "
-                        f"oracle now chooses {trial.hyperparameters.values} for trial "
-                        f"{trial.trial_id}. This search cannot be resumed: start a new one in "
-                        "another directory."
-                    )
-            else:
-                trial = self.trials[event["trial"]]
-                if event["metrics"]:
-                    self.update_trial(trial.trial_id, event["metrics"])
-                trial.status, trial.message = event["status"], event["message"]
-                self.pruning.reached[trial.trial_id] = dict(event["reached"])
-                self.end_trial(trial)
-                self.ended[trial.trial_id] = event
+        for number, event in enumerate(events, 1):
+            if reason := self._replay_event(event):
+                raise damaged(path, number, f"{reason}: a line before it is missing or changed")
+
+    def _replay_event(self, event: dict[str, Any]) -> str | None:
+        """Repeats one event; returns why it does not follow from those before it."""
+        if event["event"] == "resume":
+            self.stopped_by, self.is_complete = None, False
+            self.requeue_running()
+        elif event["event"] == "stopped":
+            self.stopped_by = event["message"]
+        elif event["event"] == "complete":
+            if open_trials := set(self.trials) - set(self.ended):
+                return f"the search is complete, but trial {min(open_trials)} has not ended"
+            self.is_complete = event["max_trials"] == self.max_trials
+        elif event["event"] == "begin":
+            if event["tuner"] in self.ongoing_trials:
+                return f"{event['tuner']} begins a trial before the end of its last one"
+            trial = self.create_trial(event["tuner"])
+            self.started[trial.trial_id] = event
+            found = trial.trial_id, trial.hyperparameters.values
+            if found != (event["trial"], event["values"]):
+                return (
+                    f"it has trial {event['trial']} with {event['values']}, but the oracle now "
+                    f"chooses {found[1]} for trial {found[0]}"
+                )
+        elif event["trial"] not in self.trials or event["trial"] in self.ended:
+            how = "a second time" if event["trial"] in self.ended else "without having begun"
+            return f"trial {event['trial']} ends {how}"
+        else:
+            trial = self.trials[event["trial"]]
+            if event["metrics"]:
+                self.update_trial(trial.trial_id, event["metrics"])
+            trial.status, trial.message = event["status"], event["message"]
+            self.pruning.reached[trial.trial_id] = dict(event["reached"])
+            self.end_trial(trial)
+            self.ended[trial.trial_id] = event
+        return None
 
     def write_to(self, journal: Journal, progress: Any) -> None:
         """Writes to the replayed journal from now on; interrupted trials are run again."""

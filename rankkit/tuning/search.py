@@ -121,8 +121,9 @@ def search(
 
     Raises:
         ValueError: If an argument is invalid, the model does not report the objective, or the
-            folder holds another search: of other rows, space, settings or versions.
-        RuntimeError: If too many trials fail, a worker dies, or the folder is in use.
+            folder holds another search, of other rows, space, settings or versions, or is damaged.
+        RuntimeError: If too many trials fail, a worker dies, the disk is full, or the folder is in
+            use.
         OSError: If the chief's port is in use.
         TimeoutError: If a worker finds no chief.
 
@@ -233,7 +234,7 @@ def _run(plan: Plan) -> JournaledOracle:
     oracle = plan.make_oracle()
     with contextlib.closing(Journal(plan.directory / JOURNAL)) as journal:
         tuner = _make_tuner(plan, oracle)
-        oracle.replay(plan.read_journal())
+        oracle.replay(plan.read_journal(), plan.directory / JOURNAL)
         if oracle.trials:
             tuner.progress.write_line(f"resuming after {len(oracle.ended)} trials")
         space, objective = plan.hypermodel.space, plan.objective.name
@@ -285,7 +286,7 @@ def _run_with_workers(plan: Plan) -> JournaledOracle:
 def _replay(plan: Plan) -> JournaledOracle:
     oracle = plan.make_oracle()
     _make_tuner(plan, oracle)
-    oracle.replay(plan.read_journal())
+    oracle.replay(plan.read_journal(), plan.directory / JOURNAL)
     return oracle
 
 

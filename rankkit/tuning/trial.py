@@ -1,7 +1,9 @@
 """Training and validation of one trial."""
 
+import errno
 import gc
 import math
+import os
 import time
 import traceback
 from pathlib import Path
@@ -12,6 +14,7 @@ import keras_tuner as kt
 import tensorflow as tf
 
 from rankkit.tuning._keras_tuner import TunerAdapter
+from rankkit.tuning.journal import RESUME
 from rankkit.tuning.oracles import FAILURE, JournaledOracle
 from rankkit.tuning.plan import PROJECT, Plan
 from rankkit.tuning.pruning import PruneTrial, compute_rungs
@@ -77,6 +80,11 @@ class TrialRunner(TunerAdapter):
         except (kt.errors.FatalError, grpc.RpcError):  # a lost chief is not the trial's failure
             raise
         except Exception as error:
+            if _is_of_the_host(error):
+                raise RuntimeError(
+                    f"Trial {trial.trial_id} was interrupted by an error of this host, which is no "
+                    f"failure of the trial: {' '.join(str(error).split())}. {RESUME}"
+                ) from error
             is_expected = isinstance(error, kt.errors.FailedTrialError)
             trial.status = "FAILED" if is_expected else "INVALID"
             reason = " ".join(str(error).split()) or "no message"
@@ -136,6 +144,23 @@ def build_model(hypermodel: Any, hp: kt.HyperParameters, seed: int) -> tf.keras.
     gc.collect()
     tf.keras.utils.set_random_seed(seed)
     return hypermodel.build(hp)
+
+
+# As the operating system words them, as TensorFlow's errors have no number.
+_HOST_ERRORS = {
+    number: os.strerror(number)
+    for number in (
+        errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE
+    )
+}  # fmt: skip
+
+
+def _is_of_the_host(error: Exception) -> bool:
+    """Whether an error is one of the disk, which another run of the same trial need not have."""
+    if isinstance(error, OSError):
+        return error.errno in _HOST_ERRORS
+    is_of_tensorflow = isinstance(error, tf.errors.OpError)
+    return is_of_tensorflow and any(text in str(error) for text in _HOST_ERRORS.values())
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

@@ -229,3 +229,27 @@ def test_interrupted_training_resumes_with_the_same_result(kind, averaged, epoch
     resumed = train(backup(), initial_epoch=epoch)
     assert rk.completed_epochs(folder) == 3
     tf.nest.map_structure(np.testing.assert_array_equal, resumed, uninterrupted)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "state"])
+def test_damaged_backup_is_named(tmp_path, damage):
+    folder = tmp_path / "backup"
+    make_model, make_batches = RATINGS
+    backup = tf.keras.callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+    make_model().fit(make_batches(initial_epoch=0), epochs=1, verbose=0, callbacks=[backup])
+    assert rk.completed_epochs(folder) == 1
+    [data] = folder.rglob("*.data-*")
+    content = bytearray(data.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 1
+        data.write_bytes(content)
+    elif damage == "truncated":
+        data.write_bytes(content[: len(content) // 2])
+    elif damage == "missing":
+        for file in folder.rglob("ckpt*"):
+            file.unlink()
+    else:
+        (folder / "chief" / "checkpoint").write_text("x")
+    message = "backup' cannot be read as a backup of BackupAndRestore: .*Delete the folder"
+    with pytest.raises(ValueError, match=message):
+        rk.completed_epochs(folder)

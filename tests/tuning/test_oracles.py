@@ -164,7 +164,7 @@ def test_changed_values_in_the_journal_are_refused(start, tmp_path):
     path = tmp_path / "journal.jsonl"
     rate = str(trial.hyperparameters.values["learning_rate"])
     path.write_text(path.read_text().replace(rate, "0.5"))
-    with pytest.raises(RuntimeError, match="trial 0000 with .*0.5.* cannot be resumed"):
+    with pytest.raises(ValueError, match="trial 0000 with .*0.5.* is missing or changed"):
         start()
 
 

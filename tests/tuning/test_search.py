@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rankkit as rk
+import tensorflow as tf
 
 TUNERS = {
     "random": {},
@@ -167,6 +168,82 @@ def test_failures_in_a_row_stop_the_search_until_the_cause_is_fixed(
     found = run(**settings)  # the last failed trial is run again
     assert [row["status"] for row in found.trials] == ["FAILED", *["COMPLETED"] * 4]
     assert found.trials[0]["message"] == "OSError: the disk is full"
+
+
+DISK_IS_FULL = "No space left on device"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, DISK_IS_FULL),
+        tf.errors.ResourceExhaustedError(None, None, f"search/checkpoint; {DISK_IS_FULL}"),
+        tf.errors.UnknownError(None, None, "checkpoint; Input/output error"),
+    ],
+)
+def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch, error):
+    uninterrupted = run("uninterrupted")
+    save, saved = rk.RankingModel.save_weights, []
+
+    def fail_once(self, *args, **kwargs):
+        saved.append(self)
+        if len(saved) == 2:
+            raise error
+        return save(self, *args, **kwargs)
+
+    monkeypatch.setattr(rk.RankingModel, "save_weights", fail_once)
+    with pytest.raises(
+        RuntimeError, match="Trial 0001 was interrupted by an error of this host.*run"
+    ):
+        run("full")
+    assert facts(run("full")) == facts(uninterrupted)
+
+
+def test_memory_error_fails_the_trial(run, make_stub, stub_class):
+    class Large(stub_class):
+        def fit(self, hp, *args, **kwargs):
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    with pytest.raises(RuntimeError, match="All 1 trials failed"):
+        run(hypermodel=make_stub(Large), max_trials=1, max_consecutive_failed_trials=3)
+
+
+# --- Damaged folders ---
+
+
+def test_lost_and_repeated_lines_of_the_journal_are_named(run, tmp_path, interrupt_trials):
+    interrupt_trials(2)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    found = run()
+    journal = tmp_path / "search" / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    kinds = [json.loads(line)["event"] for line in lines]
+    assert kinds == ["begin", "end", "begin", "resume", *["begin", "end"] * 2, "complete"]
+    message = r"Line \d+ of .*journal\.jsonl is damaged \(.*\)\. Restore.*overwrite=True"
+    # A kill at another moment leaves these, with the same result.
+    harmless = {("lost", 2), ("lost", 4), ("lost", 8), ("repeated", 3), ("repeated", 8)}
+    for number in range(len(kinds)):
+        lost = lines[:number] + lines[number + 1 :]
+        repeated = lines[: number + 1] + lines[number:]
+        for how, changed in (("lost", lost), ("repeated", repeated)):
+            journal.write_text("".join(changed))
+            if (how, number) in harmless:
+                assert facts(run()) == facts(found)
+            else:
+                with pytest.raises(ValueError, match=message):
+                    run()
+
+
+@pytest.mark.parametrize(
+    "line", ["3", "{}", '{"event": "x"}', '{"event": "end", "trial": "0"}', "["]
+)
+def test_line_that_is_no_event_is_named(run, tmp_path, line):
+    run(max_trials=1)
+    journal = tmp_path / "search" / "journal.jsonl"
+    journal.write_text(journal.read_text() + line + "\n")
+    with pytest.raises(ValueError, match=r"Line 4 of .*journal\.jsonl is damaged"):
+        run(max_trials=1)
 
 
 # --- Invalid input ---

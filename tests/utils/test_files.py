@@ -1,5 +1,10 @@
+import contextlib
+import subprocess
+import sys
+
 import pytest
 
+from rankkit.utils import files
 from rankkit.utils.files import write_atomically
 
 
@@ -45,3 +50,80 @@ def test_failed_write_changes_nothing(replace, tmp_path):
     with pytest.raises(OSError, match="full"):
         fail_while_writing(path, replace=replace)
     assert [each.read_text() for each in tmp_path.iterdir()] == (["one"] if replace else [])
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from rankkit.utils.files import write_atomically
+with write_atomically(sys.argv[1], replace=True) as temporary:
+    if sys.argv[2] == "folder":
+        temporary.mkdir()
+        (temporary / "a.txt").write_text("of a process")
+    else:
+        temporary.write_text("of a process")
+    print("written", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextlib.contextmanager
+def another_process(path, kind):
+    """Starts a process that writes to the same path and waits before it moves the result there."""
+    command = [sys.executable, "-c", WRITER, str(path), kind]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        lines = (line.strip() for line in process.stdout)
+        assert "written" in lines
+        yield process
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_next_write_removes_what_a_killed_process_left(tmp_path, kind):
+    others = [tmp_path / ".a-b-12345678", tmp_path / ".a-mine", tmp_path / ".a-12345678"]
+    for folder in others:  # of the target "a-b", and of the user
+        folder.mkdir()
+        (folder / "notes.txt").touch()
+    with another_process(tmp_path / "a", kind) as process:
+        process.kill()
+    assert len(list(tmp_path.iterdir())) == len(others) + 1
+    write(tmp_path / "a", "one")
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a"])
+    assert (tmp_path / "a").read_text() == "one"
+
+
+def test_two_processes_may_write_the_same_path_at_once(tmp_path):
+    path = tmp_path / "a"
+    with another_process(path, "file") as process:
+        write(path, "one", replace=True)
+        assert path.read_text() == "one"
+        process.communicate("\n", timeout=60)
+    assert process.returncode == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    assert path.read_text() == "of a process"
+
+
+def test_folder_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    lock, folders = files._lock, []
+
+    def remove_first(folder, *, wait):
+        folders.append(folder)
+        if len(folders) == 1:
+            folder.rmdir()
+        return lock(folder, wait=wait)
+
+    monkeypatch.setattr(files, "_lock", remove_first)
+    write(tmp_path / "a", "one")
+    assert len(folders) == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+
+def test_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(files.fcntl, "flock", no_locks)
+    (tmp_path / ".a-12345678").mkdir()
+    write(tmp_path / "a", "one")
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".a-12345678", "a"]
