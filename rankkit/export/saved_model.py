@@ -35,6 +35,9 @@ class SavedCandidateIndex(PrecomputedCandidates):
             for name, column in loaded.candidates.items()
         }
 
+    def __reduce__(self) -> tuple:
+        return getattr, (self._scorer, "candidates")
+
     def check(self, scorer: Any) -> None:
         if scorer is not self._scorer:
             fix = "Use the candidates of the loaded scorer itself; a head of it has none."
@@ -96,9 +99,9 @@ def save(
     """
     network = gathered(getattr(model, "network", model))
     specs = feature_specs(network)
-    if not Path(path).name.isdecimal() or int(Path(path).name) < 1:
+    if not _is_version(Path(path).name):
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
-        raise invalid("path", str(path), "a folder named by a version number", fix)
+        raise invalid("path", str(path), "a folder named by a version number below 2**63", fix)
     check_names(specs, "column")
     columns = select_features(make_sample(network) if sample is None else sample, specs)
     index = None
@@ -115,6 +118,13 @@ def save(
         loaded = tf.saved_model.load(str(part))
         check_parity("The SavedModel", loaded, network, columns)
         check_rank_signatures(loaded, network, columns, index)
+
+
+def _is_version(name: str) -> bool:
+    """Whether a folder has a name that TensorFlow Serving reads as a version above 0."""
+    digits = name.lstrip("0")
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= 19
+    return is_number and int(digits) < 2**63
 
 
 def _write(servable: Servable, folder: Path) -> None:
@@ -150,6 +160,7 @@ class SavedModelScorer(ExportScorer):
                 f"No folder exists at path={str(path)!r}. Pass a SavedModel folder of "
                 "rankkit.export.save."
             )
+        super().__init__(path)
         try:
             self.loaded = tf.saved_model.load(str(path))
             self._serve = self.loaded.signatures["serving_default"]
@@ -174,8 +185,11 @@ class SavedModelScorer(ExportScorer):
         """The candidate index of the SavedModel, for `rankkit.rank`.
 
         Raises:
-            ValueError: If it was exported without one.
+            ValueError: If it was exported without one, or for one of several heads.
         """
+        if self.score not in (SCORE, "rating"):
+            fix = "Use the candidates of the loaded scorer, or rank columns."
+            raise invalid("score", self.score, "the score of all heads to rank an index", fix)
         if "rank_indexed" not in self.loaded.signatures:
             raise ValueError(
                 "The SavedModel must have a candidate index, with the signature 'rank_indexed'. "
@@ -185,5 +199,5 @@ class SavedModelScorer(ExportScorer):
         return SavedCandidateIndex(self, self.loaded)
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        outputs = self._serve(**select_features(columns, self.feature_specs))
+        outputs = self._serve(**self._select_features(columns))
         return {name: output.numpy() for name, output in outputs.items()}

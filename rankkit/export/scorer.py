@@ -1,17 +1,20 @@
 """Base class of the scorers loaded from exported files."""
 
-import copy
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
-from rankkit.utils.errors import unknown
+from rankkit.models.network import select_features
+from rankkit.utils.errors import invalid, unknown
 
 
 class ExportScorer:
     """An exported file as a scorer.
+
+    It may be shared by threads, and pickled: the copy is loaded from the same path.
 
     Attributes:
         feature_specs: Feature name to the `tf.TensorSpec` of its raw values.
@@ -22,6 +25,12 @@ class ExportScorer:
     feature_specs: dict[str, tf.TensorSpec]
     widths: dict[str, int]
     score: str
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self._path = os.path.abspath(path)
+
+    def __reduce__(self) -> tuple:
+        return _reload, (type(self), self._path, self.score)
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Computes all outputs of the file, such as the scores of several heads.
@@ -50,6 +59,32 @@ class ExportScorer:
         known = [each for each, width in self.widths.items() if width == 1 and each != self.score]
         if name not in known:
             raise unknown("head", name, known)
-        head = copy.copy(self)
-        head.score = name
+        head = object.__new__(type(self))
+        head.__dict__ = {**self.__dict__, "score": name}
         return head
+
+    def _select_features(self, columns: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        """Returns the features as tensors of the declared shapes and of equal length."""
+        features = select_features(columns, self.feature_specs)
+        rows = None
+        for name, value in features.items():
+            spec = self.feature_specs[name]
+            if not spec.shape.is_compatible_with(value.shape):
+                expected = f"of shape (rows, {', '.join(map(str, spec.shape[1:]))})"
+                if spec.shape.rank == 1:
+                    expected = "a column with one value per row"
+                fix = "Pass a list with one value per row."
+                raise invalid(f"columns[{name!r}]", columns[name], expected, fix)
+            rows = len(value) if rows is None else rows
+            if len(value) != rows:
+                raise ValueError(
+                    "columns must have equal lengths. "
+                    f"Got: { {name: len(each) for name, each in features.items()} }. "
+                    "Pass one value per row in each column."
+                )
+        return features
+
+
+def _reload(kind: type[ExportScorer], path: str, score: str) -> ExportScorer:
+    scorer = kind(path)
+    return scorer if scorer.score == score else scorer.head(score)

@@ -1,6 +1,6 @@
 """Signatures of an exported SavedModel."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -72,9 +72,10 @@ class Servable(tf.Module):
         }
 
     def _score(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return named_outputs(self.__call__(columns))
+        return named_outputs(self.__call__(_with_lengths(columns)))
 
     def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = _with_lengths(columns, query=columns)
         # Which columns have one row, the query's, is not known yet: each is a side of its own.
         outputs = named_outputs(self._evaluate_factored(columns, {name: name for name in columns}))
         rows = tf.shape(of_equal_length(list(columns.values()))[0])[0]
@@ -83,12 +84,31 @@ class Servable(tf.Module):
 
     def _rank_indexed(self, k: tf.Tensor, **query: tf.Tensor) -> dict[str, tf.Tensor]:
         assert self.candidates is not None
+        # As many rows as candidates would be paired with them.
+        query = _with_lengths(query, query=query, rows=1)
         sides = {name: QUERY if name in query else CANDIDATES for name in self._specs}
         activations = ActivationCache(
             CANDIDATES, [tf.convert_to_tensor(each) for each in self._activations]
         )
         outputs = named_outputs(self._evaluate_factored(query, sides, activations))
         return _top_k(k, outputs, self.candidates)
+
+
+def _with_lengths(
+    columns: Mapping[str, tf.Tensor], query: Collection[str] = (), rows: int | None = None
+) -> dict[str, tf.Tensor]:
+    """Returns columns after a check of their lengths; those of a `query` may have one row."""
+    if not columns:
+        return {}
+    lengths = tf.stack([tf.shape(column)[0] for column in columns.values()])
+    others = tf.boolean_mask(lengths, lengths != 1) if query else lengths
+    expected = tf.concat([others, lengths], axis=0)[0] if rows is None else rows
+    allowed = "one row" if rows == 1 else "equal lengths, or one row" if query else "equal lengths"
+    names = ", ".join(columns)
+    message = f"The columns {names} must have {allowed}. Pass one value per row. Got lengths:"
+    check = tf.debugging.Assert(tf.reduce_all(others == expected), [message, lengths], len(columns))
+    with tf.control_dependencies([check]):
+        return {name: tf.identity(column) for name, column in columns.items()}
 
 
 def _top_k(

@@ -1,6 +1,7 @@
 """Export and loading of TensorFlow Lite files."""
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.scorer import ExportScorer
 from rankkit.models.heads import score_name
-from rankkit.models.network import select_features
 from rankkit.utils.errors import unreadable
 from rankkit.utils.files import write_atomically
 
@@ -69,7 +69,7 @@ def _convert(source: str) -> bytes:
 class TFLiteScorer(ExportScorer):
     """A TensorFlow Lite file of `rankkit.export.to_tflite` as a scorer.
 
-    LiteRT (`ai_edge_litert`) runs it. Like the interpreter, it is not thread-safe.
+    LiteRT (`ai_edge_litert`) runs it, for one thread at a time.
 
     Args:
         path: The file.
@@ -91,7 +91,8 @@ class TFLiteScorer(ExportScorer):
                 f"No file exists at path={str(path)!r}. Pass a .tflite file of "
                 "rankkit.export.to_tflite."
             )
-        self._path = str(path)
+        super().__init__(path)
+        self._lock = threading.Lock()
         try:
             # The runner does not keep the interpreter alive.
             self._interpreter = Interpreter(model_path=str(path))
@@ -104,10 +105,11 @@ class TFLiteScorer(ExportScorer):
             raise unreadable(path, "a file of rankkit.export.to_tflite", error) from None
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        features = select_features(columns, self.feature_specs)
+        features = self._select_features(columns)
         inputs = {name: tensor.numpy() for name, tensor in features.items()}
         try:
-            return self._run(**inputs)
+            with self._lock:  # the interpreter holds the inputs and outputs of one call
+                return self._run(**inputs)
         except RuntimeError as error:
             raise ValueError(
                 f"{self._path!r} cannot be run: {error}. Check the path, or create the file again."

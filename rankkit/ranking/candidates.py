@@ -89,8 +89,9 @@ class CandidateIndex(PrecomputedCandidates):
         with plain_errors():
             self._score = make_indexed_function(self._network, self._query)
             activations = make_activations_function(self._network, self._query)
-            self._sample_activations = activations(**self._sample)
-        self._activations = compute_activations(self._network, self.columns)
+            of_sample = activations(**self._sample)
+        # Assigned together, so that no other thread takes old activations for current ones.
+        self._cache = compute_activations(self._network, self.columns), of_sample
 
     def check(self, scorer: Any) -> None:
         network = get_network(scorer)
@@ -107,10 +108,11 @@ class CandidateIndex(PrecomputedCandidates):
 
     def _compute_scores(self, query: Mapping[str, tf.Tensor]) -> tuple[np.ndarray, bool]:
         """Returns the scores, and whether the weights have changed since they were cached."""
+        cached, of_sample = self._cache
         with plain_errors():
             chunks = [
-                self._score(dict(query), activations, self._sample, self._sample_activations)
-                for activations in self._activations
+                self._score(dict(query), activations, self._sample, of_sample)
+                for activations in cached
             ]
         scores = np.concatenate([scores.numpy()[:, 0] for scores, _ in chunks])
         return scores, any(is_outdated for _, is_outdated in chunks)

@@ -1,6 +1,7 @@
 """Evaluation of a network with its query side and item side computed separately."""
 
 import functools
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ _TOLERANCE = 1e-6
 # Traced functions by the layer of the first input, which networks over the same layers share. They
 # do not hold the network: they are garbage-collected with it, and not copied or saved with it.
 _FUNCTIONS: weakref.WeakKeyDictionary[Any, dict] = weakref.WeakKeyDictionary()
+_TRACING = threading.RLock()
 
 
 def get_network(scorer: Any) -> tf.keras.Model | None:
@@ -124,9 +126,11 @@ def _trace_once(
     network: tf.keras.Model, kind: tuple, function: Callable, *specs: Any, **named_specs: Any
 ) -> Any:
     """Returns the traced function of a network and kind, traced at the first call."""
-    functions = _FUNCTIONS.setdefault(layer_of(next(iter(network.input.values()))), {})
     key = (*map(id, tf.nest.flatten(network.output)), *kind)
-    if key not in functions:
+    with _TRACING:  # threads may share a network
+        functions = _FUNCTIONS.setdefault(layer_of(next(iter(network.input.values()))), {})
+        if key in functions:
+            return functions[key]
         traced = tf.function(function, autograph=has_user_layers(network))
         functions[key] = traced.get_concrete_function(*specs, **named_specs)
     return functions[key]

@@ -39,7 +39,8 @@ def candidate_columns(candidates: Any) -> Columns:
     for name, column in candidates.items():
         if not is_column(column):
             expected = "a column with one value per candidate"
-            raise wrong_type(f"candidates[{name!r}]", column, expected, f"Write [{column!r}].")
+            fix = "Pass a list of values." if column is None else f"Write [{column!r}]."
+            raise wrong_type(f"candidates[{name!r}]", column, expected, fix)
     return _equal_columns("candidates", candidates)
 
 

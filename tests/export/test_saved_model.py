@@ -115,7 +115,9 @@ def test_existing_folder_is_not_changed(exported):
     assert sorted(path.name for path in (folder / "1").iterdir()) == before
 
 
-@pytest.mark.parametrize("name", ["export", "v1", "0", "-1"])
+@pytest.mark.parametrize(
+    "name", ["export", "v1", "0", "-1", "00", "²", "\u0661", str(2**63), "9" * 5000]
+)
 def test_folder_without_a_version_number_raises(exported, tmp_path, name):
     with pytest.raises(ValueError, match="path must be a folder named by a version number"):
         rk.export.save(exported[0], tmp_path / name)

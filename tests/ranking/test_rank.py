@@ -184,6 +184,7 @@ QUERY, CANDIDATES = {"user_id": "7"}, {"movie_title": ["a"]}
         (QUERY, "a", TypeError, "candidates must be a dict of columns"),
         (QUERY, iter([["a"]]), TypeError, "candidates must be a dict of columns"),
         (QUERY, {"movie_title": "a"}, TypeError, r"candidates\['movie_title'\] must be a column"),
+        (QUERY, {"movie_title": None}, TypeError, "=None. Pass a list of values"),
         ({**QUERY, "x": [1]}, {}, TypeError, r"query\['user_id'\] must be a column, as other"),
     ],
 )  # fmt: skip

@@ -1,0 +1,102 @@
+"""What every scorer of `rankkit.export.load` must do, whatever file it was loaded from."""
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+FILES = pytest.mark.parametrize("file", ["1", "m.tflite"])
+TITLES = ["a", "b", "c", "new"]
+
+
+@FILES
+def test_threads_share_a_scorer(exported, file):
+    scorer = rk.export.load(exported[1] / file)
+    columns = [
+        {"user_id": [user] * size, "movie_title": (TITLES * 50)[:size]}
+        for user in ("7", "42", "?")
+        for size in (1, 3, 150)
+    ]
+    expected = [scorer(each) for each in columns]
+    with ThreadPoolExecutor(4) as pool:
+        for scores, alone in zip(pool.map(scorer, columns * 60), expected * 60, strict=True):
+            np.testing.assert_array_equal(scores, alone)
+
+
+@FILES
+def test_pickled_and_copied_scorers_have_equal_scores(exported, file, monkeypatch):
+    monkeypatch.chdir(exported[1])
+    scorer = rk.export.load(file)
+    columns = {"user_id": ["7", "?"], "movie_title": ["a", "new"]}
+    data = pickle.dumps(scorer)
+    monkeypatch.chdir("/")
+    for other in (pickle.loads(data), copy.copy(scorer), copy.deepcopy(scorer)):
+        np.testing.assert_array_equal(other(columns), scorer(columns))
+
+
+@FILES
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"user_id": "7", "movie_title": "a"}, r"columns\[.*\] must be a column with one value"),
+        ({"user_id": ["7"], "movie_title": [["a"]]}, r"\['movie_title'\] must be a column"),
+        ({"user_id": ["7"], "movie_title": ["a", "b"]}, "equal lengths.*'movie_title': 2"),
+        (
+            {"user_id": ["7", "42"], "movie_title": np.array([], str)},
+            "equal lengths.*'movie_title': 0",
+        ),
+    ],
+)
+def test_columns_of_wrong_shapes_raise(exported, file, columns, message):
+    with pytest.raises(ValueError, match=message):
+        rk.export.load(exported[1] / file)(columns)
+
+
+@pytest.mark.parametrize("lengths", [(1, 3), (3, 1), (2, 3), (0, 2)])
+def test_serving_default_names_columns_of_unequal_lengths(loaded, lengths):
+    columns = [tf.constant(["a"] * length, tf.string) for length in lengths]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="user_id must have equal lengths"):
+        loaded.signatures["serving_default"](movie_title=columns[0], user_id=columns[1])
+
+
+@pytest.mark.parametrize("lengths", [(2, 3), (3, 2), (0, 2)])
+def test_rank_names_columns_of_unequal_lengths(loaded, lengths):
+    columns = [tf.constant(["a"] * length, tf.string) for length in lengths]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="equal lengths, or one row"):
+        loaded.signatures["rank"](movie_title=columns[0], user_id=columns[1], k=tf.constant(2))
+
+
+@pytest.fixture(scope="module")
+def indexed(make_network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("indexed") / "1"
+    rk.export.save(make_network(), folder, candidates={"movie_title": TITLES})
+    return rk.export.load(folder)
+
+
+@pytest.mark.parametrize("rows", [0, 2, len(TITLES)])
+def test_rank_indexed_takes_one_query(indexed, rows):
+    users = tf.constant(["7"] * rows, tf.string)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="user_id must have one row"):
+        indexed.loaded.signatures["rank_indexed"](user_id=users, k=tf.constant(2))
+
+
+def test_pickled_index_belongs_to_the_pickled_scorer(indexed):
+    scorer, index = pickle.loads(pickle.dumps((indexed, indexed.candidates)))
+    query = {"user_id": "7"}
+    assert rk.rank(scorer, query, index) == rk.rank(indexed, query, indexed.candidates)
+
+
+def test_head_has_no_candidates_of_its_own(make_network, tmp_path):
+    layers = {"user_id": rk.layers.IdEmbedding(["7"], 4), "item": rk.layers.IdEmbedding(["a"], 4)}
+    heads = {name: rk.layers.DenseRatingHead([]) for name in ("like", "click")}
+    network = rk.ranking_network(layers, head=heads, score={"click": 1.0})
+    rk.export.save(network, tmp_path / "1", candidates={"item": ["a", "b"]})
+    head = rk.export.load(tmp_path / "1").head("like")
+    with pytest.raises(ValueError, match="score must be the score of all heads"):
+        _ = head.candidates
+    columns = {"user_id": ["7"], "item": ["a"]}
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(head))(columns), head(columns))
