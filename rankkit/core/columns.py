@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.features import as_feature
+from rankkit.core.precision import check_float32
+from rankkit.core.timestamps import as_seconds, is_missing, is_time
 from rankkit.utils.errors import invalid, wrong_type
 
 NUMBER = (bool, int, float, np.number, np.bool_)
@@ -15,8 +17,8 @@ NUMBER = (bool, int, float, np.number, np.bool_)
 
 def as_array(column: Any) -> np.ndarray:
     """Converts a column to an array; strings and lists become cells of an object array."""
-    if hasattr(column, "to_numpy"):  # pandas
-        return column.to_numpy()
+    if hasattr(column, "to_numpy"):  # pandas or pyarrow
+        return _to_numpy(column)
     if hasattr(column, "numpy"):  # TensorFlow
         return np.asarray(column.numpy())
     if not isinstance(column, list | tuple):
@@ -25,6 +27,17 @@ def as_array(column: Any) -> np.ndarray:
     if all(isinstance(cell, NUMBER) for cell in column):
         return as_numbers(column)
     return np.fromiter(column, object, len(column))
+
+
+def _to_numpy(column: Any) -> np.ndarray:
+    """Converts a column of pandas or pyarrow; times with a time zone become UTC."""
+    if hasattr(column, "to_pylist"):
+        column = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+        return column.to_numpy(zero_copy_only=False)
+    dtype = getattr(column, "dtype", None)
+    if getattr(dtype, "kind", None) == "M" and not isinstance(dtype, np.dtype):
+        return column.to_numpy(f"datetime64[{getattr(dtype, 'unit', 'us')}]")
+    return column.to_numpy()
 
 
 def as_numbers(cells: Iterable[Any]) -> np.ndarray:
@@ -45,17 +58,15 @@ def is_column(value: Any) -> bool:
     return isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a cell is missing: None, NaN, or the missing value of pandas."""
-    if isinstance(value, float | np.floating):
-        return bool(np.isnan(value))
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
-
-
 def as_list(column: Any, name: str = "value") -> list:
-    """Converts a column, or any collection `name`, to a list of `str` and Python numbers."""
+    """Converts a column, or any collection `name`, to a list of `str` and Python numbers.
+
+    Dates and times become seconds since 1970.
+    """
     if tf.is_tensor(column):
         column = column.numpy()
+    if hasattr(column, "to_pylist") or getattr(getattr(column, "dtype", None), "kind", "") == "M":
+        column = as_seconds(name, as_array(column))
     values = column.tolist() if hasattr(column, "tolist") else list(column)
     if _PLAIN.issuperset(map(type, values)):  # the usual case, which has to be fast
         return values
@@ -67,6 +78,8 @@ def _as_python(value: Any, name: str) -> Any:
         return value
     if isinstance(value, bytes):
         return decode(name, value)
+    if is_time(value):
+        return as_seconds(name, np.array([value], object)).item()
     if hasattr(value, "numpy"):  # TensorFlow
         return _as_python(value.numpy(), name)
     single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
@@ -86,10 +99,13 @@ def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
     """Converts the values of a column to the tensor that a scorer expects."""
     if spec is not None and spec.shape.rank == 2 and all(map(is_column, values)):
         lists = [as_list(cell, f"feature {name!r}") for cell in values]
-        _check_kind(name, list(chain.from_iterable(lists)), text=spec.dtype == tf.string)
+        members = list(chain.from_iterable(lists))
+        _check_kind(name, members, text=spec.dtype == tf.string)
+        _check_range(name, members, spec)
         return as_feature(name, lists, spec)
     if spec is not None:
         _check_kind(name, values, text=spec.dtype == tf.string)
+        _check_range(name, values, spec)
     try:
         return tf.constant(values, None if spec is None else spec.dtype)
     except (TypeError, ValueError):
@@ -109,6 +125,12 @@ def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
 def is_utf8(text: str) -> bool:
     """Whether a string can be encoded as UTF-8."""
     return text.encode(errors="ignore").decode() == text
+
+
+def _check_range(name: str, values: list, spec: tf.TensorSpec) -> None:
+    """Raises for numbers that float32 would round, if the feature is of that dtype."""
+    if spec.dtype == tf.float32 and (numbers := np.array(values)).dtype.kind in "iuf":
+        check_float32(f"feature {name!r}", numbers)
 
 
 def _check_kind(name: str, values: list, text: bool) -> None:

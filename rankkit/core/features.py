@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from rankkit.core.precision import to_float32, to_int64
+from rankkit.core.timestamps import as_seconds
 from rankkit.utils.errors import invalid, wrong_type
 
 # Names that are valid in graphs, as function arguments and in every export.
@@ -131,7 +134,7 @@ def check_names(names: Iterable[str], kind: str = "feature") -> None:
 
 def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     """Converts raw values, one per row, to the tensor that a layer expects; pad lists."""
-    value = _as_tensor(value, spec)
+    value = _as_tensor(name, value, spec)
     if spec.dtype == tf.string:
         fits, expected = value.dtype == tf.string, "strings. Convert it with .astype(str)"
     elif spec.dtype.is_integer:
@@ -144,10 +147,16 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         raise TypeError(
             f"Column {name!r} has dtype {value.dtype.name}, but its layer expects {expected}."
         )
-    return tf.cast(value, spec.dtype)
+    if value.dtype == spec.dtype:
+        return value
+    if spec.dtype == tf.float32:
+        return to_float32(f"Column {name!r}", value)
+    return to_int64(f"Column {name!r}", value) if spec.dtype == tf.int64 else value
 
 
-def _as_tensor(value: Any, spec: tf.TensorSpec) -> tf.Tensor:
+def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
+    if getattr(value, "dtype", None) is not None and not tf.is_tensor(value):
+        value = as_seconds(f"Column {name!r}", np.asarray(value))
     if spec.shape.rank == 2 and isinstance(value, list | tuple):
         empty = all(len(cell) == 0 for cell in value)
         value = tf.ragged.constant(value, spec.dtype if empty else None, ragged_rank=1)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.in_memory import RowsInMemory, remember
+from rankkit.core.precision import to_float32
 from rankkit.data.columns import as_columns, encode_column, select_names
 from rankkit.data.shuffle import seeds_by_epoch, shuffled
 from rankkit.utils.errors import check_integer, invalid, wrong_type
@@ -31,8 +32,12 @@ def batches(
 
     In-memory rows are converted to tensors once; an epoch then costs little more than copying
     them. Lists become ragged tensors. Numbers keep their dtype, except that `float64` becomes
-    `float32`. With `shuffle`, every epoch has its own order. A `seed` makes these orders
-    reproducible, whatever the global seed: a run that stopped after `k` epochs and resumes with
+    `float32`: in memory only if that rounds no number beyond 2^24, such as a timestamp; a stream
+    must not have such numbers. Dates and times of NumPy, pandas and Arrow become `int64`, seconds
+    since 1970-01-01 UTC.
+
+    With `shuffle`, every epoch has its own order. A `seed` makes these orders reproducible,
+    whatever the global seed: a run that stopped after `k` epochs and resumes with
     `initial_epoch=k` gets the same batches as an uninterrupted run. In distributed training, pass
     the same `seed` to every worker.
 
@@ -55,8 +60,8 @@ def batches(
 
     Raises:
         TypeError: If `rows` or the values of a column have an unsupported type.
-        ValueError: If there are no rows, a column is unknown, columns differ in length, or a number
-            is out of range.
+        ValueError: If there are no rows, a column is unknown, columns differ in length, a time is
+            missing, or a number is out of range.
 
     Example:
         >>> import rankkit as rk
@@ -224,8 +229,14 @@ def batch_rows(rows: tf.data.Dataset, batch_size: int, *, drop_remainder: bool) 
     if any(spec.dtype == tf.float64 for spec in specs):
         batched = batched.map(
             lambda batch: {
-                name: tf.cast(value, tf.float32) if value.dtype == tf.float64 else value
+                name: _to_float32(name, value) if value.dtype == tf.float64 else value
                 for name, value in batch.items()
             }
         )
     return batched.prefetch(tf.data.AUTOTUNE)
+
+
+def _to_float32(name: str, column: Any) -> Any:
+    if isinstance(column, tf.RaggedTensor):
+        return column.with_flat_values(to_float32(f"Column {name!r}", column.flat_values))
+    return to_float32(f"Column {name!r}", column)

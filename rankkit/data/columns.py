@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import NUMBER, as_array, as_numbers, is_missing
+from rankkit.core.columns import NUMBER, as_array, as_numbers
 from rankkit.core.in_memory import Column
+from rankkit.core.precision import is_rounded
+from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.utils.errors import invalid, unknown, wrong_type
 
 
@@ -63,6 +65,10 @@ def select_names(names: Iterable[str] | None, known: list[str], kind: str = "col
     for name in selected:
         if name not in known:
             raise unknown(kind, name, known)
+        if (count := known.count(name)) > 1:
+            raise ValueError(
+                f"Each {kind} must have a name of its own. Got: {name!r} {count} times. Rename one."
+            )
     if not selected:
         raise invalid("columns", selected, "a list of at least one name")
     return selected
@@ -87,8 +93,10 @@ def check_column_names(
 def encode_column(name: str, column: np.ndarray) -> Column:
     """Converts a column to tensors; text and lists (ragged) are dictionary-encoded.
 
-    That takes a fraction of the memory and is faster to read in random order.
+    That takes a fraction of the memory and is faster to read in random order. Dates and times
+    become seconds since 1970.
     """
+    column = as_seconds(f"rows[{name!r}]", column)
     if column.dtype.kind in "US":
         column = column.astype(object)
     if column.dtype.kind != "O":
@@ -152,8 +160,11 @@ def _encode_lists(name: str, column: np.ndarray) -> Column:
 
 
 def _numeric_tensor(where: str, column: np.ndarray) -> tf.Tensor:
-    if column.dtype == np.float64:
+    if column.dtype == np.float64 and not is_rounded(column).any():
         column = column.astype(np.float32)
+    if column.dtype == np.uint64 and (too_large := column[column >= 2**63]).size:
+        fix = "Cast larger ids to str, such as with .astype(str)."
+        raise invalid(where, too_large[0].item(), "integers below 2**63", fix)
     try:
         return tf.constant(column)
     except (TypeError, ValueError):

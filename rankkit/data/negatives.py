@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rankkit.core.columns import NUMBER
 from rankkit.core.listwise import MASK
+from rankkit.core.precision import check_float32
 from rankkit.data.batches import batch_epochs, resolve_seed
 from rankkit.data.columns import (
     as_columns,
@@ -153,6 +154,7 @@ def _check_outcomes(
             raise invalid("outcomes", name, "columns of neither the query nor the candidates")
         if clicks[name].dtype.kind not in "biuf":
             raise TypeError(f"Outcomes must be numeric, but {name!r} holds {clicks[name][0]!r}.")
+        check_float32(f"Outcome {name!r}", clicks[name])
     return outcomes
 
 

@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.columns import NUMBER, as_numbers
+from rankkit.core.timestamps import as_times, check_no_missing
 from rankkit.data.columns import as_columns, is_data_frame
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.utils.errors import check_integer, invalid, wrong_type
 
 Rows = TypeVar("Rows")
 _MAX_SEED = 2**31 - 1
@@ -67,7 +69,7 @@ def leave_last_out(
         The training rows and the test rows, in their original order.
 
     Raises:
-        ValueError: If a column is unknown, or no group has enough rows.
+        ValueError: If a column is unknown, a timestamp is missing, or no group has enough rows.
 
     Example:
         >>> import rankkit as rk
@@ -79,7 +81,7 @@ def leave_last_out(
     check_integer("num_rows", num_rows)
     chosen = as_columns(columns, [query, timestamp])
     _, queries = np.unique(chosen[query], return_inverse=True)
-    order = np.lexsort((chosen[timestamp], queries))
+    order = np.lexsort((_times(timestamp, chosen[timestamp]), queries))
     sizes = np.bincount(queries)
     rows_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(order))  # of the group
     is_last = (rows_left <= num_rows) & np.repeat(sizes > num_rows, sizes)
@@ -144,7 +146,8 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
         The training rows and the test rows, in their original order.
 
     Raises:
-        ValueError: If the column is unknown, or the training or test set would be empty.
+        ValueError: If the column is unknown, a timestamp is missing, or the training or test set
+            would be empty.
 
     Example:
         >>> import rankkit as rk
@@ -153,7 +156,7 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
         >>> train["timestamp"], test["timestamp"]
         (array([30, 10, 20]), array([40]))
     """
-    timestamps = as_columns(columns, [timestamp])[timestamp]
+    timestamps = _times(timestamp, as_columns(columns, [timestamp])[timestamp])
     num_test = _num_test(len(timestamps), test_fraction)
     start = np.sort(timestamps)[-num_test]
     if start == timestamps.min():
@@ -195,6 +198,18 @@ def cold_start_split(
     num_test = _num_test(len(distinct), test_fraction, f"values of {ids!r}")
     test_indices = _shuffle_indices(len(distinct), seed)[-num_test:]
     return _split(columns, np.isin(indices, test_indices))
+
+
+def _times(name: str, column: np.ndarray) -> np.ndarray:
+    """The timestamps of a column as an array that can be sorted by time."""
+    times = as_times(column)
+    check_no_missing(f"Column {name!r}", times)
+    if times.dtype.kind == "O" and all(isinstance(cell, NUMBER) for cell in times):
+        times = as_numbers(times.tolist())
+    if times.dtype.kind not in "iufM" or times.ndim != 1:
+        fix = "Convert it, such as with pandas.to_datetime."
+        raise wrong_type(f"Column {name!r}", times[0], "numbers or datetime64", fix)
+    return times
 
 
 def _num_rows(columns: Any) -> int:

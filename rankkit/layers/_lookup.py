@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_list
+from rankkit.core.precision import to_int64
 from rankkit.core.vocabulary import check_vocabulary
 from rankkit.utils.errors import wrong_type
 
@@ -53,7 +54,7 @@ class IdLookup(tf.Module):
         if self.dtype == tf.string:
             # TensorFlow Lite forgets the shape, and later operations need its rank.
             return tf.reshape(self._hash_table.lookup(ids), tf.shape(ids))
-        return self._search(tf.cast(ids, self.dtype))
+        return self._search(to_int64(f"The input of layer {layer!r}", ids))
 
     def _search(self, ids: tf.Tensor) -> tf.Tensor:
         """Unrolled binary search: TensorFlow Lite hashes only strings, and has no search."""

@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_array
+from rankkit.core.precision import check_float32, to_float32, to_int64
+from rankkit.core.timestamps import as_seconds
 from rankkit.utils.errors import check_integer, invalid, wrong_type
 from rankkit.utils.graph_errors import check_numerics
 
@@ -39,6 +41,17 @@ def check_missing_policy(missing: str) -> None:
         raise invalid("missing", missing, "'error' or 'learn'")
 
 
+def as_numbers(inputs: Any, dtype: tf.DType, layer: str) -> tf.Tensor:
+    """Converts the input of a layer to its dtype; raises for floats in place of integers."""
+    values = tf.convert_to_tensor(inputs)
+    if dtype.is_integer:
+        if not (values.dtype.is_integer or values.dtype.is_bool):
+            fix = "NaN and fractions have no integer: drop or round them, then cast to int64."
+            raise wrong_type(f"the input of layer {layer!r}", values.dtype.name, "integers", fix)
+        return to_int64(f"The input of layer {layer!r}", values)
+    return to_float32(f"The input of layer {layer!r}", values)
+
+
 def check_finite(values: tf.Tensor, missing: str, layer: str) -> tf.Tensor:
     """Adds a check to the graph that no value is infinite, or NaN if missing values are errors."""
     if not values.dtype.is_floating:
@@ -57,7 +70,7 @@ def finite_numbers(
     name: str, values: Any, *, is_column: bool = False, integers: bool = False
 ) -> np.ndarray:
     """Numbers as an array of `int64` or `float64`; a column may also hold NaN and booleans."""
-    array = as_array(values)
+    array = as_seconds(name, as_array(values))
     kinds = "iu" if integers else "biuf" if is_column else "iuf"
     if array.dtype.kind not in kinds or array.ndim != 1:
         kind = "integers" if integers else "numbers"
@@ -80,6 +93,12 @@ def as_boundaries(name: str, values: Any, *, integers: bool = False) -> np.ndarr
     if (np.diff(boundaries) <= 0).any():
         raise invalid(name, values, "strictly ascending", "Sort them and drop duplicates.")
     return boundaries
+
+
+def check_boundaries_fit(boundaries: np.ndarray) -> None:
+    """Raises for boundaries that float32, as the input is read, would round."""
+    fix = "Pass integers to a layer with missing='error', which reads int64, or scale the column."
+    check_float32("boundaries", boundaries, fix)
 
 
 def quantile_boundaries(name: str, values: np.ndarray, num_buckets: int) -> np.ndarray:

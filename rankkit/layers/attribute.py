@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_array, is_column
+from rankkit.core.columns import as_array, as_list, is_column
 from rankkit.core.features import as_feature
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
@@ -61,7 +61,7 @@ class Attribute(FeatureLayer):
         if not isinstance(layer, FeatureLayer) or not isinstance(layer.feature_spec, tf.TensorSpec):
             raise wrong_type("layer", layer, "a layer of rankkit.layers that reads one feature")
         self._lookup = IdLookup("ids", ids)
-        cells = as_array(values).tolist()
+        cells = as_list(as_array(values), "values")
         self._lookup.check_one_per_id("values", cells)
         self.layer = layer
         self.default = default

@@ -22,7 +22,7 @@ class BucketEmbedding(EmbeddingLayer):
         boundaries: Ascending numbers, at least one. Integers are compared with integers, exactly.
         embedding_dim: Dimension of the vectors, at least 1.
         missing: `"error"`, or `"learn"` for a separate embedding of NaN. Defaults to `"error"`.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         `(batch,)` of `tf.int64` if the boundaries are integers and `missing` is `"error"`,
@@ -57,6 +57,8 @@ class BucketEmbedding(EmbeddingLayer):
         self.boundaries = edges
         self.missing = missing
         reads_integers = edges.dtype.kind in "iu" and missing == "error"
+        if not reads_integers:
+            _numeric.check_boundaries_fit(edges)
         self._spec = tf.TensorSpec((None,), tf.int64 if reads_integers else tf.float32)
 
     @classmethod
@@ -85,7 +87,8 @@ class BucketEmbedding(EmbeddingLayer):
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Finds the bucket of each number, `tf.int64`; NaN has the index after the last bucket."""
-        values = _numeric.check_finite(tf.cast(inputs, self._spec.dtype), self.missing, self.name)
+        values = _numeric.as_numbers(inputs, self._spec.dtype, self.name)
+        values = _numeric.check_finite(values, self.missing, self.name)
         buckets = _numeric.bucket_indices(values, self.boundaries)
         if self.missing == "error":
             return buckets

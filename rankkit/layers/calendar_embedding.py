@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.layers._numeric import is_number
+from rankkit.layers._numeric import as_numbers, is_number
 from rankkit.layers.base import EmbeddingLayer
 from rankkit.utils.errors import invalid, unknown
 
@@ -24,7 +24,7 @@ class CalendarEmbedding(EmbeddingLayer):
             (0 to 30) or `"month"` (0 to 11), of the Gregorian calendar.
         embedding_dim: Dimension of the vectors, at least 1.
         utc_offset: Hours that local time is ahead of UTC, such as -5. Defaults to `0`.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         `(batch,)` of `tf.int64`, seconds since 1970-01-01 00:00 UTC.
@@ -59,7 +59,7 @@ class CalendarEmbedding(EmbeddingLayer):
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Computes the part of each timestamp, `tf.int32`, starting from 0."""
-        seconds = tf.cast(inputs, tf.int64) + round(self.utc_offset * 3600)
+        seconds = as_numbers(inputs, tf.int64, self.name) + round(self.utc_offset * 3600)
         second_of_day = tf.math.floormod(seconds, _DAY)
         if self.part == "hour_of_day":
             return tf.cast(second_of_day, tf.int32) // 3600

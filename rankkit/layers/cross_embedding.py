@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_array
+from rankkit.core.timestamps import as_seconds
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import EmbeddingLayer
 from rankkit.utils.errors import check_integer, invalid
@@ -26,7 +27,7 @@ class CrossEmbedding(EmbeddingLayer):
         width: Width of the windows that integers of the second column are grouped into. A window
             is represented by its start, `second - second % width`; with 86,400, seconds are
             grouped by day. Defaults to `1`, no grouping.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         Two tensors of `(batch,)`, each of `tf.string` or `tf.int64` as the known values.
@@ -90,7 +91,7 @@ class CrossEmbedding(EmbeddingLayer):
             **kwargs: Further arguments of the layer.
         """
         check_integer("width", width)
-        values = as_array(second)
+        values = as_seconds("second", as_array(second))
         windows = values - values % width if values.dtype.kind in "iu" else values
         pairs = dict.fromkeys(paired_columns(first=first, second=windows))
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))

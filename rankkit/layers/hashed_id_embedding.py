@@ -24,7 +24,7 @@ class HashedIdEmbedding(EmbeddingLayer):
         embedding_dim: Dimension of the vectors, at least 1.
         num_hashes: Number of hashes of an id, at least 1. Defaults to `2`.
         integers: Whether the ids are integers instead of strings. Defaults to `False`.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         Any shape, usually `(batch,)`, of `tf.string`, or `tf.int64` with `integers`.

@@ -33,7 +33,7 @@ class HistoryEmbedding(EmbeddingLayer):
         histories: The items of each user; duplicates count once.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"sqrtn"`.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         Two tensors of `(batch,)`, users and items, of `tf.string` or `tf.int64` as the known ids.

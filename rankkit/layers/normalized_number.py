@@ -105,7 +105,8 @@ class NormalizedNumber(FeatureLayer):
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Standardizes each number, `tf.float32`; NaN stays NaN."""
-        values = _numeric.check_finite(tf.cast(inputs, self._spec.dtype), self.missing, self.name)
+        values = _numeric.as_numbers(inputs, self._spec.dtype, self.name)
+        values = _numeric.check_finite(values, self.missing, self.name)
         return tf.cast(values - self.mean, tf.float32) / self.standard_deviation
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:

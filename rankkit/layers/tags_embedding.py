@@ -23,7 +23,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         vocabulary: Distinct members, all `str` or all `int`, without the padding `""` or -1.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`. Defaults to `"mean"`.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         `(batch, members)` of `tf.string` or `tf.int64`, padded with `""` or -1.

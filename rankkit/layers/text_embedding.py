@@ -25,7 +25,7 @@ class TextEmbedding(TagsEmbedding):
         vocabulary: The known words, in lowercase and without duplicates.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"mean"`.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         `(batch,)` of `tf.string`, UTF-8.

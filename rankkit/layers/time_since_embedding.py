@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.columns import as_array
+from rankkit.core.timestamps import check_no_missing
 from rankkit.layers import _numeric
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import EmbeddingLayer
@@ -26,7 +28,7 @@ class TimeSinceEmbedding(EmbeddingLayer):
             time since the reference, bucket `i` holds `boundaries[i-1] <= t < boundaries[i]`; the
             first, which holds timestamps before the reference, and the last are unbounded.
         embedding_dim: Dimension of the vectors, at least 1.
-        **kwargs: Further keyword arguments, as those of `rankkit.layers.IdEmbedding`.
+        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
 
     Input shape:
         Two tensors of `(batch,)`: ids, of `tf.string` or `tf.int64`, and timestamps, of `tf.int64`.
@@ -73,15 +75,17 @@ class TimeSinceEmbedding(EmbeddingLayer):
 
         Args:
             ids: The id of each row.
-            timestamps: The timestamp of each row, an integer.
+            timestamps: The timestamp of each row, an integer, or a date or time, which is read as
+                seconds since 1970-01-01 UTC.
             embedding_dim: Dimension of the vectors.
             num_buckets: Number of buckets, at least 2, with quantiles of the training rows as
                 boundaries. There are fewer if values repeat. Defaults to `10`.
             **kwargs: Further arguments of the layer.
 
         Raises:
-            ValueError: If all timestamps are the first of their id.
+            ValueError: If a timestamp is missing, or all are the first of their id.
         """
+        check_no_missing("timestamps", as_array(timestamps))
         numbers = _numeric.finite_numbers("timestamps", timestamps, integers=True)
         rows = paired_columns(ids=ids, timestamps=numbers)
         first: dict[Any, Any] = {}
@@ -105,6 +109,6 @@ class TimeSinceEmbedding(EmbeddingLayer):
         ids, timestamps = inputs
         indices = self._lookup.find(ids, self.name)
         references = tf.gather(tf.constant(self.references), tf.maximum(indices, 0))
-        elapsed = tf.cast(timestamps, tf.int64) - references
+        elapsed = _numeric.as_numbers(timestamps, tf.int64, self.name) - references
         buckets = _numeric.bucket_indices(elapsed, self.boundaries)
         return tf.where(indices >= 0, buckets + 1, tf.zeros_like(buckets))

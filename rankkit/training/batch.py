@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from rankkit.core.listwise import MASK
+from rankkit.core.precision import to_float32
 from rankkit.utils.errors import missing, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph, check_numerics
 
@@ -169,7 +170,7 @@ def numbers_of(
             f"{shown} must have one number per row, shape (batch,) or (batch, 1). "
             f"Got: {values.shape}."
         )
-    numbers = tf.cast(values, tf.float32)
+    numbers = to_float32(shown, values)
     checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
     message = f"{shown} must be finite. Got: NaN or inf. Drop or fix those rows."
     checks = [check_numerics(checked, message)]

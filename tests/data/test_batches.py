@@ -1,11 +1,14 @@
 """Batches of in-memory rows and of data sets."""
 
 import gc
+import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
 
+import rankkit as rk
 from rankkit.data import batches
 
 
@@ -165,3 +168,53 @@ def test_invalid_buffer_sizes_are_rejected(columns, stream):
     message = r"shuffle must be True, False or a buffer size of at least 1 row\. Got: shuffle=-1\."
     with pytest.raises(ValueError, match=message):
         batches(stream, 8, shuffle=-1)
+
+
+def test_times_become_seconds():
+    times = pd.Series(pd.to_datetime(["2020-01-02T03:04:05Z"])).dt.tz_convert("Asia/Tokyo")
+    for column in (times, times.dt.tz_convert(None), times.tolist()):
+        [batch] = batches({"when": column}, 1)
+        assert batch["when"].dtype == tf.int64
+        assert batch["when"].numpy().tolist() == [1_577_934_245]  # as `date +%s` shows
+    with pytest.raises(ValueError, match=r"rows\['when'\] must have .* Got: 1 of 2 rows"):
+        batches({"when": [*times, pd.NaT]}, 1)
+
+
+ROUNDED = "must not have numbers beyond .*float32 rounds"
+
+
+@pytest.mark.parametrize("cells", [[2.0**24 + 1, 1.0], [1_700_000_001.5, math.nan]])
+def test_float64_that_float32_rounds_is_kept_in_memory_and_refused_in_streams(cells):
+    for column in (cells, [cells, []]):
+        (batch,) = batches({"x": column}, 2)
+        np.testing.assert_array_equal(getattr(batch["x"], "flat_values", batch["x"]), cells)
+        assert batch["x"].dtype == tf.float64
+    for column in (tf.constant(cells, tf.float64), tf.ragged.constant([cells], tf.float64)):
+        rows = tf.data.Dataset.from_tensor_slices({"x": column})
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=f"Column .{{1,3}}x.{{1,3}} {ROUNDED}"
+        ):
+            list(batches(rows, 2))
+
+
+@pytest.mark.parametrize("change", [lambda data: data, lambda data: data.map(lambda x: x)])
+def test_rounded_float64_is_refused_only_by_a_feature_that_reads_it(change):
+    rows = {"time": [1.6e9 + 1, 1.6e9 + 7], "item": ["a", "b"], "rating": [1.0, 2.0]}
+    data = change(batches(rows, 2))
+    features = {"item": rk.layers.IdEmbedding(["a", "b"], 2)}
+    for name in ("item", "time"):
+        features[name] = features.get(name, rk.layers.NormalizedNumber(1.6e9, 10.0))
+        model = rk.RankingModel(rk.models.tower(features, hidden_units=[]), label="rating")
+        model.compile("sgd")
+        if name == "item":
+            model.fit(data, verbose=0)
+        else:
+            with pytest.raises(ValueError, match=f"Column 'time' {ROUNDED}"):
+                model.fit(data, verbose=0)
+
+
+def test_unsigned_integers_beyond_int64_are_refused():
+    [batch] = batches({"x": tf.constant([2**63 - 1], tf.uint64)}, 1)
+    assert batch["x"].numpy().tolist() == [2**63 - 1]
+    with pytest.raises(ValueError, match=r"rows\['x'\] must be integers below 2\*\*63. Got: .*str"):
+        batches({"x": tf.constant([2**63], tf.uint64)}, 1)

@@ -130,9 +130,9 @@ NOT_TEXT = r"must be text\. Got: .*"
         ([["a"], "b"], r"rows\['c'\]\[1\] must be a list like the first cell\. Got: .*='b'\."),
         ([["a", None]], rf"a cell of rows\['c'\] {MISSING}None"),
         ([["a", 3]], rf"a cell of rows\['c'\] {NOT_TEXT}=3\. Make the column"),
-        (np.array(["2020"], "datetime64[s]"), r"\['c'\] has the dtype datetime64.*\. Convert"),
+        (np.array([9], "timedelta64[s]"), r"\['c'\] has the dtype timedelta64.*\. Convert"),
         ([2**64, 1], r"rows\['c'\] has the dtype object, which"),
-        ([datetime.date(2020, 1, 1)], rf"rows\['c'\]\[0\] {NOT_TEXT}datetime\.date"),
+        ([datetime.time(1)], rf"rows\['c'\]\[0\] {NOT_TEXT}datetime\.time"),
         (["a", "a", "b\ud800"], r"\['c'\]\[2\] must be valid UTF-8 text.*'b\\ud800'\. Decode"),
     ],
 )

@@ -104,6 +104,45 @@ def test_timestamps_can_be_datetimes():
         assert train["when"].tolist() == [rows["when"][1]]
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        [3.0, np.nan, 1.0, np.nan],
+        [3.0, np.inf, 1.0, -np.inf],
+        np.array([3, "NaT", 1, "NaT"], "datetime64[s]"),
+        pd.Series([3, None, 1, None], dtype="Int64"),
+        pd.Series(pd.to_datetime([3, None, 1, None], utc=True)),
+        [3, None, 1, None],
+        [pd.Timestamp(3), pd.NaT, pd.Timestamp(1), pd.NaT],
+    ],
+)
+def test_missing_timestamps_are_refused(times):
+    rows = {"when": times, "user_id": [1, 1, 1, 1]}
+    text = r"Column 'when' must have a finite timestamp.* Got: 2 of 4 rows .*Drop those rows"
+    with pytest.raises(ValueError, match=text):
+        time_split(rows, timestamp="when", test_fraction=0.25)
+    with pytest.raises(ValueError, match=text):
+        leave_last_out(rows, timestamp="when")
+
+
+def test_timestamps_of_all_kinds_have_one_order():
+    days = pd.Series(pd.date_range("2020-01-01", periods=4, tz="Europe/Berlin")).iloc[[2, 0, 3, 1]]
+    for times in (days, days.astype(object), days.dt.date, pd.Series([3, 1, 4, 2], dtype="Int64")):
+        rows = {"when": times, "user_id": [1, 1, 1, 1], "row": [0, 1, 2, 3]}
+        assert leave_last_out(rows, timestamp="when")[1]["row"].tolist() == [2]
+        _, test = time_split(rows, timestamp="when", test_fraction=0.5)
+        assert test["row"].tolist() == [0, 2]
+
+
+def test_text_is_no_timestamp():
+    rows = {"when": ["2020-01-02", "2020-01-01"], "user_id": [1, 1]}
+    for split in (time_split, leave_last_out):
+        with pytest.raises(
+            TypeError, match="Column 'when' must be numbers or datetime64. Got: .*to_d"
+        ):
+            split(rows, timestamp="when")
+
+
 def sha256(rows):
     cells = zip(rows["user_id"], rows["movie_title"], rows["user_rating"], strict=True)
     text = "\n".join(f"{user}\t{title}\t{int(rating)}" for user, title, rating in cells)

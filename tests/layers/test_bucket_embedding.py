@@ -46,3 +46,39 @@ def test_values_that_are_not_finite_raise(make):
     with pytest.raises(tf.errors.InvalidArgumentError, match="Got: NaN or an infinite value"):
         make(missing="learn").encode(tf.constant([math.inf]))
     make(missing="learn").encode(tf.constant([math.nan]))
+
+
+def test_numbers_that_the_input_would_round_or_truncate_are_refused():
+    with pytest.raises(ValueError, match=r"boundaries must not have .*2\^24.*missing='error'"):
+        BucketEmbedding([1_700_000_001], 2, missing="learn")
+    integers = {
+        "bucket": BucketEmbedding([5], 2),
+        "normalized": rk.layers.NormalizedNumber(5, 1.0),
+        "calendar": rk.layers.CalendarEmbedding("month", 2),
+    }
+    for layer in integers.values():
+        with pytest.raises(TypeError, match="input of layer .* must be integers. Got: .*float32"):
+            layer.encode(tf.constant([math.nan]))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must have integers below 2.63"):
+            layer.encode(tf.constant([2**63], tf.uint64))
+    for layer in (BucketEmbedding([0.5], 2), rk.layers.NormalizedNumber(0.5, 1.0)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="beyond 2.24 .*float32 rounds"):
+            layer.encode(tf.constant([2**24 + 1]))
+
+
+def test_times_are_read_as_seconds_by_every_layer_of_numbers_and_times():
+    seconds = np.arange(20) * 86_400 + 1_700_000_001
+    times, users = seconds.astype("datetime64[s]").astype("datetime64[ns]"), ["a", "b"] * 10
+    layers = rk.layers
+    for make in (
+        lambda column: BucketEmbedding.from_column(column, 2),
+        lambda column: layers.NormalizedNumber.from_column(column),
+        lambda column: layers.TimeSinceEmbedding.from_columns(users, column, 2),
+        lambda column: layers.CrossEmbedding.from_columns(users, column, 2, width=86_400),
+        lambda column: layers.Attribute(range(20), column, BucketEmbedding([5], 2), default=0),
+    ):
+        expected, got = (make(column).get_config() for column in (seconds.tolist(), times))
+        for config in (expected, got):
+            config.pop("name")
+            config.pop("layer", None)
+        assert got == expected

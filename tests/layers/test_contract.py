@@ -266,7 +266,7 @@ def test_config_holds_every_argument_and_rebuilds_the_layer(layer_class, argumen
 def test_keras_file_gives_equal_outputs(layer_class, arguments, values, tmp_path):
     model = as_model(layer_class(**arguments), values)
     model.save(tmp_path / "m.keras")
-    loaded = tf.keras.models.load_model(tmp_path / "m.keras")
+    loaded = rk.export.load(tmp_path / "m.keras")
     expected = as_array(model(as_input(values)))
     np.testing.assert_array_equal(as_array(loaded(as_input(values))), expected)
 

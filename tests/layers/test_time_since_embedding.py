@@ -1,3 +1,5 @@
+import numpy as np
+import pytest
 import rankkit as rk
 import tensorflow as tf
 
@@ -14,3 +16,10 @@ def test_reference_is_the_first_timestamp_of_each_id():
     assert config["boundaries"] == [5, 60]
     raw = [tf.constant(["a", "a", "b", "b", "new"]), tf.constant([90, 104, 1005, 1060, 90])]
     assert layer.encode(raw).numpy().tolist() == [1, 1, 2, 3, 0]
+
+
+def test_missing_timestamps_are_refused():
+    for absent in (float("nan"), np.datetime64("NaT"), None):
+        times = [np.datetime64(5, "s") if isinstance(absent, np.datetime64) else 5.0, absent]
+        with pytest.raises(ValueError, match="timestamps must have .* Got: 1 of 2 rows .*Drop"):
+            TimeSinceEmbedding.from_columns(["a", "b"], times, 2)

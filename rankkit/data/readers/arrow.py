@@ -5,10 +5,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 
+from rankkit.core.precision import check_float32
 from rankkit.utils.errors import unknown, wrong_type
 
+_RANGE_FIX = (
+    "write the column as int64, or pass types={...: int} to read_csv. To accept rounded numbers, "
+    "write it as float, or pass types={...: float}"
+)
 _TEXT = {pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()}
 
 
@@ -22,6 +28,8 @@ def output_type(name: str, source: pa.DataType) -> pa.DataType:
     if source in _TEXT:
         return pa.large_binary()
     if types.is_timestamp(source) or types.is_date(source):
+        return pa.int64()
+    if types.is_uint64(source):
         return pa.int64()
     if types.is_float64(source):
         return pa.float32()
@@ -67,21 +75,25 @@ def cast_table(
     where: str,
 ) -> pa.Table:
     """Casts columns to their output types and fills nulls; raises for nulls that are left."""
-    return pa.table(
-        {name: _cast(name, table[name], types[name], fill.get(name), where) for name in names}
-    )
+    columns = {name: _cast(name, table[name], types[name], fill.get(name), where) for name in names}
+    if nulls := {name: each.null_count for name, each in columns.items() if each.null_count}:
+        raise null_error(nulls, where)
+    return pa.table(columns)
 
 
 def _cast(
     name: str, column: pa.ChunkedArray, target: pa.DataType, fill: pa.Scalar | None, where: str
 ) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        if pa.types.is_timestamp(column.type):  # the cast rounds towards 1970
+            column = pc.call_function(
+                "floor_temporal", [column], pc.RoundTemporalOptions(unit="second")
+            )
         column = column.cast(pa.timestamp("s"), safe=False)
+    _check_range(name, column, where)
     column = column.cast(target)
     if column.null_count and fill is not None:
         column = column.fill_null(fill)
-    if count := column.null_count:
-        raise null_error(name, count, where)
     if pa.types.is_large_list(target) and (count := column.combine_chunks().flatten().null_count):
         raise ValueError(
             f"Lists of column {name!r} must not contain nulls. Got: {count} nulls in {where}. "
@@ -90,12 +102,35 @@ def _cast(
     return column
 
 
-def null_error(name: str, count: int, where: str) -> ValueError:
-    """The error for a column with nulls."""
+def _check_range(name: str, column: pa.ChunkedArray, where: str) -> None:
+    """Raises for numbers that the output type of a column would round or wrap."""
+    while _is_list(column.type):
+        column = pa.chunked_array(
+            [chunk.flatten() for chunk in column.chunks], column.type.value_type
+        )
+    if pa.types.is_float64(column.type):
+        fix = f"{where} has it as double. Read ids and timestamps as integers: {_RANGE_FIX}."
+        check_float32(f"Column {name!r}", column.to_numpy(), fix)
+    if (
+        pa.types.is_uint64(column.type)
+        and (largest := pc.call_function("max", [column]).as_py() or 0) >= 2**63
+    ):
+        raise ValueError(
+            f"Column {name!r} must have integers below 2^63. Got: {largest} in {where}. Read or "
+            "write the column as text."
+        )
+
+
+def null_error(nulls: Mapping[str, int], where: str) -> ValueError:
+    """The error for columns with nulls, given the number of nulls in each."""
+    names = ", ".join(map(repr, nulls))
+    counts = ", ".join(f"{count} nulls in {name!r}" for name, count in nulls.items())
+    values = ", ".join(f"{name!r}: ..." for name in nulls)
     return ValueError(
-        f"Column {name!r} must have a value in every row. Got: {count} nulls in {where}. Pass "
-        f"fill={{{name!r}: ...}} with a value to replace them, or drop those rows where the file "
-        "is written."
+        f"Column{'s' if len(nulls) > 1 else ''} {names} must have a value in every row. Got: "
+        f"{counts if len(nulls) > 1 else f'{sum(nulls.values())} nulls'} in {where}. Pass "
+        f"fill={{{values}}} with a value to replace them, or drop those rows where the file is "
+        "written."
     )
 
 

@@ -14,6 +14,7 @@ from rankkit.data.readers.paths import file_paths
 from rankkit.data.readers.table_batches import Slice, TableFiles, table_batches
 from rankkit.utils.errors import invalid, missing, unknown, wrong_type
 
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK_BYTES = 1 << 22
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
 
@@ -44,7 +45,8 @@ def read_csv(
         columns: Names of the columns to read, including the label. Defaults to `None`: all.
         batch_size: Rows per batch. Defaults to `8192`.
         types: Maps columns to `str`, `int`, `float` or `bool`. Defaults to `None`: types are
-            inferred from the first rows; pass `str` for string ids that look like numbers.
+            inferred from the first rows; pass `str` for string ids that look like numbers. Numbers
+            beyond 2^24 that `float32` rounds are refused, unless you pass `float` to accept that.
         names: Names of the columns. Defaults to `None`: the first line is a header.
         delimiter: Character between two cells. Defaults to `","`.
         shuffle: Whether to shuffle. The buffer has 100,000 rows, or the number given. Defaults to
@@ -64,9 +66,9 @@ def read_csv(
     Raises:
         FileNotFoundError: If there is no such file.
         TypeError: If a column has an unsupported type.
-        ValueError: If a file lacks a column, there are no rows, the first rows cannot be parsed, or
-            a number is out of range. Problems further down are raised as a TensorFlow error at
-            that batch, with the line number.
+        ValueError: If a file lacks a column or has one twice, is not in UTF-8, there are no rows,
+            the first rows cannot be parsed, or a number is out of range. Problems further down are
+            raised as a TensorFlow error at that batch, with the line number.
 
     Example:
         >>> import pathlib, tempfile
@@ -110,23 +112,24 @@ class CsvFiles(TableFiles):
         self._read_types = {name: _arrow_type(name, kind) for name, kind in (types or {}).items()}
         with self._open(paths[0], None) as first:
             schema = first.schema
+            columns_read = _names(paths[0], schema)
             if not any(True for _ in first):
                 raise invalid("paths", paths[0], "files with at least one row")
         for name in types or {}:
-            if name not in schema.names:
-                raise unknown("column in types", name, schema.names)
-        selected = select_names(columns, schema.names, f"column of {paths[0]}:")
+            if name not in columns_read:
+                raise unknown("column in types", name, columns_read)
+        selected = select_names(columns, columns_read, f"column of {paths[0]}:")
         self._read_types = {name: schema.field(name).type for name in selected}
-        for name, kind in self._read_types.items():
-            if pa.types.is_null(kind):
-                raise ValueError(
-                    f"The type of column {name!r} cannot be inferred: it has no value in the first "
-                    f"rows. Pass its type, such as types={{{name!r}: float}}, and a fill value."
-                )
+        _check_inferred(paths[0], self._read_types)
         self.types = {name: output_type(name, kind) for name, kind in self._read_types.items()}
-        self._fill = fill_scalars(fill, schema.names, self.types)
+        self._fill = fill_scalars(fill, columns_read, self.types)
         for path in paths[1:]:
-            self._open(path, selected).close()
+            with self._open(path, None) as file:
+                known = _names(path, file.schema)
+            for name in selected:
+                if name not in known:
+                    raise missing(f"column of {path}:", name, selected, known)
+            select_names(selected, known, f"column of {path}:")
 
     def count_rows(self) -> int:
         """Reads all files to count the rows of each, which shards need."""
@@ -161,12 +164,9 @@ class CsvFiles(TableFiles):
     def _open(self, path: str, names: list[str] | None) -> pc.CSVStreamingReader:
         options = pc.ConvertOptions(include_columns=names, column_types=self._read_types)
         try:
+            if pa.input_stream(path).read(2) in _UTF16_MARKS:
+                raise _encoding_error(path, "UTF-16")
             return pc.open_csv(path, self._read_options, self._parse_options, options)
-        except pa.ArrowKeyError:
-            with self._open(path, None) as reader:
-                known = reader.schema.names
-            absent = next(name for name in names or [] if name not in known)
-            raise missing(f"column of {path}:", absent, names or [], known) from None
         except (OSError, pa.ArrowException) as error:
             raise _parse_error(path, error) from error
 
@@ -177,6 +177,42 @@ def _arrow_type(name: str, kind: Any) -> pa.DataType:
     return _ARROW_TYPES[kind]
 
 
+def _names(path: str, schema: pa.Schema) -> list[str]:
+    """The names in the header of a file."""
+    try:
+        names = schema.names
+    except UnicodeDecodeError:
+        raise _encoding_error(path, "its header is not valid UTF-8") from None
+    if any("\0" in name for name in names):
+        raise _encoding_error(path, "its header has NUL characters, as UTF-16 has")
+    return names
+
+
+def _check_inferred(path: str, types: Mapping[str, pa.DataType]) -> None:
+    """Raises for columns whose type cannot be inferred, or that are not UTF-8."""
+    for name, kind in types.items():
+        if pa.types.is_binary(kind):
+            raise _encoding_error(path, f"column {name!r} is not valid UTF-8")
+    empty = [name for name, kind in types.items() if pa.types.is_null(kind)]
+    if empty:
+        listed = ", ".join(map(repr, empty))
+        given = ", ".join(f"{name!r}: str" for name in empty)
+        raise ValueError(
+            f"The types of these columns cannot be inferred, since they have no value in the first "
+            f"rows: {listed}. Pass their types, such as types={{{given}}} for ids and other text, "
+            "or int or float, with a value in fill for empty cells."
+        )
+
+
+def _encoding_error(path: str, reason: str) -> ValueError:
+    return ValueError(
+        f"{path} must be text in UTF-8. Got: {reason}. Convert the file first, such as with "
+        "iconv -f LATIN1 -t UTF-8, with the encoding that it was written in."
+    )
+
+
 def _parse_error(path: str, error: Exception) -> ValueError:
+    if "invalid UTF8" in str(error) or "\0" in str(error):
+        return _encoding_error(path, str(error).rstrip("."))
     fix = "Fix that row, or pass the type of the column, such as types={'user_id': str}."
     return ValueError(f"{path} cannot be parsed: {str(error).rstrip('.')}. {fix}")

@@ -1,6 +1,6 @@
 """Reader of Parquet files."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -37,7 +37,7 @@ def read_parquet(
 
     Only a few row groups are in memory at a time, so files may be larger than memory. Text becomes
     strings, dictionary-encoded or not; lists become ragged tensors; times become integer seconds
-    since 1970-01-01 UTC; `double` becomes `float32`.
+    since 1970-01-01 UTC; `double` becomes `float32`, which must not round a number beyond 2^24.
 
     With `shuffle`, every epoch reads the row groups in its own order and mixes their rows in a
     buffer. A `seed` makes these orders reproducible, as in `rankkit.data.batches`.
@@ -100,7 +100,7 @@ class ParquetFiles(TableFiles):
         self._fill = fill_scalars(fill, schema.names, self.types)
         for path, footer in files:
             _check_schema(path, footer, schema, names)
-            _check_nulls(path, footer, [name for name in names if name not in self._fill])
+        _check_nulls(files, [name for name in names if name not in self._fill])
         self._groups = [
             (*file, number) for file in files for number in range(file[1].num_row_groups)
         ]
@@ -155,12 +155,19 @@ def _check_schema(path: str, footer: pq.FileMetaData, first: pa.Schema, names: l
             )
 
 
-def _check_nulls(path: str, footer: pq.FileMetaData, names: list[str]) -> None:
-    """Raises for nulls before anything is read, if the file has statistics of them."""
-    column_paths = [footer.schema.column(index).path for index in range(footer.num_columns)]
-    flat = [(name, column_paths.index(name)) for name in names if name in column_paths]
-    for group in range(footer.num_row_groups):
-        for name, index in flat:
-            statistics = footer.row_group(group).column(index).statistics
-            if statistics is not None and statistics.has_null_count and statistics.null_count:
-                raise null_error(name, statistics.null_count, f"row group {group} of {path}")
+def _check_nulls(files: list[tuple[str, pq.FileMetaData]], names: list[str]) -> None:
+    """Raises for nulls before anything is read, if the files have statistics of them."""
+    nulls: Counter[str] = Counter()
+    where = set()
+    for path, footer in files:
+        column_paths = [footer.schema.column(index).path for index in range(footer.num_columns)]
+        flat = [(name, column_paths.index(name)) for name in names if name in column_paths]
+        for group in range(footer.num_row_groups):
+            for name, index in flat:
+                statistics = footer.row_group(group).column(index).statistics
+                if statistics is not None and statistics.has_null_count and statistics.null_count:
+                    nulls[name] += statistics.null_count
+                    where.add(path)
+    if nulls:
+        more = f" and {len(where) - 1} other files" if len(where) > 1 else ""
+        raise null_error(nulls, f"{min(where)}{more}")

@@ -143,9 +143,12 @@ def test_file_without_rows(write, content, text):
 
 def test_column_without_values_in_the_first_rows_needs_a_type(write):
     path = write("id,rating\na,\n")
-    text = r"type of column 'rating' cannot be inferred.* such as types=\{'rating': float\}"
+    text = r"cannot be inferred.*: 'rating'\. .* such as types=\{'rating': str\} for ids"
     with pytest.raises(ValueError, match=text):
         read_csv(path)
+    both = write("id,rating,day\n,1,\n", "both.csv")
+    with pytest.raises(ValueError, match=r"'id', 'day'\. .* types=\{'id': str, 'day': str\}"):
+        read_csv(both)
     settings = {"types": {"rating": float}, "fill": {"rating": 1.0}}
     assert values(read_csv(path, **settings)) == [{"id": [b"a"], "rating": [1.0]}]
 
@@ -166,3 +169,49 @@ def test_column_without_values_in_the_first_rows_needs_a_type(write):
 def test_invalid_argument(write, settings, error, text):
     with pytest.raises(error, match=text):
         read_csv(write(ROWS), **settings)
+
+
+def test_repeated_name_in_the_header(write):
+    path = write("id,rating,id\n1,2,3\n", "1.csv")
+    text = r"Each column of .*1\.csv: must have a name of its own\. Got: 'id' 2 times\. Rename"
+    for paths in (path, [write("id,rating\n1,2\n", "0.csv"), path]):
+        with pytest.raises(ValueError, match=text):
+            read_csv(paths)
+    assert values(read_csv(path, ["rating"])) == [{"rating": [2]}]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("text", ["id,r\né,1\n", "é,r\na,1\n"])
+def test_other_encodings_are_named(tmp_path, encoding, text):
+    good, path = tmp_path / "0.csv", tmp_path / "1.csv.gz"
+    path.write_bytes(gzip.compress(text.encode(encoding)))
+    good.write_text("é,r\na,1\n" if text[0] == "é" else text)
+    for paths in (path, [good, path]):
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="1.csv.gz .*UTF-8"):
+            list(read_csv(paths))
+
+
+def test_encoding_is_named_after_the_first_block(tmp_path, small_blocks):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"id,rating\n" + b"abc,1\n" * 50 + "é,1\n".encode("latin-1"))
+    text = r"must be text in UTF-8\. Got: .*Row #52: .*invalid UTF8.*iconv"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+        list(read_csv(path))
+
+
+def test_all_columns_with_nulls_are_named_at_once(write):
+    path = write("id,a,b\nx,1,\ny,,2\nz,,3\n")
+    text = (
+        r"Columns 'a', 'b' must .* Got: 2 nulls in 'a', 1 nulls in 'b' in .*'a.{1,2}: ..., .{1,2}b"
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+        list(read_csv(path))
+
+
+def test_ids_are_not_rounded(write):
+    fix = "types=.*: int.* to read_csv"
+    for cell in ("16777217.0", "18446744073709551615"):
+        path = write(f"id\n{cell}\n")
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"2.24 .*float32 rounds.*{fix}"):
+            list(read_csv(path))
+        assert values(read_csv(path, types={"id": str})) == [{"id": [cell.encode()]}]

@@ -216,11 +216,13 @@ def test_nulls_are_filled(with_nulls):
 
 
 def test_nulls_are_found_before_reading(with_nulls):
-    text = r"'rating' must have .* nulls in row group 0 of .*s\.parquet\. Pass fill=\{'rating': "
+    text = r"'rating' must have .* nulls in .*s\.parquet\. Pass fill=\{'rating': "
     with pytest.raises(ValueError, match=text):
         read_parquet(with_nulls, ["id", "rating"], fill={"id": ""})
-    with pytest.raises(ValueError, match=r"'id' .*Got: 1 nulls in row group 1 of"):
+    with pytest.raises(ValueError, match=r"'id' .*Got: 1 nulls in .*s\.parquet"):
         read_parquet(with_nulls, ["id"])
+    with pytest.raises(ValueError, match=r"'rating', 'id' .*Got: 2 nulls in 'rating', 1 nulls in"):
+        read_parquet(with_nulls, ["id", "rating"])
 
 
 def test_nulls_without_statistics_are_found_while_reading(tmp_path):
@@ -312,3 +314,29 @@ def test_invalid_paths():
         read_parquet([])
     with pytest.raises(TypeError, match=r"paths must be a file, a folder, a pattern or a list of"):
         read_parquet(7)  # pyright: ignore
+
+
+def test_numbers_that_would_be_rounded_or_wrapped_are_refused(tmp_path):
+    columns = {
+        "double": pa.array([1.0, 2.0**24 + 1]),
+        "doubles": pa.array([[1.0], [2.0**24 + 1]]),
+        "unsigned": pa.array([1, 2**63], pa.uint64()),
+        "exact": pa.array([2**63 - 1, 0], pa.uint64()),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "one.parquet")
+    for name in ("double", "doubles"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"'{name}' must .* Got: 16777217"):
+            list(read_parquet(tmp_path, [name]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="'unsigned' .*below 2.63. Got: 92233"):
+        list(read_parquet(tmp_path, ["unsigned"]))
+    [batch] = read_parquet(tmp_path, ["exact"])
+    assert (batch["exact"].dtype, plain(batch["exact"])) == (tf.int64, [2**63 - 1, 0])
+    with pytest.raises(ValueError, match="'unsigned' .*below 2.63"):
+        rk.data.vocabularies(read_parquet(tmp_path, ["unsigned"]), ["unsigned"])
+
+
+def test_times_before_1970_are_rounded_down_as_in_memory(tmp_path):
+    times = np.array(["1969-12-31T23:59:59.5"], "datetime64[ms]")
+    pq.write_table(pa.table({"when": times}), tmp_path / "one.parquet")
+    [read], [held] = read_parquet(tmp_path), batches({"when": times}, 1)
+    assert plain(read["when"]) == plain(held["when"]) == [-1]
