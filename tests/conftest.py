@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,9 @@ import rankkit as rk  # isort: skip
 import numpy as np
 import pytest
 import tensorflow as tf
+
+# A shell starts background jobs with SIGINT ignored, and processes that tests start inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two logical devices, for the mirrored strategy. They have to be configured before TensorFlow runs
 # its first operation. Operations without a device run on the first, as always.
