@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.utils.keras import moments_of
+
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class LazyAdam(tf.keras.optimizers.Adam):
@@ -62,8 +64,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
         step = tf.cast(self.iterations + 1, dtype)
         beta_1, beta_2 = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
         bias_correction = tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
-        index = self._index_dict[self._var_key(variable)]
-        means, squares = self._momentums[index], self._velocities[index]
+        means, squares = moments_of(self, variable)
         mean = beta_1 * tf.gather(means, rows) + (1.0 - beta_1) * values
         square = beta_2 * tf.gather(squares, rows) + (1.0 - beta_2) * tf.square(values)
         means.scatter_update(tf.IndexedSlices(mean, rows))

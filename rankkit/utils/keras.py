@@ -1,10 +1,13 @@
 """Adapter to attributes of tf_keras that have no public equivalent.
 
+- `Layer._autocast`: whether a layer casts its input to the dtype it computes in.
 - `Layer._random_generator`: the random generator of stochastic layers.
 - `MeanMetricWrapper._fn`: the function whose mean a metric reports.
 - `Metric._name`: the name of a metric, which `fit` reports it by.
 - `Model._train_counter` and `Model._test_counter`: the steps that `fit` and `evaluate` have run,
   at which TensorBoard writes the values of batches.
+- `Optimizer._index_dict` and `Optimizer._var_key`, `Adam._momentums` and `Adam._velocities`: the
+  position of a weight among the weights of an optimizer, and the moments at that position.
 - `Model._eval_data_handler`: the reader of validation data in `fit`, which Keras keeps and uses
   again in the next `fit` if the first one was interrupted.
 
@@ -14,6 +17,11 @@
 from typing import Any
 
 import tensorflow as tf
+
+
+def casts_inputs(layer: tf.keras.layers.Layer) -> bool:
+    """Whether a layer casts floating-point inputs to the dtype it computes in."""
+    return layer._autocast
 
 
 def is_stochastic(layer: tf.keras.layers.Layer) -> bool:
@@ -29,6 +37,14 @@ def function_of(metric: Any) -> Any:
 def rename_metric(metric: tf.keras.metrics.Metric, name: str) -> None:
     """Changes the name of a metric, which Keras sets at creation only."""
     metric._name = name
+
+
+def moments_of(
+    optimizer: tf.keras.optimizers.Adam, variable: tf.Variable
+) -> tuple[tf.Variable, tf.Variable]:
+    """The first and the second moment of a weight in the shape of the weight."""
+    index = optimizer._index_dict[optimizer._var_key(variable)]
+    return optimizer._momentums[index], optimizer._velocities[index]
 
 
 def count_steps(model: tf.keras.Model, kind: str, steps: int) -> None:

@@ -1,5 +1,5 @@
 import dataclasses
-import importlib
+import inspect
 import re
 import warnings
 
@@ -331,7 +331,7 @@ def test_invalid_settings_are_rejected(change, error, message, rows):
 
 
 def test_memory_check_includes_the_linear_systems(rows, monkeypatch):
-    module = importlib.import_module("rankkit.bayesian.factorization_machine")
+    module = inspect.getmodule(rk.bayesian.factorization_machine)
     monkeypatch.setattr(module, "available_memory", lambda: 5 * 2**20)
     names = ("user_id", "item_id", "tags")
     plain, with_attributes = (

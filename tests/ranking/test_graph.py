@@ -7,8 +7,7 @@ import pytest
 import rankkit as rk
 import tensorflow as tf
 
-from rankkit.core.partial import ActivationCache
-from rankkit.ranking.graph import evaluate_factored
+from rankkit.ranking.graph import ActivationCache, evaluate_factored
 
 L = rk.layers
 USERS, TITLES = ["7", "42", "9"], ["a", "b", "c", "d", "e"]

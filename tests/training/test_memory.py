@@ -1,10 +1,11 @@
 """Memory that training needs: the report, and errors where the host has too little."""
 
+import os
+
 import pytest
 import tensorflow as tf
 
 import rankkit as rk
-from rankkit.utils import system
 
 USERS = [str(user) for user in range(99)]
 WEIGHT_BYTES = 3364
@@ -19,7 +20,12 @@ def network():
 @pytest.fixture
 def limit_memory(monkeypatch):
     """Simulates a host with so many bytes of memory."""
-    return lambda count: monkeypatch.setattr(system, "available_memory", lambda: count)
+
+    def limit(count):
+        values = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": count}
+        monkeypatch.setattr(os, "sysconf", values.get)
+
+    return limit
 
 
 def test_report_counts_weights_optimizer_gradients_and_activations(network):

@@ -1,10 +1,10 @@
 """Contract with tf_keras: the private attributes that `rankkit.utils.keras` uses."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from rankkit.utils import keras
-
 
 DATA = tf.data.Dataset.from_tensors((tf.ones((1, 1)), tf.ones((1, 1))))
 
@@ -37,6 +37,16 @@ def test_metrics_have_their_name_as_name():
     assert metric._name == "loss"
     keras.rename_metric(metric, "click_loss")
     assert metric.name == "click_loss"
+
+
+def test_adam_keeps_moments_by_the_position_of_a_weight():
+    weights = [tf.Variable([1.0, 2.0]), tf.Variable([3.0])]
+    optimizer = tf.keras.optimizers.Adam(beta_1=0.9, beta_2=0.99)
+    optimizer.apply_gradients(zip([tf.ones(2), tf.fill([1], 2.0)], weights, strict=True))
+    for name in ("_index_dict", "_var_key", "_momentums", "_velocities"):
+        assert hasattr(optimizer, name)
+    first, second = keras.moments_of(optimizer, weights[1])
+    np.testing.assert_allclose([first[0], second[0]], [0.2, 0.04], rtol=1e-6)
 
 
 def test_models_count_the_steps_of_fit_and_evaluate(model):

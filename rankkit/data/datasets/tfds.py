@@ -1,4 +1,8 @@
-"""Preparation and reading of data sets of TensorFlow Datasets (TFDS)."""
+"""Preparation and reading of data sets of TensorFlow Datasets (TFDS).
+
+Adapter to `DatasetBuilder._make_download_manager`, a private method of TFDS that makes the object
+which downloads files: only by replacing it does TFDS read an archive that is already there.
+"""
 
 import contextlib
 import functools

@@ -43,6 +43,10 @@ def start_until_it_prepares(archive, data_dir):
     return process
 
 
+def test_builders_of_tfds_have_a_method_that_makes_the_download_manager():
+    assert callable(tfds.core.DatasetBuilder._make_download_manager)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_preparation_leaves_no_files(write_archive, tmp_path, number):
