@@ -12,7 +12,7 @@ from rankkit.core.columns import as_list, to_tensor
 from rankkit.core.features import Feature, as_features
 from rankkit.data.columns import as_columns
 from rankkit.layers import Attribute, IdEmbedding
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.errors import check_sequence, invalid, unknown, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,10 +152,9 @@ def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) ->
 
 def _groups_by_feature(features: Mapping[str, Any], groups: Any) -> dict[str, int]:
     group_of: dict[str, int] = {}
-    if isinstance(groups, str) or any(isinstance(group, str) for group in groups):
-        raise wrong_type("groups", groups, "a list of lists of feature names")
-    for number, group in enumerate(groups):
-        for name in group:
+    expected = "a list of lists of feature names"
+    for number, group in enumerate(check_sequence("groups", groups, expected)):
+        for name in check_sequence("groups", group, expected):
             if name not in features:
                 raise unknown("feature", name, features)
             if name in group_of:
@@ -178,7 +177,7 @@ def build_design(plan: DesignPlan, columns: Mapping[str, Any], label: str) -> De
     """Encodes the columns of the training data; the labels are not yet standardized."""
     sources = [source for feature, _ in plan.fields.values() for source in feature.sources]
     names = [*(entity.source for entity in plan.entities), *sources, label]
-    columns = as_columns(columns, list(dict.fromkeys(names)))
+    columns = as_columns(columns, list(dict.fromkeys(names)), argument="columns")
     labels = columns[label]
     if labels.ndim != 1 or labels.dtype.kind not in "biuf":
         raise TypeError(

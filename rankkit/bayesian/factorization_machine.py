@@ -17,7 +17,7 @@ from rankkit.bayesian.gibbs import Chain, run_in_parallel
 from rankkit.bayesian.network import SampleStore, build_network
 from rankkit.bayesian.selection import held_out_errors
 from rankkit.training.model import RankingModel
-from rankkit.utils.errors import check_integer
+from rankkit.utils.errors import check_integer, check_text
 from rankkit.utils.system import available_memory
 
 _SWEEPS_PER_SAMPLE = 2
@@ -115,6 +115,8 @@ def factorization_machine(
     check_integer("burn_in", burn_in, 0)
     check_integer("num_chains", num_chains)
     check_integer("seed", seed, 0)
+    check_integer("verbose", verbose, 0)
+    check_text("label", label, "the name of a column")
     plan = plan_design(features, groups)
     if dim is not None:
         check_integer("dim", dim)

@@ -144,7 +144,8 @@ class SampleStore:
 def build_network(plan: DesignPlan, samples: Samples, *, is_ensemble: bool) -> tf.keras.Model:
     """Builds the network of sampled parameters; with `is_ensemble`, each sample is a member.
 
-    All vectors of an entity are summed into one, so that the network reads the id alone.
+    All vectors of an entity are summed into one, so that the network reads the id alone. It keeps
+    the precision of the samples, whatever Keras's global policy.
     """
     features: dict[str, Any] = {}
     groups: dict[int, list[int]] = {}
@@ -154,21 +155,23 @@ def build_network(plan: DesignPlan, samples: Samples, *, is_ensemble: bool) -> t
         while name in features or name in plan.fields:
             name += "_"
         groups.setdefault(entity.group, []).append(len(features))
-        layer = IdEmbedding(entity.ids, next(widths), name=f"{name}_vectors")
+        layer = IdEmbedding(entity.ids, next(widths), name=f"{name}_vectors", dtype="float32")
         features[name] = (entity.source, layer)
     for name, (feature, group) in plan.fields.items():
         if group is not None:
             groups.setdefault(group, []).append(len(features))
-        config = {**feature.layer.get_config(), "name": f"{name}_vectors"}
+        config = {**feature.layer.get_config(), "name": f"{name}_vectors", "dtype": "float32"}
         config["embedding_dim"] = next(widths)
         features[name] = (feature.sources, type(feature.layer).from_config(config))
     interaction = FactorizationMachine(
-        groups=list(groups.values()), num_members=len(samples.biases) if is_ensemble else 1
+        groups=list(groups.values()),
+        num_members=len(samples.biases) if is_ensemble else 1,
+        dtype="float32",
     )
     network = ranking_network(
         features,
         interaction=interaction,
-        head=EnsembleMean() if is_ensemble else None,
+        head=EnsembleMean(dtype="float32") if is_ensemble else None,
         name="sampled_factorization_machine",
     )
     for (_, layer), table in zip(features.values(), samples.tables, strict=True):

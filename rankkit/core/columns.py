@@ -1,52 +1,17 @@
 """Conversion of columns to arrays, lists and tensors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arrays import NUMBER, as_array
 from rankkit.core.features import as_feature
 from rankkit.core.precision import check_float32
 from rankkit.core.timestamps import as_seconds, is_missing, is_time
 from rankkit.utils.errors import invalid, wrong_type
-
-NUMBER = (bool, int, float, np.number, np.bool_)
-
-
-def as_array(column: Any) -> np.ndarray:
-    """Converts a column to an array; strings and lists become cells of an object array."""
-    if hasattr(column, "to_numpy"):  # pandas or pyarrow
-        return _to_numpy(column)
-    if hasattr(column, "numpy"):  # TensorFlow
-        return np.asarray(column.numpy())
-    if not isinstance(column, list | tuple):
-        return np.asarray(column)
-    # NumPy would convert [1, "a"] to strings, and lists of equal length to a matrix.
-    if all(isinstance(cell, NUMBER) for cell in column):
-        return as_numbers(column)
-    return np.fromiter(column, object, len(column))
-
-
-def _to_numpy(column: Any) -> np.ndarray:
-    """Converts a column of pandas or pyarrow; times with a time zone become UTC."""
-    if hasattr(column, "to_pylist"):
-        column = column.combine_chunks() if hasattr(column, "combine_chunks") else column
-        return column.to_numpy(zero_copy_only=False)
-    dtype = getattr(column, "dtype", None)
-    if getattr(dtype, "kind", None) == "M" and not isinstance(dtype, np.dtype):
-        return column.to_numpy(f"datetime64[{getattr(dtype, 'unit', 'us')}]")
-    return column.to_numpy()
-
-
-def as_numbers(cells: Iterable[Any]) -> np.ndarray:
-    """Converts Python numbers to an array; integers beyond 64 bits stay objects."""
-    array = np.array(cells)
-    if array.dtype.kind == "f" and all(isinstance(cell, int) for cell in cells) and array.size:
-        return np.array(cells, object)
-    return array
-
 
 _PLAIN = {str, int, float}
 
@@ -55,7 +20,8 @@ def is_column(value: Any) -> bool:
     """Whether a value is a collection: neither a string nor a single number."""
     if isinstance(value, (str, bytes)):
         return False
-    return isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
+    is_arrow = hasattr(value, "to_pylist")
+    return is_arrow or isinstance(value, Sequence) or len(getattr(value, "shape", ())) > 0
 
 
 def as_list(column: Any, name: str = "value") -> list:
@@ -63,7 +29,7 @@ def as_list(column: Any, name: str = "value") -> list:
 
     Dates and times become seconds since 1970.
     """
-    if tf.is_tensor(column):
+    if type(column) not in (list, tuple) and tf.is_tensor(column):  # which takes long
         column = column.numpy()
     if hasattr(column, "to_pylist") or getattr(getattr(column, "dtype", None), "kind", "") == "M":
         column = as_seconds(name, as_array(column))
@@ -71,6 +37,26 @@ def as_list(column: Any, name: str = "value") -> list:
     if _PLAIN.issuperset(map(type, values)):  # the usual case, which has to be fast
         return values
     return [_as_python(value, name) for value in values]
+
+
+def as_cells(column: Any, name: str) -> list | np.ndarray:
+    """Returns numbers as an array, `(rows, ...)`, and any other column as a list."""
+    if tf.is_tensor(column):
+        column = column.numpy()
+    elif hasattr(column, "to_pylist"):  # of pyarrow
+        column = as_array(column)
+    if isinstance(getattr(column, "dtype", None), np.dtype) and column.dtype.kind in "biuf":
+        array = np.asanyarray(column)
+        if type(array) is np.ndarray and array.ndim and array.itemsize <= 8:  # nothing is masked
+            return array
+    return as_list(column, name)
+
+
+def take(column: list | np.ndarray, rows: Sequence[int]) -> list | np.ndarray:
+    """Selects rows of a column."""
+    if isinstance(rows, range):
+        return column[rows.start : rows.stop : rows.step]
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
 
 
 def _as_python(value: Any, name: str) -> Any:
@@ -95,17 +81,70 @@ def decode(name: str, value: bytes) -> str:
         raise invalid(name, value, "bytes of valid UTF-8", fix) from None
 
 
-def to_tensor(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
-    """Converts the values of a column to the tensor that a scorer expects."""
-    if spec is not None and spec.shape.rank == 2 and all(map(is_column, values)):
-        lists = [as_list(cell, f"feature {name!r}") for cell in values]
-        members = list(chain.from_iterable(lists))
-        _check_kind(name, members, text=spec.dtype == tf.string)
-        _check_range(name, members, spec)
-        return as_feature(name, lists, spec)
-    if spec is not None:
-        _check_kind(name, values, text=spec.dtype == tf.string)
-        _check_range(name, values, spec)
+def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:
+    """Converts the cells of a column, as from `as_cells`, to the tensor that a scorer expects."""
+    if spec is not None and spec.shape.rank == 2 and isinstance(values, list):
+        values = _as_matrix(name, values, spec)
+    if isinstance(values, np.ndarray):
+        tensor = _numbers_to_tensor(name, values, spec)
+    elif spec is not None and spec.shape.rank == 2 and all(map(is_column, values)):
+        for length in set(map(len, values)):  # before they are padded to one length
+            _check_shape(name, (len(values), length), spec)
+        if spec.dtype == tf.float32:
+            _check_range(name, np.array(list(chain.from_iterable(values))))
+        tensor = as_feature(name, values, spec)
+    else:
+        if spec is not None:
+            _check_kind(name, values, spec.dtype)
+        tensor = _constant(name, values, spec)
+        if tensor.dtype == tf.float32:
+            _check_range(name, np.array(values))
+    if spec is not None and len(values):
+        _check_shape(name, tensor.shape, spec)
+        check_vectors(name, tensor, spec)
+    return tensor
+
+
+def _as_matrix(name: str, values: list, spec: tf.TensorSpec) -> list | np.ndarray:
+    """Returns lists or arrays of equally many numbers as a matrix, others as lists."""
+    if not all(type(cell) is np.ndarray and cell.dtype.kind in "biuf" for cell in values):
+        if not all(map(is_column, values)):
+            return values
+        values = [as_list(cell, f"feature {name!r}") for cell in values]
+        _check_kind(name, list(chain.from_iterable(values)), spec.dtype)
+    lengths = set(map(len, values))
+    if spec.dtype == tf.string or len(lengths) != 1 or 0 in lengths:
+        return values
+    matrix = np.array(values)
+    return matrix if matrix.dtype.kind in "biuf" else values
+
+
+def check_vectors(name: str, tensor: tf.Tensor, spec: tf.TensorSpec) -> None:
+    """Raises for NaN and infinity in vectors, of which a fused operation may make a zero."""
+    is_vector = spec.dtype.is_floating and tensor.shape.rank > 1
+    if is_vector and not np.isfinite(tensor.numpy()).all():
+        raise ValueError(
+            f"Feature {name!r} must have finite numbers in its vectors. Got: NaN or infinity. "
+            "Fill in numbers, or drop those rows."
+        )
+
+
+def _numbers_to_tensor(name: str, numbers: np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:
+    dtype = None if spec is None else spec.dtype
+    if dtype == tf.string:
+        _check_kind(name, numbers[:1].tolist(), tf.string)
+    if dtype not in (None, tf.float32, tf.int64) or not len(numbers):
+        return _constant(name, numbers.tolist(), spec)
+    if dtype == tf.float32 or (spec is None and numbers.dtype.kind == "f"):
+        _check_range(name, numbers)
+        numbers = numbers.astype(np.float32, copy=False)
+    elif spec is None and numbers.dtype.kind in "iu":  # as TensorFlow converts lists
+        fits = tf.int32.min <= numbers.min(initial=0) <= numbers.max(initial=0) <= tf.int32.max
+        numbers = numbers.astype(np.int32 if fits else numbers.dtype, copy=False)
+    return tf.constant(numbers) if spec is None else as_feature(name, numbers, spec)
+
+
+def _constant(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
     try:
         return tf.constant(values, None if spec is None else spec.dtype)
     except (TypeError, ValueError):
@@ -127,25 +166,37 @@ def is_utf8(text: str) -> bool:
     return text.encode(errors="ignore").decode() == text
 
 
-def _check_range(name: str, values: list, spec: tf.TensorSpec) -> None:
-    """Raises for numbers that float32 would round, if the feature is of that dtype."""
-    if spec.dtype == tf.float32 and (numbers := np.array(values)).dtype.kind in "iuf":
+def _check_range(name: str, numbers: np.ndarray) -> None:
+    """Raises for numbers that float32 would round."""
+    if numbers.dtype.kind in "iuf":
         check_float32(f"feature {name!r}", numbers)
 
 
-def _check_kind(name: str, values: list, text: bool) -> None:
-    if ({str} if text else {int, float}).issuperset(map(type, values)):
+def _check_shape(name: str, shape: Sequence[int], spec: tf.TensorSpec) -> None:
+    if not spec.shape[1:].is_compatible_with(shape[1:]):
+        sizes = ["any" if size is None else size for size in spec.shape[1:]]
+        expected = ", ".join(map(str, ["rows", *sizes]))
+        raise ValueError(
+            f"Feature {name!r} must have the shape ({expected}). Got: {tuple(shape)}. "
+            "Pass as many values in each row as the layer expects."
+        )
+
+
+def _check_kind(name: str, values: list, dtype: tf.DType) -> None:
+    """Raises for a value of another type, and names one, a missing one first."""
+    if dtype == tf.string:
+        allowed, kind, expected = {str}, str, "str"
+        fix = "Pass a string id, or an out-of-vocabulary id such as '' for an unknown user."
+    elif dtype.is_integer:
+        allowed, kind, expected = {int, bool}, (int, np.integer, np.bool_), "an integer"
+        fix = "Pass an integer, such as an out-of-vocabulary id for an unknown user."
+    else:
+        allowed, kind, expected = {int, float, bool}, NUMBER, "a number"
+        fix = "Pass a number, or NaN to a layer created with missing='learn'."
+    if allowed.issuperset(map(type, values)):
         return
-    for value in values:
-        if isinstance(value, str) == text and value is not None:
-            continue
+    wrong = [value for value in values if not isinstance(value, kind)]
+    for value in sorted(wrong, key=lambda value: not is_missing(value)):
         if is_missing(value):
-            fix = (
-                "Pass a string id, or an out-of-vocabulary id such as '' for an unknown user."
-                if text
-                else "Pass a number, or NaN to a layer created with missing='learn'."
-            )
             raise TypeError(f"Feature {name!r} is missing ({value}). {fix}")
-        if text:
-            raise wrong_type(f"feature {name!r}", value, "str", "Convert it to a string id.")
-        raise wrong_type(f"feature {name!r}", value, "a number", "Convert it to a number.")
+        raise wrong_type(f"feature {name!r}", value, expected, "Convert it first.")

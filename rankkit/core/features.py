@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arrays import as_array, fill_numbers
 from rankkit.core.precision import to_float32, to_int64
-from rankkit.core.timestamps import as_seconds
+from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.graph_errors import assert_in_graph
 
 # Names that are valid in graphs, as function arguments and in every export.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -136,13 +139,15 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     """Converts raw values, one per row, to the tensor that a layer expects; pad lists."""
     value = _as_tensor(name, value, spec)
     if spec.dtype == tf.string:
-        fits, expected = value.dtype == tf.string, "strings. Convert it with .astype(str)"
+        fits, expected = value.dtype == tf.string, "strings"
+        expected += ". Drop rows without a value and convert it with .astype(str)"
     elif spec.dtype.is_integer:
         # A float id would be truncated, and NaN, a missing one, be looked up as some integer.
         fits = value.dtype.is_integer or value.dtype.is_bool
         expected = "integers. Drop rows without a value and convert it with .astype(int)"
     else:
-        fits, expected = value.dtype != tf.string, "numbers. Convert it with .astype(float)"
+        fits = value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool
+        expected = "numbers. Convert it with .astype(float)"
     if not fits:
         raise TypeError(
             f"Column {name!r} has dtype {value.dtype.name}, but its layer expects {expected}."
@@ -155,12 +160,36 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
 
 
 def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
-    if getattr(value, "dtype", None) is not None and not tf.is_tensor(value):
-        value = as_seconds(f"Column {name!r}", np.asarray(value))
+    if not tf.is_tensor(value):
+        value = fill_numbers(as_seconds(f"Column {name!r}", as_array(value)))
+        if spec.shape.rank == 2 and value.ndim == 1 and value.dtype.kind == "O":
+            value = value.tolist()
     if spec.shape.rank == 2 and isinstance(value, list | tuple):
-        empty = all(len(cell) == 0 for cell in value)
-        value = tf.ragged.constant(value, spec.dtype if empty else None, ragged_rank=1)
+        for row, cell in enumerate(value):
+            if not isinstance(cell, list | tuple | np.ndarray):
+                fix = "Write []." if is_missing(cell) else f"Write [{cell!r}]."
+                raise wrong_type(f"column {name!r}, row {row}", cell, "a list", fix)
+        members = list(chain.from_iterable(value))
+        dtype = None if members else spec.dtype
+        # TensorFlow would round Python numbers to float32 before they are checked.
+        is_number = bool(members) and spec.dtype in (tf.float32, tf.int64)
+        flat = np.array(members) if is_number else tf.constant(members, dtype)
+        value = tf.RaggedTensor.from_row_lengths(flat, [len(cell) for cell in value])
     if isinstance(value, tf.RaggedTensor):
         is_text = value.dtype == tf.string
+        width = spec.shape[1] if spec.shape.rank == 2 else None
+        if width is not None:
+            message = f"Column {name!r} must have {width} values in each row. Pad or drop others."
+            fits = assert_in_graph(tf.reduce_all(value.row_lengths() == width), message)
+            with tf.control_dependencies([] if tf.executing_eagerly() else [fits]):
+                value = tf.identity(value)
         return value.to_tensor(TEXT_PADDING if is_text else tf.cast(NUMBER_PADDING, value.dtype))
-    return value if tf.is_tensor(value) else tf.convert_to_tensor(value)
+    if tf.is_tensor(value):
+        return value
+    try:
+        return tf.convert_to_tensor(value)
+    except (TypeError, ValueError):
+        cells = value.ravel().tolist()
+        wrong = next(filter(is_missing, cells), cells[:3])
+        fix = "Drop the rows without one, or write a value of its own, such as 'unknown'."
+        raise wrong_type(f"column {name!r}", wrong, "all strings or all numbers", fix) from None

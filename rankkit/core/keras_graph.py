@@ -3,6 +3,7 @@
 No other module of rankkit reads these attributes of tf_keras, which are not in its public API:
 
 - `tf_keras.src.engine.functional.Functional`, the class of a Functional model.
+- `tf_keras.src.layers.core.tf_op_layer.TFOpLambda`, the layer of a call of a TensorFlow function.
 - `Functional._nodes_by_depth`, its layer calls by distance from the outputs.
 - `Layer.inbound_nodes`, the calls of a layer, in all models that contain it.
 - `KerasTensor.node`, the call that made a symbolic tensor.
@@ -10,6 +11,7 @@ No other module of rankkit reads these attributes of tf_keras, which are not in 
 - `Node.layer`, `Node.call_args`, `Node.call_kwargs` and `Node.outputs`, the parts of a call.
 - `Node.keras_inputs`, the symbolic tensors among the arguments of a call.
 - `Node.is_input`, which is true for the node of an `InputLayer`.
+- `TFOpLambda.symbol`, the public name of the function of TensorFlow that the layer calls.
 
 `tests/core/test_keras_graph.py` has a test for each of them.
 """
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 from tf_keras.src.engine.functional import Functional
+from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
 
 
 class LayerCall(NamedTuple):
@@ -35,9 +38,29 @@ def is_functional(model: Any) -> bool:
     return type(model) is Functional
 
 
+def is_symbolic(value: Any) -> bool:
+    """Whether a value is a symbolic tensor, the output of a layer."""
+    return hasattr(value, "node")
+
+
 def layer_of(tensor: Any) -> tf.keras.layers.Layer:
     """Returns the layer that made a symbolic tensor."""
     return tensor.node.layer
+
+
+def call_of(tensor: Any) -> LayerCall:
+    """Returns the layer call that made a symbolic tensor."""
+    return _as_call(tensor.node)
+
+
+def _as_call(node: Any) -> LayerCall:
+    return LayerCall(node.layer, node.call_args, node.call_kwargs, node.outputs)
+
+
+def operation_of(layer: tf.keras.layers.Layer) -> str | None:
+    """Returns the name of the TensorFlow function that a layer stands for, such as `"sigmoid"`."""
+    symbol = layer.symbol if isinstance(layer, TFOpLambda) else None
+    return symbol and symbol.rpartition(".")[2]
 
 
 def layer_calls(model: tf.keras.Model) -> Iterator[LayerCall]:
@@ -45,7 +68,7 @@ def layer_calls(model: tf.keras.Model) -> Iterator[LayerCall]:
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
-                yield LayerCall(node.layer, node.call_args, node.call_kwargs, node.outputs)
+                yield _as_call(node)
 
 
 def outputs_of_layer(layer: tf.keras.layers.Layer) -> list:

@@ -1,5 +1,6 @@
 """Listwise utilities: ranks, gains and discounts. Padding has the label NaN."""
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -8,7 +9,7 @@ from rankkit.utils.errors import wrong_type
 from rankkit.utils.graph_errors import assert_in_graph
 
 MASK = "mask"  # the column that is true for items and false for padding
-_LARGEST_LABEL = 30.0  # float32 sums of larger gains would lose the smaller ones
+_LARGEST_EXPONENT = 30.0  # of gains, so that sums over long lists are finite in float32
 
 
 def check_lists(labels: Any, scores: Any, sample_weight: Any) -> None:
@@ -74,28 +75,45 @@ def best_gain(gains: tf.Tensor, until: tf.Tensor) -> tf.Tensor:
 
 def checked_labels(labels: tf.Tensor, fits: tf.Tensor, expected: str, fix: str) -> tf.Tensor:
     """Returns labels after a check, left out by XLA, that names the largest that does not fit."""
-    wrong = tf.reduce_max(tf.where(fits, labels.dtype.min, labels))
+    return checked_numbers("Labels", labels, fits, expected, fix)
+
+
+def checked_numbers(
+    name: str, numbers: tf.Tensor, fits: tf.Tensor, expected: str, fix: str
+) -> tf.Tensor:
+    """Returns labels or scores after a check as that of `checked_labels`."""
+    wrong = tf.reduce_max(tf.where(fits, numbers.dtype.min, numbers))
     check = assert_in_graph(
-        tf.reduce_all(fits), f"Labels must be {expected}. Got: ", wrong, f". {fix}"
+        tf.reduce_all(fits), f"{name} must be {expected}. Got: ", wrong, f". {fix}"
     )
     with tf.control_dependencies([check]):
-        return tf.identity(labels)
+        return tf.identity(numbers)
 
 
 def allows_gains(labels: tf.Tensor) -> tf.Tensor:
     """Whether all labels of a list, `(lists, items)` and 0 in the padding, allow gains."""
-    return tf.reduce_all((labels >= 0.0) & (labels <= _LARGEST_LABEL), axis=1)
+    return tf.reduce_all(_fits_gains(labels), axis=1)
+
+
+def _fits_gains(labels: tf.Tensor) -> tf.Tensor:
+    return (labels >= 0.0) & (labels < math.inf)
 
 
 def compute_gains(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """The gains `2**label - 1`, 0 in the padding; labels are clipped to the allowed range."""
-    gains = tf.pow(2.0, tf.clip_by_value(labels, 0.0, _LARGEST_LABEL)) - 1.0
+    """Multiples of the gains `2**label - 1`, by the same power of 2 in a list; 0 in the padding.
+
+    Lists with labels above 30 have gains of at most `2**30`. Those that do not allow gains get
+    finite numbers.
+    """
+    labels = tf.clip_by_value(labels, 0.0, labels.dtype.max)
+    largest = tf.reduce_max(tf.where(mask, labels, 0.0), axis=1, keepdims=True)
+    excess = tf.nn.relu(largest - _LARGEST_EXPONENT)
+    gains = tf.pow(2.0, labels - excess) - tf.pow(2.0, -excess)
     return tf.where(mask, gains, 0.0)
 
 
 def checked_gains(labels: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """The gains `2**label - 1`, after a check of the labels."""
-    fits = (labels >= 0.0) & (labels <= _LARGEST_LABEL)
-    expected = f"from 0 to {_LARGEST_LABEL:.0f} for gains of 2**label - 1"
-    fix = "Shift or scale the labels."
-    return compute_gains(checked_labels(labels, fits, expected, fix), mask)
+    """The gains of `compute_gains`, after a check of the labels."""
+    expected = "finite and at least 0 for gains of 2**label - 1"
+    labels = checked_labels(labels, _fits_gains(labels), expected, "Shift the labels.")
+    return compute_gains(labels, mask)

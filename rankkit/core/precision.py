@@ -28,6 +28,8 @@ def is_rounded(numbers: np.ndarray) -> np.ndarray:
 
 def check_float32(name: str, numbers: np.ndarray, fix: str = _FIX) -> None:
     """Raises if float32 would round a number beyond 2^24."""
+    if np.can_cast(numbers.dtype, np.float32):
+        return
     rounded = numbers[is_rounded(numbers)]
     if len(rounded):
         raise ValueError(f"{_must(name)} Got: {rounded[0].item()!r}. {fix}")

@@ -4,12 +4,17 @@ import datetime
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+
+from rankkit.utils.graph_errors import assert_in_graph
+
+SECONDS_LIMIT = 10**11  # in the year 5138; milliseconds have passed it in 1973
 
 
 def is_missing(value: Any) -> bool:
     """Whether a cell is missing: None, NaN, NaT, or the missing value of pandas."""
     if isinstance(value, float | np.floating):
-        return bool(np.isnan(value))
+        return bool(value != value)
     if isinstance(value, np.datetime64):
         return bool(np.isnat(value))
     return value is None or type(value).__name__ in ("NAType", "NaTType")
@@ -67,3 +72,18 @@ def check_no_missing(name: str, times: np.ndarray) -> None:
             f"{name} must have a finite timestamp in every row. Got: {count} of {times.size} rows "
             "with a missing or infinite one. Drop those rows, or fill in a timestamp."
         )
+
+
+def check_unit(name: str, timestamps: tf.Tensor, *, in_seconds: bool = True) -> tf.Tensor:
+    """Returns timestamps after a check that they are in seconds, or else in a finer unit."""
+    is_small = (timestamps > -SECONDS_LIMIT) & (timestamps < SECONDS_LIMIT)
+    message = f"{name} must be in seconds since 1970, below 10^11 (the year 5138). Got: "
+    fix = ". Divide milliseconds by 1000, and microseconds by 10^6."
+    if not in_seconds:
+        is_small = ~is_small
+        message = f"{name} must be in the unit of the references, finer than seconds. Got: "
+        fix = ". Convert either."
+    wrong = tf.boolean_mask(timestamps, ~is_small)[:1]
+    fits = assert_in_graph(tf.reduce_all(is_small), message, wrong, fix)
+    with tf.control_dependencies([fits]):
+        return tf.identity(timestamps)

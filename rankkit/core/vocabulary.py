@@ -1,42 +1,51 @@
 """Checks and lookups of vocabularies."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from rankkit.core.columns import as_array, decode, is_missing, is_utf8
-from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.core.arrays import as_array, column_name, single_values
+from rankkit.core.columns import decode, is_utf8
+from rankkit.core.timestamps import is_missing
+from rankkit.utils.errors import check_integer, invalid, is_integer, wrong_type
 
 CAST = "Cast the ids to int or to str, such as with .astype(str)."
+MISSING_ID = "Drop the rows without an id, or write an id of their own, such as 'unknown' or -1."
 
 
 def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
     """Checks ids, all strings or all integers, and returns them as a list in the order given."""
-    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-        raise wrong_type(name, ids, "a list of ids", "Put the ids in a list.")
+    if hasattr(ids, "to_numpy") or hasattr(ids, "numpy"):
+        ids = as_array(ids)
+    several = isinstance(ids, Iterable) and not isinstance(ids, str | bytes | Set | Mapping)
+    if not several or getattr(ids, "ndim", 1) != 1:
+        raise wrong_type(name, ids, "a list of ids", "Put the ids in a list, such as sorted(ids).")
     values = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
     if not values:
         raise invalid(name, values, "a list of at least one id", "Was the column empty?")
-    kinds = set(map(type, values))
-    if kinds == {str}:
-        _check_text(name, values)
-    elif kinds == {int}:
-        _check_range(name, values)
-    else:
-        return check_vocabulary(name, _plain(name, values))
+    values = plain_ids(name, values)
+    (_check_text if isinstance(values[0], str) else _check_range)(name, values)
     _check_unique(name, values)
     return values
 
 
-def _plain(name: str, values: list[Any]) -> list[Any]:
+def plain_ids(name: str, values: list[Any]) -> list[Any]:
+    """Returns ids as Python strings or Python integers; raises unless all are of one kind."""
+    if set(map(type, values)) in ({str}, {int}):
+        return values
+    if any(map(is_missing, values)):
+        raise wrong_type(
+            name, next(filter(is_missing, values)), "ids that are str or int", MISSING_ID
+        )
     plain: list[Any] = []
     for value in values:
         if isinstance(value, str):
             plain.append(str(value))
-        elif isinstance(value, int | np.integer) and not isinstance(value, bool):
+        elif is_integer(value):
             plain.append(int(value))
         else:
             raise wrong_type(name, value, "ids that are str or int", _cast(value))
@@ -47,8 +56,6 @@ def _plain(name: str, values: list[Any]) -> list[Any]:
 
 
 def _cast(value: Any) -> str:
-    if is_missing(value):
-        return "Drop the rows without an id, or give them an id of their own."
     if isinstance(value, bytes):
         return "Decode the ids to str."
     return "Cast the ids to str or int."
@@ -78,31 +85,34 @@ def _check_unique(name: str, values: list[Any]) -> None:
     raise ValueError(f"{name} contains {twice!r} more than once. Remove duplicates.")
 
 
-def distinct_ids(column: Any, min_count: int = 1) -> list[str] | list[int]:
-    """The sorted distinct ids of a column, or of its lists, with a count of min_count or more."""
+def distinct_ids(
+    column: Any, min_count: int = 1, *, name: str | None = None, lists: bool = False
+) -> list[str] | list[int]:
+    """The sorted distinct ids of a column, or of its `lists`, with a count of min_count or more."""
     check_integer("min_count", min_count)
-    if isinstance(column, str | bytes):
-        raise wrong_type("column", column, "an array or list of ids", "Pass the whole column.")
+    name = name or column_name(column)
     values = as_array(column)
+    if not values.ndim or (values.ndim > 1 and not lists):
+        single_values(name, column)  # raises
     if not values.size:
-        return check_vocabulary("column", [])
-    if values.dtype.kind in "fcbmM":
+        return check_vocabulary(name, [])
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise wrong_type(name, math.nan, "ids that are str or int", MISSING_ID)
+    if values.dtype.kind not in "OSUiu":
         raise TypeError(
-            f"column has dtype {values.dtype}; ids must be str or int. Use .astype(int) or "
+            f"{name} has dtype {values.dtype}; ids must be str or int. Use .astype(int) or "
             ".astype(str)."
         )
     if values.dtype.kind == "S":
-        return distinct_ids(values.astype(object), min_count)
+        return distinct_ids(values.astype(object), min_count, name=name, lists=lists)
     if values.dtype.kind != "O":
         distinct, counts = np.unique(values, return_counts=True)
-        check_frequent("column", int(counts.max()), min_count)
-        return check_vocabulary("column", distinct[counts >= min_count])
-    counted = _counted(values)
-    check_frequent("column", max(counted.values(), default=min_count), min_count)
-    kept = [value for value, count in counted.items() if count >= min_count]
-    # Values of several types have no order; check_vocabulary raises.
-    comparable = len(set(map(type, counted))) == 1
-    return check_vocabulary("column", sorted(kept) if comparable else list(counted))
+        check_frequent(name, int(counts.max()), min_count)
+        return check_vocabulary(name, distinct[counts >= min_count])
+    counted = _counted(name, values, lists)
+    plain_ids(name, list(counted))  # or else they have no order
+    check_frequent(name, max(counted.values(), default=min_count), min_count)
+    return check_vocabulary(name, sorted(v for v, count in counted.items() if count >= min_count))
 
 
 def check_frequent(name: str, most: int, min_count: int) -> None:
@@ -112,20 +122,25 @@ def check_frequent(name: str, most: int, min_count: int) -> None:
         raise invalid("min_count", min_count, expected, "The vocabulary would be empty.")
 
 
-def _counted(values: np.ndarray) -> dict[Any, int]:
+def _counted(name: str, values: np.ndarray, lists: bool) -> dict[Any, int]:
     try:
         counted = Counter(values.tolist())
     except TypeError:  # lists have no hash
+        counted = {(): 0}
+    if any(isinstance(value, tuple) for value in counted):
+        if not lists:
+            single_values(name, values)  # raises
         for value in values:
             if not isinstance(value, list | tuple | np.ndarray):
                 fix = "[]" if is_missing(value) else f"[{value!r}]"
                 raise TypeError(
-                    f"column mixes lists and single values: {value!r} is not a list. Write {fix}."
-                ) from None
-        counted = Counter(chain.from_iterable(values))
+                    f"{name} mixes lists and single values: {value!r} is not a list. Write {fix}."
+                )
+        members = np.fromiter(chain.from_iterable(values), object)
+        counted = _counted(name, members, lists=False)
     if not any(isinstance(value, bytes) for value in counted):
         return counted
     decoded = Counter()
     for value, count in counted.items():
-        decoded[decode("column", value) if isinstance(value, bytes) else value] += count
+        decoded[decode(name, value) if isinstance(value, bytes) else value] += count
     return decoded

@@ -11,7 +11,7 @@ from rankkit.core.in_memory import RowsInMemory, remember
 from rankkit.core.precision import to_float32
 from rankkit.data.columns import as_columns, encode_column, select_names
 from rankkit.data.shuffle import seeds_by_epoch, shuffled
-from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.utils.errors import check_boolean, check_integer, invalid, is_integer, wrong_type
 
 SHUFFLE_BUFFER = 100_000  # rows, for data sets of unknown size
 _MAX_PRECOMPUTED_ROWS = 1_000_000
@@ -33,8 +33,8 @@ def batches(
     In-memory rows are converted to tensors once; an epoch then costs little more than copying
     them. Lists become ragged tensors. Numbers keep their dtype, except that `float64` becomes
     `float32`: in memory only if that rounds no number beyond 2^24, such as a timestamp; a stream
-    must not have such numbers. Dates and times of NumPy, pandas and Arrow become `int64`, seconds
-    since 1970-01-01 UTC.
+    must not have such numbers. Missing numbers become NaN. Dates and times of NumPy, pandas and
+    Arrow become `int64`, seconds since 1970-01-01 UTC.
 
     With `shuffle`, every epoch has its own order. A `seed` makes these orders reproducible,
     whatever the global seed: a run that stopped after `k` epochs and resumes with
@@ -42,8 +42,8 @@ def batches(
     the same `seed` to every worker.
 
     Args:
-        rows: A dict of arrays or lists, a pandas DataFrame, or a `tf.data.Dataset` of dicts with
-            one row per element.
+        rows: A dict of arrays or lists, a DataFrame or Arrow table, or a `tf.data.Dataset` of
+            dicts with one row per element.
         batch_size: Rows per batch.
         shuffle: Whether to shuffle. A data set of unknown size is shuffled with a buffer of 100,000
             rows, everything else completely. An integer sets the buffer size of a data set.
@@ -70,15 +70,18 @@ def batches(
         [2, 1]
     """
     check_integer("batch_size", batch_size)
-    seed = resolve_seed(seed, initial_epoch, bool(shuffle))
+    cache = check_boolean("cache", cache)
+    drop_remainder = check_boolean("drop_remainder", drop_remainder)
     if isinstance(rows, tf.data.Dataset):
         single = select_rows(rows, columns, cache=cache)
-        if shuffle:
-            num_rows = int(single.cardinality())
-            size = buffer_size(shuffle, num_rows if num_rows > 0 else SHUFFLE_BUFFER)
+        num_rows = int(single.cardinality())
+        size = buffer_size(shuffle, num_rows if num_rows > 0 else SHUFFLE_BUFFER)
+        seed = resolve_seed(seed, initial_epoch, shuffle=size > 0)
+        if size:
             single = shuffled(single, size, seed=seed, initial_epoch=initial_epoch)
         return batch_rows(single, batch_size, drop_remainder=drop_remainder)
-    check_full_shuffle(shuffle)
+    shuffle = check_full_shuffle(shuffle)
+    seed = resolve_seed(seed, initial_epoch, shuffle)
     arrays = as_columns(rows, columns, allows_data_sets=True)
     seeds = seeds_by_epoch(seed, initial_epoch=initial_epoch) if shuffle else None
     return _batch_arrays(arrays, batch_size, drop_remainder, seeds)
@@ -98,11 +101,10 @@ def resolve_seed(seed: int | None, initial_epoch: int, shuffle: bool) -> int:
     return random.randrange(2**31) if shuffle else 0
 
 
-def check_full_shuffle(shuffle: Any) -> None:
+def check_full_shuffle(shuffle: Any) -> bool:
     """Raises if `shuffle` is a buffer size, which in-memory rows do not have."""
-    if not isinstance(shuffle, bool):
-        fix = "In-memory rows are always shuffled completely."
-        raise invalid("shuffle", shuffle, "True or False for rows in memory", fix)
+    fix = "In-memory rows are always shuffled completely."
+    return check_boolean("shuffle", shuffle, "True or False for rows in memory", fix)
 
 
 def _batch_arrays(
@@ -210,12 +212,12 @@ def select_rows(
     return rows.cache() if cache else rows
 
 
-def buffer_size(shuffle: bool | int, default: int = SHUFFLE_BUFFER, *, least: int = 1) -> int:
-    """The size of the shuffle buffer in rows: the default if `shuffle` is true, else the number."""
-    if shuffle is True:
-        return default
-    if not isinstance(shuffle, int) or shuffle < least:
-        expected = "True, False or a buffer size of at least 1 row"
+def buffer_size(shuffle: bool | int, default: int = SHUFFLE_BUFFER) -> int:
+    """The size of the shuffle buffer in rows: the default for `True`, 0 for `False`."""
+    if isinstance(shuffle, bool | np.bool_):
+        return default if shuffle else 0
+    expected = "True, False or a buffer size of at least 1 row"
+    if not is_integer(shuffle) or shuffle < 1:
         raise invalid("shuffle", shuffle, expected, "Pass True if unsure.")
     return int(shuffle)
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import NUMBER, as_array, as_numbers
+from rankkit.core.arrays import NUMBER, as_array, as_numbers, fill_numbers, single_values
 from rankkit.core.in_memory import Column
 from rankkit.core.precision import is_rounded
 from rankkit.core.timestamps import as_seconds, is_missing
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.core.vocabulary import MISSING_ID
+from rankkit.utils.errors import as_names, check_mapping, invalid, missing, unknown, wrong_type
 
 
 def as_columns(
@@ -21,8 +22,11 @@ def as_columns(
     argument: str = "rows",
     allows_data_sets: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Columns of a dict or a DataFrame as arrays of one length, all of them by default."""
-    if not is_data_frame(rows) and not isinstance(rows, Mapping):
+    """Columns of a dict or a table as arrays of one length, all of them by default."""
+    known = table_names(rows)
+    if known is None and isinstance(rows, Mapping):
+        known = list(rows)
+    if known is None:
         expected = "a dict of arrays or a DataFrame"
         if allows_data_sets:
             expected = "a dict of arrays, a DataFrame or a tf.data.Dataset"
@@ -30,7 +34,10 @@ def as_columns(
             f"{argument} must be {expected}. Got: a {type(rows).__name__}. Name the columns, as in "
             '{"user_id": [...], "item_id": [...]}.'
         )
-    columns = {name: as_array(rows[name]) for name in select_names(names, list(rows))}
+    selected = select_names(names, known)
+    if not is_data_frame(rows) and not isinstance(rows, Mapping):
+        rows = _arrow_table(rows)
+    columns = {name: as_array(rows[name]) for name in selected}
     for name, column in columns.items():
         if column.ndim == 0:
             fix = "Pass an array or a list with one value per row."
@@ -55,13 +62,86 @@ def is_data_frame(rows: Any) -> bool:
     return type(rows).__module__.partition(".")[0] == "pandas" and hasattr(rows, "columns")
 
 
+def table_names(rows: Any) -> list[str] | None:
+    """Names of the columns of a DataFrame or an Arrow table; `None` for any other data.
+
+    An Arrow table may be of any library that exports them, such as polars.
+    """
+    if is_data_frame(rows):
+        return list(rows.columns)
+    if hasattr(rows, "__arrow_c_stream__") and hasattr(rows, "columns"):
+        return _arrow_table(rows).column_names
+    return None
+
+
+def _arrow_table(rows: Any) -> Any:
+    import pyarrow as pa  # importing it takes time
+
+    return pa.table(rows)
+
+
+def check_table(argument: str, columns: Any) -> None:
+    """Raises unless `columns` are a table, or a dict with more than a single value in each."""
+    if table_names(columns) is not None:
+        return
+    expected = "a dict of columns or a DataFrame"
+    for name, column in check_mapping(argument, columns, expected).items():
+        if isinstance(column, str | bytes | int | float | np.generic):
+            fix = "Pass an array or a list with one value per row."
+            raise wrong_type(f"{argument}[{name!r}]", column, "an array", fix)
+
+
+def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) -> Any:
+    """The features of a table, and `more` columns that it has, as tensors; other data as it is.
+
+    In a dict, only arrays of objects and of times are converted, which Keras cannot read.
+    """
+    known, features = table_names(rows), list(features)
+    if known is None and isinstance(rows, dict):
+        return {name: _readable(name, column) for name, column in rows.items()}
+    if known is None:
+        return rows
+    for name in features:
+        if name not in known:
+            raise missing("feature", name, features, known)
+    columns = as_columns(rows, dict.fromkeys([*features, *(n for n in more if n in known)]))
+    return {name: _all_cells(name, column) for name, column in columns.items()}
+
+
+def _readable(name: str, column: Any) -> Any:
+    is_array = isinstance(column, np.ndarray) and column.ndim == 1
+    return _all_cells(name, column) if is_array and column.dtype.kind in "OM" else column
+
+
+def _all_cells(name: str, column: np.ndarray) -> Any:
+    return encode_column(name, column)(tf.range(len(column)))
+
+
+def check_keys(columns: Mapping[str, np.ndarray], *names: str) -> None:
+    """Raises unless each row has a single value in the columns that rows are grouped by."""
+    for name in names:
+        column = single_values(f"rows[{name!r}]", columns[name])
+        cells = column.tolist() if column.dtype.kind in "OfM" else []
+        kinds = dict.fromkeys(map(type, cells))
+        if kinds.keys() <= {str, int}:
+            absent = None
+        else:
+            absent = next((i for i, cell in enumerate(cells) if is_missing(cell)), None)
+        if absent is not None:
+            where = f"rows[{name!r}][{absent}]"
+            raise wrong_type(where, cells[absent], "an id", MISSING_ID)
+        if len(kinds) > 1 and not any(
+            all(issubclass(k, of) for k in kinds) for of in (str, NUMBER)
+        ):
+            listed = ", ".join(kind.__name__ for kind in kinds)
+            raise TypeError(
+                f"rows[{name!r}] must have values of one type. Got: {listed}. Convert it to str."
+            )
+
+
 def select_names(names: Iterable[str] | None, known: list[str], kind: str = "column") -> list[str]:
     """The requested names, or all known ones if `names` is None; raises for unknown names."""
-    if isinstance(names, str):
-        raise wrong_type("columns", names, "a list of names", f"Write columns=[{names!r}].")
-    if names is not None and not isinstance(names, Iterable):
-        raise wrong_type("columns", names, "a list of names")
-    selected = known if names is None else list(names)
+    selected = known if names is None else as_names("columns", names)
     for name in selected:
         if name not in known:
             raise unknown(kind, name, known)
@@ -83,6 +163,8 @@ def check_column_names(
         if name not in names:
             raise unknown(argument, name, names)
     for name in added:
+        if not isinstance(name, str) or not name:
+            raise wrong_type("label", name, "the name of a column")
         if name in names:
             raise ValueError(
                 f"Column {name!r} conflicts with the column that rankkit.data.{function} adds. "
@@ -96,15 +178,15 @@ def encode_column(name: str, column: np.ndarray) -> Column:
     That takes a fraction of the memory and is faster to read in random order. Dates and times
     become seconds since 1970.
     """
-    column = as_seconds(f"rows[{name!r}]", column)
+    column = fill_numbers(as_seconds(f"rows[{name!r}]", column))
     if column.dtype.kind in "US":
         column = column.astype(object)
     if column.dtype.kind != "O":
         return Column(_numeric_tensor(f"rows[{name!r}]", column))
     if any(_is_list(cell) for cell in column[:1]):
         return _encode_lists(name, column)
-    if all(isinstance(cell, NUMBER) for cell in column):
-        return Column(_numeric_tensor(f"rows[{name!r}]", as_numbers(column.tolist())))
+    if all(isinstance(cell, NUMBER) for cell in column):  # beyond 64 bits
+        return Column(_numeric_tensor(f"rows[{name!r}]", column))
     return _encode_text(name, column)
 
 
@@ -194,6 +276,7 @@ def _text_error(name: str, cells: list[Any]) -> TypeError:
 def _value_error(where: str, value: Any) -> TypeError:
     if is_missing(value):
         return TypeError(
-            f"{where} must not be missing. Got: {value!r}. Drop the row, or fill the cell with ''."
+            f"{where} must not be missing. Got: {value!r}. Drop the row, or write a value of its "
+            "own, such as 'unknown'."
         )
     return wrong_type(where, value, "text", "Make the column all text or all numbers.")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from rankkit.core.in_memory import RowsInMemory
 from rankkit.core.listwise import MASK
 from rankkit.data.batches import (
+    SHUFFLE_BUFFER,
     batch_in_memory,
     batch_rows,
     buffer_size,
@@ -17,9 +18,15 @@ from rankkit.data.batches import (
     resolve_seed,
     select_rows,
 )
-from rankkit.data.columns import as_columns, check_column_names, encode_column, factorize
+from rankkit.data.columns import (
+    as_columns,
+    check_column_names,
+    check_keys,
+    encode_column,
+    factorize,
+)
 from rankkit.data.shuffle import seeds_by_epoch
-from rankkit.utils.errors import check_integer, invalid, unknown
+from rankkit.utils.errors import check_boolean, check_choice, check_integer, invalid
 from rankkit.utils.graph_errors import assert_in_graph
 
 _OVERFLOW = ("sample", "split", "error")
@@ -52,8 +59,8 @@ def lists(
     by query to get whole lists.
 
     Args:
-        rows: A dict of arrays or lists, a pandas DataFrame, or a `tf.data.Dataset` of dicts with
-            one row per element.
+        rows: A dict of arrays or lists, a DataFrame or Arrow table, or a `tf.data.Dataset` of
+            dicts with one row per element.
         batch_size: Lists per batch.
         query: The column to group by. Defaults to `"user_id"`.
         list_size: Maximum length of a list, at least 2. Required for a data set. Defaults to
@@ -89,10 +96,13 @@ def lists(
     check_integer("batch_size", batch_size)
     if list_size is not None:
         check_integer("list_size", list_size, 2)
-    if overflow not in _OVERFLOW:
-        raise unknown("overflow", overflow, _OVERFLOW)
-    seed = resolve_seed(seed, initial_epoch, bool(shuffle))
-    seeds = seeds_by_epoch(seed, initial_epoch=initial_epoch) if shuffle else None
+    check_choice("overflow", overflow, _OVERFLOW)
+    trim = check_boolean("trim", trim)
+    drop_remainder = check_boolean("drop_remainder", drop_remainder)
+    is_stream = isinstance(rows, tf.data.Dataset)
+    buffer = buffer_size(shuffle) if is_stream else check_full_shuffle(shuffle)
+    seed = resolve_seed(seed, initial_epoch, bool(buffer))
+    seeds = seeds_by_epoch(seed, initial_epoch=initial_epoch) if buffer else None
     grouping = _Grouping(query, batch_size, overflow, trim, drop_remainder, seeds)
     if isinstance(rows, tf.data.Dataset):
         if list_size is None:
@@ -101,11 +111,10 @@ def lists(
         single = select_rows(rows, columns, cache=False)
         check_column_names(single.element_spec, {"query": query}, [MASK], "lists")
         # Rows are grouped in a buffer, whether they are shuffled or not.
-        buffer = buffer_size(True if shuffle is False else shuffle)
-        return grouping.of_stream(single, list_size, buffer)
-    check_full_shuffle(shuffle)
+        return grouping.of_stream(single, list_size, buffer or SHUFFLE_BUFFER)
     arrays = as_columns(rows, columns, allows_data_sets=True)
     check_column_names(arrays, {"query": query}, [MASK], "lists")
+    check_keys(arrays, query)
     return grouping.of_arrays(arrays, list_size)
 
 

@@ -8,19 +8,28 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import NUMBER
+from rankkit.core.arrays import fill_numbers
 from rankkit.core.listwise import MASK
 from rankkit.core.precision import check_float32
 from rankkit.data.batches import batch_epochs, resolve_seed
 from rankkit.data.columns import (
     as_columns,
     check_column_names,
+    check_keys,
     encode_column,
     factorize,
-    is_data_frame,
+    table_names,
 )
 from rankkit.data.shuffle import seeds_by_epoch
-from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
+from rankkit.utils.errors import (
+    as_names,
+    check_boolean,
+    check_integer,
+    check_number,
+    invalid,
+    unknown,
+    wrong_type,
+)
 
 
 def with_negatives(
@@ -48,7 +57,7 @@ def with_negatives(
     is never sampled for it.
 
     Args:
-        rows: The clicks: a dict of arrays or lists, or a pandas DataFrame.
+        rows: The clicks: a dict of arrays or lists, a DataFrame or an Arrow table.
         batch_size: Clicks per batch. With their negatives, a batch has
             `batch_size * (1 + num_negatives)` rows.
         item: The column of the clicked item.
@@ -94,19 +103,19 @@ def with_negatives(
     """
     check_integer("batch_size", batch_size)
     check_integer("num_negatives", num_negatives)
+    lists, shuffle = check_boolean("lists", lists), check_boolean("shuffle", shuffle)
     first_seed = resolve_seed(seed, initial_epoch, shuffle)
-    if isinstance(popularity, bool) or not isinstance(popularity, NUMBER):
-        raise wrong_type("popularity", popularity, "a number")
-    if not 0 <= popularity < math.inf:
-        raise invalid("popularity", popularity, "a finite power of at least 0")
+    check_number("popularity", popularity, "a finite power of at least 0", least=0)
     if isinstance(rows, tf.data.Dataset):
         fix = "All clicks of a query must be known before negatives can be sampled for it."
         raise wrong_type("rows", rows, "in memory: a dict of columns", fix)
     clicks = as_columns(rows, columns)
     check_column_names(clicks, {"query": query, "item": item}, [label, MASK], "with_negatives")
+    check_keys(clicks, query, item)
     known = {name: clicks[name] for name in (query, item)}
     if exclude is not None:
         more = as_columns(exclude, known, argument="exclude")
+        check_keys(more, query, item)
         known = as_columns({name: [*known[name].tolist(), *more[name].tolist()] for name in known})
     pool = _candidate_columns(candidates, [known[item]], query, item)
     sampler = _NegativeSampler(known[query], known[item], pool[item], query, popularity)
@@ -146,15 +155,15 @@ def with_negatives(
 def _check_outcomes(
     outcomes: Iterable[str], clicks: Mapping[str, np.ndarray], replaced: Iterable[str]
 ) -> list[str]:
-    outcomes = [outcomes] if isinstance(outcomes, str) else list(outcomes)
+    outcomes = as_names("outcomes", outcomes, "a list of names of columns")
     for name in outcomes:
         if name not in clicks:
             raise unknown("column in outcomes", name, clicks)
         if name in replaced:
             raise invalid("outcomes", name, "columns of neither the query nor the candidates")
-        if clicks[name].dtype.kind not in "biuf":
+        if fill_numbers(clicks[name]).dtype.kind not in "biuf":
             raise TypeError(f"Outcomes must be numeric, but {name!r} holds {clicks[name][0]!r}.")
-        check_float32(f"Outcome {name!r}", clicks[name])
+        check_float32(f"Outcome {name!r}", fill_numbers(clicks[name]))
     return outcomes
 
 
@@ -179,7 +188,7 @@ def with_candidates(
     all candidates. Metrics over sampled negatives can order models differently.
 
     Args:
-        rows: The held-out clicks: a dict of arrays or lists, or a pandas DataFrame.
+        rows: The held-out clicks: a dict of arrays or lists, a DataFrame or an Arrow table.
         item: The column of the clicked item.
         query: The column of the user or query that clicked. Defaults to `"user_id"`.
         exclude: Known clicks, such as the training clicks: these pairs of query and item are left
@@ -210,7 +219,10 @@ def with_candidates(
     """
     clicks = as_columns(rows)
     check_column_names(clicks, {"query": query, "item": item}, [label], "with_candidates")
+    check_keys(clicks, query, item)
     known = None if exclude is None else as_columns(exclude, [query, item], argument="exclude")
+    if known is not None:
+        check_keys(known, query, item)
     clicked = [clicks[item], *([] if known is None else [known[item]])]
     pool = _candidate_columns(candidates, clicked, query, item)
     queries, distinct = factorize(clicks[query].tolist())
@@ -323,7 +335,7 @@ def _candidate_columns(
     """The columns of the candidates; if `candidates` is `None`, those of the clicked items."""
     if candidates is None:
         return as_columns({item: list(dict.fromkeys(np.concatenate([*clicked]).tolist()))})
-    if not is_data_frame(candidates) and not isinstance(candidates, Mapping):
+    if table_names(candidates) is None and not isinstance(candidates, Mapping):
         is_list = isinstance(candidates, list | tuple)
         fix = f"Write {{{item!r}: {reprlib.repr(list(candidates)) if is_list else '[...]'}}}."
         raise wrong_type("candidates", candidates, "a dict of columns or a DataFrame", fix)
@@ -331,6 +343,7 @@ def _candidate_columns(
     if item not in pool or query in pool:
         expected = f"columns of candidates, with {item!r} and without {query!r}"
         raise wrong_type("candidates", list(pool), expected)
+    check_keys(pool, item)
     if (num_distinct := len(set(pool[item].tolist()))) < len(pool[item]):
         raise ValueError(
             f"candidates must list each {item} once. Got: {len(pool[item])} candidates with "

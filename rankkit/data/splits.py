@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import NUMBER, as_numbers
+from rankkit.core.arrays import NUMBER, as_numbers
 from rankkit.core.timestamps import as_times, check_no_missing
-from rankkit.data.columns import as_columns, is_data_frame
-from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.data.columns import as_columns, check_keys, is_data_frame
+from rankkit.utils.errors import check_integer, check_number, invalid, wrong_type
 
 Rows = TypeVar("Rows")
 _MAX_SEED = 2**31 - 1
@@ -24,7 +24,8 @@ def k_fold(columns: Rows, k: int = 5, *, seed: int = 42) -> Iterator[tuple[Rows,
     vary less than `k` independent ones.
 
     Args:
-        columns: A dict of arrays or lists, or a pandas DataFrame.
+        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
+            dict.
         k: Number of folds, at least 2. Defaults to `5`.
         seed: Seed of the split. Defaults to `42`.
 
@@ -58,7 +59,8 @@ def leave_last_out(
     training rows, but that of other users is: how items will be rated, and which will be popular.
 
     Args:
-        columns: A dict of arrays or lists, or a pandas DataFrame.
+        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
+            dict.
         timestamp: Name of the timestamp column, numbers or `datetime64`. Rows with equal
             timestamps are ordered as they come.
         query: Name of the column to group by. Defaults to `"user_id"`.
@@ -80,6 +82,7 @@ def leave_last_out(
     """
     check_integer("num_rows", num_rows)
     chosen = as_columns(columns, [query, timestamp])
+    check_keys(chosen, query)
     _, queries = np.unique(chosen[query], return_inverse=True)
     order = np.lexsort((_times(timestamp, chosen[timestamp]), queries))
     sizes = np.bincount(queries)
@@ -106,7 +109,8 @@ def random_split(columns: Rows, *, test_fraction: float = 0.2, seed: int = 42) -
     this leak.
 
     Args:
-        columns: A dict of arrays or lists, or a pandas DataFrame.
+        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
+            dict.
         test_fraction: Fraction of test rows, between 0 and 1. Defaults to `0.2`.
         seed: Seed of the split, from 0 to 2147483646. Defaults to `42`.
 
@@ -137,7 +141,8 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
     the result is dominated by cold starts.
 
     Args:
-        columns: A dict of arrays or lists, or a pandas DataFrame.
+        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
+            dict.
         timestamp: Name of the timestamp column, numbers or `datetime64`.
         test_fraction: Fraction of test rows, between 0 and 1. Rows with equal timestamps stay
             together, so there can be more. Defaults to `0.2`.
@@ -175,7 +180,8 @@ def cold_start_split(
     and later were, as with `random_split`.
 
     Args:
-        columns: A dict of arrays or lists, or a pandas DataFrame.
+        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
+            dict.
         ids: Name of the column of ids to split. Defaults to `"user_id"`.
         test_fraction: Fraction of test ids, between 0 and 1. Defaults to `0.2`.
         seed: Seed of the split. Defaults to `42`.
@@ -194,7 +200,9 @@ def cold_start_split(
         >>> set(train["user_id"]) & set(test["user_id"])
         set()
     """
-    distinct, indices = np.unique(as_columns(columns, [ids])[ids], return_inverse=True)
+    chosen = as_columns(columns, [ids])
+    check_keys(chosen, ids)
+    distinct, indices = np.unique(chosen[ids], return_inverse=True)
     num_test = _num_test(len(distinct), test_fraction, f"values of {ids!r}")
     test_indices = _shuffle_indices(len(distinct), seed)[-num_test:]
     return _split(columns, np.isin(indices, test_indices))
@@ -218,9 +226,8 @@ def _num_rows(columns: Any) -> int:
 
 def _num_test(count: int, test_fraction: float, what: str = "rows") -> int:
     """How many of `count` rows or ids to test on, neither none nor all of them."""
-    if not 0 < test_fraction < 1:
-        fix = f"Pass the fraction of the {what} to test on, such as 0.2."
-        raise invalid("test_fraction", test_fraction, "between 0 and 1", fix)
+    fix = f"Pass the fraction of the {what} to test on, such as 0.2."
+    check_number("test_fraction", test_fraction, "between 0 and 1", fix, above=0, below=1)
     num_test = round(count * test_fraction)
     if not 0 < num_test < count:
         expected = f"such that the training and the test set each get some of the {count} {what}"

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.data.columns import as_columns, select_names
-from rankkit.utils.errors import check_integer, wrong_type
+from rankkit.utils.errors import as_names, check_boolean, check_integer, wrong_type
 
 
 def vocabulary(column: Any, *, min_count: int = 1) -> list[str] | list[int]:
@@ -38,7 +38,7 @@ def vocabulary(column: Any, *, min_count: int = 1) -> list[str] | list[int]:
         >>> rk.data.vocabulary(["u2", "u1", "u2"], min_count=2)
         ['u2']
     """
-    return distinct_ids(column, min_count)
+    return distinct_ids(column, min_count, lists=True)
 
 
 def vocabularies(
@@ -77,9 +77,15 @@ def vocabularies(
         {'user_id': ['u2'], 'item_id': [9]}
     """
     check_integer("min_count", min_count)
+    columns = as_names("columns", columns)
+    if verbose is not None:
+        check_boolean("verbose", verbose, "True, False or None")
     if not isinstance(rows, tf.data.Dataset):
         in_memory = as_columns(rows, columns, allows_data_sets=True)
-        return {name: vocabulary(column, min_count=min_count) for name, column in in_memory.items()}
+        return {
+            name: distinct_ids(column, min_count, name=f"column {name!r}", lists=True)
+            for name, column in in_memory.items()
+        }
     if not isinstance(rows.element_spec, Mapping):
         raise wrong_type("rows", rows.element_spec, "a data set of dicts", "Map them to dicts.")
     names = select_names(columns, list(rows.element_spec))

@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import math
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 
-from rankkit.utils.errors import invalid
+from rankkit.utils.errors import check_number, invalid
 
 _RETRY_SECONDS = 0.2
 
@@ -32,8 +33,7 @@ def wait_for_workers(timeout: float = 600.0) -> None:
         >>> import rankkit as rk
         >>> rk.wait_for_workers()  # this process is alone
     """
-    if not timeout >= 0:
-        raise invalid("timeout", timeout, "a number of seconds, at least 0")
+    check_number("timeout", timeout, "a number of seconds, at least 0", least=0, most=math.inf)
     config = os.environ.get("TF_CONFIG")
     if not config:
         return

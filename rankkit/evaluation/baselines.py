@@ -1,13 +1,14 @@
 """Baselines that a model should beat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from rankkit.core.arrays import NUMBER, fill_numbers, single_values
+from rankkit.core.timestamps import is_missing
 from rankkit.data.columns import as_columns
-from rankkit.evaluation.metrics import is_number
-from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.errors import check_number, check_sequence
 
 _MAX_ITERATIONS = 200
 _TOLERANCE = 1e-6  # change of a bias, in units of the label
@@ -28,8 +29,8 @@ class BiasBaseline:
             additional rows of its id with a residual of 0. Defaults to `3.0`.
 
     Raises:
-        ValueError: If a column is missing or the regularization is negative.
-        TypeError: If `ids` is a string.
+        ValueError: If a column is missing, a label is not finite or the regularization is negative.
+        TypeError: If `ids` is a string, or the labels are not numbers.
 
     Example:
         >>> rows = {"user_id": ["a", "a", "b"], "rating": [5.0, 5.0, 2.0]}
@@ -39,18 +40,20 @@ class BiasBaseline:
     """
 
     def __init__(self, rows: Any, ids: Sequence[str], *, label: str, regularization: float = 3.0):
-        if isinstance(ids, str):
-            raise wrong_type("ids", ids, "a list of column names", f"Pass ids=[{ids!r}].")
-        if not is_number(regularization) or not regularization >= 0:
-            raise invalid("regularization", regularization, "a number of at least 0")
+        fix = f"Pass ids=[{ids!r}]." if isinstance(ids, str) else ""
+        ids = check_sequence("ids", ids, "a list of column names", fix)
+        check_number("regularization", regularization, "a number of at least 0", least=0)
         columns = as_columns(rows, [*ids, label])
-        labels = columns[label].astype(float)
+        labels = fill_numbers(single_values(f"column {label!r}", columns[label]))
+        check_numeric_labels(label, labels)
+        check_finite_labels(label, labels)
+        labels = labels.astype(float)
         self.mean = labels.mean()
         self._vocabularies: dict[str, np.ndarray] = {}
         self._biases: dict[str, np.ndarray] = {}
         indices = {}
         for name in ids:
-            self._vocabularies[name], indices[name] = np.unique(columns[name], return_inverse=True)
+            self._vocabularies[name], indices[name] = unique_ids(name, columns[name])
             self._biases[name] = np.zeros(len(self._vocabularies[name]))
         residuals = labels - self.mean
         for _ in range(_MAX_ITERATIONS):
@@ -65,20 +68,74 @@ class BiasBaseline:
             if change < _TOLERANCE:
                 break
 
-    def __call__(self, columns: Mapping[str, Any]) -> np.ndarray:
+    def __call__(self, columns: Any) -> np.ndarray:
         """Predicts labels.
 
         Args:
-            columns: The columns of ids; others are ignored.
+            columns: The columns of ids, as a dict of arrays or a pandas DataFrame; others are
+                ignored.
 
         Returns:
             The predicted labels, `(rows,)`.
         """
-        scores = np.full(len(next(iter(columns.values()))), self.mean)
+        arrays = as_columns(columns, list(self._vocabularies) or None, argument="columns")
+        scores = np.full(len(next(iter(arrays.values()))), self.mean)
         for name, vocabulary in self._vocabularies.items():
-            ids = as_columns({name: columns[name]})[name]
-            if isinstance(ids[0], bytes):  # of a TensorFlow tensor
+            ids = arrays[name]
+            if isinstance(ids[0], bytes) and isinstance(vocabulary[0], str):  # of a tensor
                 ids = np.array([each.decode() for each in ids], object)
+            if (kind := _kind(ids)) != (known := _kind(vocabulary)):
+                raise TypeError(
+                    f"Ids must be of the type of the training rows, but column {name!r} contains "
+                    f"{kind}, and {known} there. Convert one of them."
+                )
             indices = np.searchsorted(vocabulary, ids).clip(max=len(vocabulary) - 1)
             scores += np.where(vocabulary[indices] == ids, self._biases[name][indices], 0.0)
         return scores
+
+
+def check_numeric_labels(name: str, column: np.ndarray) -> None:
+    """Raises unless the labels in a column are numbers."""
+    if column.dtype.kind not in "biuf":
+        raise TypeError(
+            f"Labels must be numbers, but column {name!r} contains "
+            f"{column[:1].tolist()[0]!r}. Pass the name of a numeric column as label."
+        )
+
+
+def check_finite_labels(name: str, column: np.ndarray) -> None:
+    """Raises unless all labels in a column are finite."""
+    if not np.isfinite(column).all():
+        value = column[~np.isfinite(column)][0]
+        raise ValueError(
+            f"Labels must be finite, but column {name!r} contains {value}. Drop those rows."
+        )
+
+
+def unique_ids(name: str, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct ids of a column in order, and the index of that of each row, `(rows,)`."""
+    ids = single_values(f"column {name!r}", ids)
+    try:
+        distinct, indices = np.unique(ids, return_inverse=True)
+    except TypeError:  # they have no order
+        distinct, indices = ids, None
+    if distinct.dtype.kind in "OfM" and any(map(is_missing, distinct)):
+        value = next(filter(is_missing, distinct))
+        raise ValueError(
+            f"Ids must not be missing, but column {name!r} contains {value}. Drop those rows, or "
+            "fill the cells with an id of their own, such as ''."
+        )
+    if indices is None:
+        kinds = ", ".join(dict.fromkeys(type(each).__name__ for each in ids))
+        raise TypeError(
+            f"Ids must be of one type, but column {name!r} contains {kinds}. Convert them to str."
+        )
+    return distinct, indices
+
+
+def _kind(ids: np.ndarray) -> str:
+    """The kind of the ids of a column, by the first one."""
+    for kind, types in (("text", str), ("bytes", bytes), ("numbers", NUMBER)):
+        if isinstance(ids[0], types):
+            return kind
+    return type(ids[0]).__name__

@@ -1,23 +1,27 @@
 """Keras callback that computes ranking metrics after each epoch."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from rankkit.data.columns import as_columns
+from rankkit.evaluation.baselines import unique_ids
 from rankkit.evaluation.metrics import MetricSettings
-from rankkit.evaluation.scored_rows import feature_batches, read_labelled
+from rankkit.evaluation.scored_rows import LabelledRows, feature_batches
 from rankkit.models.heads import score_of
+from rankkit.utils.errors import check_text
 
 
 class RankingMetrics(tf.keras.callbacks.Callback):
     """Adds ranking metrics of validation rows to the logs of each epoch.
 
     The metrics are `val_ndcg_at_10`, `val_mrr`, `val_hit_rate_at_10` and `val_auc`, as defined by
-    `rankkit.evaluate_ranking`. A metric that is undefined for all queries is left out, such as NDCG
-    with negative labels. After training has diverged all metrics are NaN. A model with a low
-    error does not necessarily rank well: use these metrics to select a model for ranking.
+    `rankkit.evaluate_ranking`. A metric that is undefined for all queries is left out: NDCG with
+    negative labels, and, with a warning, MRR and hit rate if no label reaches `relevant`. After
+    training has diverged all metrics are NaN. A model with a low error does not necessarily rank
+    well: use these metrics to select a model for ranking.
 
     Place it before the callbacks that use its metrics, such as `EarlyStopping` (with `mode="max"`),
     `ModelCheckpoint`, `CSVLogger` and `TensorBoard`. The metrics are in the history as well.
@@ -65,6 +69,9 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         prefix: str = "val_",
     ):
         super().__init__()
+        check_text("prefix", prefix)
+        if head is not None:
+            check_text("head", head, "the name of a head")
         self._settings = MetricSettings(k, relevant)
         self.query = query
         self.label = label
@@ -79,15 +86,20 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         super().set_model(model)
         self._scorer = model if self.head is None else model.head(self.head)
         label = self._read_labels(self._scorer)
+        if self._labels.max() < (relevant := self._settings.relevant):
+            warnings.warn(
+                f"RankingMetrics leaves out MRR and hit rate: no value of {label} reaches relevant="
+                f"{relevant:g}; the highest is {self._labels.max():g}. Pass a lower one.",
+                stacklevel=2,
+            )
         # Converted once, not in every epoch.
         self._chunks = feature_batches(self._scorer, self._columns, label)
 
     def _read_labels(self, scorer: Any) -> str:
         """Reads labels and queries; returns the column of labels."""
-        label, self._columns, self._labels = read_labelled(
-            scorer, self._columns, [self.query], self.label
-        )
-        self._queries = np.unique(self._columns[self.query], return_inverse=True)[1]  # (rows,)
+        rows = LabelledRows(scorer, self._columns, [self.query], self.label, argument="rows")
+        label, self._columns, self._labels = rows.label, rows.columns, rows.labels
+        self._queries = unique_ids(self.query, self._columns[self.query])[1]  # (rows,)
         pairs = np.unique(np.stack([self._queries, self._labels]), axis=1)
         if len(pairs[0]) == len(np.unique(self._queries)):
             raise ValueError(

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from rankkit.evaluation.baselines import unique_ids
 from rankkit.evaluation.metrics import MetricSettings
-from rankkit.evaluation.report import Report
-from rankkit.evaluation.scored_rows import read_labelled, score_rows
+from rankkit.evaluation.report import Report, explain_gaps
+from rankkit.evaluation.row_metrics import metric_names
+from rankkit.evaluation.score_scale import is_click, score_scale
+from rankkit.evaluation.scored_rows import LabelledRows
 from rankkit.utils.errors import invalid, wrong_type
 
 
@@ -15,7 +16,7 @@ def compare_rankings(
     scorers: Mapping[str, Any],
     columns: Any,
     *,
-    query: str = "user_id",
+    query: str | None = "user_id",
     label: str | None = None,
     k: int = 10,
     relevant: float = 4.0,
@@ -26,31 +27,37 @@ def compare_rankings(
 ) -> Report:
     """Computes the differences between the metrics of scorers and those of the first scorer.
 
-    The metrics are those of `rankkit.evaluate_ranking`. The bootstrap is paired: all scorers are
+    The metrics are those of `rankkit.evaluate_ranking` that all scorers have: no errors or log loss
+    if the scores of one of them are only an order. The bootstrap is paired: all scorers are
     evaluated on the same samples of queries, so the interval of a difference is usually far
     narrower than those of the metrics. A difference is significant if its interval excludes 0.
 
     Args:
-        scorers: Name to scorer, two or more; the first is the one to compare with.
+        scorers: Name to scorer, or to an array of scores, as for `rankkit.evaluate_ranking`; two or
+            more. The first is the one to compare with.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
-        query: Column that identifies the query: rows are ranked within it. Defaults to `"user_id"`.
+        query: Column that identifies the query: rows are ranked within it. `None` if there is none.
+            Defaults to `"user_id"`.
         label: Column of labels. Defaults to `None`, the label of the first scorer.
         k: Rank cutoff. Defaults to `10`.
         relevant: Lowest label of a relevant row. Defaults to `4.0`, for ratings up to 5.
-        rating_range: Lowest and highest rating, to which scores are clipped for `rmse` and `mae`.
-            Defaults to `None`, no clipping.
+        rating_range: Lowest and highest rating, to which predictions are clipped for `rmse` and
+            `mae`. Defaults to `None`, no clipping.
         num_bootstrap: Number of bootstrap samples. Defaults to `1000`.
         confidence: Confidence level of the intervals. Defaults to `0.95`.
         seed: Random seed of the bootstrap. Defaults to `42`.
 
     Returns:
         A table of differences, one line per scorer except the first: `print` shows it, `lines` has
-        everything as a list of dicts, `metrics` has the values of the first line.
+        everything as a list of dicts, `metrics` has the values of the first line, and `notes` says
+        what is left out or undefined.
 
     Raises:
-        ValueError: If there are fewer than two scorers, a column is missing, or an argument is out
-            of range.
-        TypeError: If `scorers` is not a dict, or the labels are not numbers.
+        ValueError: If there are fewer than two scorers, a column or an id is missing, a label or
+            score is not finite, an array has not one score per row, no metric is defined, or an
+            argument is out of range.
+        TypeError: If `scorers` is not a dict, labels or scores are not numbers, or ids are of
+            different types.
 
     Example:
         >>> import rankkit as rk
@@ -70,11 +77,24 @@ def compare_rankings(
         raise invalid("scorers", list(scorers), "two or more", "Pass the scorers to compare.")
     settings = MetricSettings(k, relevant, rating_range, num_bootstrap, confidence, seed)
     first_scorer = next(iter(scorers.values()))
-    label, rows, labels = read_labelled(first_scorer, columns, [query], label)
-    _, queries = np.unique(rows[query], return_inverse=True)
-    (first, expected), *others = (
-        (name, settings.bootstrap(queries, labels, score_rows(scorer, rows, label)))
+    rows = LabelledRows(first_scorer, columns, [] if query is None else [query], label)
+    labels = rows.labels
+    queries = None if query is None else unique_ids(query, rows.columns[query])[1]
+    scores = {name: rows.score(each, f"scorers[{name!r}]") for name, each in scorers.items()}
+    scales = {
+        name: score_scale(scorer, scores[name], rows.label, labels, rating_range)
         for name, scorer in scorers.items()
+    }
+    kinds = {name: scale.kind for name, scale in scales.items()}
+    names = metric_names(kinds.values(), is_binary=is_click(labels))
+    notes = [scale.note(name) for name, scale in scales.items() if scale.kind == "order"]
+    if not notes and not {"rmse", "log_loss"} & set(names):
+        notes = [f"The scores are of different kinds, {kinds}: errors and log loss are left out."]
+    if query is None and not names:
+        raise ValueError(f"With query=None there is no metric to compare. {notes[0]}")
+    (first, expected), *others = (
+        (name, settings.bootstrap(queries, labels, given, scales[name].predictions(given), names))
+        for name, given in ((name, each.astype(float)) for name, each in scores.items())
     )
     lines = []
     for name, metrics in others:
@@ -82,5 +102,7 @@ def compare_rankings(
             metric: (value - expected[metric][0], samples - expected[metric][1])
             for metric, (value, samples) in metrics.items()
         }
-        lines.append(settings.line("all", f"{name} - {first}", queries, differences))
-    return Report(lines)
+        title = f"{name} - {first}"
+        lines.append(settings.line("all", title, len(labels), queries, differences))
+    notes += explain_gaps(lines, labels, query=query, k=k, relevant=relevant)
+    return Report(lines, notes)

@@ -13,16 +13,17 @@ from rankkit.evaluation.diagnosis import (
     histogram_lines,
     prediction_edges,
 )
-from rankkit.evaluation.metrics import check_rating_range, clip_scores
+from rankkit.evaluation.metrics import RankedRows
+from rankkit.evaluation.score_scale import FAR_OUTSIDE
 from rankkit.evaluation.scored_rows import ScoredRows
 from rankkit.layers import IdEmbedding
 from rankkit.models.network import find_feature_layers
 from rankkit.ranking.scoring import get_feature_specs
-from rankkit.utils.errors import check_integer
+from rankkit.utils.errors import check_integer, check_range
 
 _NEARLY_CONSTANT = 0.01  # of the standard deviation of the labels
-_MAX_EXCESS_RMSE = 0.001  # of the RMSE of the baseline
-_FAR_OUTSIDE = 0.1  # of the range of the labels
+_MAX_EXCESS = 0.001  # of the RMSE or AUC of the baseline
+_ROUNDING = 1e-6  # of a score
 _MAX_SHARE_OUTSIDE = 0.001  # of the rows
 
 
@@ -31,7 +32,7 @@ def diagnose(
     columns: Any,
     *,
     train: Any,
-    query: str = "user_id",
+    query: str | None = "user_id",
     item: str | None = None,
     label: str | None = None,
     rating_range: tuple[float, float] | None = None,
@@ -46,35 +47,38 @@ def diagnose(
     - nearly constant predictions, over all rows or within the rows of a query or of an item: a
       standard deviation below 1 % of that of the labels. Within a query, the model ignores the
       item, and vice versa;
-    - an RMSE more than 0.1 % above that of the baseline: the model is underfitted or overfitted;
+    - an RMSE more than 0.1 % above that of the baseline, or an AUC within queries more than 0.1 %
+      below, if scores are only an order: the model is underfitted or overfitted;
     - an out-of-vocabulary (OOV) embedding that no training row used. This needs the layers
       `rankkit.layers.IdEmbedding` of a `RankingModel` or a network: an exported file has none;
     - predictions outside the range of the labels: more than 0.1 % of them by more than a tenth of
       the range, or any of them by more than the whole range.
 
-    If the labels are 0 and 1 and some scores are outside of [0, 1], these are treated as logits:
-    RMSE and range are not checked.
+    What scores are is decided as in `rankkit.evaluate_ranking`. Logits are diagnosed as
+    probabilities. If scores are only an order, the tables are empty and their range is not checked.
 
     Args:
-        scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TensorFlow Lite
-            file or any function from a dict of columns to one score per row.
+        scorer: As for `rankkit.evaluate_ranking`. The checks of OOV ids need a scorer that lists
+            its features: neither a function nor an array of scores.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
         train: The training rows of the scorer, with the columns `query`, `item` and `label`.
-        query: Column that identifies the query: rows are ranked within it. Defaults to `"user_id"`.
+        query: Column that identifies the query: rows are ranked within it. `None` if there is none.
+            Defaults to `"user_id"`.
         item: Column that identifies the item. Defaults to `None`: no errors by item, and the
             baseline has biases for queries only.
         label: Column of labels. Defaults to `None`, the label of the `RankingModel`.
-        rating_range: Lowest and highest rating, to which scores are clipped, except for the checks
-            for constant predictions. Defaults to `None`, no clipping.
+        rating_range: Lowest and highest rating, to which predictions are clipped, except for the
+            checks for constant predictions. Defaults to `None`, no clipping.
         num_bins: Number of quantile bins of the calibration. Defaults to `10`.
 
     Returns:
         Tables of plain values and the warnings; `print` shows them.
 
     Raises:
-        ValueError: If a column is missing, there are no rows, all labels are equal, a label or
-            score is not finite, or an argument is out of range.
-        TypeError: If the labels are not numbers.
+        ValueError: If a column or an id is missing, there are no rows, all labels are equal, a
+            label or score is not finite, an array has not one score per row, or an argument is out
+            of range.
+        TypeError: If labels or scores are not numbers, or ids are of different types.
 
     Example:
         >>> import rankkit as rk
@@ -87,66 +91,66 @@ def diagnose(
         Predictions are nearly constant within each user_id
         The model is worse than the bias baseline of user_id
     """
-    check_rating_range(rating_range)
+    if rating_range is not None:
+        check_range("rating_range", rating_range)
     check_integer("num_bins", num_bins, 2)
-    rows = ScoredRows(scorer, columns, train=train, query=query, item=item, label=label)
+    rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
     if np.ptp(rows.labels) == 0:
         raise ValueError(
             f"Labels must have at least two values, but all values of column {rows.label!r} are "
             f"{rows.labels[0]:g}. Pass rows with different labels."
         )
-    scores = {
-        "model": clip_scores(rows.scores, rating_range),
-        "biases": clip_scores(rows.baseline_scores, rating_range),
-    }
-    all_labels = np.concatenate([rows.labels, rows.train[rows.label]])
-    low, high = (all_labels.min(), all_labels.max()) if rating_range is None else rating_range
+    warnings, unchecked = _constant_predictions(rows, query, item)
+    lines, untrained, not_possible = _check_unknown_ids(rows)
+    unchecked += not_possible
+    if rows.predictions is None:
+        worse, not_possible = _ranks_worse(rows, query)
+        unchecked += [*not_possible, rows.scale.note("model")]
+        return Diagnosis(rows.label, [], [], [], [], [*warnings, *worse, *untrained], unchecked)
+    scores = {"model": rows.predictions, "biases": rows.baseline_predictions}
+    low, high = rows.all_labels.min(), rows.all_labels.max()
+    if rating_range is not None:
+        low, high = rating_range
     edges = prediction_edges(low, high)
     errors = [values - rows.labels for values in scores.values()]
-    lines = [error_line("all", *errors)]
-    constant, unchecked = _constant_predictions(rows, query, item)
-    unknown, untrained, not_possible = _check_unknown_ids(rows, rating_range)
-    lines += unknown
-    unchecked += not_possible
+    lines.insert(0, error_line("all", *errors))
     for name in rows.ids:
         lines += error_lines_by_count(name, rows.columns[name], rows.train[name], *errors)
-    is_binary = np.isin(rows.labels, (0.0, 1.0)).all()
-    if is_binary and not 0 <= scores["model"].min() <= scores["model"].max() <= 1:
-        worse = outside = []
-        unchecked.append(
-            "Whether errors and range of the predictions are plausible: labels are 0 and 1, but "
-            "some scores are outside of [0, 1] and seem to be logits. Diagnose probabilities: pass "
-            "lambda rows: tf.sigmoid(scorer(rows))."
-        )
-    else:
-        worse = _worse_than_biases(lines[0]["rmse"], lines[0]["biases_rmse"], rows.ids)
-        outside = _out_of_range(scores["model"], rows.label, low, high)
+    warnings += _worse_than_biases(lines[0]["rmse"], lines[0]["biases_rmse"], rows.ids)
+    warnings += untrained
     return Diagnosis(
         label=rows.label,
         edges=edges.tolist(),
         histograms=histogram_lines(rows.labels, scores, edges),
         calibration=calibration_lines(rows.labels, scores, num_bins),
         errors=lines,
-        warnings=[*constant, *worse, *untrained, *outside],
+        warnings=[*warnings, *_out_of_range(rows.predictions, rows.label, low, high)],
         unchecked=unchecked,
     )
 
 
 def _constant_predictions(
-    rows: ScoredRows, query: str, item: str | None
+    rows: ScoredRows, query: str | None, item: str | None
 ) -> tuple[list[str], list[str]]:
     """Warnings for constant scores, overall or within a query or item; checks not possible."""
-    label_std = rows.labels.std()
-    threshold = _NEARLY_CONSTANT * label_std
-    if (std := rows.scores.std()) < threshold:
+    compared, reference = rows.label, rows.labels.std()
+    std = rows.scores.std()
+    is_constant = std < _NEARLY_CONSTANT * reference
+    if rows.predictions is None:  # an order has no scale of its own
+        is_constant = std <= _ROUNDING * np.abs(rows.scores).max()
+        compared, reference = ("all scores", std) if std else (compared, reference)
+    threshold = _NEARLY_CONSTANT * reference
+    if is_constant:
         return [
             f"Predictions are nearly constant: their standard deviation is {std:.2g}, that of "
-            f"{rows.label} {label_std:.2g}. Train with another seed or a lower learning rate: dead "
+            f"{compared} {reference:.2g}. Train with another seed or a lower learning rate: dead "
             "units give every row the same score."
         ], []
     warnings, unchecked = [], []
-    checks = [(query, item, f"all candidates of a {query} get the same score")]
-    if item is not None:
+    checks: list[tuple[str, str | None, str]] = []
+    if query is not None:
+        checks.append((query, item, f"all candidates of a {query} get the same score"))
+    if query is not None and item is not None:
         checks.append((item, query, f"every {query} gets the same ranking"))
     for name, other, effect in checks:
         std = _std_within(rows, name, other)
@@ -159,7 +163,7 @@ def _constant_predictions(
             feature = f"{other} is a feature" if other else "item features are inputs"
             warnings.append(
                 f"Predictions are nearly constant within each {name}: their standard deviation is "
-                f"{std:.2g}, that of {rows.label} {label_std:.2g}, so {effect}. Check that "
+                f"{std:.2g}, that of {compared} {reference:.2g}, so {effect}. Check that "
                 f"{feature} of the network, with values as in its vocabulary."
             )
     return warnings, unchecked
@@ -180,19 +184,43 @@ def _std_within(rows: ScoredRows, name: str, other: str | None) -> float | None:
 
 
 def _worse_than_biases(rmse: float, biases_rmse: float, ids: list[str]) -> list[str]:
-    if rmse <= biases_rmse * (1 + _MAX_EXCESS_RMSE):
+    if rmse <= biases_rmse * (1 + _MAX_EXCESS):
         return []
-    return [
-        f"The model is worse than the bias baseline of {' and '.join(ids)}: RMSE {rmse:.4f} "
-        f"against {biases_rmse:.4f} on the same rows. Train for more epochs or with another "
-        "learning rate. If the model is better on the training rows, it overfits: train for fewer "
-        "epochs."
-    ]
+    return [_worse("is", ids, f"RMSE {rmse:.4f} against {biases_rmse:.4f} on the same rows")]
+
+
+def _ranks_worse(rows: ScoredRows, query: str | None) -> tuple[list[str], list[str]]:
+    """Warnings for scores that order the rows of a query worse than the baseline does."""
+    if rows.queries is None:
+        return [], ["Whether the model ranks worse than the bias baseline: there are no queries."]
+    auc, biases_auc = (
+        RankedRows(rows.queries, rows.labels, scores).auc()
+        for scores in (rows.scores, rows.baseline_scores)
+    )
+    if np.isnan(auc).all():
+        return [], [
+            f"Whether the model ranks worse than the bias baseline: no {query} has rows with "
+            "different labels."
+        ]
+    auc, biases_auc = np.nanmean(auc), np.nanmean(biases_auc)
+    if auc >= biases_auc * (1 - _MAX_EXCESS):
+        return [], []
+    figures = f"AUC {auc:.4f} against {biases_auc:.4f} within each {query}"
+    return [_worse("ranks", rows.ids, figures)], []
+
+
+def _worse(verb: str, ids: list[str], figures: str) -> str:
+    baseline = f"bias baseline of {' and '.join(ids)}" if ids else "mean label"
+    return (
+        f"The model {verb} worse than the {baseline}: {figures}. Train for more epochs or with "
+        "another learning rate. If the model is better on the training rows, it overfits: train "
+        "for fewer epochs."
+    )
 
 
 def _out_of_range(scores: np.ndarray, label: str, low: float, high: float) -> list[str]:
     excess = np.maximum(low - scores, scores - high) / (high - low)
-    num_outside = int((excess > _FAR_OUTSIDE).sum())
+    num_outside = int((excess > FAR_OUTSIDE).sum())
     if num_outside <= _MAX_SHARE_OUTSIDE * len(scores) and excess.max() <= 1:
         return []
     return [
@@ -203,7 +231,7 @@ def _out_of_range(scores: np.ndarray, label: str, low: float, high: float) -> li
 
 
 def _check_unknown_ids(
-    rows: ScoredRows, rating_range: tuple[float, float] | None
+    rows: ScoredRows,
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Errors with the ids of a column replaced by an OOV id, warnings; checks not possible."""
     lines, warnings, unchecked = [], [], []
@@ -217,17 +245,14 @@ def _check_unknown_ids(
         layers = _id_layers(rows.scorer, name)
         vocabularies = [set(layer.vocabulary) for layer in layers]
         train_ids = set(rows.train[name].tolist())
-        known = train_ids.union(rows.columns[name].tolist(), *vocabularies)
-        is_text = isinstance(rows.columns[name][0], str | bytes)
-        number = -1
-        while (unknown := f"unknown{number}" if is_text else number) in known:
-            number -= 1
-        column = np.full(len(rows.labels), unknown, object if is_text else None)
-        columns = {**rows.columns, name: column}
-        scores = [rows.score(columns), rows.baseline(columns)]
-        errors = [clip_scores(each, rating_range) - rows.labels for each in scores]
-        line = error_line(f"all, as if {name} were OOV", *errors)
-        lines.append(line)
+        effect = ""
+        if rows.predictions is not None:
+            line = _unknown_id_line(rows, name, train_ids.union(*vocabularies))
+            lines.append(line)
+            effect = (
+                f" With an OOV {name} the RMSE is {line['rmse']:.4f}, that of the bias baseline "
+                f"{line['biases_rmse']:.4f}."
+            )
         if not layers:
             unchecked.append(
                 f"Whether the out-of-vocabulary embedding of {name} was trained: the scorer does "
@@ -239,12 +264,24 @@ def _check_unknown_ids(
         ):
             warnings.append(
                 f"The out-of-vocabulary embedding of {name} was never trained: the vocabulary "
-                f"contains every training id, and id_dropout_rate is 0. With an OOV {name} the "
-                f"RMSE is {line['rmse']:.4f}, that of the bias baseline "
-                f"{line['biases_rmse']:.4f}. Pass id_dropout_rate=0.1 to the layer, or leave rare "
-                "ids out of its vocabulary."
+                f"contains every training id, and id_dropout_rate is 0.{effect} Pass "
+                "id_dropout_rate=0.1 to the layer, or leave rare ids out of its vocabulary."
             )
     return lines, warnings, unchecked
+
+
+def _unknown_id_line(rows: ScoredRows, name: str, known: set[Any]) -> dict[str, Any]:
+    """Errors of all rows with the ids of a column replaced by one that is new."""
+    known = known.union(rows.columns[name].tolist())
+    is_text = isinstance(rows.columns[name][0], str | bytes)
+    number = -1
+    while (unknown := f"unknown{number}" if is_text else number) in known:
+        number -= 1
+    if isinstance(rows.columns[name][0], bytes):
+        unknown = str(unknown).encode()
+    column = np.full(len(rows.labels), unknown, object if is_text else None)
+    replaced = rows.replaced({**rows.columns, name: column})
+    return error_line(f"all, as if {name} were OOV", *(each - rows.labels for each in replaced))
 
 
 def _id_layers(scorer: Any, name: str) -> list[IdEmbedding]:

@@ -20,7 +20,8 @@ class Diagnosis:
 
     Tables are lists of dicts of plain values. The scorer is `"model"`; the baseline `"biases"` is
     the mean training label plus a bias for each query and item. Errors are predicted minus true
-    label: a `mean_error` above 0 means that the model overestimates.
+    label: a `mean_error` above 0 means that the model overestimates. Logits are given as
+    probabilities; of scores that are only an order, all tables are empty.
 
     Attributes:
         label: Column of labels.
@@ -59,8 +60,8 @@ class Diagnosis:
                 cells = [f"{line[name]:.3f}" for name in bins[0][:2]]
                 bins.append([*cells, f"{line['num_rows']:,}"])
         parts = [
-            text_table(errors, num_text_columns=1),
-            text_table(bins, num_text_columns=0),
+            text_table(errors, num_text_columns=1) if self.errors else "",
+            text_table(bins, num_text_columns=0) if self.calibration else "",
             "\n".join(f"WARNING: {each}" for each in self.warnings) or "No warnings.",
             "\n".join(f"Not checked: {each}" for each in self.unchecked),
         ]

@@ -1,11 +1,13 @@
-"""`evaluate_ranking`: errors and ranking metrics of a scorer beside those of two baselines."""
+"""`evaluate_ranking`: metrics of a scorer beside those of two baselines."""
 
 from typing import Any
 
 import numpy as np
 
-from rankkit.evaluation.metrics import MetricSettings
-from rankkit.evaluation.report import Report
+from rankkit.evaluation.metrics import MetricSettings, clip_scores
+from rankkit.evaluation.report import Report, explain_gaps
+from rankkit.evaluation.row_metrics import metric_names
+from rankkit.evaluation.score_scale import is_click
 from rankkit.evaluation.scored_rows import ScoredRows
 
 
@@ -14,7 +16,7 @@ def evaluate_ranking(
     columns: Any,
     *,
     train: Any,
-    query: str = "user_id",
+    query: str | None = "user_id",
     item: str | None = None,
     label: str | None = None,
     k: int = 10,
@@ -28,9 +30,30 @@ def evaluate_ranking(
 
     The report also has two baselines: `mean`, the mean training label, and `biases`, the mean with
     a bias for each query and item. Rows whose query or item is not in the training rows are
-    reported separately as well. Confidence intervals come from a bootstrap over queries.
+    reported separately as well. Confidence intervals come from a bootstrap over queries, or over
+    rows with `query=None`.
 
-    - `rmse` and `mae`, over rows: root mean squared error and mean absolute error.
+    Scores that predict the label have errors, over rows:
+
+    - `rmse` and `mae`: root mean squared error and mean absolute error.
+
+    Scores of labels that are 0 and 1, such as clicks, have instead, over rows:
+
+    - `log_loss`: the mean negative log-likelihood, in nats.
+    - `normalized_entropy`: the log loss divided by that of the mean label of the same rows; below 1
+      if the scores tell more than the click rate (He et al. 2014).
+    - `calibration`: the mean predicted probability divided by the mean label.
+    - `global_auc`: the AUC over all rows. Its interval is that of its first-order terms (DeLong et
+      al. 1988). An order of such labels has it, too.
+
+    Scores are predictions, logits or an order by the loss of the `RankingModel` or the head: an
+    order after a listwise loss, logits or probabilities after a cross entropy. Those of other
+    scorers are probabilities if labels are 0 and 1 and scores between 0 and 1, and else predictions
+    if at most a quarter of them are further than a tenth of the range outside the range of the
+    labels. The notes of the report say what is left out.
+
+    The ranking metrics are left out with `query=None`:
+
     - `ndcg_at_k`, over queries with at least two rows: normalized discounted cumulative gain with
       gain `2**label - 1` (Järvelin and Kekäläinen 2002; Burges et al. 2005). Undefined if a label
       is negative.
@@ -44,28 +67,32 @@ def evaluate_ranking(
 
     Args:
         scorer: As for `rankkit.rank`: a model, a network, a SavedModel, a TensorFlow Lite
-            file or any function from a dict of columns to one score per row.
+            file or any function from a dict of columns to one score per row. It is called with
+            tensors of at most 65,536 rows at a time, a function with at most 16,384. Or the scores
+            of all rows, as an array.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
         train: The training rows of the scorer, with the columns `query`, `item` and `label`.
-        query: Column that identifies the query: rows are ranked within it. Defaults to `"user_id"`.
+        query: Column that identifies the query: rows are ranked within it. `None` if there is none.
+            Defaults to `"user_id"`.
         item: Column that identifies the item. Defaults to `None`, no biases of items.
         label: Column of labels. Defaults to `None`, the label of the `RankingModel`.
         k: Rank cutoff. Defaults to `10`.
         relevant: Lowest label of a relevant row. Defaults to `4.0`, for ratings up to 5.
-        rating_range: Lowest and highest rating, to which scores are clipped for `rmse` and `mae`.
-            Defaults to `None`, no clipping.
+        rating_range: Lowest and highest rating, to which predictions are clipped for `rmse` and
+            `mae`. Defaults to `None`, no clipping.
         num_bootstrap: Number of bootstrap samples. Defaults to `1000`.
         confidence: Confidence level of the intervals. Defaults to `0.95`.
         seed: Random seed of the bootstrap. Defaults to `42`.
 
     Returns:
-        A table: `print` shows it, `metrics` has the scorer's values on all rows, and `lines` has
-        everything as a list of dicts.
+        A table: `print` shows it, `metrics` has the scorer's values on all rows, `lines` has
+        everything as a list of dicts, and `notes` says what is left out or undefined.
 
     Raises:
-        ValueError: If a column is missing, there are no rows, a label or score is not finite, or
-            an argument is out of range.
-        TypeError: If the labels are not numbers.
+        ValueError: If a column or an id is missing, there are no rows, a label or score is not
+            finite, an array has not one score per row, no metric is defined, or an argument is out
+            of range.
+        TypeError: If labels or scores are not numbers, or ids are of different types.
 
     Example:
         >>> import rankkit as rk
@@ -77,13 +104,19 @@ def evaluate_ranking(
         (1.0, 1.0, 1.5)
     """
     settings = MetricSettings(k, relevant, rating_range, num_bootstrap, confidence, seed)
-    rows = ScoredRows(scorer, columns, train=train, query=query, item=item, label=label)
+    rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
+    names = metric_names([rows.scale.kind], is_binary=is_click(rows.all_labels))
+    notes = [rows.scale.note("model")] if rows.predictions is None else []
+    if query is None and not names:
+        raise ValueError(f"With query=None there is no metric to compute. {notes[0]}")
+    mean = np.full(len(rows.labels), rows.baseline.mean)
     scorers = {
-        "model": rows.scores,
-        "biases": rows.baseline_scores,
-        "mean": np.full(len(rows.labels), rows.baseline.mean),
+        "model": (rows.scores, rows.predictions),
+        "biases": (rows.baseline_scores, rows.baseline_predictions),
+        "mean": (mean, clip_scores(mean, rating_range)),
     }
-    _, queries = np.unique(rows.columns[query], return_inverse=True)
+    if not rows.ids:
+        del scorers["biases"]  # the mean
     subsets = {"all": np.ones(len(rows.labels), bool)}
     for name in rows.ids:
         known = set(rows.train[name].tolist())
@@ -91,8 +124,16 @@ def evaluate_ranking(
         subsets[f"cold-start {name}"] = np.array(is_cold_start)
     lines = []
     for subset, mask in subsets.items():
-        if mask.any():
-            for name, scores in scorers.items():
-                metrics = settings.bootstrap(queries[mask], rows.labels[mask], scores[mask])
-                lines.append(settings.line(subset, name, queries[mask], metrics))
-    return Report(lines)
+        if not mask.any():
+            continue
+        queries = None if rows.queries is None else rows.queries[mask]
+        for name, (scores, predictions) in scorers.items():
+            predictions = None if predictions is None else predictions[mask]
+            metrics = settings.bootstrap(
+                queries, rows.labels[mask], scores[mask], predictions, names
+            )
+            lines.append(settings.line(subset, name, int(mask.sum()), queries, metrics))
+    if any(line["scorer"] == "biases" and line.get("log_loss", 0) is None for line in lines):
+        notes.append("The log loss of 'biases' is undefined: some predictions are not in [0, 1].")
+    notes += explain_gaps(lines, rows.labels, query=query, k=k, relevant=relevant)
+    return Report(lines, notes)

@@ -2,13 +2,13 @@
 
 import dataclasses
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.evaluation.row_metrics import divide, finished, row_blocks, row_terms
+from rankkit.utils.errors import check_integer, check_number, check_range
 
 _MAX_BOOTSTRAP_WEIGHTS = 1 << 23  # held in memory at a time
 
@@ -27,12 +27,11 @@ class MetricSettings:
     def __post_init__(self):
         for name, least in (("k", 1), ("num_bootstrap", 1), ("seed", 0)):
             check_integer(name, getattr(self, name), least)
-        if not is_number(self.relevant):
-            raise wrong_type("relevant", self.relevant, "a number", "Pass one, such as 4.0.")
-        if not is_number(self.confidence) or not 0 < self.confidence < 1:
-            fix = "Pass a level such as 0.95."
-            raise invalid("confidence", self.confidence, "a number between 0 and 1", fix)
-        check_rating_range(self.rating_range)
+        check_number("relevant", self.relevant, fix="Pass one, such as 4.0.")
+        expected, fix = "a number between 0 and 1", "Pass a level such as 0.95."
+        check_number("confidence", self.confidence, expected, fix, above=0, below=1)
+        if self.rating_range is not None:
+            check_range("rating_range", self.rating_range)
 
     def by_query(
         self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray
@@ -41,37 +40,47 @@ class MetricSettings:
         rows = RankedRows(queries, labels, scores)
         is_relevant = rows.labels >= self.relevant
         return {
-            f"ndcg_at_{self.k}": rows.ndcg(np.exp2(rows.labels) - 1, self.k),
+            f"ndcg_at_{self.k}": rows.ndcg(rows.gains(), self.k),
             "mrr": rows.reciprocal_rank(is_relevant),
             f"hit_rate_at_{self.k}": rows.hit_rate(is_relevant, self.k),
             "auc": rows.auc(),
         }
 
     def bootstrap(
-        self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray
+        self,
+        queries: np.ndarray | None,
+        labels: np.ndarray,
+        scores: np.ndarray,
+        predictions: np.ndarray | None,
+        row_metrics: Sequence[str],
     ) -> dict[str, tuple[float, np.ndarray]]:
-        """Metric to its value on all rows and on each bootstrap sample, `(num_bootstrap,)`."""
-        _, queries = np.unique(queries, return_inverse=True)
-        sizes = np.bincount(queries)
-        errors = labels - clip_scores(scores, self.rating_range)
-        per_query = self.by_query(queries, labels, scores)
-        values = np.stack(list(per_query.values()), axis=1)  # (queries, metrics)
-        error_sums = [np.bincount(queries, each) for each in (errors**2, np.abs(errors))]
-        sums = np.column_stack([*error_sums, np.nan_to_num(values)])
-        counts = np.column_stack([sizes, sizes, np.isfinite(values)]).astype(float)
+        """Metric to its value on all rows and on each bootstrap sample, `(num_bootstrap,)`.
+
+        Queries are resampled, or rows if `queries` is `None`: then there are no metrics by query.
+        `predictions` are the scores on the scale of the labels, for `row_metrics`.
+        """
+        if queries is None:
+            units = row_blocks(len(labels), self.seed)
+        else:
+            _, units = np.unique(queries, return_inverse=True)
+        terms = row_terms(row_metrics, labels, scores, predictions, units)
+        if queries is not None:
+            for name, values in self.by_query(units, labels, scores).items():
+                terms[name] = np.nan_to_num(values), np.isfinite(values)
+        sums, counts = (
+            np.column_stack(each).astype(float) for each in zip(*terms.values(), strict=True)
+        )
         means = divide(sums.sum(0), counts.sum(0))
         samples = bootstrap_means(sums, counts, num_samples=self.num_bootstrap, seed=self.seed)
-        for each in (means, samples):
-            each[..., 0] = np.sqrt(each[..., 0])  # the mean squared error comes first
-        names = ["rmse", "mae", *per_query]
-        return {name: (means[index], samples[:, index]) for index, name in enumerate(names)}
+        samples[:, (counts != 0).sum(0) < 2] = np.nan  # one unit does not vary
+        return finished({name: (means[i], samples[:, i]) for i, name in enumerate(terms)})
 
     def line(
-        self, rows: str, scorer: str, queries: np.ndarray, metrics: dict[str, Any]
+        self, rows: str, scorer: str, num_rows: int, queries: Any, metrics: dict[str, Any]
     ) -> dict[str, Any]:
         """A line of a `Report`: metrics with the bounds of their intervals, `None` for NaN."""
-        line: dict[str, Any] = {"rows": rows, "scorer": scorer}
-        line |= {"num_rows": len(queries), "num_queries": len(np.unique(queries))}
+        line: dict[str, Any] = {"rows": rows, "scorer": scorer, "num_rows": num_rows}
+        line["num_queries"] = None if queries is None else len(np.unique(queries))
         tail = (1 - self.confidence) / 2
         for name, (value, samples) in metrics.items():
             finite = samples[np.isfinite(samples)]
@@ -80,21 +89,6 @@ class MetricSettings:
             for key, number in zip(keys, (value, *bounds), strict=True):
                 line[key] = float(number) if math.isfinite(number) else None
         return line
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a real number; booleans are not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def check_rating_range(rating_range: Any) -> None:
-    """Raises if a range is neither `None` nor a pair of ascending numbers."""
-    if rating_range is None:
-        return
-    is_list = isinstance(rating_range, Sequence | np.ndarray)
-    is_pair = is_list and [is_number(each) for each in rating_range] == [True, True]
-    if not is_pair or not rating_range[0] < rating_range[1]:
-        raise invalid("rating_range", rating_range, "(lowest, highest) with lowest < highest")
 
 
 def clip_scores(scores: np.ndarray, rating_range: tuple[float, float] | None) -> np.ndarray:
@@ -119,6 +113,12 @@ class RankedRows:
         self._ranks = np.arange(len(order)) - self._starts[self.queries]  # from 0
         is_new = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
         self._ties = np.concatenate([[0], np.cumsum(is_new)])  # index of each row's group of ties
+
+    def gains(self) -> np.ndarray:
+        """Gains `2**label - 1`, those of a query with labels above 1000 divided by a power of 2."""
+        largest = np.maximum.reduceat(self.labels, self._starts)
+        excess = np.maximum(largest - 1000, 0)[self.queries]
+        return np.exp2(self.labels - excess) - np.exp2(-excess)
 
     def ndcg(self, gains: np.ndarray, k: int) -> np.ndarray:
         """NDCG at `k`; NaN for one row or no gain, and for all queries if a gain is negative."""
@@ -205,8 +205,3 @@ def bootstrap_means(
         weights = weights.reshape(samples, queries).astype(float)
         means.append(divide(weights @ sums, weights @ counts))
     return np.concatenate(means)
-
-
-def divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Divide sums by counts of the same shape; NaN where a count is 0."""
-    return np.where(counts > 0, sums / np.where(counts > 0, counts, 1), np.nan)

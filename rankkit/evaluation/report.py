@@ -4,18 +4,23 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Table of ranking metrics with confidence intervals; `print` shows it.
+    """Table of metrics with confidence intervals; `print` shows it.
 
     Attributes:
         lines: One dict per subset of the rows and scorer: `rows`, `scorer`, `num_rows`,
             `num_queries`, and each metric with the bounds of its confidence interval, which have
-            the suffixes `_low` and `_high`. A metric that no query has is `None`.
+            the suffixes `_low` and `_high`. A metric that is undefined is `None`; so are the bounds
+            of one that only a single query, or row, has.
+        notes: What is left out or undefined, and why; `print` shows it below the table.
     """
 
     lines: list[dict[str, Any]]
+    notes: list[str]
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -28,7 +33,7 @@ class Report:
         for line in self.lines:
             cells = [_cell(line, name) for name in names]
             table.append([line["rows"], line["scorer"], f"{line['num_rows']:,}", *cells])
-        return text_table(table, num_text_columns=2)
+        return "\n".join([text_table(table, num_text_columns=2), *self.notes])
 
 
 def _metric_names(line: dict[str, Any]) -> list[str]:
@@ -39,7 +44,49 @@ def _cell(line: dict[str, Any], name: str) -> str:
     if line[name] is None:
         return "-"
     low, high = line[f"{name}_low"], line[f"{name}_high"]
+    if low is None:
+        return f"{line[name]:.4f}"
     return f"{line[name]:.4f} ±{(high - low) / 2:.3f}"
+
+
+def explain_gaps(
+    lines: Sequence[dict[str, Any]],
+    labels: np.ndarray,
+    *,
+    query: str | None,
+    k: int,
+    relevant: float,
+) -> list[str]:
+    """Sentences about undefined metrics of the first line, and about missing intervals."""
+    no_relevant = f"no label reaches relevant={relevant:g}; the highest is {labels.max():g}"
+    reasons = {
+        f"ndcg_at_{k}": f"no {query} has two rows and a label above 0",
+        "mrr": no_relevant,
+        f"hit_rate_at_{k}": no_relevant,
+        "auc": f"no {query} has rows with different labels",
+        "global_auc": "all labels are equal",
+        "normalized_entropy": "all labels are equal",
+        "calibration": "all labels are 0",
+    }
+    if labels.min() < 0:
+        reasons[f"ndcg_at_{k}"] = "a label is negative"
+    names_by_reason: dict[str, list[str]] = {}
+    for name in _metric_names(lines[0]):
+        if lines[0][name] is None:
+            names_by_reason.setdefault(reasons[name], []).append(name)
+    notes = [
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} undefined: {reason}."
+        for reason, names in names_by_reason.items()
+    ]
+    if any(
+        line[name] is not None and line[f"{name}_low"] is None
+        for line in lines
+        for name in _metric_names(line)
+    ):
+        unit = query or "row"
+        fix = " For intervals over rows, pass query=None." if query else ""
+        notes.append(f"A value without \N{PLUS-MINUS SIGN} is that of a single {unit}.{fix}")
+    return notes
 
 
 def text_table(rows: Sequence[Sequence[str]], *, num_text_columns: int) -> str:

@@ -6,65 +6,124 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arrays import as_array, fill_numbers, single_values
 from rankkit.core.chunking import chunk_rows
+from rankkit.core.columns import is_column
 from rankkit.data import batches
 from rankkit.data.columns import as_columns
-from rankkit.evaluation.baselines import BiasBaseline
+from rankkit.evaluation.baselines import (
+    BiasBaseline,
+    check_finite_labels,
+    check_numeric_labels,
+    unique_ids,
+)
+from rankkit.evaluation.metrics import clip_scores
+from rankkit.evaluation.score_scale import score_scale
+from rankkit.models.heads import SCORE, score_of
 from rankkit.ranking.scoring import compute_scores, get_feature_specs
-from rankkit.utils.errors import wrong_type
+from rankkit.utils.errors import invalid, unknown, wrong_type
 
 
 class ScoredRows:
     """Rows with their labels, scores and baseline scores, and the training rows of the scorer.
 
     Attributes:
-        scorer: As for `rankkit.rank`.
+        scorer: As for `evaluate_ranking`.
         label: Column of labels.
-        ids: Columns that identify the query and, if there is one, the item.
+        ids: Columns that identify the query and the item, of those that there are.
         columns, labels: Column name to array, and the labels, `(rows,)` each.
+        queries: Index of the query of each row, `(rows,)`; `None` without queries.
         train: The columns `ids` and `label` of the training rows.
+        all_labels: `labels` and those of the training rows.
         baseline: `BiasBaseline` of the training rows.
-        scores, baseline_scores: Scores of the scorer and of the baseline, `(rows,)`.
+        scale: What the scores are.
+        scores: Scores of the scorer, `(rows,)`.
+        predictions: The scores on the scale of the labels; `None` if they are an order only.
+        baseline_scores, baseline_predictions: Those of the baseline.
     """
 
     def __init__(
-        self, scorer: Any, columns: Any, train: Any, query: str, item: str | None, label: str | None
+        self,
+        scorer: Any,
+        columns: Any,
+        train: Any,
+        query: str | None,
+        item: str | None,
+        label: str | None,
+        rating_range: tuple[float, float] | None,
     ):
         self.scorer = scorer
-        self.ids = [query] if item is None else [query, item]
-        self.label, self.columns, self.labels = read_labelled(scorer, columns, self.ids, label)
-        train = as_columns(train, [*self.ids, self.label])
-        _, self.train, _ = read_labelled(scorer, train, self.ids, self.label)
-        self.scores = self.score(self.columns)
+        self.ids = [name for name in (query, item) if name is not None]
+        rows = LabelledRows(scorer, columns, self.ids, label)
+        self.label, self.columns, self.labels = rows.label, rows.columns, rows.labels
+        self.queries = None if query is None else unique_ids(query, self.columns[query])[1]
+        train = as_columns(train, [*self.ids, self.label], argument="train")
+        self.train = LabelledRows(scorer, train, self.ids, self.label).columns
+        self.all_labels = np.concatenate([self.labels, self.train[self.label].astype(float)])
+        scores = rows.score(scorer)
+        self.scores = scores.astype(float)
+        self.scale = score_scale(scorer, scores, self.label, self.all_labels, rating_range)
+        self.predictions = self.scale.predictions(self.scores)
         self.baseline = BiasBaseline(self.train, self.ids, label=self.label)
         self.baseline_scores = self.baseline(self.columns)
+        self.baseline_predictions = clip_scores(self.baseline_scores, rating_range)
 
-    def score(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores of the scorer for other columns of the same rows, `(rows,)`."""
-        return score_rows(self.scorer, columns, self.label)
-
-
-def score_rows(scorer: Any, columns: Mapping[str, np.ndarray], label: str) -> np.ndarray:
-    """Scores of all rows, `(rows,)`."""
-    chunks = feature_batches(scorer, columns, label)
-    return compute_scores(scorer, chunks, len(next(iter(columns.values())))).astype(float)
-
-
-def feature_batches(scorer: Any, columns: Mapping[str, np.ndarray], label: str) -> tf.data.Dataset:
-    """Batches of the features of a scorer, or of all columns but the label if they are unknown."""
-    specs = get_feature_specs(scorer)
-    names = [name for name in columns if name != label] if specs is None else list(specs)
-    return batches(columns, chunk_rows(scorer), columns=names)
+    def replaced(self, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Predictions of the scorer and of the baseline for other columns of the same rows."""
+        scores = score_rows(self.scorer, columns, self.label).astype(float)
+        baseline = clip_scores(self.baseline(columns), self.scale.rating_range)
+        predictions = self.scale.predictions(scores)
+        assert predictions is not None
+        return [predictions, baseline]
 
 
-def read_labelled(
-    scorer: Any, rows: Any, ids: Sequence[str], label: str | None
-) -> tuple[str, dict[str, np.ndarray], np.ndarray]:
-    """Returns the column of labels, for `None` that of the scorer, all columns, and the labels.
+class LabelledRows:
+    """Rows with finite labels.
 
     If the scorer is one of several heads, rows whose label is NaN are left out. Raises if a column
     is missing or the labels are not finite numbers.
+
+    Attributes:
+        label: Column of labels, that of the scorer if `label` is `None`.
+        columns, labels: Column name to array, and the labels, `(rows,)` each.
     """
+
+    def __init__(
+        self,
+        scorer: Any,
+        rows: Any,
+        ids: Sequence[str],
+        label: str | None,
+        argument: str = "columns",
+    ):
+        self.label = _label_column(scorer, label)
+        columns = as_columns(rows, argument=argument)
+        column = as_columns(columns, [*ids, self.label])[self.label]
+        column = fill_numbers(single_values(f"column {self.label!r}", column))
+        columns[self.label] = column
+        check_numeric_labels(self.label, column)
+        self._is_kept = np.ones(len(column), bool)
+        if getattr(scorer, "is_partly_labelled", False):
+            self._is_kept = ~np.isnan(column)
+        if not self._is_kept.any():
+            raise ValueError(
+                f"No row has a label for this head: all values of column {self.label!r} are NaN. "
+                "Pass rows of which at least one has a label."
+            )
+        if not self._is_kept.all():
+            columns = {name: values[self._is_kept] for name, values in columns.items()}
+            column = columns[self.label]
+        check_finite_labels(self.label, column)
+        self.columns, self.labels = columns, column.astype(float)
+
+    def score(self, scorer: Any, argument: str = "scorer") -> np.ndarray:
+        """Scores of these rows by a scorer, or of an array with scores of all rows, `(rows,)`."""
+        if callable(scorer) or hasattr(scorer, "signatures"):
+            return score_rows(scorer, self.columns, self.label)
+        return _given_scores(argument, scorer, len(self._is_kept))[self._is_kept]
+
+
+def _label_column(scorer: Any, label: str | None) -> str:
     label = getattr(scorer, "label", None) if label is None else label
     if isinstance(label, Mapping):
         fix = f"Name one, or pass the scorer of one head: model.head({next(iter(label))!r})."
@@ -72,24 +131,44 @@ def read_labelled(
     if not isinstance(label, str):
         fix = "This scorer has no label of its own: pass label=..."
         raise wrong_type("label", label, "the name of a column", fix)
-    columns = as_columns(rows)
-    column = as_columns(columns, [*ids, label])[label]
-    if column.dtype.kind not in "biuf":
-        raise TypeError(
-            f"Labels must be numbers, but column {label!r} contains {column[:1].tolist()[0]!r}. "
-            "Pass the name of a numeric column as label."
-        )
-    if getattr(scorer, "is_partly_labelled", False) and (is_missing := np.isnan(column)).any():
-        if is_missing.all():
-            raise ValueError(
-                f"No row has a label for this head: all values of column {label!r} are NaN. Pass "
-                "rows of which at least one has a label."
-            )
-        columns = {name: values[~is_missing] for name, values in columns.items()}
-        column = columns[label]
-    if not np.isfinite(column).all():
-        value = column[~np.isfinite(column)][0]
+    return label
+
+
+def _given_scores(argument: str, scores: Any, num_rows: int) -> np.ndarray:
+    """Checks an array of scores, or the dict of arrays that a model of several heads predicts."""
+    fix = "Pass a model, a function, or an array with one score per row."
+    if isinstance(scores, Mapping):
+        if SCORE not in scores:
+            raise unknown(f"output of {argument}, a dict of scores", SCORE, scores)
+        scores = score_of(scores)
+    if not is_column(scores):
+        raise wrong_type(argument, scores, "a scorer or an array of scores", fix)
+    array = as_array(scores)
+    if array.dtype.kind not in "biuf":
+        raise wrong_type(argument, array[:3].tolist(), "an array of numbers", fix)
+    if array.shape not in ((num_rows,), (num_rows, 1)):
         raise ValueError(
-            f"Labels must be finite, but column {label!r} contains {value}. Drop those rows."
+            f"{argument} must have the shape ({num_rows},) or ({num_rows}, 1), one score per row "
+            f"in the order of the rows. Got: an array of shape {array.shape}."
         )
-    return label, columns, column.astype(float)
+    if not (is_finite := np.isfinite(array)).all():
+        fix = "Drop those rows from scores and columns."
+        raise invalid(argument, array[~is_finite][0].item(), "finite", fix)
+    return _as_floats(array.reshape(-1))
+
+
+def score_rows(scorer: Any, columns: Mapping[str, np.ndarray], label: str) -> np.ndarray:
+    """Scores of all rows as floats of the precision of the scorer, `(rows,)`."""
+    chunks = feature_batches(scorer, columns, label)
+    return _as_floats(compute_scores(scorer, chunks, len(next(iter(columns.values())))))
+
+
+def _as_floats(scores: np.ndarray) -> np.ndarray:
+    return scores if scores.dtype.kind == "f" else scores.astype(float)
+
+
+def feature_batches(scorer: Any, columns: Mapping[str, np.ndarray], label: str) -> tf.data.Dataset:
+    """Batches of the features of a scorer, or of all columns but the label if they are unknown."""
+    specs = get_feature_specs(scorer)
+    names = [name for name in columns if name != label] if specs is None else list(specs)
+    return batches(columns, chunk_rows(scorer), columns=names)

@@ -7,6 +7,7 @@ from typing import Any
 from rankkit.export.keras_file import load_keras_file
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.tflite import TFLiteScorer
+from rankkit.utils.errors import check_path
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -25,9 +26,13 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         FileNotFoundError: If the file or folder does not exist.
-        ValueError: If it cannot be read, or a `.keras` file may run code.
+        ValueError: If it cannot be read, its checksum differs, or a `.keras` file may run code.
+
+    Warns:
+        UserWarning: If a SavedModel or `.tflite` file has no checksum, so that damage to it may go
+            unnoticed: other software or an older version wrote it.
     """
-    path = Path(path)
+    path = Path(check_path("path", path))
     if not path.exists():
         raise FileNotFoundError(
             f"Nothing exists at path={str(path)!r}. Pass a SavedModel folder, a .tflite file or a "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.data.columns import check_table
 from rankkit.models.heads import score_of
 from rankkit.models.network import find_feature_layers
 from rankkit.ranking.candidates import candidate_features
@@ -34,6 +35,7 @@ def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> f
     Raises:
         ValueError: If the scorers have different numbers of outputs.
     """
+    check_table("columns", columns)
     ours, theirs = _flat_outputs(columns, scorer, other)
     if len(ours) != len(theirs):
         raise ValueError(

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_list, is_column
+from rankkit.core.columns import as_cells, as_list
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
+from rankkit.data.columns import check_table
 from rankkit.distributed.parameter_server import gathered
+from rankkit.export.checksum import check_folder, seal_folder, warn_without_checksum
 from rankkit.export.parity import check_parity, check_rank_signatures, make_sample
 from rankkit.export.scorer import ExportScorer
 from rankkit.export.servable import Servable
@@ -20,7 +22,7 @@ from rankkit.models.heads import SCORE, named_outputs, score_name
 from rankkit.models.network import feature_specs, select_features
 from rankkit.ranking.candidates import PrecomputedCandidates, indexable_columns
 from rankkit.ranking.scoring import check_finite_scores, scatter_scores
-from rankkit.utils.errors import invalid, unreadable
+from rankkit.utils.errors import check_path, invalid, unreadable
 from rankkit.utils.files import write_atomically
 
 
@@ -31,9 +33,12 @@ class SavedCandidateIndex(PrecomputedCandidates):
         self._scorer = scorer
         self._rank = loaded.signatures["rank_indexed"]
         self.columns = {
-            name: [_without_padding(cell) for cell in as_list(tf.convert_to_tensor(column))]
+            name: as_cells(tf.convert_to_tensor(column), name)
             for name, column in loaded.candidates.items()
         }
+        for name, spec in scorer.feature_specs.items():
+            if name in self.columns and spec.shape.rank == 2 and spec.shape[1] is None:
+                self.columns[name] = list(map(_without_padding, self.columns[name]))
 
     def __reduce__(self) -> tuple:
         return getattr, (self._scorer, "candidates")
@@ -50,10 +55,11 @@ class SavedCandidateIndex(PrecomputedCandidates):
         return scores
 
 
-def _without_padding(cell: Any) -> Any:
-    if not is_column(cell):
-        return cell
-    return [value for value in as_list(cell) if value not in (TEXT_PADDING, NUMBER_PADDING)]
+def _without_padding(cell: Any) -> list:
+    values = as_list(cell)
+    while values and values[-1] in (TEXT_PADDING, NUMBER_PADDING):
+        values.pop()
+    return values
 
 
 def save(
@@ -78,7 +84,8 @@ def save(
     index with the item-side activations. It takes the query's features, each of length 1, and
     `k`, and returns the same as `rank` for the candidates of the index.
 
-    The object that `tf.saved_model.load` returns can be called with a dict of columns.
+    The object that `tf.saved_model.load` returns can be called with a dict of columns. The file
+    `assets.extra/SHA256SUMS` has checksums, which `rankkit.export.load` verifies.
 
     Args:
         model: A `RankingModel`, a head of one (`model.head(...)`), or a network.
@@ -97,12 +104,15 @@ def save(
         FileExistsError: If the folder exists.
         OSError: If it cannot be written.
     """
+    path = check_path("path", path)
     network = gathered(getattr(model, "network", model))
     specs = feature_specs(network)
     if not _is_version(Path(path).name):
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
         raise invalid("path", str(path), "a folder named by a version number below 2**63", fix)
     check_names(specs, "column")
+    if sample is not None:
+        check_table("sample", sample)
     columns = select_features(make_sample(network) if sample is None else sample, specs)
     index = None
     if candidates is not None:
@@ -137,6 +147,7 @@ def _write(servable: Servable, folder: Path) -> None:
         raise OSError(f"Cannot write the SavedModel to {str(folder)!r}: {error.message}") from None
     finally:
         logger.setLevel(level)
+    seal_folder(folder)
 
 
 class SavedModelScorer(ExportScorer):
@@ -155,6 +166,7 @@ class SavedModelScorer(ExportScorer):
     """
 
     def __init__(self, path: str | os.PathLike[str]):
+        path = check_path("path", path)
         if not Path(path).is_dir():
             raise FileNotFoundError(
                 f"No folder exists at path={str(path)!r}. Pass a SavedModel folder of "
@@ -162,6 +174,7 @@ class SavedModelScorer(ExportScorer):
             )
         super().__init__(path)
         try:
+            has_checksum = check_folder(Path(path))
             self.loaded = tf.saved_model.load(str(path))
             self._serve = self.loaded.signatures["serving_default"]
             self.feature_specs = dict(self._serve.structured_input_signature[1])
@@ -170,6 +183,8 @@ class SavedModelScorer(ExportScorer):
             self.score = score_name(self.widths)
         except (tf.errors.OpError, OSError, LookupError, ValueError, TypeError) as error:
             raise unreadable(path, "a SavedModel of rankkit.export.save", error) from None
+        if not has_checksum:
+            warn_without_checksum(Path(path))
 
     @property
     def rank_signature(self) -> Any:

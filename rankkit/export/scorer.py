@@ -7,8 +7,10 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.columns import check_vectors
 from rankkit.models.network import select_features
 from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.graph_errors import plain_errors
 
 
 class ExportScorer:
@@ -65,7 +67,8 @@ class ExportScorer:
 
     def _select_features(self, columns: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         """Returns the features as tensors of the declared shapes and of equal length."""
-        features = select_features(columns, self.feature_specs)
+        with plain_errors():
+            features = select_features(columns, self.feature_specs)
         rows = None
         for name, value in features.items():
             spec = self.feature_specs[name]
@@ -74,7 +77,10 @@ class ExportScorer:
                 if spec.shape.rank == 1:
                     expected = "a column with one value per row"
                 fix = "Pass a list with one value per row."
+                if spec.shape.rank != 1:
+                    fix = "Pass as many values in each row as the layer expects."
                 raise invalid(f"columns[{name!r}]", columns[name], expected, fix)
+            check_vectors(name, value, spec)
             rows = len(value) if rows is None else rows
             if len(value) != rows:
                 raise ValueError(

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import to_tensor
 from rankkit.core.partial import ActivationCache, of_equal_length, repeated
+from rankkit.core.precision import to_int64
 from rankkit.models.heads import named_outputs, score_name
 from rankkit.ranking.candidates import compute_activations
 from rankkit.ranking.graph import CANDIDATES, QUERY, evaluate_factored
@@ -125,8 +127,11 @@ def _top_k(
     return {name: tf.gather(scores, index), "index": index, **best}
 
 
-def _candidate_tensor(name: str, values: list, specs: Mapping[str, tf.TensorSpec]) -> tf.Tensor:
+def _candidate_tensor(name: str, values: Any, specs: Mapping[str, tf.TensorSpec]) -> tf.Tensor:
     """Converts a column of candidates, which may not be a feature, to a tensor."""
+    if isinstance(values, np.ndarray) and name not in specs:
+        tensor = tf.constant(values)
+        return to_int64(name, tensor) if tensor.dtype.is_integer else tensor
     types = {type(value) for value in values}
     dtype = _DTYPES.get(types.pop()) if len(types) == 1 else None
     inferred = None if dtype is None else tf.TensorSpec((None,), dtype)

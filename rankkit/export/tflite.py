@@ -1,6 +1,7 @@
 """Export and loading of TensorFlow Lite files."""
 
 import os
+import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.data.columns import check_table
+from rankkit.export.checksum import check_flatbuffer, seal_flatbuffer, warn_without_checksum
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.scorer import ExportScorer
 from rankkit.models.heads import score_name
-from rankkit.utils.errors import unreadable
+from rankkit.utils.errors import check_path, unreadable
 from rankkit.utils.files import write_atomically
 
 _SIGNATURE = "serving_default"
@@ -29,7 +32,7 @@ def to_tflite(
 
     The file has the signature `serving_default` of the SavedModel: it takes strings, and any
     number of rows. It uses built-in operations only, so that every TensorFlow Lite runtime can
-    run it.
+    run it. It begins with a checksum, which these ignore and `rankkit.export.load` verifies.
 
     Args:
         source: Folder of the SavedModel.
@@ -44,9 +47,13 @@ def to_tflite(
         FileExistsError: If the file exists.
         OSError: If it cannot be written.
     """
-    scorer = SavedModelScorer(source)
+    path = check_path("path", path)
+    if sample is not None:
+        check_table("sample", sample)
+    scorer = SavedModelScorer(check_path("source", source))
     with write_atomically(path) as part:
-        part.write_bytes(_convert(str(source)))
+        with part.open("wb") as file:
+            file.writelines(seal_flatbuffer(_convert(str(source))))
         columns = scorer.loaded.sample() if sample is None else sample
         check_parity("The TensorFlow Lite file", TFLiteScorer(part), scorer, columns)
 
@@ -57,12 +64,15 @@ def _convert(source: str) -> bytes:
     try:
         return converter.convert()
     except Exception as error:  # the converter's own error class is not public
-        lines = [line for line in str(error).splitlines() if " ops: " in line] or [str(error)]
+        operations = dict.fromkeys(re.findall(r"'tf\.(\w+)' op", str(error)))
         raise ValueError(
             "The network must use built-in TensorFlow Lite operations only. Got: "
-            f"{lines[-1].strip()}. Instead of hashed ids, use IdEmbedding with num_oov_indices=1. "
+            f"{', '.join(operations) or str(error).strip()}. "
+            "Instead of hashed ids, use IdEmbedding with num_oov_indices=1. "
             "Instead of splitting the text of an id, pass its words to rankkit.layers.Attribute. "
-            "Instead of half precision, export a network built without it."
+            "Instead of x[..., None], use tf.expand_dims(x, -1). "
+            "Instead of dense layers in half precision, build the network in float32 and set its "
+            "weights (set_weights)."
         ) from None
 
 
@@ -86,6 +96,7 @@ class TFLiteScorer(ExportScorer):
     def __init__(self, path: str | os.PathLike[str]):
         from ai_edge_litert.interpreter import Interpreter
 
+        path = check_path("path", path)
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f"No file exists at path={str(path)!r}. Pass a .tflite file of "
@@ -94,6 +105,7 @@ class TFLiteScorer(ExportScorer):
         super().__init__(path)
         self._lock = threading.Lock()
         try:
+            has_checksum = check_flatbuffer(Path(path))
             # The runner does not keep the interpreter alive.
             self._interpreter = Interpreter(model_path=str(path))
             self._run = self._interpreter.get_signature_runner(_SIGNATURE)
@@ -103,6 +115,8 @@ class TFLiteScorer(ExportScorer):
             self.score = score_name(self.widths)
         except (ValueError, RuntimeError, LookupError) as error:
             raise unreadable(path, "a file of rankkit.export.to_tflite", error) from None
+        if not has_checksum:
+            warn_without_checksum(Path(path))
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         features = self._select_features(columns)
@@ -110,9 +124,12 @@ class TFLiteScorer(ExportScorer):
         try:
             with self._lock:  # the interpreter holds the inputs and outputs of one call
                 return self._run(**inputs)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
+            shapes = {name: values.shape for name, values in inputs.items()}
+            reason = str(error).rstrip(". \n")
             raise ValueError(
-                f"{self._path!r} cannot be run: {error}. Check the path, or create the file again."
+                f"TensorFlow Lite cannot score columns of the shapes {shapes} with {self._path!r}: "
+                f"{reason}. Score them with the SavedModel that the file was made from."
             ) from None
 
 

@@ -44,10 +44,9 @@ class CrossNetwork(ArgumentsLayer):
 
     def __init__(self, num_layers: int = 2, *, projection_dim: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        check_integer("num_layers", num_layers)
+        self.num_layers = num_layers = check_integer("num_layers", num_layers)
         if projection_dim is not None:
-            check_integer("projection_dim", projection_dim)
-        self.num_layers = num_layers
+            projection_dim = check_integer("projection_dim", projection_dim)
         self.projection_dim = projection_dim
         self._layers = [
             tfrs.layers.feature_interaction.Cross(projection_dim, dtype=self.dtype_policy)

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from rankkit.core.arguments import check_keywords
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.interactions._vectors import as_vectors, unequal_dims
 
@@ -39,6 +40,7 @@ class DotInteraction(tf.keras.layers.Layer):
     """
 
     def __init__(self, **kwargs: Any):
+        check_keywords(type(self), kwargs)
         super().__init__(**kwargs)
         # Gathering the lower triangle is slower, and TensorFlow Lite has no operation for it.
         self._products = tfrs.layers.feature_interaction.DotInteraction(

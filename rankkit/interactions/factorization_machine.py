@@ -2,16 +2,22 @@
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.interactions._vectors import as_vectors, unequal_dims
-from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.utils.errors import (
+    check_integer,
+    check_number,
+    check_sequence,
+    invalid,
+    is_integer,
+    wrong_type,
+)
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -65,20 +71,21 @@ class FactorizationMachine(ArgumentsLayer):
         num_members: int = 1,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        check_integer("num_members", num_members)
-        self.initial_bias = float(initial_bias)
+        # In half precision, close scores could not be distinguished.
+        super().__init__(**kwargs, autocast=False)
+        self.num_members = check_integer("num_members", num_members)
+        self.initial_bias = float(check_number("initial_bias", initial_bias))
         self.groups = _as_groups(groups)
-        self.num_members = int(num_members)
         initializer = tf.keras.initializers.Constant(self.initial_bias)
-        self._bias = self.add_weight("bias", (self.num_members,), initializer=initializer)
+        self._bias = self.add_weight(
+            "bias", (self.num_members,), initializer=initializer, experimental_autocast=False
+        )
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:
         vectors = as_vectors(inputs)
         self._check([vector.shape[-1] for vector in vectors])
-        bias = tf.cast(self._bias, self.variable_dtype)
-        return self._interact(dict(enumerate(vectors)), bias)[0]
+        return self._interact(dict(enumerate(vectors)), self._bias)[0]
 
     def call_parts(self, inputs: Any, cache: ActivationCache) -> tf.Tensor:
         """Computes a score and a sum of vectors per side and group, then their dot products."""
@@ -90,7 +97,7 @@ class FactorizationMachine(ArgumentsLayer):
         for index, vector in enumerate(vectors):
             (sides,) = vector.sides
             blocks.setdefault((sides, group_of.get(index)), []).append(index)
-        scores: list[Any] = [tf.cast(self._bias, self.variable_dtype)]
+        scores: list[Any] = [self._bias]
         sums: list[tuple[int | None, tf.Tensor]] = []
         for (sides, group), block in blocks.items():
             compute = functools.cache(functools.partial(self._compute_block, vectors, block))
@@ -110,7 +117,6 @@ class FactorizationMachine(ArgumentsLayer):
     def _interact(self, inputs: dict[int, tf.Tensor], bias: Any) -> tuple[tf.Tensor, Any]:
         """The score of vectors by their index, and their sum, `None` if there are only biases."""
         members = self.num_members
-        # In half precision, close scores could not be distinguished.
         split = {  # (batch, members, 1 + dim)
             index: tf.reshape(
                 tf.cast(each, self.variable_dtype), (-1, members, each.shape[-1] // members)
@@ -147,8 +153,11 @@ class FactorizationMachine(ArgumentsLayer):
 
 
 def _as_groups(groups: Any) -> list[list[int]]:
-    for group in groups:
-        indices = group if isinstance(group, Iterable) else [None]
-        if any(isinstance(i, bool) or not isinstance(i, int | np.integer) for i in indices):
-            raise wrong_type("groups", groups, "lists of indices of vectors, such as [[0, 2], [1]]")
-    return [[int(index) for index in group] for group in groups]
+    expected = "lists of indices of vectors, such as [[0, 2], [1]]"
+    found = [
+        check_sequence("groups", group, expected)
+        for group in check_sequence("groups", groups, expected)
+    ]
+    if not all(map(is_integer, itertools.chain(*found))):
+        raise wrong_type("groups", groups, expected)
+    return [list(map(int, group)) for group in found]

@@ -4,9 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arguments import check_keywords
 from rankkit.core.partial import ActivationCache, Vector, knows_parts
 from rankkit.interactions._vectors import as_vectors
-from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.errors import check_number, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -47,9 +48,9 @@ class FieldDropout(tf.keras.layers.Layer):
     def __init__(
         self, rate: float, interaction: tf.keras.layers.Layer | None = None, **kwargs: Any
     ):
+        check_keywords(type(self), kwargs)
         super().__init__(**kwargs)
-        if not 0.0 <= rate < 1.0:
-            raise invalid("rate", rate, "a number in [0, 1)")
+        rate = check_number("rate", rate, "a number in [0, 1)", least=0, below=1)
         if interaction is not None and not isinstance(interaction, tf.keras.layers.Layer):
             raise wrong_type("interaction", interaction, "a tf.keras layer, or None")
         self.rate = float(rate)

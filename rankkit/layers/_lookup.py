@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arrays import as_array, single_values
 from rankkit.core.columns import as_list
 from rankkit.core.precision import to_int64
 from rankkit.core.vocabulary import check_vocabulary
-from rankkit.utils.errors import wrong_type
+from rankkit.utils.errors import check_sequence, wrong_type
 
 Ids = Sequence[str] | Sequence[int]
 
@@ -69,8 +70,10 @@ class IdLookup(tf.Module):
 
     def check_one_per_id(self, name: str, values: Any) -> None:
         """Raises unless an argument is a sequence with one entry for each id."""
-        if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-            raise wrong_type(name, values, "a sequence with one entry for each id")
+        expected = "a sequence with one entry for each id"
+        if not hasattr(values, "__len__"):  # an iterator could be read only once
+            raise wrong_type(name, values, expected)
+        check_sequence(name, values, expected)
         if len(values) != len(self):
             raise ValueError(
                 f"{name} must have one entry for each id, in the order of ids. "
@@ -101,15 +104,19 @@ class _CollectableHashTable(tf.lookup.StaticHashTable):
             tf.raw_ops.DestroyResourceOp(resource=self.resource_handle, ignore_lookup_error=True)
 
 
-def paired_columns(**columns: Any) -> list[tuple]:
-    """The rows of two columns, given by the names that errors should show, as pairs of cells."""
-    for name, column in columns.items():
-        if isinstance(column, str | bytes) or getattr(column, "shape", None) == ():
-            raise wrong_type(name, column, "a column", "Pass one value for each training row.")
-    (first, one), (second, other) = ((name, as_list(each)) for name, each in columns.items())
-    if len(one) != len(other):
+def paired_columns(*, lists: bool = False, **columns: Any) -> list[tuple]:
+    """The rows of two columns, given by the names that errors should show, as pairs of cells.
+
+    `lists`: whether cells of the second column may be lists.
+    """
+    (first, given), (second, other) = columns.items()
+    allowed = as_array(other) if lists else None
+    if allowed is None or not allowed.ndim:
+        allowed = single_values(second, other)
+    one, two = as_list(single_values(first, given), first), as_list(allowed, second)
+    if len(one) != len(two):
         raise ValueError(
             f"{first} and {second} must have one value for each training row. "
-            f"Got: {len(one)} {first} and {len(other)} {second}."
+            f"Got: {len(one)} {first} and {len(two)} {second}."
         )
-    return list(zip(one, other, strict=True))
+    return list(zip(one, two, strict=True))

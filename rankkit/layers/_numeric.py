@@ -1,38 +1,15 @@
 """Checks of numbers, buckets of numbers, and the policies for missing numbers."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_array
+from rankkit.core.arrays import column_name, fill_numbers, single_values
 from rankkit.core.precision import check_float32, to_float32, to_int64
 from rankkit.core.timestamps import as_seconds
 from rankkit.utils.errors import check_integer, invalid, wrong_type
 from rankkit.utils.graph_errors import check_numerics
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a single number and not a boolean."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def check_rate(name: str, rate: Any) -> None:
-    """Raises unless a rate is a number in [0, 1)."""
-    if not is_number(rate) or not 0.0 <= rate < 1.0:
-        raise invalid(name, rate, "a number in [0, 1)")
-
-
-def as_units(name: str, units: Any) -> tuple[int, ...]:
-    """The widths of dense layers as a tuple; raises unless they are positive integers."""
-    if isinstance(units, str | bytes) or not isinstance(units, Iterable):
-        raise wrong_type(name, units, "a sequence of integers", "Put a single width in a list.")
-    widths = tuple(units)
-    for width in widths:
-        if isinstance(width, bool) or not isinstance(width, int | np.integer) or width < 1:
-            raise invalid(name, units, "integers of at least 1")
-    return tuple(map(int, widths))
 
 
 def check_missing_policy(missing: str) -> None:
@@ -70,21 +47,37 @@ def finite_numbers(
     name: str, values: Any, *, is_column: bool = False, integers: bool = False
 ) -> np.ndarray:
     """Numbers as an array of `int64` or `float64`; a column may also hold NaN and booleans."""
-    array = as_seconds(name, as_array(values))
+    array = as_seconds(name, fill_numbers(single_values(name, values)))
     kinds = "iu" if integers else "biuf" if is_column else "iuf"
-    if array.dtype.kind not in kinds or array.ndim != 1:
-        kind = "integers" if integers else "numbers"
-        raise wrong_type(name, values, f"a list of {kind}", "Convert it first.")
+    if not array.size:
+        raise invalid(name, [], "a list of at least one number", "Was it empty?")
+    if array.dtype.kind not in kinds:
+        expected = f"a list of {'integers' if integers else 'numbers'}"
+        raise wrong_type(name, array[:3].tolist(), expected, "Convert it first.")
+    if array.dtype.kind == "u" and array.max() >= 2**63:
+        raise invalid(name, array.max().item(), "integers below 2**63", "Convert it to float.")
     array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
-    if is_column:
-        array = array[~np.isnan(array)]
-    if not np.isfinite(array).all():
-        infinite = array[~np.isfinite(array)][0].item()
-        raise invalid(name, infinite, "finite", "Drop or fix those values.")
-    if not len(array):
-        fix = "NaN counts as missing." if is_column else ""
-        raise invalid(name, values, "a list of at least one number", fix)
+    is_wrong = np.isinf(array) if is_column else ~np.isfinite(array)
+    if is_wrong.any():
+        raise invalid(name, array[is_wrong][0].item(), "finite", "Drop or fix those values.")
     return array
+
+
+def column_numbers(column: Any, missing: str) -> np.ndarray:
+    """The numbers of a column without missing ones, which are errors unless they are learned."""
+    name = column_name(column)
+    array = finite_numbers(name, column, is_column=True)
+    is_known = ~np.isnan(array)
+    if missing == "error" and not is_known.all():
+        raise ValueError(
+            f"{name} must have a number in every row. Got: NaN or None in "
+            f"{(~is_known).sum()} of {len(array)} rows. Drop those rows, or learn a value for "
+            "them: missing='learn'."
+        )
+    if not is_known.any():
+        fix = "NaN and None count as missing: leave the feature out."
+        raise invalid(name, column, "a list of at least one number", fix)
+    return array[is_known]
 
 
 def as_boundaries(name: str, values: Any, *, integers: bool = False) -> np.ndarray:

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_array, as_list, is_column
+from rankkit.core.arrays import as_array, fill_numbers
+from rankkit.core.columns import as_list, is_column
 from rankkit.core.features import as_feature
+from rankkit.core.timestamps import is_missing
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import FeatureLayer
 from rankkit.utils.errors import wrong_type
+from rankkit.utils.graph_errors import plain_errors
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -61,15 +64,15 @@ class Attribute(FeatureLayer):
         if not isinstance(layer, FeatureLayer) or not isinstance(layer.feature_spec, tf.TensorSpec):
             raise wrong_type("layer", layer, "a layer of rankkit.layers that reads one feature")
         self._lookup = IdLookup("ids", ids)
-        cells = as_list(as_array(values), "values")
-        self._lookup.check_one_per_id("values", cells)
+        self._lookup.check_one_per_id("values", values)
+        cells = as_list(fill_numbers(as_array(values)), "values")
         self.layer = layer
-        self.default = default
+        self.default = None if default is None else as_list([default], "default")[0]
         self.values = np.fromiter(cells, object, len(cells))
         self._spec, self._dim = self._lookup.spec, layer._dim
         _check_values(cells, layer)
         raw = as_feature("values", [self._default_value(), *cells], layer.feature_spec)
-        with tf.init_scope():
+        with tf.init_scope(), plain_errors():
             self._indices = layer.encode(raw)  # of unknown ids first
 
     def _default_value(self) -> Any:
@@ -97,8 +100,8 @@ class Attribute(FeatureLayer):
             layer: A layer of `rankkit.layers` for the attribute.
             **kwargs: Further arguments of the layer.
         """
-        known = distinct_ids(ids)
-        last = dict(paired_columns(ids=ids, values=values))
+        known = distinct_ids(ids, name="ids")
+        last = dict(paired_columns(lists=True, ids=ids, values=values))
         return cls(known, [last[each] for each in known], layer, **kwargs)
 
     @classmethod
@@ -118,7 +121,8 @@ class Attribute(FeatureLayer):
         """
         if len(getattr(getattr(layer, "feature_spec", None), "shape", ())) != 2:
             raise wrong_type("layer", layer, "a layer that reads lists, such as TagsEmbedding")
-        known = distinct_ids(ids)
+        known = distinct_ids(ids, name="ids")
+        distinct_ids(members, name="members")  # raises if one is not an id
         lists: dict[Any, dict] = {}
         for each, member in paired_columns(ids=ids, members=members):
             lists.setdefault(each, {})[member] = None
@@ -151,26 +155,30 @@ class Attribute(FeatureLayer):
 
 
 def _check_values(cells: list[Any], layer: FeatureLayer) -> None:
-    """Raises if values are not those that a layer reads, and names the first of them."""
+    """Raises if values are not those that a layer reads, and names one, a missing one first."""
     spec = layer.feature_spec
-    if _is_readable(cells, spec):
+    learns_missing = getattr(layer, "missing", None) == "learn"
+    if _is_readable(cells, spec) and (learns_missing or not any(map(is_missing, cells))):
         return
     reads_lists, reads_text = spec.shape.rank == 2, spec.dtype == tf.string
     kind = "string" if reads_text else "integer" if spec.dtype.is_integer else "number"
     expected = f"a list of {kind}s" if reads_lists else f"one {kind}"
-    for index, cell in enumerate(cells):
+    expected = f"{expected}, as layer {layer.name!r} reads"
+    for index, cell in sorted(enumerate(cells), key=lambda pair: not is_missing(pair[1])):
         fix = "Convert it first."
-        if is_column(cell) != reads_lists:
+        if is_missing(cell) and not learns_missing:
+            fix = "Leave out ids without a value, or create the layer with missing='learn'."
+            if reads_lists or reads_text:
+                fix = f"Write {'[]' if reads_lists else repr('')}, or a value such as 'unknown'."
+        elif is_column(cell) != reads_lists:
             fix = f"Write [{cell!r}]." if reads_lists else "Use TagsEmbedding for lists."
         elif _is_readable([cell], spec):
             continue
-        expected = f"{expected}, as layer {layer.name!r} reads"
         raise wrong_type(f"values[{index}]", cell, expected, fix)
 
 
 def _is_readable(cells: list[Any], spec: tf.TensorSpec) -> bool:
     try:
-        as_feature("values", cells, spec)
+        return spec.shape.is_compatible_with(as_feature("values", cells, spec).shape)
     except (TypeError, ValueError):
         return False
-    return True

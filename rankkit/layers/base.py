@@ -4,6 +4,7 @@ import inspect
 import reprlib
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
@@ -28,6 +29,12 @@ class FeatureLayer(ArgumentsLayer):
 
     _spec: Any  # what `feature_spec` returns
     _dim: int  # dimension of the vectors
+
+    def __init__(self, **kwargs: Any):
+        # Keras would round raw numbers to half precision before `encode` sees them.
+        super().__init__(**kwargs, autocast=False)
+        if self.activity_regularizer and self.compute_dtype != self.variable_dtype:
+            self.activity_regularizer = _InFullPrecision(self.activity_regularizer)
 
     @property
     def feature_spec(self) -> Any:
@@ -57,8 +64,8 @@ class FeatureLayer(ArgumentsLayer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         if self.activity_regularizer is not None:
-            regularizer = tf.keras.regularizers.serialize(self.activity_regularizer)
-            config["activity_regularizer"] = regularizer
+            regularizer = getattr(self.activity_regularizer, "given", self.activity_regularizer)
+            config["activity_regularizer"] = tf.keras.regularizers.serialize(regularizer)
         return config
 
     def __repr__(self) -> str:
@@ -70,6 +77,16 @@ class FeatureLayer(ArgumentsLayer):
             if name in config and config[name] != parameter.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class _InFullPrecision:
+    """A regularizer of half-precision vectors, whose squares over a batch would overflow."""
+
+    def __init__(self, given: Any):
+        self.given = given
+
+    def __call__(self, vectors: tf.Tensor) -> tf.Tensor:
+        return self.given(tf.cast(vectors, tf.float32))
 
 
 def _shorten(value: Any) -> str:
@@ -117,6 +134,17 @@ class EmbeddingLayer(FeatureLayer):
             dtype=self.dtype_policy,
             name="embedding",
         )
+        self._check_matrix(getattr(self._embedding.embeddings_initializer, "value", 0.0))
+
+    def _check_matrix(self, value: Any) -> None:
+        """Raises unless the value of a constant initializer fits; Keras would reshape a matrix."""
+        table = self._embedding.input_dim, self._embedding.output_dim
+        if np.shape(value) not in ((), table) or not np.all(np.isfinite(value)):
+            raise ValueError(
+                "The matrix of embeddings_initializer must have one row for each row of the table, "
+                f"those of out-of-vocabulary ids first, and finite numbers: {table[0]} rows of "
+                f"{table[1]} numbers. Got: the shape {np.shape(value)}."
+            )
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return self._embedding(codes)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arrays import column_name
 from rankkit.layers import _numeric
 from rankkit.layers.base import EmbeddingLayer
 
@@ -22,7 +23,8 @@ class BucketEmbedding(EmbeddingLayer):
         boundaries: Ascending numbers, at least one. Integers are compared with integers, exactly.
         embedding_dim: Dimension of the vectors, at least 1.
         missing: `"error"`, or `"learn"` for a separate embedding of NaN. Defaults to `"error"`.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         `(batch,)` of `tf.int64` if the boundaries are integers and `missing` is `"error"`,
@@ -68,16 +70,16 @@ class BucketEmbedding(EmbeddingLayer):
         """Creates the layer with quantiles of a column of training rows as boundaries.
 
         Args:
-            column: Numbers; NaN is skipped.
+            column: Numbers; missing ones, NaN or None, need `missing="learn"`.
             embedding_dim: Dimension of the vectors.
             num_buckets: Number of buckets, at least 2; fewer if values repeat. Defaults to `10`.
             **kwargs: Further arguments of the layer.
 
         Raises:
-            ValueError: If all numbers are equal.
+            ValueError: If all numbers are equal, or one is missing and `missing` is `"error"`.
         """
-        values = _numeric.finite_numbers("column", column, is_column=True)
-        boundaries = _numeric.quantile_boundaries("column", values, num_buckets)
+        values = _numeric.column_numbers(column, kwargs.get("missing", "error"))
+        boundaries = _numeric.quantile_boundaries(column_name(column), values, num_buckets)
         return cls(boundaries.tolist(), embedding_dim, **kwargs)
 
     def sample_values(self, count: int) -> list:

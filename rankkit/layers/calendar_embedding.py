@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.layers._numeric import as_numbers, is_number
+from rankkit.core.timestamps import check_unit
+from rankkit.layers._numeric import as_numbers
 from rankkit.layers.base import EmbeddingLayer
-from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.errors import check_choice, check_number
 
 _DAY = 86_400
 _NUM_VALUES = {"hour_of_day": 24, "day_of_week": 7, "day_of_month": 31, "month": 12}
@@ -24,7 +25,8 @@ class CalendarEmbedding(EmbeddingLayer):
             (0 to 30) or `"month"` (0 to 11), of the Gregorian calendar.
         embedding_dim: Dimension of the vectors, at least 1.
         utc_offset: Hours that local time is ahead of UTC, such as -5. Defaults to `0`.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         `(batch,)` of `tf.int64`, seconds since 1970-01-01 00:00 UTC.
@@ -34,6 +36,7 @@ class CalendarEmbedding(EmbeddingLayer):
 
     Raises:
         ValueError: If `part` is unknown or `utc_offset` is not between -24 and 24.
+        tf.errors.InvalidArgumentError: If a timestamp is beyond 10^11, such as milliseconds.
 
     Example:
         >>> import rankkit as rk
@@ -44,10 +47,9 @@ class CalendarEmbedding(EmbeddingLayer):
     """
 
     def __init__(self, part: str, embedding_dim: int, *, utc_offset: float = 0, **kwargs: Any):
-        if part not in _NUM_VALUES:
-            raise unknown("part", part, _NUM_VALUES)
-        if not is_number(utc_offset) or not -24 <= utc_offset <= 24:
-            raise invalid("utc_offset", utc_offset, "hours between -24 and 24")
+        check_choice("part", part, _NUM_VALUES)
+        expected = "hours between -24 and 24"
+        utc_offset = check_number("utc_offset", utc_offset, expected, least=-24, most=24)
         super().__init__(_NUM_VALUES[part], embedding_dim, **kwargs)
         self.part = part
         self.utc_offset = utc_offset
@@ -59,7 +61,9 @@ class CalendarEmbedding(EmbeddingLayer):
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Computes the part of each timestamp, `tf.int32`, starting from 0."""
-        seconds = as_numbers(inputs, tf.int64, self.name) + round(self.utc_offset * 3600)
+        name = f"The input of layer {self.name!r}"
+        seconds = check_unit(name, as_numbers(inputs, tf.int64, self.name))
+        seconds += round(self.utc_offset * 3600)
         second_of_day = tf.math.floormod(seconds, _DAY)
         if self.part == "hour_of_day":
             return tf.cast(second_of_day, tf.int32) // 3600

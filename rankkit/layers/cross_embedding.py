@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_array
+from rankkit.core.arrays import single_values
 from rankkit.core.timestamps import as_seconds
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import EmbeddingLayer
@@ -27,7 +27,8 @@ class CrossEmbedding(EmbeddingLayer):
         width: Width of the windows that integers of the second column are grouped into. A window
             is represented by its start, `second - second % width`; with 86,400, seconds are
             grouped by day. Defaults to `1`, no grouping.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         Two tensors of `(batch,)`, each of `tf.string` or `tf.int64` as the known values.
@@ -55,7 +56,7 @@ class CrossEmbedding(EmbeddingLayer):
         # Arrays, since Keras would wrap and track every string of a list.
         columns = [np.fromiter((pair[i] for pair in pairs), object, len(pairs)) for i in (0, 1)]
         lookups = [
-            IdLookup(name, dict.fromkeys(column))
+            IdLookup(name, list(dict.fromkeys(column)))
             for name, column in zip(("first", "second"), columns, strict=True)
         ]
         if len(set(pairs)) < len(pairs):
@@ -91,7 +92,7 @@ class CrossEmbedding(EmbeddingLayer):
             **kwargs: Further arguments of the layer.
         """
         check_integer("width", width)
-        values = as_seconds("second", as_array(second))
+        values = as_seconds("second", single_values("second", second))
         windows = values - values % width if values.dtype.kind in "iu" else values
         pairs = dict.fromkeys(paired_columns(first=first, second=windows))
         first, second = ([pair[side] for pair in pairs] for side in (0, 1))

@@ -1,14 +1,14 @@
 """Dense layers that turn the vector of an example into a score."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arguments import check_keywords
 from rankkit.core.partial import ActivationCache, Vector, through
-from rankkit.layers._numeric import as_units, check_rate, is_number
-from rankkit.utils.errors import invalid
+from rankkit.layers._dense import make_dense
+from rankkit.utils.errors import check_number, check_range, check_units
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -64,31 +64,36 @@ class DenseRatingHead(tf.keras.layers.Layer):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        self.hidden_units = as_units("hidden_units", hidden_units)
+        check_keywords(type(self), kwargs)
+        super().__init__(**kwargs, autocast=False)  # each dense layer casts its own input
+        self.hidden_units = check_units("hidden_units", hidden_units)
         self.activation = tf.keras.activations.get(activation)
-        check_rate("dropout_rate", dropout_rate)
-        self.dropout_rate = float(dropout_rate)
-        self.rating_range = None if rating_range is None else _as_range(rating_range)
+        expected = "a number in [0, 1)"
+        rate = check_number("dropout_rate", dropout_rate, expected, least=0, below=1)
+        self.dropout_rate = float(rate)
+        self.rating_range = (
+            None if rating_range is None else check_range("rating_range", rating_range)
+        )
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
         self.kernel_regularizer = tf.keras.regularizers.get(kernel_regularizer)
         self._tower = tf.keras.Sequential(name="tower")
         for units in self.hidden_units:
             self._tower.add(self._dense(units, self.activation, self.dtype_policy))
             if self.dropout_rate:
-                self._tower.add(tf.keras.layers.Dropout(self.dropout_rate))
+                policy = self.dtype_policy
+                self._tower.add(tf.keras.layers.Dropout(self.dropout_rate, dtype=policy))
         # Scores stay in full precision in mixed precision, too: half precision would tie them.
         self._tower.add(self._dense(1, None, self.variable_dtype))
 
     def _dense(self, units: int, activation: Any, dtype: Any) -> tf.keras.layers.Dense:
         initializer = self.kernel_initializer
-        return tf.keras.layers.Dense(
+        return make_dense(
             units,
+            dtype,
             activation=activation,
             # An initializer used twice would give equal weights: each layer gets its own copy.
             kernel_initializer=type(initializer).from_config(initializer.get_config()),
             kernel_regularizer=self.kernel_regularizer,
-            dtype=dtype,
         )
 
     @tf.autograph.experimental.do_not_convert
@@ -117,13 +122,3 @@ class DenseRatingHead(tf.keras.layers.Layer):
             "kernel_initializer": tf.keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": tf.keras.regularizers.serialize(self.kernel_regularizer),
         }
-
-
-def _as_range(rating_range: Any) -> tuple[float, float]:
-    """The rating range as two floats; raises unless it is finite and ascending."""
-    numbers = tuple(rating_range) if hasattr(rating_range, "__iter__") else ()
-    if len(numbers) == 2 and all(map(is_number, numbers)):
-        low, high = map(float, numbers)
-        if -math.inf < low < high < math.inf:
-            return low, high
-    raise invalid("rating_range", rating_range, "two finite numbers (low, high) with low < high")

@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
-from rankkit.layers._numeric import as_units
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.layers._dense import make_dense
+from rankkit.utils.errors import check_integer, check_sequence, check_text, check_units, invalid
 
 _SHARED = "_shared"  # names the shared experts, beside the names of the heads
 
@@ -39,7 +39,10 @@ class Experts(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         x = tf.tile(inputs[tf.newaxis], [self.num_experts, 1, 1])
         for kernel, bias in zip(self._kernels, self._biases, strict=True):
-            x = self._activation(tf.matmul(x, kernel) + bias)
+            # The bias in full precision, or its gradient would be summed in half precision.
+            product = tf.cast(tf.matmul(x, kernel), self.variable_dtype)
+            outputs = self._activation(product + tf.cast(bias, self.variable_dtype))
+            x = tf.cast(outputs, self.compute_dtype)
         return x  # (experts, batch, units)
 
 
@@ -48,8 +51,8 @@ class Gate(tf.keras.layers.Layer):
 
     def __init__(self, num_experts: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self._shares = tf.keras.layers.Dense(
-            num_experts, activation="softmax", name="shares", dtype=self.dtype_policy
+        self._shares = make_dense(
+            num_experts, self.dtype_policy, activation="softmax", name="shares"
         )
 
     def call(self, inputs: Any) -> tf.Tensor:
@@ -63,20 +66,25 @@ class MultiTaskLayer(ArgumentsLayer):
 
     def __init__(self, heads: Sequence[str], units: Sequence[int], activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
-        names = [] if isinstance(heads, str) else list(heads)
+        expected = "a list of at least one name, without duplicates"
+        names = check_sequence("heads", heads, expected)
+        for name in names:
+            check_text("heads", name, "names of type str")
         if not names or len(set(names)) < len(names):
-            raise invalid("heads", heads, "a list of at least one name, without duplicates")
+            raise invalid("heads", heads, expected)
         if _SHARED in names:
             raise invalid("heads", heads, f"names other than {_SHARED!r}")
         self.heads = names
-        self.units = as_units("units", units)
+        self.units = check_units("units", units)
         if not self.units:
             raise invalid("units", units, "a list of at least one number of units")
         self.activation = activation
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(inputs, list):  # the vectors of the features, as interactions get them
-            joined = tf.keras.layers.Concatenate(name=f"{self.name}_vectors")
+            joined = tf.keras.layers.Concatenate(
+                name=f"{self.name}_vectors", dtype=self.dtype_policy
+            )
             inputs = joined(inputs) if len(inputs) > 1 else inputs[0]
         return super().__call__(inputs, *args, **kwargs)
 
@@ -133,8 +141,7 @@ class MultiGateMixtureOfExperts(MultiTaskLayer):
         **kwargs: Any,
     ):
         super().__init__(heads, units, activation, **kwargs)
-        check_integer("num_experts", num_experts)
-        self.num_experts = int(num_experts)
+        self.num_experts = check_integer("num_experts", num_experts)
         policy = self.dtype_policy
         self._experts = Experts(
             self.num_experts, self.units, activation, name="experts", dtype=policy
@@ -200,11 +207,9 @@ class ProgressiveExtraction(MultiTaskLayer):
         **kwargs: Any,
     ):
         super().__init__(heads, units, activation, **kwargs)
-        check_integer("num_levels", num_levels)
-        check_integer("num_own", num_own)
-        check_integer("num_shared", num_shared)
-        self.num_levels, self.num_own = int(num_levels), int(num_own)
-        self.num_shared = int(num_shared)
+        self.num_levels = num_levels = check_integer("num_levels", num_levels)
+        self.num_own = num_own = check_integer("num_own", num_own)
+        self.num_shared = num_shared = check_integer("num_shared", num_shared)
         policy = self.dtype_policy
         created = {**dict.fromkeys(self.heads, num_own), _SHARED: num_shared}
         mixed = {**dict.fromkeys(self.heads, num_own + num_shared), _SHARED: sum(created.values())}

@@ -4,9 +4,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.columns import as_array
+from rankkit.core.arrays import column_name, single_values
+from rankkit.core.columns import as_list
+from rankkit.core.vocabulary import plain_ids
 from rankkit.layers.base import EmbeddingLayer
-from rankkit.utils.errors import check_integer, wrong_type
+from rankkit.utils.errors import check_boolean, check_integer, invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -24,7 +26,8 @@ class HashedIdEmbedding(EmbeddingLayer):
         embedding_dim: Dimension of the vectors, at least 1.
         num_hashes: Number of hashes of an id, at least 1. Defaults to `2`.
         integers: Whether the ids are integers instead of strings. Defaults to `False`.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         Any shape, usually `(batch,)`, of `tf.string`, or `tf.int64` with `integers`.
@@ -60,7 +63,7 @@ class HashedIdEmbedding(EmbeddingLayer):
         check_integer("num_hashes", num_hashes)
         super().__init__(int(num_bins), embedding_dim, **kwargs)
         self.num_bins, self.num_hashes = int(num_bins), int(num_hashes)
-        self.integers = bool(integers)
+        self.integers = check_boolean("integers", integers)
         self._spec = tf.TensorSpec((None,), tf.int64 if self.integers else tf.string)
 
     @classmethod
@@ -78,14 +81,12 @@ class HashedIdEmbedding(EmbeddingLayer):
         Raises:
             TypeError: If an id is neither a string nor an integer.
         """
-        ids = as_array(column)
-        if not ids.ndim:
-            raise wrong_type("column", column, "a list of ids", "Put a single id in a list.")
-        integers = ids.dtype.kind in "iu"
-        for value in [] if integers else ids.tolist():
-            if not isinstance(value, str):
-                fix = "Drop missing ids, and cast the others to int or to str."
-                raise wrong_type("column", value, "ids that are all str or all int", fix)
+        name = column_name(column)
+        ids = single_values(name, column)
+        if not ids.size:
+            raise invalid(name, [], "a list of at least one id", "Was the column empty?")
+        cells = ids[:1] if ids.dtype.kind in "iuSU" else ids
+        integers = isinstance(plain_ids(name, as_list(cells, name))[0], int)
         return cls(num_bins, embedding_dim, integers=integers, **kwargs)
 
     def sample_values(self, count: int) -> list:

@@ -1,12 +1,14 @@
 """Pooled embedding of a user's history without the item to be scored."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.columns import as_list, is_column
 from rankkit.core.partial import ActivationCache, Part, Vector, of_equal_length
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
@@ -33,7 +35,8 @@ class HistoryEmbedding(EmbeddingLayer):
         histories: The items of each user; duplicates count once.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"sqrtn"`.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         Two tensors of `(batch,)`, users and items, of `tf.string` or `tf.int64` as the known ids.
@@ -70,13 +73,13 @@ class HistoryEmbedding(EmbeddingLayer):
         lookup = IdLookup("ids", ids)
         lookup.check_one_per_id("histories", histories)
         for history in histories:
-            if isinstance(history, str | bytes):
+            if not is_column(history) and not isinstance(history, Set):
                 fix = "Put a single item in a list."
                 raise wrong_type("histories", history, "a list of items for each id", fix)
-        lists = [list(dict.fromkeys(history)) for history in histories]
+        lists = [list(dict.fromkeys(as_list(history, "histories"))) for history in histories]
         if not any(lists):
             raise ValueError("All histories are empty. Pass at least one item.")
-        items = IdLookup("histories", dict.fromkeys(item for each in lists for item in each))
+        items = IdLookup("histories", list(dict.fromkeys(chain.from_iterable(lists))))
         super().__init__(len(items), embedding_dim, **kwargs)
         self.pooling = pooling
         self._lookup, self._items = lookup, items
@@ -110,8 +113,8 @@ class HistoryEmbedding(EmbeddingLayer):
             embedding_dim: Dimension of the vectors.
             **kwargs: Further arguments of the layer.
         """
-        users = distinct_ids(ids)
-        distinct_ids(items)  # raises if an item is not an id
+        users = distinct_ids(ids, name="ids")
+        distinct_ids(items, name="items")  # raises if an item is not an id
         histories: dict[Any, list] = {}
         for user, item in paired_columns(ids=ids, items=items):
             histories.setdefault(user, []).append(item)

@@ -6,9 +6,8 @@ import tensorflow as tf
 
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids
-from rankkit.layers._numeric import check_rate
 from rankkit.layers.base import EmbeddingLayer, VocabularyLayer
-from rankkit.utils.errors import check_integer
+from rankkit.utils.errors import check_integer, check_number
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -70,13 +69,17 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
     ):
         lookup = IdLookup("vocabulary", vocabulary)
         check_integer("num_oov_indices", num_oov_indices, fix="OOV ids need a row of their own.")
-        check_rate("id_dropout_rate", id_dropout_rate)
+        expected = "a number in [0, 1)"
+        rate = check_number("id_dropout_rate", id_dropout_rate, expected, least=0, below=1)
         super().__init__(len(lookup) + int(num_oov_indices), embedding_dim, **kwargs)
         self.num_oov_indices = int(num_oov_indices)
-        self.id_dropout_rate = float(id_dropout_rate)
+        self.id_dropout_rate = float(rate)
         self._lookup, self._spec = lookup, lookup.spec
         if self.id_dropout_rate:
-            self._dropout = tf.keras.layers.Dropout(self.id_dropout_rate, name="id_dropout")
+            policy = self.dtype_policy
+            self._dropout = tf.keras.layers.Dropout(
+                self.id_dropout_rate, dtype=policy, name="id_dropout"
+            )
 
     @classmethod
     def from_column(cls, column: Any, embedding_dim: int, **kwargs: Any) -> "IdEmbedding":

@@ -1,13 +1,14 @@
 """Standardization of a number."""
 
-import math
 from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arrays import column_name
 from rankkit.layers import _numeric
 from rankkit.layers.base import FeatureLayer
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.utils.errors import check_integer, check_number
+from rankkit.utils.graph_errors import check_numerics
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -58,41 +59,44 @@ class NormalizedNumber(FeatureLayer):
     ):
         super().__init__(**kwargs)
         _numeric.check_missing_policy(missing)
-        if not _numeric.is_number(mean) or not math.isfinite(mean):
-            raise invalid("mean", mean, "a finite number")
-        if not _numeric.is_number(standard_deviation) or not 0 < standard_deviation < math.inf:
-            fix = "A constant column carries no information: leave the feature out."
-            raise invalid("standard_deviation", standard_deviation, "a finite number above 0", fix)
+        mean = check_number("mean", mean)
+        fix = "A constant column carries no information: leave the feature out."
+        expected = "a finite number above 0"
+        std = check_number("standard_deviation", standard_deviation, expected, fix, above=0)
         if embedding_dim is not None:
             check_integer("embedding_dim", embedding_dim, fix="None is for the number itself.")
         self.mean = mean
-        self.standard_deviation = float(standard_deviation)
+        self.standard_deviation = float(std)
         self.embedding_dim = None if embedding_dim is None else int(embedding_dim)
         self.missing = missing
         reads_integers = isinstance(mean, int) and missing == "error"
         self._dim = self.embedding_dim or 1
         self._spec = tf.TensorSpec((None,), tf.int64 if reads_integers else tf.float32)
         if self.embedding_dim is not None:
-            self._vector = self.add_weight("vector", (self.embedding_dim,), initializer="uniform")
+            self._vector = self._add_float32("vector", (self.embedding_dim,), "uniform")
         if missing == "learn":
-            self._missing = self.add_weight("missing", (), initializer="zeros")
+            self._missing = self._add_float32("missing", (), "zeros")
+
+    def _add_float32(self, name: str, shape: tuple[int, ...], initializer: str) -> tf.Variable:
+        # Half precision would round the sum of its gradient over a batch.
+        return self.add_weight(name, shape, initializer=initializer, experimental_autocast=False)
 
     @classmethod
     def from_column(cls, column: Any, **kwargs: Any) -> "NormalizedNumber":
         """Creates the layer with the mean and standard deviation of a column of training rows.
 
         Args:
-            column: Numbers; NaN is skipped.
+            column: Numbers; missing ones, NaN or None, need `missing="learn"`.
             **kwargs: Further arguments of the layer.
 
         Raises:
-            ValueError: If all numbers are equal.
+            ValueError: If all numbers are equal, or one is missing and `missing` is `"error"`.
         """
-        values = _numeric.finite_numbers("column", column, is_column=True)
+        values = _numeric.column_numbers(column, kwargs.get("missing", "error"))
         if (values == values[0]).all():
             raise ValueError(
-                f"All values of column are {values[0].item()}. A constant feature carries no "
-                "information: leave it out."
+                f"All values of {column_name(column)} are {values[0].item()}. A constant feature "
+                "carries no information: leave it out."
             )
         mean = round(values.mean()) if values.dtype.kind == "i" else float(values.mean())
         return cls(mean, float(values.std()), **kwargs)
@@ -110,9 +114,18 @@ class NormalizedNumber(FeatureLayer):
         return tf.cast(values - self.mean, tf.float32) / self.standard_deviation
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
-        numbers = tf.cast(codes, self.compute_dtype)
+        numbers = tf.cast(codes, self.variable_dtype)
         if self.missing == "learn":
-            learned = tf.cast(self._missing, numbers.dtype)
-            numbers = tf.where(tf.math.is_nan(numbers), learned, numbers)
+            numbers = tf.where(tf.math.is_nan(numbers), self._missing, numbers)
         numbers = tf.expand_dims(numbers, -1)  # (batch, 1)
-        return numbers if self.embedding_dim is None else numbers * self._vector
+        vectors = numbers if self.embedding_dim is None else numbers * self._vector
+        outputs = tf.cast(vectors, self.compute_dtype)
+        if outputs.dtype != tf.float16:
+            return outputs
+        message = (
+            f"The output of layer {self.name!r} must be at most 65,504, the largest number of "
+            "float16. Got: more. Pass the mean and standard_deviation of the column."
+        )
+        # Gradients may overflow: the optimizer then lowers the scale of the loss.
+        with tf.control_dependencies([check_numerics(tf.stop_gradient(outputs), message)]):
+            return tf.identity(outputs)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arguments import check_keywords
 from rankkit.core.levels import as_levels
 from rankkit.core.partial import ActivationCache, Vector
 from rankkit.layers.dense_rating_head import DenseRatingHead
@@ -67,7 +68,8 @@ class OrdinalHead(tf.keras.layers.Layer):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        check_keywords(type(self), kwargs)
+        super().__init__(**kwargs, autocast=False)  # the dense layers cast their own input
         self.levels = as_levels(levels)
         self._tower = DenseRatingHead(
             hidden_units,

@@ -6,9 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.arguments import ArgumentsLayer
-from rankkit.layers._numeric import is_number
-from rankkit.utils.errors import invalid
+from rankkit.core.arguments import ArgumentsLayer, check_keywords
+from rankkit.utils.errors import check_boolean, invalid, is_number
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -38,11 +37,17 @@ class WeightedScore(tf.keras.layers.Layer):
 
     def __init__(self, weights: Mapping[str, float], **kwargs: Any):
         # Scores stay in full precision in mixed precision, too: half precision would tie them.
+        check_keywords(type(self), kwargs)
         super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
-        values = list(weights.values()) if isinstance(weights, Mapping) else []
-        if not all(is_number(each) and math.isfinite(each) for each in values) or not any(values):
-            raise invalid("weights", weights, "a finite number for each head, not all 0")
-        self.weights_by_head = {name: float(weight) for name, weight in weights.items()}
+        expected = "a finite number for each head, not all 0"
+        items = list(weights.items()) if isinstance(weights, Mapping) else []
+        are_valid = all(
+            isinstance(name, str) and is_number(each) and math.isfinite(each)
+            for name, each in items
+        )
+        if not are_valid or not any(each for _, each in items):
+            raise invalid("weights", weights, expected)
+        self.weights_by_head = {name: float(weight) for name, weight in items}
 
     def call(self, inputs: Any) -> tf.Tensor:
         weights = self.weights_by_head.items()
@@ -87,8 +92,8 @@ class EnsembleMean(ArgumentsLayer):
     """
 
     def __init__(self, *, independent: bool = False, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.independent = bool(independent)
+        super().__init__(**kwargs, autocast=False)
+        self.independent = check_boolean("independent", independent)
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: Any, training: Any = None) -> tf.Tensor:

@@ -23,7 +23,8 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         vocabulary: Distinct members, all `str` or all `int`, without the padding `""` or -1.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`. Defaults to `"mean"`.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         `(batch, members)` of `tf.string` or `tf.int64`, padded with `""` or -1.
@@ -70,7 +71,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
             embedding_dim: Dimension of the vectors.
             **kwargs: Further arguments of the layer.
         """
-        return cls(distinct_ids(column), embedding_dim, **kwargs)
+        return cls(distinct_ids(column, lists=True), embedding_dim, **kwargs)
 
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs, with an empty list and an out-of-vocabulary member."""

@@ -5,9 +5,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.columns import as_array
+from rankkit.core.arrays import column_name, single_values
+from rankkit.core.columns import as_list
+from rankkit.core.timestamps import is_missing
 from rankkit.layers.tags_embedding import TagsEmbedding
-from rankkit.utils.errors import check_integer, wrong_type
+from rankkit.utils.errors import check_integer, invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -25,7 +27,8 @@ class TextEmbedding(TagsEmbedding):
         vocabulary: The known words, in lowercase and without duplicates.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"mean"`.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         `(batch,)` of `tf.string`, UTF-8.
@@ -62,12 +65,14 @@ class TextEmbedding(TagsEmbedding):
             TypeError: If a value is not a string.
         """
         check_integer("min_count", min_count)
-        if isinstance(column, str):
-            raise wrong_type("column", column, "a list of texts", "Put a single text in a list.")
-        texts = list(dict.fromkeys(as_array(column).tolist()))
+        name = column_name(column)
+        texts = list(dict.fromkeys(as_list(single_values(name, column), name)))
         for text in texts:
             if not isinstance(text, str):
-                raise wrong_type("column", text, "texts of type str", "Pass '' for a missing text.")
+                fix = "Pass '' for a missing text." if is_missing(text) else "Use .astype(str)."
+                raise wrong_type(name, text, "texts of type str", fix)
+        if not texts:
+            raise invalid(name, texts, "a list of at least one text", "Was the column empty?")
         counts = Counter(
             word for found in _words(tf.constant(texts, tf.string)).to_list() for word in set(found)
         )

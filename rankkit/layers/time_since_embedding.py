@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_array
-from rankkit.core.timestamps import check_no_missing
+from rankkit.core.arrays import single_values
+from rankkit.core.timestamps import SECONDS_LIMIT, check_no_missing, check_unit
+from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers import _numeric
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import EmbeddingLayer
@@ -28,7 +29,8 @@ class TimeSinceEmbedding(EmbeddingLayer):
             time since the reference, bucket `i` holds `boundaries[i-1] <= t < boundaries[i]`; the
             first, which holds timestamps before the reference, and the last are unbounded.
         embedding_dim: Dimension of the vectors, at least 1.
-        **kwargs: Further keyword arguments, the `**kwargs` of `rankkit.layers.IdEmbedding`.
+        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
+            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
 
     Input shape:
         Two tensors of `(batch,)`: ids, of `tf.string` or `tf.int64`, and timestamps, of `tf.int64`.
@@ -39,6 +41,8 @@ class TimeSinceEmbedding(EmbeddingLayer):
     Raises:
         ValueError: If the ids are empty or duplicated, there are more or fewer references, or the
             boundaries are not ascending.
+        tf.errors.InvalidArgumentError: If a timestamp is in seconds and the references are not, or
+            the reverse.
         TypeError: If references or boundaries are not integers, or the input has another type.
 
     Example:
@@ -65,6 +69,11 @@ class TimeSinceEmbedding(EmbeddingLayer):
         self.ids = self._lookup.ids
         self.references = _numeric.finite_numbers("references", references, integers=True)
         self._lookup.check_one_per_id("references", self.references)
+        is_fine = np.abs(self.references) >= SECONDS_LIMIT
+        # Unknown where only some references, or boundaries, are beyond what seconds would be.
+        self._in_seconds = False if is_fine.all() else None
+        if not is_fine.any() and np.abs(edges).max() < SECONDS_LIMIT:
+            self._in_seconds = True
         self._spec = self._lookup.spec, tf.TensorSpec((None,), tf.int64)
 
     @classmethod
@@ -85,7 +94,8 @@ class TimeSinceEmbedding(EmbeddingLayer):
         Raises:
             ValueError: If a timestamp is missing, or all are the first of their id.
         """
-        check_no_missing("timestamps", as_array(timestamps))
+        distinct_ids(ids, name="ids")  # raises if one is not an id
+        check_no_missing("timestamps", single_values("timestamps", timestamps))
         numbers = _numeric.finite_numbers("timestamps", timestamps, integers=True)
         rows = paired_columns(ids=ids, timestamps=numbers)
         first: dict[Any, Any] = {}
@@ -109,6 +119,10 @@ class TimeSinceEmbedding(EmbeddingLayer):
         ids, timestamps = inputs
         indices = self._lookup.find(ids, self.name)
         references = tf.gather(tf.constant(self.references), tf.maximum(indices, 0))
-        elapsed = _numeric.as_numbers(timestamps, tf.int64, self.name) - references
+        times = _numeric.as_numbers(timestamps, tf.int64, self.name)
+        if self._in_seconds is not None:
+            name = f"The timestamp of layer {self.name!r}"
+            times = check_unit(name, times, in_seconds=self._in_seconds)
+        elapsed = times - references
         buckets = _numeric.bucket_indices(elapsed, self.boundaries)
         return tf.where(indices >= 0, buckets + 1, tf.zeros_like(buckets))

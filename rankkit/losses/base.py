@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.listwise import check_lists, has_order, item_mask
+from rankkit.utils.errors import check_text, wrong_type
 
 
 class ListLoss(tf.keras.losses.Loss):
@@ -31,6 +32,8 @@ class ListLoss(tf.keras.losses.Loss):
     """
 
     def __init__(self, name: str | None = None):
+        if name is not None:
+            check_text("name", name)
         super().__init__(reduction=tf.keras.losses.Reduction.NONE, name=name)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
@@ -46,6 +49,9 @@ class ListLoss(tf.keras.losses.Loss):
             weights *= sample_weight[:, tf.newaxis] if is_per_list else sample_weight
         zeroed = tf.where(mask, labels, 0.0), tf.where(mask, scores, 0.0)
         losses = self.call_on_lists(*zeroed, mask, weights)
+        if not losses.shape.is_compatible_with(labels.shape[:1]):
+            fix = "Do not reduce over the lists."
+            raise wrong_type(f"{self.name}.call_on_lists", losses.shape, "a loss per list", fix)
         return tf.where(has_order(labels), losses, 0.0)
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:

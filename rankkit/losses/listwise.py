@@ -7,7 +7,7 @@ import tensorflow as tf
 from rankkit.core.listwise import best_gain, checked_gains, checked_labels, discounts_until
 from rankkit.losses.base import ListLoss
 from rankkit.losses.pairwise import pairwise_differences
-from rankkit.utils.errors import invalid
+from rankkit.utils.errors import check_number
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -42,10 +42,11 @@ class SoftmaxLoss(ListLoss):
 
     def __init__(self, temperature: float | None = None, name: str = "softmax_loss"):
         super().__init__(name)
-        if temperature is not None and not 0 < temperature < float("inf"):
+        if temperature is not None:
             fix = "Pass None to divide the labels by their sum."
-            raise invalid("temperature", temperature, "finite and above 0, or None", fix)
-        self.temperature = None if temperature is None else float(temperature)
+            expected = "finite and above 0, or None"
+            temperature = float(check_number("temperature", temperature, expected, fix, above=0))
+        self.temperature = temperature
 
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor
@@ -115,7 +116,7 @@ class ApproxNDCGLoss(ListLoss):
 
     Raises:
         ValueError: If the temperature is not above 0.
-        tf.errors.InvalidArgumentError: If the loss is called with labels below 0 or above 30.
+        tf.errors.InvalidArgumentError: If the loss is called with labels below 0.
 
     References:
         Qin et al., A general approximation framework for direct optimization of information
@@ -130,9 +131,8 @@ class ApproxNDCGLoss(ListLoss):
 
     def __init__(self, temperature: float = 0.1, name: str = "approx_ndcg_loss"):
         super().__init__(name)
-        if not temperature > 0:
-            raise invalid("temperature", temperature, "above 0")
-        self.temperature = float(temperature)
+        expected = "above 0 and finite"
+        self.temperature = float(check_number("temperature", temperature, expected, above=0))
 
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor

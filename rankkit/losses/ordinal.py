@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rankkit.core.levels import as_levels
 from rankkit.core.listwise import checked_labels
+from rankkit.utils.errors import check_text
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -35,6 +36,7 @@ class OrdinalLoss(tf.keras.losses.Loss):
     reads = "log_distribution"  # the output of the head
 
     def __init__(self, levels: Sequence[float], name: str = "ordinal_loss"):
+        check_text("name", name)
         super().__init__(reduction=tf.keras.losses.Reduction.NONE, name=name)
         self.levels = as_levels(levels)
 
@@ -46,7 +48,7 @@ class OrdinalLoss(tf.keras.losses.Loss):
         return checked_labels(labels, is_level, f"levels of the loss, {self.levels}", fix)
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        log_probabilities = tf.convert_to_tensor(y_pred)  # (batch, levels)
+        log_probabilities = tf.cast(y_pred, tf.float32)  # (batch, levels)
         levels = tf.constant(self.levels, log_probabilities.dtype)
         labels = self.checked(tf.reshape(tf.cast(y_true, log_probabilities.dtype), (-1, 1)))
         indices = tf.argmin(tf.abs(labels - levels), axis=1)

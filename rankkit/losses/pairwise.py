@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rankkit.core.listwise import best_gain, checked_gains, count_above_and_tied, discounts_until
 from rankkit.losses.base import ListLoss
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.utils.errors import check_integer, check_number
 
 
 class PairwiseLoss(ListLoss):
@@ -76,9 +76,7 @@ class PairwiseHingeLoss(PairwiseLoss):
 
     def __init__(self, margin: float = 1.0, name: str = "pairwise_hinge_loss"):
         super().__init__(name)
-        if not margin > 0:
-            raise invalid("margin", margin, "a number above 0")
-        self.margin = float(margin)
+        self.margin = float(check_number("margin", margin, "a number above 0", above=0))
 
     def pairwise_loss(self, differences: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(self.margin - differences)
@@ -127,7 +125,7 @@ class LambdaRankLoss(ListLoss):
 
     Raises:
         ValueError: If `k` is below 1.
-        tf.errors.InvalidArgumentError: If the loss is called with labels below 0 or above 30.
+        tf.errors.InvalidArgumentError: If the loss is called with labels below 0.
 
     References:
         Burges, From RankNet to LambdaRank to LambdaMART: an overview, 2010.
@@ -141,9 +139,7 @@ class LambdaRankLoss(ListLoss):
 
     def __init__(self, k: int | None = None, name: str = "lambda_rank_loss"):
         super().__init__(name)
-        if k is not None:
-            check_integer("k", k)
-        self.k = k
+        self.k = None if k is None else check_integer("k", k)
 
     def call_on_lists(
         self, labels: tf.Tensor, scores: tf.Tensor, mask: tf.Tensor, weights: tf.Tensor

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.listwise import check_lists, count_above_and_tied, item_mask
-from rankkit.utils.errors import check_integer
+from rankkit.utils.errors import check_integer, check_number, check_text
 
 
 class ListMetric(tf.keras.metrics.Metric):
@@ -35,12 +35,14 @@ class ListMetric(tf.keras.metrics.Metric):
         self, k: int | None = None, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
     ):
         if k is not None:
-            check_integer("k", k)
-        if name is None and self.short_name:
+            k = check_integer("k", k)
+        if name is not None:
+            check_text("name", name)
+        elif self.short_name:
             name = self.short_name if k is None else f"{self.short_name}_at_{k}"
         super().__init__(name=name, **kwargs)
         self.k = k
-        self.relevant = float(relevant)
+        self.relevant = float(check_number("relevant", relevant))
         self._sum = self.add_weight("sum", initializer="zeros")
         self._weight = self.add_weight("weight", initializer="zeros")
 
@@ -66,7 +68,8 @@ class ListMetric(tf.keras.metrics.Metric):
                 total = tf.reduce_sum(sample_weight * is_item, axis=1)
                 sample_weight = tf.math.divide_no_nan(total, tf.reduce_sum(is_item, axis=1))
             weights *= sample_weight
-        self._sum.assign_add(tf.cast(tf.reduce_sum(weights * values), self.dtype))
+        values = tf.math.multiply_no_nan(values, weights)
+        self._sum.assign_add(tf.cast(tf.reduce_sum(values), self.dtype))
         self._weight.assign_add(tf.cast(tf.reduce_sum(weights), self.dtype))
 
     def call_on_lists(
@@ -81,7 +84,8 @@ class ListMetric(tf.keras.metrics.Metric):
             mask: `(lists, items)`, `False` for padding.
 
         Returns:
-            The measure, which must be finite, and whether the list counts, both `(lists,)`.
+            The measure, which must be finite if the list counts, and whether it does, both
+            `(lists,)`.
         """
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ class NDCG(ListMetric):
     """Normalized discounted cumulative gain (NDCG) of the first `k` ranks, averaged over lists.
 
     The gain `2**label - 1` of the item at rank `i` is divided by `log2(1 + i)`, and the sum by that
-    of the ideal order. Lists of one item, without gain or with labels outside [0, 30] do not count.
+    of the ideal order. Lists of one item, without gain or with a label below 0 do not count.
 
     Args:
         k: Number of ranks that count; `None` for all. Defaults to `10`.

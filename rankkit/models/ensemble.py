@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.data.columns import check_table
 from rankkit.layers import EnsembleMean
 from rankkit.models.network import feature_specs, select_features
-from rankkit.utils.errors import wrong_type
+from rankkit.utils.errors import check_boolean, check_sequence, check_text, wrong_type
 
 _BATCH_SIZE = 8192
 
@@ -44,7 +45,9 @@ def ensemble(
         >>> rk.ensemble([member(), member()]).output_shape
         (None, 1)
     """
-    networks = list(networks)
+    check_boolean("independent", independent)
+    check_text("name", name)
+    networks = check_sequence("networks", networks, "a list of networks")
     if len(networks) < 2:
         raise ValueError(
             f"An ensemble needs at least two networks. Got: {len(networks)}. Build more, or use "
@@ -80,7 +83,7 @@ def ensemble(
         # Layers of a Keras model must have different names.
         member = tf.keras.Model(network.input, network.output, name=f"member_{index}")
         scores.append(member({feature: inputs[feature] for feature in feature_specs(network)}))
-    stacked = tf.keras.layers.Concatenate(name="members")(scores)
+    stacked = tf.keras.layers.Concatenate(name="members", dtype="float32")(scores)
     return tf.keras.Model(inputs, EnsembleMean(independent=independent)(stacked), name=name)
 
 
@@ -111,6 +114,7 @@ def score_std(model: Any, columns: Mapping[str, Any]) -> np.ndarray:
     if not layers:
         expected = "an ensemble, with a rankkit.layers.EnsembleMean as its last layer"
         raise wrong_type("model", model, expected, "Build one with rankkit.ensemble.")
+    check_table("columns", columns)
     members = tf.keras.Model(network.input, layers[-1].input)
     features = select_features(columns, feature_specs(network))
     if not len(next(iter(features.values()))):

@@ -9,7 +9,7 @@ from rankkit.core.features import as_features
 from rankkit.interactions import FactorizationMachine, concatenate
 from rankkit.layers import DenseRatingHead
 from rankkit.models.network import ranking_network
-from rankkit.utils.errors import unknown
+from rankkit.utils.errors import as_names, unknown
 
 
 def factorization_machine(
@@ -74,7 +74,9 @@ def svd_plus_plus(
         (None, 1)
     """
     _check_embeddings(features)
-    items = list(features)[-1:] if item is None else [item] if isinstance(item, str) else item
+    items = list(features)[-1:] if item is None else [item]
+    if item is not None and not isinstance(item, str):
+        items = as_names("item", item, "the name of a feature, or a list of names")
     for name in items:
         if name not in features:
             raise unknown("feature", name, features)
@@ -120,7 +122,9 @@ def deepfm(
     mlp = DenseRatingHead(hidden_units, **kwargs)
 
     def interaction(vectors: list) -> Any:
-        return tf.keras.layers.Add(name="sum")([fm(vectors), mlp(concatenate(vectors))])
+        return tf.keras.layers.Add(name="sum", dtype="float32")(
+            [fm(vectors), mlp(concatenate(vectors))]
+        )
 
     return ranking_network(features, interaction=interaction, name="deepfm")
 

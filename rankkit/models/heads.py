@@ -10,6 +10,7 @@ import tensorflow as tf
 from rankkit.core.features import check_names
 from rankkit.core.keras_graph import layer_of
 from rankkit.layers import WeightedScore
+from rankkit.models.logits import outputs_logits
 from rankkit.utils.errors import invalid, unknown, wrong_type
 
 SCORE = "score"  # the output by which candidates are ranked
@@ -93,6 +94,7 @@ class HeadSettings:
         weights: Sample weight column, or `None`.
         outputs: Output of the head to its name in the network; `score` is among them.
         layers: Layer that computes the score.
+        logits: Whether the score is a logit; `None` if the network does not tell.
         biases: Network that is added to the score in training, for heads that have one.
     """
 
@@ -100,6 +102,7 @@ class HeadSettings:
     weights: dict[Any, str | None]
     outputs: dict[Any, dict[str, str]]
     layers: dict[Any, tf.keras.layers.Layer]
+    logits: dict[Any, bool | None]
     biases: dict[Any, tf.keras.Model]
 
 
@@ -118,14 +121,13 @@ def head_settings(
     weights = per_head("sample_weight", sample_weight, labels)
     _check_columns(features, labels.values(), weights.values())
     _warn_about_untrained_heads(network, labels)
-    layers = {
-        head: layer_of(score_of(network.output, names[SCORE])) for head, names in outputs.items()
-    }
+    scores = {head: score_of(network.output, names[SCORE]) for head, names in outputs.items()}
     return HeadSettings(
         labels=labels,
         weights={head: weights.get(head) for head in labels},
         outputs=outputs,
-        layers=layers,
+        layers={head: layer_of(score) for head, score in scores.items()},
+        logits={head: outputs_logits(score) for head, score in scores.items()},
         biases=_training_biases(training_bias, labels),
     )
 
@@ -168,7 +170,7 @@ def _check_columns(features: Iterable[str], labels: Iterable[Any], weights: Iter
     columns += [("sample_weight", each) for each in weights]
     features = list(features)
     for role, column in columns:
-        if not isinstance(column, str):
+        if not isinstance(column, str) or not column:
             fix = "Pass the name; the values are a column of each batch."
             raise wrong_type(role, column, "the name of a column", fix)
         if column in features:
@@ -198,6 +200,8 @@ def _outputs_by_head(network: tf.keras.Model, heads: Iterable[Any]) -> dict[Any,
         expected = "(None, 1), one score for each example"
         fix = "End the network with a layer such as rankkit.layers.DenseRatingHead."
         raise invalid("network.output_shape", network.output_shape, expected, fix)
+    for output in tf.nest.flatten(network.output):
+        check_not_half("The outputs of a network", layer_of(output), output.dtype)
     found: dict[Any, dict[str, str]] = {}
     for head in heads:
         if head is None:
@@ -209,6 +213,15 @@ def _outputs_by_head(network: tf.keras.Model, heads: Iterable[Any]) -> dict[Any,
         others = {name.removeprefix(prefix): name for name in shapes if name.startswith(prefix)}
         found[head] = {**others, SCORE: head}
     return found
+
+
+def check_not_half(subject: str, layer: tf.keras.layers.Layer, dtype: Any) -> None:
+    """Raises for numbers that a layer rounds to half precision."""
+    if tf.as_dtype(dtype) in (tf.float16, tf.bfloat16):
+        raise ValueError(
+            f"{subject} must not be rounded to half precision. Got: layer {layer.name!r} of "
+            f"dtype={layer.dtype_policy.name!r}. Create that layer with dtype='float32'."
+        )
 
 
 def unwrap_dict(value: Any) -> Any:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from rankkit.interactions import concatenate
 from rankkit.layers import MultiGateMixtureOfExperts, ProgressiveExtraction
 from rankkit.models.network import ranking_network
-from rankkit.utils.errors import invalid
+from rankkit.utils.errors import check_mapping, check_units
+
+_HEADS = "a dict of heads by name"
 
 
 def shared_bottom(
@@ -47,10 +48,9 @@ def shared_bottom(
         >>> sorted(rk.models.shared_bottom(features, heads, score={"click": 1.0}).output_shape)
         ['click', 'rating', 'score']
     """
-    for units in hidden_units:
-        if not isinstance(units, int | np.integer) or isinstance(units, bool) or units < 1:
-            raise invalid("hidden_units", hidden_units, "a list of integers of at least 1")
-    layers = [tf.keras.layers.Dense(units, activation) for units in hidden_units]
+    check_mapping("heads", heads, _HEADS)
+    widths = check_units("hidden_units", hidden_units)
+    layers = [tf.keras.layers.Dense(units, activation) for units in widths]
     bottom = tf.keras.Sequential(layers, name="shared_bottom")
     return ranking_network(
         features,
@@ -90,7 +90,7 @@ def mmoe(
         >>> sorted(rk.models.mmoe(features, heads, score={"click": 1.0}).output_shape)
         ['click', 'rating', 'score']
     """
-    experts = MultiGateMixtureOfExperts(list(heads), **kwargs)
+    experts = MultiGateMixtureOfExperts(list(check_mapping("heads", heads, _HEADS)), **kwargs)
     return ranking_network(features, interaction=experts, head=heads, score=score)
 
 
@@ -124,5 +124,5 @@ def ple(
         >>> sorted(rk.models.ple(features, heads, score={"click": 1.0}).output_shape)
         ['click', 'rating', 'score']
     """
-    experts = ProgressiveExtraction(list(heads), **kwargs)
+    experts = ProgressiveExtraction(list(check_mapping("heads", heads, _HEADS)), **kwargs)
     return ranking_network(features, interaction=experts, head=heads, score=score)

@@ -7,9 +7,11 @@ import tensorflow as tf
 
 from rankkit.core.features import as_feature, as_features, keras_fix, of_keras_3, raw_specs
 from rankkit.core.keras_graph import input_positions
+from rankkit.data.columns import table_tensors
 from rankkit.interactions import concatenate
-from rankkit.models.heads import apply_heads, check_heads
-from rankkit.utils.errors import invalid, missing, wrong_type
+from rankkit.models.heads import apply_heads, check_heads, check_not_half
+from rankkit.utils.errors import check_text, invalid, missing, wrong_type
+from rankkit.utils.keras import casts_inputs
 
 
 def ranking_network(
@@ -49,8 +51,8 @@ def ranking_network(
 
     Raises:
         ValueError: If there are no features, a name is not valid in a TensorFlow graph, two layers
-            disagree about the type of a column, several heads have no `score`, or `score` names
-            an unknown head.
+            disagree about the type of a column, several heads have no `score`, `score` names an
+            unknown head, or a layer reads raw numbers in half precision.
         TypeError: If a value of `features` is not a feature layer.
 
     Example:
@@ -64,6 +66,7 @@ def ranking_network(
         TensorShape([1, 1])
     """
     parsed = as_features(features)
+    check_text("name", name)
     if head is None and interaction is None:
         raise ValueError(
             "Pass a head, or an interaction that returns the score. "
@@ -95,7 +98,19 @@ def ranking_network(
             f"The network has both a feature and an output named {min(shared)!r}. "
             "Rename the column of the feature."
         )
-    return tf.keras.Model(inputs, outputs, name=name)
+    network = tf.keras.Model(inputs, outputs, name=name)
+    check_raw_precision(network)
+    return network
+
+
+def check_raw_precision(network: tf.keras.Model) -> None:
+    """Raises if a layer, which is then not one of rankkit, reads raw numbers in half precision."""
+    for name, tensor in network.input.items():
+        for layer, _ in find_feature_layers(network, name):
+            while isinstance(layer, tf.keras.Sequential):
+                layer = layer.layers[0]
+            if tensor.dtype.is_floating and casts_inputs(layer):
+                check_not_half(f"The raw numbers of feature {name!r}", layer, layer.compute_dtype)
 
 
 def feature_specs(network: tf.keras.Model) -> dict[str, tf.TensorSpec]:
@@ -130,6 +145,7 @@ def select_features(
     columns: Mapping[str, Any], specs: Mapping[str, tf.TensorSpec]
 ) -> dict[str, tf.Tensor]:
     """Selects the features of `specs` from a batch of columns and converts them to tensors."""
+    columns = table_tensors(columns, specs)
     for name in specs:
         if name not in columns:
             raise missing("feature", name, specs, columns)

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.utils.errors import check_number
 from rankkit.utils.keras import moments_of
 
 
@@ -27,7 +28,8 @@ class LazyAdam(tf.keras.optimizers.Adam):
         **kwargs: Further arguments of Adam, except `amsgrad`, `weight_decay` and `use_ema`.
 
     Raises:
-        ValueError: If `amsgrad`, `weight_decay` or `use_ema` is set, which update all rows.
+        ValueError: If a number is out of range, or if `amsgrad`, `weight_decay` or `use_ema` is
+            set, which update all rows.
 
     References:
         Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1.
@@ -52,6 +54,12 @@ class LazyAdam(tf.keras.optimizers.Adam):
                     f"LazyAdam does not support {setting}, which updates all rows at each step. "
                     f"Got: {setting}={kwargs[setting]!r}. Use tf.keras.optimizers.Adam instead."
                 )
+        if not isinstance(learning_rate, tf.keras.optimizers.schedules.LearningRateSchedule):
+            expected = "a number of at least 0, or a schedule of Keras"
+            learning_rate = check_number("learning_rate", learning_rate, expected, least=0)
+        beta_1 = check_number("beta_1", beta_1, "a number in [0, 1)", least=0, below=1)
+        beta_2 = check_number("beta_2", beta_2, "a number in [0, 1)", least=0, below=1)
+        epsilon = check_number("epsilon", epsilon, "a number above 0", above=0)
         super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
 
     def update_step(self, gradient: Any, variable: tf.Variable) -> None:

@@ -3,9 +3,10 @@
 import dataclasses
 import itertools
 import math
-import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
+
+from rankkit.utils.errors import is_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +91,7 @@ class Scale:
 def choose_scale(values: Sequence[Any]) -> Scale:
     """Chooses the scale for the values of a hyperparameter; `None` where a trial has none."""
     known = {value for value in values if value is not None}
-    if not all(isinstance(each, numbers.Real) and not isinstance(each, bool) for each in known):
+    if not all(map(is_number, known)):
         names = tuple(sorted(known, key=str))
         ticks = {float(index): str(name) for index, name in enumerate(names)}
         return Scale("category", 0.0, len(names) - 1.0, False, ticks, names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rankkit.plots._common import Scale, new_figure, title_of
-from rankkit.utils.errors import wrong_type
+from rankkit.utils.errors import check_path, wrong_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +35,7 @@ def calibration(diagnosis: Any, path: str | os.PathLike[str]) -> None:
 
     Raises:
         TypeError: If it is not a diagnosis.
+        ValueError: If the scores were only an order.
         ImportError: If matplotlib is not installed.
     """
     _check_diagnosis(diagnosis)
@@ -57,7 +58,7 @@ def calibration(diagnosis: Any, path: str | os.PathLike[str]) -> None:
     axes.text(0.98, 0.02, f"{size} examples per bin", ha="right", transform=axes.transAxes)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    figure.savefig(path)
+    figure.savefig(check_path("path", path))
 
 
 def error_by_count(diagnosis: Any, path: str | os.PathLike[str]) -> None:
@@ -74,6 +75,7 @@ def error_by_count(diagnosis: Any, path: str | os.PathLike[str]) -> None:
 
     Raises:
         TypeError: If it is not a diagnosis.
+        ValueError: If the scores were only an order.
         ImportError: If matplotlib is not installed.
     """
     _check_diagnosis(diagnosis)
@@ -106,7 +108,7 @@ def error_by_count(diagnosis: Any, path: str | os.PathLike[str]) -> None:
     figure.suptitle(title, fontsize="large")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2, frameon=False)
-    figure.savefig(path)
+    figure.savefig(check_path("path", path))
 
 
 def _plot_errors(axes: "Axes", lines: list[dict[str, Any]], name: str) -> None:
@@ -134,6 +136,7 @@ def predicted_against_true(diagnosis: Any, path: str | os.PathLike[str]) -> None
 
     Raises:
         TypeError: If it is not a diagnosis.
+        ValueError: If the scores were only an order.
         ImportError: If matplotlib is not installed.
     """
     _check_diagnosis(diagnosis)
@@ -165,12 +168,17 @@ def predicted_against_true(diagnosis: Any, path: str | os.PathLike[str]) -> None
     panels[0].plot([], [], "--", color="C3", linewidth=1, label=f"true {label}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    figure.savefig(path)
+    figure.savefig(check_path("path", path))
 
 
 def _check_diagnosis(diagnosis: Any) -> None:
-    """Raises if an argument is not what `rankkit.evaluation.diagnose` returns."""
+    """Raises if an argument is not a diagnosis, or has no predictions of the label."""
     names = ("label", "edges", "histograms", "calibration", "errors")
     if not all(hasattr(diagnosis, name) for name in names):
         fix = "Pass what rankkit.evaluation.diagnose returns."
         raise wrong_type("diagnosis", diagnosis, "a rankkit.evaluation.Diagnosis", fix)
+    if not diagnosis.errors:
+        raise ValueError(
+            "A plot of a diagnosis needs predictions of the label, but the scores of this one are "
+            "only an order. See diagnosis.unchecked."
+        )

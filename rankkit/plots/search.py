@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rankkit.plots._common import Scale, choose_scale, new_figure, title_of
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.errors import check_choice, check_path, invalid, is_number, unknown, wrong_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,7 @@ class Trials:
     """The checked trials of a search, in the order of their start, and the scores to show."""
 
     def __init__(self, rows: Any, direction: str):
-        if direction not in ("min", "max"):
-            raise unknown("direction", direction, ["min", "max"])
+        check_choice("direction", direction, ("min", "max"))
         if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
             fix = "Pass the attribute `trials` of what rankkit.tuning.search returns."
             raise wrong_type("trials", rows, "a list of dicts", fix)
@@ -32,7 +31,10 @@ class Trials:
             fix = "Run a search first: rankkit.tuning.search(...).trials."
             raise invalid("trials", rows, "a list of at least one trial", fix)
         self.rows, self.is_minimized = rows, direction == "min"
-        scores = np.array([row.get("score") for row in rows], float)  # NaN for None
+        scores = [row.get("score") for row in rows]
+        if wrong := [each for each in scores if each is not None and not is_number(each)]:
+            raise wrong_type("trials", wrong[0], "trials with a number, or None, as score")
+        scores = np.array(scores, float)  # NaN for None
         self.scores = np.where(np.isfinite(scores), scores, np.nan)
         self.is_failed = np.isnan(self.scores)
         if self.is_failed.all():
@@ -113,7 +115,7 @@ def parallel_coordinates(
     host.set_xticks(range(len(scales)), [title_of(name) for name in (*names, "score")])
     host.set_title("Hyperparameters and score", pad=12)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
-    figure.savefig(path)
+    figure.savefig(check_path("path", path))
 
 
 def _draw_lines(host: "Axes", trials: Trials, heights: np.ndarray) -> None:
@@ -201,7 +203,7 @@ def search_history(
     axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=4, columnspacing=1.2, frameon=False)
-    figure.savefig(path)
+    figure.savefig(check_path("path", path))
 
 
 def search_scatter(
@@ -269,4 +271,4 @@ def search_scatter(
     extend = worse_end if checked.is_outlier.any() else "neither"
     figure.colorbar(dots, ax=axes, label="score", extend=extend)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    figure.savefig(path)
+    figure.savefig(check_path("path", path))

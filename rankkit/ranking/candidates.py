@@ -1,5 +1,6 @@
 """Candidate index: candidates with precomputed item-side activations."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.chunking import chunk_rows
-from rankkit.core.columns import to_tensor
+from rankkit.core.columns import take, to_tensor
 from rankkit.models.heads import score_of
 from rankkit.models.network import feature_specs
 from rankkit.ranking.graph import get_network, make_activations_function, make_indexed_function
@@ -79,7 +80,8 @@ class CandidateIndex(PrecomputedCandidates):
             raise wrong_type("model", model, "a RankingModel, a head of one, or a network", fix)
         # With several heads, only the activations that the score needs are cached.
         self._network = tf.keras.Model(network.input, score_of(network.output))
-        self.columns = indexable_columns(candidates, feature_specs(network))
+        columns = indexable_columns(candidates, feature_specs(network))
+        self.columns = {name: copy.copy(cells) for name, cells in columns.items()}
         self._query = [name for name in feature_specs(network) if name not in self.columns]
         self._sample = candidate_features(network, self.columns, sample_indices(len(self)))
         self.refresh()
@@ -149,7 +151,7 @@ def candidate_features(
 ) -> dict[str, tf.Tensor]:
     """Converts the columns that are features to tensors, at some rows."""
     return {
-        name: to_tensor(name, [columns[name][row] for row in rows], spec)
+        name: to_tensor(name, take(columns[name], rows), spec)
         for name, spec in feature_specs(network).items()
         if name in columns
     }

@@ -3,30 +3,37 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_list, is_column
+from rankkit.core.columns import as_cells, as_list, is_column
 from rankkit.utils.errors import invalid, missing, unknown, wrong_type
 
-Columns = dict[str, list]
+Columns = dict[str, list | np.ndarray]  # cells, as `rankkit.core.columns.as_cells` returns them
 
 
 def query_columns(
     query: Any, specs: Mapping[str, tf.TensorSpec] | None = None
 ) -> tuple[Columns, bool]:
-    """Returns the queries as columns, and whether a single query was given."""
+    """Returns the features of the queries as columns, and whether a single query was given."""
     if not isinstance(query, Mapping):
         fix = "Such as {'user_id': '42'}."
         raise wrong_type("query", query, "a dict of feature name to raw value", fix)
+    if specs:  # columns that are not features are ignored
+        query = {name: query[name] for name in query if name in specs} or query
     specs = specs or {}
     is_batch = {name: _is_batch(value, specs.get(name)) for name, value in query.items()}
     if not any(is_batch.values()):
-        columns = {name: as_list([value], f"query[{name!r}]") for name, value in query.items()}
+        columns: Columns = {
+            name: as_list([value], f"query[{name!r}]") for name, value in query.items()
+        }
         return columns, True
     for name, value in query.items():
         if not is_batch[name]:
+            column = next(each for each in query if is_batch[each])
+            expected = f"a column of {len(query[column])} values, as query[{column!r}] is"
             fix = "Pass one value for each feature, or a column with one value per query."
-            raise wrong_type(f"query[{name!r}]", value, "a column, as other features are", fix)
+            raise wrong_type(f"query[{name!r}]", value, expected, fix)
     return _equal_columns("query", query), False
 
 
@@ -54,12 +61,10 @@ def check_feature_names(
 ) -> None:
     """Checks that the query and the candidates together have each feature of a scorer once."""
     for name in query:
-        if name in candidates:
+        if name in candidates and (specs is None or name in specs):
             raise ValueError(
                 f"Feature {name!r} is given twice: in the query and in the candidates. Drop one."
             )
-        if specs is not None and name not in specs:
-            raise unknown("feature in the query", name, specs)
     for name in specs or ():
         if name not in query and name not in candidates:
             raise missing("feature", name, specs or (), [*query, *candidates])
@@ -81,15 +86,18 @@ def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
             raise unknown("candidate column in exclude", name, candidates)
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise wrong_type("exclude", values, "a collection of values", "Put it in a list.")
-        column, values = candidates[name], as_list(values)
-        _check_excluded_values(values, column)
+        column, values = as_list(candidates[name]), as_list(values)
+        _check_excluded_values(name, values, column)
         values = set(values)
         excluded.update(i for i, value in enumerate(column) if value in values)
     return [i for i in range(num_rows(candidates)) if i not in excluded]
 
 
-def _check_excluded_values(values: list, column: list) -> None:
+def _check_excluded_values(name: str, values: list, column: list) -> None:
     """Checks that the values could occur in a candidate column."""
+    if column and is_column(column[0]):
+        fix = "Name a column such as the id of the candidate."
+        raise wrong_type("exclude", name, "values of a column without lists", fix)
     for value in values:
         if is_column(value):
             fix = "Pass a list of collections only with several queries."
@@ -100,14 +108,14 @@ def _check_excluded_values(values: list, column: list) -> None:
 
 
 def _equal_columns(argument: str, columns: Mapping[str, Any]) -> Columns:
-    lists = {name: as_list(column, f"{argument}[{name!r}]") for name, column in columns.items()}
-    lengths = {name: len(column) for name, column in lists.items()}
+    cells = {name: as_cells(column, f"{argument}[{name!r}]") for name, column in columns.items()}
+    lengths = {name: len(column) for name, column in cells.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(
             f"{argument} must be a dict of one or more columns of equal length. Got: {lengths}. "
             "Pass one value per row in each column."
         )
-    return lists
+    return cells
 
 
 def _unpack_data_frame(value: Any) -> Any:

@@ -1,13 +1,14 @@
 """`rank`: orders the candidates of a query by their scores."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from rankkit.core.chunking import chunk_rows
-from rankkit.core.columns import to_tensor
+from rankkit.core.columns import as_list, take, to_tensor
 from rankkit.ranking.candidates import PrecomputedCandidates
 from rankkit.ranking.queries import (
     Columns,
@@ -38,13 +39,15 @@ def rank(
         scorer: Maps a dict of columns to one score per row: a `RankingModel`, a network, a scorer
             from `rankkit.export.load`, a SavedModel from `tf.saved_model.load`, or any function.
         query: Raw features of the query, such as the user: feature name to value. To rank for
-            several queries in one call, feature name to a column with one value per query.
-        candidates: Column name to values, one per candidate, or a pandas DataFrame. Columns that
-            are not features are returned with the candidates. With several queries, the same
-            candidates for all of them or a list with one entry per query. If the same candidates
-            are ranked again and again, a `rankkit.CandidateIndex`, or the `candidates` of a loaded
-            SavedModel. If they do not fit in memory, an iterator or a `tf.data.Dataset` of such
-            dicts: with `k`, only one of them is held at a time.
+            several queries in one call, feature name to a column with one value per query. Columns
+            that are not features are ignored.
+        candidates: Column name to values, one per candidate, or a pandas DataFrame. A feature that
+            is a vector may be a matrix, `(candidates, size)`, which takes less time than lists.
+            Columns that are not features are returned with the candidates. With several queries,
+            the same candidates for all of them or a list with one entry per query. If the same
+            candidates are ranked again and again, a `rankkit.CandidateIndex`, or the `candidates`
+            of a loaded SavedModel. If they do not fit in memory, an iterator or a `tf.data.Dataset`
+            of such dicts: with `k`, only one of them is held at a time.
         k: Maximum number of candidates to return, at least 1. Defaults to `None`, all of them.
         exclude: Candidates to leave out, such as the items that the user has seen: values of the
             candidate column, or column name to values. With several queries, a list with one such
@@ -56,8 +59,9 @@ def rank(
         list with one such list per query.
 
     Raises:
-        ValueError: If a feature is missing, given twice or unknown; if column lengths differ; if
-            `k` is below 1; if a score is not finite; if an index was built for another scorer.
+        ValueError: If a feature is missing, given twice or has the wrong shape; if column lengths
+            differ; if `k` is below 1; if a score is not finite; if an index was built for another
+            scorer.
         TypeError: If a value has the wrong type for its feature.
 
     Example:
@@ -78,6 +82,7 @@ def rank(
     best = [TopCandidates(k) for _ in range(num_queries)]
     # All candidates are one chunk, unless they come from an iterator.
     for chunk in _candidate_chunks(candidates, num_queries):
+        check_feature_names(query, chunk[0], specs)
         remaining = list(map(remaining_indices, exclusions, chunk))
         if isinstance(candidates, PrecomputedCandidates):
             scores = _score_precomputed(scorer, specs, queries, candidates, remaining, k)
@@ -92,8 +97,11 @@ def rank(
 def _one_per_query(name: str, values: Any, num_queries: int) -> list:
     if values is None:
         return [None] * num_queries
-    if not isinstance(values, (list, tuple)) or len(values) != num_queries:
-        raise wrong_type(name, values, f"a list with one entry for each of {num_queries} queries")
+    expected = f"a list of {num_queries} entries, one for each query"
+    if not isinstance(values, (list, tuple)):
+        raise wrong_type(name, values, expected)
+    if len(values) != num_queries:
+        raise ValueError(f"{name} must be {expected}. Got: {len(values)} entries.")
     return list(values)
 
 
@@ -129,13 +137,13 @@ def _score_precomputed(
 ) -> list[np.ndarray]:
     """Returns the scores of the remaining candidates of each query."""
     candidates.check(scorer)
-    check_feature_names(queries, candidates.columns, specs)
     total = len(candidates)
     scores = []
     for i, indices in enumerate(remaining):
         features = {
-            name: to_tensor(name, values[i : i + 1], (specs or {}).get(name))
-            for name, values in queries.items()
+            name: to_tensor(name, queries[name][i : i + 1], spec)
+            for name, spec in (specs or {}).items()
+            if name in queries
         }
         # Excluded candidates may be among the best: as many more scores are needed.
         num_needed = total if k is None else min(total, k + total - len(indices))
@@ -152,7 +160,6 @@ def _score_columns(
     remaining: list[Sequence[int]],
 ) -> list[np.ndarray]:
     """Returns the scores of the remaining candidates of each query."""
-    check_feature_names(queries, candidates[0], specs)
     counts = [len(indices) for indices in remaining]
     single_query_scorer = make_single_query_scorer(scorer, queries) if len(counts) == 1 else None
     query_features, row_features = {}, {}  # of one row; of one row per candidate
@@ -172,12 +179,17 @@ def _score_columns(
     return np.split(scores, np.cumsum(counts)[:-1])
 
 
-def _select(name: str, candidates: list[Columns], remaining: list[Sequence[int]]) -> list:
+def _select(
+    name: str, candidates: list[Columns], remaining: list[Sequence[int]]
+) -> list | np.ndarray:
     """Returns one column of the remaining candidates of all queries, one query after another."""
-    if len(candidates) == 1 and len(remaining[0]) == len(candidates[0][name]):
-        return candidates[0][name]
     pairs = zip(candidates, remaining, strict=True)
-    return [columns[name][i] for columns, indices in pairs for i in indices]
+    cells = [take(columns[name], indices) for columns, indices in pairs]
+    if len({isinstance(each, np.ndarray) and (each.dtype, *each.shape[1:]) for each in cells}) > 1:
+        cells = list(map(as_list, cells))
+    if isinstance(cells[0], np.ndarray):
+        return cells[0] if len(cells) == 1 else np.concatenate(cells)
+    return list(chain.from_iterable(cells))
 
 
 def _split_rows(
@@ -205,12 +217,12 @@ class TopCandidates:
         """
         order = top_k_indices(scores, self._k)
         rows = [indices[i] for i in order]
-        if len(columns) == 1:
-            (values,) = columns.values()
-            self._candidates += [values[row] for row in rows]
+        cells = [as_list(take(values, rows)) for values in columns.values()]
+        if len(cells) == 1:
+            self._candidates += cells[0]
         else:
             self._candidates += [
-                {name: values[row] for name, values in columns.items()} for row in rows
+                dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True)
             ]
         self._scores = np.concatenate([self._scores, scores[order]])
         if len(self._scores) > len(order):  # there were earlier ones

@@ -36,7 +36,8 @@ def compute_scores(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: i
     if len(joined) != num_rows:
         raise ValueError(
             f"A scorer must return scores, one for each of {num_rows} rows. "
-            f"Got: {len(joined)} scores. Return an array of shape (rows,) or (rows, 1)."
+            f"Got: {len(joined)} scores. Return an array of shape (rows,) or (rows, 1) in each "
+            "call, which has a part of the rows. To evaluate existing scores, pass their array."
         )
     return check_finite_scores(joined)
 

@@ -165,7 +165,9 @@ class JobFolder(NamedTuple):
         """
         scratch = f".part-{uuid.uuid4().hex}"  # Spark may run another attempt as well
         try:
-            with pq.ParquetWriter(scratch, schema, filesystem=self.files) as writer:
+            with pq.ParquetWriter(
+                scratch, schema, filesystem=self.files, write_page_checksum=True
+            ) as writer:
                 yield writer
                 writer.add_key_value_metadata({"rankkit": json.dumps(metadata)})
             self.files.move(scratch, _file(partition))

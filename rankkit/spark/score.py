@@ -19,6 +19,7 @@ from rankkit.spark._jobs import (
 )
 from rankkit.spark._session import get_session
 from rankkit.spark._tables import ShippedModel, as_frame, check_columns, load_model, table_features
+from rankkit.utils.errors import check_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,6 +59,7 @@ def score(
             before; if a score is not finite.
         TypeError: If a column has the wrong type for its feature.
     """
+    export, output = check_path("export", export), check_path("output", output)
     session = get_session(spark)
     model = ShippedModel(session, export)
     frame = as_frame(session, "pairs", pairs)

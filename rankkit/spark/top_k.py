@@ -24,7 +24,7 @@ from rankkit.spark._jobs import (
 )
 from rankkit.spark._session import get_session
 from rankkit.spark._tables import ShippedModel, as_frame, check_columns, load_model, table_features
-from rankkit.utils.errors import check_integer, unknown
+from rankkit.utils.errors import check_integer, check_path, unknown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -74,6 +74,7 @@ def top_k(
         TypeError: If a column has the wrong type for its feature.
     """
     check_integer("k", k)
+    export, output = check_path("export", export), check_path("output", output)
     session = get_session(spark)
     model = ShippedModel(session, export)
     user_frame = as_frame(session, "users", users)

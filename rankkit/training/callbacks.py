@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.utils.errors import check_integer, check_number, check_path
 
 
 class WeightAveraging(tf.keras.callbacks.Callback):
@@ -54,13 +54,13 @@ class WeightAveraging(tf.keras.callbacks.Callback):
         self, momentum: float | None = 0.99, *, start_epoch: int = 0, update_freq: int = 1
     ):
         super().__init__()
-        if momentum is not None and not 0 < momentum < 1:
-            raise invalid("momentum", momentum, "between 0 and 1, or None for the plain mean")
+        if momentum is not None:
+            expected = "between 0 and 1, or None for the plain mean"
+            momentum = check_number("momentum", momentum, expected, above=0, below=1)
         self.momentum = momentum
-        check_integer("start_epoch", start_epoch, 0)
-        self.start_epoch = start_epoch
-        check_integer("update_freq", update_freq)
-        self.max_steps_per_execution = self.update_freq = update_freq
+        self.start_epoch = check_integer("start_epoch", start_epoch, 0)
+        self.update_freq = check_integer("update_freq", update_freq)
+        self.max_steps_per_execution = self.update_freq
 
     def on_train_begin(self, logs: Any = None) -> None:
         weights = self.model.trainable_variables
@@ -141,7 +141,7 @@ def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
         >>> rk.completed_epochs("nothing/here/yet")
         0
     """
-    folder = os.path.join(backup_dir, "chief")
+    folder = os.path.join(check_path("backup_dir", backup_dir), "chief")
     checkpoint = tf.train.latest_checkpoint(folder)
     try:
         if checkpoint is None:

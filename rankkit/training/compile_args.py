@@ -2,13 +2,16 @@
 
 import copy
 import difflib
-import math
+import functools
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from rankkit.training.auc import AUC
 from rankkit.utils.errors import invalid, unknown, wrong_type
 from rankkit.utils.keras import function_of
 from rankkit.utils.tensorflow import is_user_code
@@ -39,23 +42,53 @@ def per_example(loss: Any) -> tf.keras.losses.Loss:
     return loss
 
 
+def is_of_batch(values: tf.Tensor, labels: tf.Tensor) -> bool:
+    """Whether a function of a loss or metric returned one number for a whole batch."""
+    shape = values.shape
+    return shape.rank == 0 or (shape.num_elements() == 1 and labels.shape[0] != 1)
+
+
+def for_examples(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Returns one number per example, with that of a whole batch for each of its examples."""
+    if values.shape.rank is not None and not is_of_batch(values, labels):
+        return values
+    size = tf.size(values)
+    size = tf.where(size == 1, tf.shape(labels)[0], size)  # of values of unknown shape
+    return tf.broadcast_to(tf.reshape(values, [-1]), [size])
+
+
+def _metric_function(name: str, function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """A metric function of the user's own that returns one number per example."""
+
+    @functools.wraps(function)
+    def values(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        found = tf.convert_to_tensor(function(y_true, y_pred))
+        if name == "weighted_metrics" and is_of_batch(found, y_true):
+            shown, expected = shown_name(function), "metrics of examples, which have weights"
+            fix = "Return one number per example, of shape (batch,), or pass it in metrics."
+            raise invalid(name, shown, expected, fix)
+        return for_examples(found, y_true)
+
+    return values
+
+
 def _class_error(subject: str, given: type) -> TypeError:
     shown = given.__name__
     return TypeError(f"{subject} the class {shown}. Pass an instance: {shown}().")
 
 
 def as_metrics(
-    name: str, metrics: Sequence[Any], head: str | None, layer: tf.keras.layers.Layer
+    name: str, metrics: Sequence[Any], head: str | None, logits: bool | None
 ) -> list[tf.keras.metrics.Metric]:
     """Converts metrics, their names and functions to Keras metrics.
 
-    Those of a named `head` are copied, as they are renamed; `layer` outputs the measured score.
+    Those of a named `head` are copied, as they are renamed; `logits` is whether it outputs logits.
     """
     if not isinstance(metrics, (list, tuple)):
         raise wrong_type(name, metrics, "a list of tf.keras metrics, names or functions")
     if head is not None:
         metrics = [metric_like(each) for each in metrics]
-    return [_as_metric(name, read_metric(name, metric, layer)) for metric in metrics]
+    return [_checked(name, _as_metric(name, metric, logits), logits) for metric in metrics]
 
 
 def metric_like(metric: Any) -> Any:
@@ -69,7 +102,7 @@ def metric_like(metric: Any) -> Any:
         raise wrong_type("metric", metric, "a metric with a get_config", fix) from None
 
 
-def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
+def _as_metric(name: str, metric: Any, logits: bool | None) -> tf.keras.metrics.Metric:
     if isinstance(metric, type):
         raise _class_error(f"{name} has", metric)
     if not isinstance(metric, (str, tf.keras.metrics.Metric)) and not callable(metric):
@@ -77,13 +110,27 @@ def _as_metric(name: str, metric: Any) -> tf.keras.metrics.Metric:
     if metric in ("accuracy", "acc"):
         fix = "Use BinaryAccuracy(threshold=...): 0.5 for probabilities, 0 for logits."
         raise invalid(name, metric, "metrics with an explicit decision threshold", fix)
+    made = _BY_NAME.get(metric.lower()) if isinstance(metric, str) else None
+    if made and (logits is not False or made is AUC):
+        if logits is None:
+            fix = f"Pass {made.__name__}(from_logits=True), or from_logits=False for probabilities."
+            raise invalid(name, metric, f"metrics with from_logits{_UNKNOWN}", fix)
+        return made(name=_snake_case(made.__name__), from_logits=logits)
     made = tf.keras.metrics.get(metric)
     if isinstance(made, str):  # Keras resolves the name when `fit` starts
         made = _metric_class(name, made)()
     if isinstance(made, tf.keras.metrics.Metric):  # Keras would append a number to a name
         return type(made)(name=_snake_case(metric)) if isinstance(metric, str) else made
     shown = metric if isinstance(metric, str) else getattr(made, "__name__", "metric")
+    if is_user_code(made):
+        made = _metric_function(name, made)
     return tf.keras.metrics.MeanMetricWrapper(made, name=shown)
+
+
+def shown_name(part: Any) -> str:
+    """The name of a loss, a metric or a function in an error."""
+    part = getattr(part, "function", part)
+    return getattr(part, "__name__", None) or getattr(part, "name", None) or type(part).__name__
 
 
 def _snake_case(name: str) -> str:
@@ -94,7 +141,7 @@ def _metric_class(name: str, metric: str) -> type:
     classes = {
         _snake_case(each): getattr(tf.keras.metrics, each)
         for each in dir(tf.keras.metrics)
-        if each[0].isupper()
+        if isinstance(getattr(tf.keras.metrics, each), type)
     }
     if metric not in classes:
         nearest = difflib.get_close_matches(metric, sorted(classes), n=5, cutoff=0.0)
@@ -106,7 +153,7 @@ def is_user_written(part: Any) -> bool:
     """Whether a loss or a metric is written by the user: AutoGraph has to convert it."""
     if isinstance(part, _FunctionLoss):
         part = part.function
-    return is_user_code(function_of(part))
+    return is_user_code(inspect.unwrap(function_of(part)))
 
 
 def over_replicas(value: tf.Tensor) -> tf.Tensor:
@@ -117,66 +164,115 @@ def over_replicas(value: tf.Tensor) -> tf.Tensor:
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-_CROSS_ENTROPIES = (tf.keras.losses.BinaryCrossentropy, tf.keras.losses.BinaryFocalCrossentropy)
-_FUNCTIONS = (tf.keras.losses.binary_crossentropy, tf.keras.losses.binary_focal_crossentropy)
-_METRICS = {
-    "auc": tf.keras.metrics.AUC,
+# Losses and metrics of Keras by what they take a score for. Classes and functions have one name.
+_CROSS_ENTROPIES = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
+_CROSS_ENTROPIES += ("binary_crossentropy", "binary_focal_crossentropy")
+_WITH_LOGITS = (*_CROSS_ENTROPIES, "AUC")  # have the argument from_logits
+_WITH_THRESHOLD = ("BinaryAccuracy", "binary_accuracy", "BinaryIoU", "Precision", "Recall")
+_WITH_THRESHOLD += ("TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives")
+_F_SCORES = ("F1Score", "FBetaScore")  # their threshold is above 0, but that of logits is 0
+_OF_PROBABILITIES = (*_F_SCORES, "KLDivergence", "kl_divergence")
+_OF_PROBABILITIES += ("PrecisionAtRecall", "RecallAtPrecision")
+_OF_PROBABILITIES += ("SensitivityAtSpecificity", "SpecificityAtSensitivity")
+_OF_CLASSES = ("Accuracy", "accuracy", "CosineSimilarity", "cosine_similarity", "IoU", "MeanIoU")
+_OF_CLASSES += ("CategoricalCrossentropy", "categorical_crossentropy")
+_OF_CLASSES += ("CategoricalFocalCrossentropy", "categorical_focal_crossentropy")
+_OF_CLASSES += ("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy")
+_OF_CLASSES += ("CategoricalAccuracy", "categorical_accuracy")
+_OF_CLASSES += ("SparseCategoricalAccuracy", "sparse_categorical_accuracy")
+_OF_CLASSES += ("TopKCategoricalAccuracy", "top_k_categorical_accuracy")
+_OF_CLASSES += ("SparseTopKCategoricalAccuracy", "sparse_top_k_categorical_accuracy")
+_BY_NAME = {
+    "auc": AUC,
     "bce": tf.keras.metrics.BinaryCrossentropy,
     "binary_crossentropy": tf.keras.metrics.BinaryCrossentropy,
     "binarycrossentropy": tf.keras.metrics.BinaryCrossentropy,
 }
-_WITH_THRESHOLD = ("binary_accuracy", "binaryaccuracy", "precision", "recall")
+_UNKNOWN = ", as the layers of the network do not tell whether it outputs logits"
 
 
-def outputs_logits(layer: tf.keras.layers.Layer) -> bool:
-    """Whether a layer of rankkit outputs scores that are not bounded to [0, 1]: logits."""
-    low, high = getattr(layer, "rating_range", None) or (-math.inf, math.inf)
-    return type(layer).__module__.startswith("rankkit.") and (low < 0 or high > 1)
+def _is_one_of(part: Any, names: Sequence[str]) -> bool:
+    """Whether a loss or metric, or the function it wraps, is one of Keras's of these names."""
+    wrapped = part.function if isinstance(part, _FunctionLoss) else function_of(part)
+    parts = (*type(part).__mro__, wrapped)
+    return any(getattr(each, "__name__", "") in names and not is_user_code(each) for each in parts)
 
 
 def is_cross_entropy(loss: Any) -> bool:
     """Whether a loss of `per_example` is a binary cross entropy."""
-    return isinstance(loss, _CROSS_ENTROPIES) or getattr(loss, "function", None) in _FUNCTIONS
+    return _is_one_of(loss, _CROSS_ENTROPIES)
 
 
-def check_loss(loss: Any, layer: tf.keras.layers.Layer) -> None:
-    """Checks that a cross entropy expects logits or probabilities as the head outputs them."""
-    if not is_cross_entropy(loss):
-        return
-    of_logits = getattr(loss, "from_logits", False)
-    shown = loss.name or getattr(loss, "function", loss).__name__
-    if outputs_logits(layer) and not of_logits:
+def takes_logits(part: Any) -> bool | None:
+    """Whether a loss or metric takes scores for logits or for probabilities; `None` for neither."""
+    if _is_one_of(part, _WITH_LOGITS):
+        return bool(part.get_config().get("from_logits"))
+    if _is_one_of(part, _OF_PROBABILITIES):
+        return False
+    if _is_one_of(part, _WITH_THRESHOLD):
+        config = part.get_config()
+        threshold = config.get("thresholds", config.get("threshold"))
+        is_usual = threshold is None or np.array_equal(threshold, 0.5)
+        return False if is_usual and config.get("top_k") is None else None
+    return None
+
+
+def _compares_classes(part: Any) -> bool:
+    """Whether a loss or metric compares several scores of an example, or the number of a class."""
+    if _is_one_of(part, _F_SCORES):
+        return part.get_config()["threshold"] is None
+    return _is_one_of(part, _OF_CLASSES) and not _is_one_of(part, ["BinaryIoU"])
+
+
+def check_loss(loss: Any, logits: bool | None) -> bool | None:
+    """Checks that a loss fits an output; returns whether that is a logit, which the loss may tell.
+
+    `logits` is whether the layers of the network show it to be one.
+    """
+    shown = shown_name(loss)
+    if _compares_classes(loss):
+        fix = "Use BinaryCrossentropy or another loss of numbers."
+        raise invalid("loss", shown, "a loss of one score, not of several classes", fix)
+    takes = takes_logits(loss)
+    if logits is None and is_cross_entropy(loss) and isinstance(loss, _FunctionLoss):
+        fix = "Use BinaryCrossentropy(from_logits=True), or from_logits=False for probabilities."
+        raise invalid("loss", shown, f"a loss with from_logits{_UNKNOWN}", fix)
+    if takes is None or logits is None:
+        return takes if logits is None else logits
+    if logits and not takes:
         fix = "Use BinaryCrossentropy(from_logits=True), or bound the head to rating_range=(0, 1)."
         raise invalid("loss", shown, "a loss of logits, as the head outputs logits", fix)
-    if getattr(layer, "rating_range", None) == (0.0, 1.0) and of_logits:
-        fix = "Use BinaryCrossentropy(), or remove the rating_range of the head."
+    if takes and not logits:
+        fix = "Use BinaryCrossentropy(), or a head without rating_range or sigmoid."
         expected = "a loss of probabilities, as the head outputs values in [0, 1]"
         raise invalid("loss", shown, expected, fix)
+    return logits
 
 
-def read_metric(name: str, metric: Any, layer: tf.keras.layers.Layer) -> Any:
-    """Makes the logit version of a named metric where the head outputs logits."""
-    if not outputs_logits(layer):
+def _checked(
+    name: str, metric: tf.keras.metrics.Metric, logits: bool | None
+) -> tf.keras.metrics.Metric:
+    """Returns a metric after a check that it fits the output of the head."""
+    if _compares_classes(metric):
+        fix = "Use BinaryAccuracy or F1Score, with a threshold."
+        raise invalid(name, metric.name, "metrics of one score, not of several classes", fix)
+    takes = takes_logits(metric)
+    if takes is None or logits is None or takes == logits:
         return metric
-    if isinstance(metric, str):
-        kind = metric.lower()
-        if kind in _WITH_THRESHOLD:
-            fix = "Pass the metric object with thresholds: a logit of 0 is a probability of 0.5."
-            raise invalid(name, metric, "metrics with an explicit decision threshold", fix)
-        shown = "auc" if kind == "auc" else "binary_crossentropy"
-        return _METRICS[kind](name=shown, from_logits=True) if kind in _METRICS else metric
-    of_probabilities = metric in _FUNCTIONS
-    if isinstance(metric, tuple(_METRICS.values())):
-        of_probabilities = not metric.get_config()["from_logits"]
-    if of_probabilities:
-        shown = getattr(metric, "name", None) or metric.__name__
-        expected = "a metric of logits, as the head outputs logits"
-        raise invalid(name, shown, expected, "Pass it with from_logits=True.")
-    return metric
+    if takes:
+        expected = "a metric of probabilities, as the head outputs values in [0, 1]"
+        raise invalid(name, metric.name, expected, "Pass it with from_logits=False.")
+    if _is_one_of(metric, _WITH_THRESHOLD):
+        fix = "Pass the metric object with a threshold: a logit of 0 is a probability of 0.5."
+        raise invalid(name, metric.name, "metrics with an explicit decision threshold", fix)
+    fix = "Bound the head to rating_range=(0, 1), or leave the metric out."
+    if _is_one_of(metric, _WITH_LOGITS):
+        fix = "Pass it with from_logits=True."
+    raise invalid(name, metric.name, "a metric of logits, as the head outputs logits", fix)
 
 
 def usual_metric(loss: Any) -> tf.keras.metrics.Metric:
     """The default metric beside a loss of single rows."""
     if is_cross_entropy(loss):  # the loss itself is the log loss
-        return tf.keras.metrics.AUC(name="auc", from_logits=getattr(loss, "from_logits", False))
+        return AUC(from_logits=getattr(loss, "from_logits", False))
     return tf.keras.metrics.RootMeanSquaredError()

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import tensorflow as tf
@@ -51,11 +52,15 @@ class Execution:
     data: Any  # what Keras iterates over
     steps_per_execution: int
     loop: Loop | None = None  # runs the steps over examples in memory, without an iterator
+    path: str = "over an iterator"  # of the steps where there is no loop
+    traces_once: bool = False  # several steps over an iterator, which Keras would trace twice
+    is_local: bool = False  # evaluation in this process of weights on parameter servers
     steps_per_epoch: int | None = None  # where the data has no end
 
     def __str__(self) -> str:
-        path = "over an iterator" if self.loop is None else f"in memory, {self.loop}"
-        return f"{self.steps_per_execution} steps per execution, {path}"
+        steps = f"{self.steps_per_execution} step{'s' * (self.steps_per_execution > 1)}"
+        path = self.path if self.loop is None else f"in memory, {self.loop}"
+        return f"{steps} per execution, {path}"
 
 
 class Executor:
@@ -75,6 +80,10 @@ class Executor:
         self._heads = heads
         self._objectives = objectives
         self._networks = [model.network, *heads.biases.values()]
+        parts = chain.from_iterable((network, *network.submodules) for network in self._networks)
+        self._trainable = {  # during `fit`, Keras restores these values
+            part: part.trainable for part in parts if isinstance(part, tf.keras.layers.Layer)
+        }
         self._active: dict[str, Execution | None] = {"train": None, "test": None}
         self._loops: dict[str, Any] = {
             kind: weakref.WeakKeyDictionary[tf.data.Dataset, Loop]() for kind in self._active
@@ -98,19 +107,32 @@ class Executor:
         """
         model, fixed = self._model, self._options.steps_per_execution
         if has_servers(model.distribute_strategy):
-            steps_per_epoch = None
             if kind == "train":
                 data, steps_per_epoch = repeat_for_workers(data, kwargs.get("steps_per_epoch"))
-            return Execution(data, fixed or 1, steps_per_epoch=steps_per_epoch)
+                path = "over iterators of the workers, with a coordinator"
+                return Execution(data, fixed or 1, path=path, steps_per_epoch=steps_per_epoch)
+            if is_plain and isinstance(data, tf.data.Dataset):
+                return Execution(data, 1, path="over an iterator, in this process", is_local=True)
+            return Execution(data, fixed or 1)
         loop = self._loop(kind, data, kwargs) if is_plain else None
         if loop is not None:
             steps = fixed or steps_in_memory(model, loop, kwargs, kind)
             return Execution(loop.stand_in, steps, loop)
+        return self._over_iterator(kind, data, kwargs)
+
+    def _over_iterator(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Execution:
+        model, steps = self._model, self._options.steps_per_execution
         if kind == "train":
             self._check_jit_over_iterator()
-        if self._chooses_steps_over_iterators():
-            return Execution(data, steps_over_iterator(model, data, kwargs, kind))
-        return Execution(data, fixed or 1)
+        # TensorFlow cannot loop over steps that have no examples on one of the replicas.
+        chooses = steps is None and not self._is_distributed()
+        if self._leaves_steps_to_keras():
+            how = "eagerly" if model.run_eagerly else "with a number of steps tuned by Keras"
+            return Execution(data, steps or 1, path=f"over an iterator, {how}")
+        if chooses:
+            steps = steps_over_iterator(model, data, kwargs, kind)
+        path = f"over an iterator{', compiled by XLA' * model.jit_compile}"
+        return Execution(data, steps or 1, path=path, traces_once=chooses or (steps or 1) > 1)
 
     def validation_loop(self, kwargs: Mapping[str, Any]) -> Loop | None:
         """The loop over validation data in memory; Keras gets its `stand_in` as the data."""
@@ -168,11 +190,6 @@ class Executor:
     def _leaves_steps_to_keras(self) -> bool:
         return self._model.run_eagerly or self._model.autotune_steps_per_execution
 
-    def _chooses_steps_over_iterators(self) -> bool:
-        # TensorFlow cannot loop over steps that have no examples on one of the replicas.
-        chooses = self._options.steps_per_execution is None
-        return chooses and not self._is_distributed() and not self._leaves_steps_to_keras()
-
     def _check_rows(self, rows: RowsInMemory) -> None:
         names = {*self._heads.labels.values(), *self._heads.weights.values()} - {None}
         if names <= rows.columns.keys():  # or else a step names the missing column
@@ -198,7 +215,8 @@ class Executor:
         """Makes Keras's next training or test function that of an execution."""
         if execution.loop is not None:
             execution.loop.start_epoch()
-        _LOG.info("%s: %s", "training" if kind == "train" else "evaluation", str(execution))
+        level = logging.DEBUG if kind == "test" and self.is_training else logging.INFO
+        _LOG.log(level, "%s: %s", "training" if kind == "train" else "evaluation", execution)
         before = self._validation_loop
         if kind == "train":
             self._validation_loop = validation
@@ -244,15 +262,14 @@ class Executor:
             kept = self._functions.get(kind)
         if kept is not None and not force:
             return kept
+        if execution is None:  # `train_on_batch`, or a callback that uses the model during `fit`
+            execution = self._over_iterator(kind, None, {})
         if kind == "train":
-            self._check_jit_over_iterator()
             # A step that creates the optimizer's variables would be traced twice.
             self.build_optimizer()
-        several = self._chooses_steps_over_iterators() or int(model.steps_per_execution.numpy()) > 1
-        special = self._leaves_steps_to_keras() or has_servers(model.distribute_strategy)
         self._functions[kind] = (
             _trace_once(make, model.steps_per_execution)
-            if several and not special
+            if execution.traces_once
             else make(force=True)
         )
         return self._functions[kind]
@@ -261,6 +278,35 @@ class Executor:
         """Evaluates in this process, where parameter servers hold the weights."""
         steps, callbacks = kwargs.get("steps"), kwargs.get("callbacks")
         return evaluate_locally(self._model, self._local_test_step, data, steps, callbacks)
+
+    def once_read(self, kind: str, batch: Any) -> contextlib.AbstractContextManager[None]:
+        """Runs the operations of a step once its batch is read: there may be no further batch.
+
+        Counting the step, weight decay and the metrics of some losses do not depend on the batch.
+        Steps in memory always have one, and so have those that XLA compiles as one operation.
+        """
+        execution = self._active[kind]
+        if (execution is not None and execution.loop is not None) or self._model.jit_compile:
+            return contextlib.nullcontext()
+        parts = tf.nest.flatten(batch, expand_composites=True)
+        return tf.control_dependencies([part for part in parts if tf.is_tensor(part)])
+
+    @property
+    def is_training(self) -> bool:
+        """Whether `fit` runs, and not a callback's own use of the model."""
+        return self._active["train"] is not None
+
+    def check_trainable(self) -> None:
+        """Raises if a layer was frozen or unfrozen since `compile`, which Keras would ignore."""
+        changed = [layer for layer, value in self._trainable.items() if layer.trainable != value]
+        if changed:
+            names = ", ".join(repr(layer.name) for layer in changed[:3])
+            fix = "Call compile again, with a new optimizer if layers became trainable."
+            raise ValueError(
+                "The attribute trainable of a layer must not change between compile and fit, nor "
+                f"during fit. Got: {changed[0].trainable} instead of {not changed[0].trainable} "
+                f"for {names}{', ...' if changed[3:] else ''}. {fix}"
+            )
 
     def build_optimizer(self) -> None:
         """Creates the optimizer's variables."""

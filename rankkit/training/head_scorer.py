@@ -15,18 +15,24 @@ class SingleHeadScorer:
         network: A network with several heads.
         name: Name of the head.
         label: Column of the head's labels, in which NaN means that a row has no label.
+        score_kind: What the loss of the head makes of its score, as of `RankingModel`. Defaults to
+            `None`.
 
     Attributes:
         network: The network of this head alone. It shares its layers with the whole network.
         label: Column of the head's labels.
+        score_kind: What the loss of the head makes of its score; `None` if that is unknown.
         is_partly_labelled: Always true: rows without a label do not count in an evaluation.
     """
 
     is_partly_labelled = True
 
-    def __init__(self, network: tf.keras.Model, name: str, label: str):
+    def __init__(
+        self, network: tf.keras.Model, name: str, label: str, score_kind: str | None = None
+    ):
         self.network = tf.keras.Model(network.input, network.output[name], name=name)
         self.label = label
+        self.score_kind = score_kind
 
     @property
     def feature_specs(self) -> dict[str, tf.TensorSpec]:

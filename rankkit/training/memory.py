@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.chunking import numbers_a_row
 from rankkit.models.network import feature_specs
-from rankkit.utils.errors import check_integer, unknown
+from rankkit.utils.errors import check_integer, unknown, wrong_type
 from rankkit.utils.system import available_memory, count_bytes, slots_per_weight
 
 
@@ -96,7 +96,7 @@ def _get_optimizer(optimizer: Any) -> Any:
         return tf.keras.optimizers.get(optimizer)
     except ValueError:
         if not isinstance(optimizer, str):
-            raise
+            raise wrong_type("optimizer", optimizer, "a Keras optimizer or its name") from None
         base = tf.keras.optimizers.Optimizer
         classes = [each for each in vars(tf.keras.optimizers).values() if isinstance(each, type)]
         known = {each.__name__.lower() for each in classes if issubclass(each, base)}

@@ -1,6 +1,7 @@
 """`RankingModel`: a network and the way it is trained."""
 
 import contextlib
+import inspect
 import itertools
 import os
 import types
@@ -10,15 +11,21 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from rankkit.data.columns import table_tensors
 from rankkit.models.heads import SCORE, head_settings, unwrap_dict
-from rankkit.models.network import feature_specs, select_features
+from rankkit.models.network import (
+    check_raw_precision,
+    feature_specs,
+    select_features,
+)
 from rankkit.training.batch import checked_rows
 from rankkit.training.consistency import check_workers
 from rankkit.training.executor import Executor, RunOptions, reads_text
 from rankkit.training.head_scorer import SingleHeadScorer
+from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
 from rankkit.training.objective import Objectives
 from rankkit.training.step import update_weights
-from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.errors import check_boolean, check_integer, invalid, unknown
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors
 from rankkit.utils.keras import forget_validation_data
@@ -30,8 +37,9 @@ class RankingModel(tfrs.models.Model):
     """Trains a ranking network through `tfrs.tasks.Ranking`.
 
     Works like any `tf.keras.Model`. A batch is one dict of columns that includes the label, or
-    `(features, label[, sample_weight])`; columns that are neither are ignored. With a listwise loss
-    of `rankkit.losses`, batches come from `rankkit.data.lists`.
+    `(features, label[, sample_weight])`; columns that are neither are ignored. A DataFrame or an
+    Arrow table stands for the dict of its columns. With a listwise loss of `rankkit.losses`,
+    batches come from `rankkit.data.lists`.
 
     `fit` and `evaluate` report the metrics and three means over the examples (rows or lists) of the
     epoch: `loss`, `regularization_loss` and their sum `total_loss`. Weights and reported values
@@ -59,8 +67,8 @@ class RankingModel(tfrs.models.Model):
 
     Raises:
         TypeError: If the network is not a Functional model with one dict as its input.
-        ValueError: If the network does not output one score per row, a label or a weight is also a
-            feature of the network, or a head is unknown.
+        ValueError: If the network does not output one score per row, in `tf.float32`, a label or a
+            weight is also a feature of the network, or a head is unknown.
 
     Example:
         >>> import rankkit as rk
@@ -86,9 +94,14 @@ class RankingModel(tfrs.models.Model):
         name: str = "ranking_model",
         **kwargs: Any,
     ):
-        super().__init__(name=name, **kwargs)
         specs = feature_specs(network)
-        self._heads = head_settings(network, specs, label, sample_weight, training_bias)
+        heads = head_settings(network, specs, label, sample_weight, training_bias)
+        networks = [network, *heads.biases.values()]
+        for each in networks:
+            check_raw_precision(each)
+        # Not that of Keras at this moment; and features are cast after they are normalized.
+        super().__init__(name=name, **{"dtype": policy_of(networks), **kwargs}, autocast=False)
+        self._heads = heads
         self.network = network
         self.label = label
         self.sample_weight = sample_weight
@@ -125,7 +138,10 @@ class RankingModel(tfrs.models.Model):
             optimizer: A Keras optimizer or its name. Defaults to `"rmsprop"`.
             loss: A Keras loss, its name, a function of `(y_true, y_pred)`, or a loss of
                 `rankkit.losses`. It is computed per example and averaged over the global batch,
-                whatever its own reduction. Defaults to `None`: the mean squared error.
+                whatever its own reduction; one number for a batch counts for each of its examples.
+                A binary cross entropy must have the `from_logits` of the output, which the layers
+                of the network tell unless they are the user's own. Defaults to `None`: the mean
+                squared error.
             metrics: Keras metrics or their names, which ignore sample weights; with a listwise loss
                 also those of `rankkit.metrics`. For a head that outputs logits, `"auc"` and
                 `"binary_crossentropy"` are computed from logits. Defaults to `None`: the root mean
@@ -145,8 +161,13 @@ class RankingModel(tfrs.models.Model):
                 Defaults to `True`.
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`.
         """
-        if jit_compile not in ("auto", True, False, None):
-            raise invalid("jit_compile", jit_compile, "'auto', True, False or None")
+        if _is_chosen(jit_compile):
+            expected = "'auto', True, False or None"
+            jit_compile = check_boolean("jit_compile", jit_compile, expected)
+        if _is_chosen(steps_per_execution):
+            fix = "Pass None or 'auto' to have it chosen."
+            steps_per_execution = check_integer("steps_per_execution", steps_per_execution, 1, fix)
+        precompute_lookups = check_boolean("precompute_lookups", precompute_lookups)
         settings = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         with self.distribute_strategy.scope():
             objectives = Objectives(
@@ -204,6 +225,17 @@ class RankingModel(tfrs.models.Model):
         return self.tasks.get(None)
 
     @property
+    def score_kind(self) -> str | None:
+        """What the loss makes of the score, which decides how `evaluate_ranking` measures it.
+
+        `"estimate"` of the label, `"logit"`, `"probability"`, or `"order"`: with a listwise loss,
+        or as several heads make the score. `None` before `compile` and for a loss of your own.
+        """
+        if self._is_ready and None not in self._objectives.heads:
+            return "order"
+        return self._objectives.heads[None].score_kind if self._is_ready else None
+
+    @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """The metrics that `fit` and `evaluate` report."""
         return self._objectives.metrics if self._is_ready else []
@@ -243,19 +275,26 @@ class RankingModel(tfrs.models.Model):
             name = self._heads.outputs[head][SCORE]
             added = bias(select_features(features, columns), training=True)
             outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
-        return self._objectives.update(batches, outputs, sum(self.losses))
+        return self._objectives.update(batches, outputs, sum(self._penalties))
+
+    @property
+    def _penalties(self) -> list[tf.Tensor]:
+        """The regularization losses, some of which Keras's layers compute in half precision."""
+        return [tf.cast(each, tf.float32) for each in self.losses]
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(inputs, training=True)
-            # Each replica adds its share, so that the sum over replicas counts it once.
-            loss += tf.nn.scale_regularization_loss(self.losses)
-        limit = self._executor.dense_update_limit
-        update_weights(self.optimizer, tape, loss, self.trainable_variables, limit)
+        with self._executor.once_read("train", inputs):
+            with tf.GradientTape() as tape:
+                loss = self.compute_loss(inputs, training=True)
+                # Each replica adds its share, so that the sum over replicas counts it once.
+                loss += tf.nn.scale_regularization_loss(self._penalties)
+            limit = self._executor.dense_update_limit
+            update_weights(self.optimizer, tape, loss, self.trainable_variables, limit)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        self.compute_loss(inputs, training=False)
+        with self._executor.once_read("test", inputs):
+            self.compute_loss(inputs, training=False)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def predict_step(self, data: Any) -> Any:
@@ -264,10 +303,20 @@ class RankingModel(tfrs.models.Model):
 
     # --- Training, evaluation and prediction: Keras's loops, with steps run by the executor ---
 
+    def _columns(self, data: Any) -> Any:
+        """The columns of a table that the model reads, as tensors; other data as it is."""
+        if isinstance(data, tuple):
+            return (self._columns(data[0]), *data[1:]) if data else data
+        heads = self._heads
+        biases = itertools.chain.from_iterable(map(feature_specs, heads.biases.values()))
+        more = [*heads.labels.values(), *heads.weights.values(), *biases]
+        return table_tensors(data, self.feature_specs, [name for name in more if name])
+
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
-        if (weights := kwargs.get("class_weight")) is not None:
-            fix = "Make a column of weights, and pass its name as the model's sample_weight."
-            raise invalid("class_weight", weights, "None", fix)
+        x = self._columns(x)
+        if "validation_data" in kwargs:
+            kwargs["validation_data"] = self._columns(kwargs["validation_data"])
+        self._check_training(super().fit, x, *args, **kwargs)
         if not self._is_ready:
             return super().fit(x, *args, **kwargs)  # Keras raises
         check_workers(self, x)
@@ -285,35 +334,45 @@ class RankingModel(tfrs.models.Model):
             finally:
                 forget_validation_data(self)
         self._objectives.warn_about_uninformative_data()
+        warn_about_overflow(self.optimizer)
         return history
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        x = self._columns(x)
         if not self._is_ready:
             return super().evaluate(x, *args, **kwargs)  # Keras raises
         with plain_errors():
-            by_servers = has_servers(self.distribute_strategy) and not args
-            if by_servers and isinstance(x, tf.data.Dataset):
-                logs = self._executor.evaluate_locally(x, kwargs)
-                return logs if kwargs.get("return_dict") else [*logs.values()]
             execution = self._executor.plan("test", x, kwargs, is_plain=not args)
             with self._executor.run("test", execution):
-                return super().evaluate(execution.data, *args, **kwargs)
+                if not execution.is_local:
+                    return super().evaluate(execution.data, *args, **kwargs)
+                logs = self._executor.evaluate_locally(execution.data, kwargs)
+                return logs if kwargs.get("return_dict") else [*logs.values()]
 
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         with plain_errors(), self._apart():
-            return super().predict(*args, **kwargs)
+            return super().predict(self._columns(x), *args, **kwargs)
 
-    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def predict_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         with self._apart():
-            return super().predict_on_batch(*args, **kwargs)
+            return super().predict_on_batch(self._columns(x), *args, **kwargs)
 
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        self._check_training(super().train_on_batch, x, *args, **kwargs)
         with plain_errors(), self._apart():
-            return super().train_on_batch(*args, **kwargs)
+            return super().train_on_batch(self._columns(x), *args, **kwargs)
 
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         with self._apart():
-            return super().test_on_batch(*args, **kwargs)
+            return super().test_on_batch(self._columns(x), *args, **kwargs)
+
+    def _check_training(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        given = inspect.signature(method).bind_partial(*args, **kwargs).arguments
+        if (weights := given.get("class_weight")) is not None:
+            fix = "Make a column of weights, and pass its name as the model's sample_weight."
+            raise invalid("class_weight", weights, "None", fix)
+        if self._is_ready:
+            self._executor.check_trainable()
 
     def _apart(self) -> contextlib.AbstractContextManager[None]:
         """Keeps a callback's own use of the model apart from the steps of `fit`."""
@@ -332,6 +391,8 @@ class RankingModel(tfrs.models.Model):
 
     def reset_metrics(self) -> None:
         if self._is_ready:  # Keras resets them before each epoch and each evaluation
+            if self._executor.is_training:
+                self._executor.check_trainable()
             self._objectives.warn_about_uninformative_data()
         super().reset_metrics()
 
@@ -353,7 +414,8 @@ class RankingModel(tfrs.models.Model):
             )
         if name not in labels:
             raise unknown("head", name, labels)
-        return SingleHeadScorer(self.network, name, labels[name])
+        kind = self._objectives.heads[name].score_kind if self._is_ready else None
+        return SingleHeadScorer(self.network, name, labels[name], kind)
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves the model to a `.keras` file, atomically.
@@ -413,9 +475,15 @@ class RankingModel(tfrs.models.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**tf.keras.saving.deserialize_keras_object(config))
+        add_name(self.optimizer)
         self._executor.build_optimizer()
 
     def load_own_variables(self, store: Any) -> None:
         # The learned loss weights, whether or not this model is compiled to learn them yet.
         for values in store.values():
             self._make_log_variances(len(values)).assign(values)
+
+
+def _is_chosen(setting: Any) -> bool:
+    """Whether a setting of `compile` has a value, neither `None` nor `"auto"`."""
+    return setting is not None and not (isinstance(setting, str) and setting == "auto")

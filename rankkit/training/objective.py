@@ -5,33 +5,37 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit.core.listwise import checked_labels, has_order
-from rankkit.losses import ListLoss
+from rankkit.core.listwise import checked_labels, checked_numbers, has_order
+from rankkit.losses import ListLoss, OrdinalLoss
 from rankkit.metrics import NDCG, ListMetric
 from rankkit.models.heads import SCORE, HeadSettings, per_head
 from rankkit.training.batch import Batch, check_sizes, labelled, take_apart
 from rankkit.training.compile_args import (
     as_metrics,
     check_loss,
+    for_examples,
     is_cross_entropy,
+    is_of_batch,
     is_user_written,
     over_replicas,
     per_example,
+    shown_name,
+    takes_logits,
     usual_metric,
 )
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.errors import invalid, is_number, unknown, wrong_type
 from rankkit.utils.keras import rename_metric
 
 
 class Objective:
     """The loss of one head as a `tfrs.tasks.Ranking`, and its metrics.
 
-    `outputs` are its output names, and `layer` outputs its score; `head` is its name, `None`
-    for the only one. For the other arguments see `RankingModel.compile`.
+    `outputs` are its output names, `layer` outputs its score, and `logits` is whether that is a
+    logit, `None` if the layers do not tell; `head` is its name, `None` for the only one. For the
+    other arguments see `RankingModel.compile`.
     """
 
     def __init__(
@@ -42,10 +46,11 @@ class Objective:
         *,
         outputs: Iterable[str],
         layer: tf.keras.layers.Layer,
+        logits: bool | None,
         head: str | None = None,
     ):
         loss = per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss)
-        check_loss(loss, layer)
+        told = check_loss(loss, logits)
         self._of_clicks = is_cross_entropy(loss)
         levels = [getattr(each, "levels", None) for each in (loss, layer)]
         if None not in levels and levels[0] != levels[1]:
@@ -53,18 +58,23 @@ class Objective:
                 f"The loss and the head must have the same levels. Got: {levels[0]} for the loss, "
                 f"{levels[1]} for the head. Pass the same levels to both."
             )
+        self._shown = shown_name(loss)
         self._check_labels = getattr(loss, "checked", tf.identity)
         self.reads = getattr(loss, "reads", SCORE)
         if self.reads not in outputs:
             raise unknown(f"output of the network that {loss.name} reads", self.reads, outputs)
         self.ranks_lists = isinstance(loss, ListLoss)
+        self.score_kind = _score_kind(loss, told)
         if metrics is None:
             metrics = [NDCG() if self.ranks_lists else usual_metric(loss)]
         unweighted, weighted = (
-            as_metrics(name, each, head, layer)
+            as_metrics(name, each, head, told)
             for name, each in (("metrics", metrics), ("weighted_metrics", weighted_metrics or []))
         )
-        self.has_own_code = any(map(is_user_written, (loss, *unweighted, *weighted)))
+        parts = (loss, *unweighted, *weighted)
+        self.has_own_code = any(map(is_user_written, parts))
+        self.takes_probabilities = any(takes_logits(part) is False for part in parts)
+        self._checks_scores = self.takes_probabilities and logits is None
         self.mean_loss = tf.keras.metrics.Mean("loss")
         self.notices = Notices(head)
         for metric in (*unweighted, *weighted):
@@ -74,11 +84,16 @@ class Objective:
                     "rows. Use a listwise loss of rankkit.losses with rankkit.data.lists, or "
                     "rankkit.evaluate_ranking after training."
                 )
-        # The task has the metrics that take the same labels and predictions as the loss.
-        of_task = [metric for metric in unweighted if self._takes_as_loss(metric)]
-        self._others = [metric for metric in unweighted if metric not in of_task]
+        self._unweighted = unweighted
         self._weighted = weighted
-        self.task = tfrs.tasks.Ranking(loss=loss, metrics=of_task)
+        # The metrics that take the same labels and predictions as the loss.
+        of_task = [metric for metric in unweighted if self._takes_as_loss(metric)]
+
+        def by_position(y_true: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+            # The task calls it by keywords, which in a loss of the user may have other names.
+            return loss(y_true, y_pred, sample_weight=sample_weight)
+
+        self.task = tfrs.tasks.Ranking(loss=by_position, metrics=of_task)
         self.metrics = [*unweighted, *weighted]
         for metric in (self.mean_loss, *self.metrics):
             if head is not None:  # as Keras names the metrics of several outputs
@@ -97,6 +112,8 @@ class Objective:
 
     def update(self, batch: Batch, outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Updates the metrics; returns the weighted loss of each example, a row or a list."""
+        if self._checks_scores:
+            outputs = {**outputs, SCORE: _checked_probabilities(outputs[SCORE])}
         labels, weights, positions = batch.labels, batch.sample_weight, batch.positions
         # One per row, and as the loss takes them.
         of_rows = (labels, outputs[SCORE], weights)
@@ -108,20 +125,44 @@ class Objective:
             if weights is not None:
                 weights = tf.gather_nd(weights, positions)
             of_rows = (tf.gather_nd(labels, positions)[:, tf.newaxis], outputs[SCORE], weights)
-        for metric in self._others:
-            metric.update_state(*of_rows[:2])
+        of_loss = (self.checked(of_loss[0]), *of_loss[1:])
+        # Not by the task, which would weight its metrics too, and pass arguments by their names.
+        for metric in self._unweighted:
+            metric.update_state(*(of_loss if self._takes_as_loss(metric) else of_rows)[:2])
         for metric in self._weighted:
             labels, scores, weights = of_loss if self._takes_as_loss(metric) else of_rows
             metric.update_state(labels, scores, sample_weight=weights)
         labels, predictions, weights = of_loss
-        labels = self.checked(labels)
-        losses = self.task(labels=labels, predictions=predictions)
+        # The task is a Keras layer: called as one, it would round the labels to half precision.
         if weights is not None:
+            if is_of_batch(self.task.call(labels, predictions, compute_metrics=False), labels):
+                fix = "Return one loss per example, of shape (batch,), or remove sample_weight."
+                raise invalid("loss", self._shown, "a loss of examples, which have weights", fix)
             self.notices.count_weights(weights)
-            # Again, as the task would weight its metrics too. The graph drops the first loss.
-            losses = self.task(labels, predictions, sample_weight=weights, compute_metrics=False)
+        losses = self.task.call(labels, predictions, weights, compute_metrics=False)
+        losses = for_examples(losses, labels)
         self.mean_loss.update_state(losses)
         return losses
+
+
+_ESTIMATING = (
+    tf.keras.losses.MeanSquaredError, tf.keras.losses.MeanAbsoluteError, tf.keras.losses.Huber,
+    tf.keras.losses.LogCosh, OrdinalLoss,
+)  # fmt: skip
+_ESTIMATING_FUNCTIONS = (
+    tf.keras.losses.mean_squared_error, tf.keras.losses.mean_absolute_error,
+    tf.keras.losses.huber, tf.keras.losses.log_cosh,
+)  # fmt: skip
+
+
+def _score_kind(loss: tf.keras.losses.Loss, logits: bool | None) -> str | None:
+    """What a loss makes of the score, as in `RankingModel.score_kind`."""
+    if isinstance(loss, ListLoss):
+        return "order"
+    if is_cross_entropy(loss):
+        return "logit" if logits else "probability"
+    estimates = getattr(loss, "function", None) in _ESTIMATING_FUNCTIONS
+    return "estimate" if estimates or isinstance(loss, _ESTIMATING) else None
 
 
 class Objectives:
@@ -153,6 +194,12 @@ class Objectives:
                 raise ValueError(
                     f"training_bias is added to the score, and the loss reads {reads!r}. Use a "
                     "loss of the score, or leave training_bias out."
+                )
+            if self.heads[head].takes_probabilities:
+                raise ValueError(
+                    "training_bias is added to the score, which must then be a logit, and the loss "
+                    "or a metric takes it for a probability. Use from_logits=True and a head "
+                    "without rating_range or sigmoid."
                 )
         self._weights = checked_weights(loss_weights, self.heads)
         self.has_own_code = any(objective.has_own_code for objective in self.heads.values())
@@ -206,7 +253,7 @@ class Objectives:
         self, batches: Mapping[Any, Batch], outputs: Mapping[str, tf.Tensor], regularization: Any
     ) -> tf.Tensor:
         """Updates the metrics; returns this replica's part of the loss of all heads, a scalar."""
-        # In case of mixed precision.
+        # A subclass of the model may compute them in half precision.
         outputs = {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
         parts, labelled_heads = [], []
         for head, objective in self.heads.items():
@@ -222,7 +269,7 @@ class Objectives:
             count = over_replicas(tf.cast(tf.size(losses), losses.dtype))
             parts.append(tf.math.divide_no_nan(tf.reduce_sum(losses), count))
             labelled_heads.append(tf.cast(count > 0.0, tf.float32))
-        examples = tf.shape(outputs[SCORE])[0]
+        examples = tf.shape(next(iter(batches.values())).labels)[0]  # rows or lists
         self._regularization.update_state(tf.fill([examples], tf.cast(regularization, tf.float32)))
         replicas = over_replicas(tf.ones(())) if self.learns_weights else 1.0
         return self._weighted_sum(parts, labelled_heads, replicas)
@@ -253,11 +300,21 @@ def _make_objective(head: Any, settings: Sequence[Any], heads: HeadSettings) -> 
     """Makes the objective of a head; its name is part of the errors."""
     try:
         outputs, layer = heads.outputs[head], heads.layers[head]
-        return Objective(*settings, outputs=outputs, layer=layer, head=head)
+        logits = heads.logits[head]
+        return Objective(*settings, outputs=outputs, layer=layer, logits=logits, head=head)
     except (ValueError, TypeError) as error:
         if head is None:
             raise
         raise type(error)(f"Head {head!r}: {error}") from None
+
+
+def _checked_probabilities(scores: tf.Tensor) -> tf.Tensor:
+    """Returns scores after a check that they are in [0, 1]; XLA leaves it out, and they are NaN."""
+    wrong = (scores < -1e-5) | (scores > 1.0 + 1e-5)
+    fix = "Pass from_logits=True to the loss and the metrics if the network outputs logits."
+    expected = "from 0 to 1 for a loss or metric of probabilities"
+    scores = checked_numbers("Scores", scores, ~wrong, expected, fix)
+    return tf.where(wrong, float("nan"), scores)
 
 
 def _no_state(store: Any) -> None:
@@ -275,7 +332,7 @@ def checked_weights(weights: Any, heads: Mapping[Any, Any]) -> list[float]:
         return [1.0] * len(heads)
     weights = per_head("loss_weights", weights, heads, can_be_shared=False)
     for name, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float | np.number):
+        if not is_number(weight):
             raise wrong_type(f"loss_weights[{name!r}]", weight, "a number")
     found = [float(weights.get(head, 1.0)) for head in heads]
     if min(found) < 0 or not 0 < sum(found) < float("inf"):

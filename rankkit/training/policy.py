@@ -144,8 +144,10 @@ def _has_gpu() -> bool:
 
 
 def _is_special(layer: tf.keras.layers.Layer) -> bool:
-    """Whether a layer is stochastic or runs code of the user."""
+    """Whether a layer is stochastic, of mixed precision, or runs code of the user."""
     if is_stochastic(layer) or type(layer).__name__ in _FUNCTION_LAYERS:
+        return True
+    if layer.compute_dtype != layer.variable_dtype:  # XLA rounds less often
         return True
     given = [part for part in vars(layer).values() if isinstance(part, _CODE)]
     code = [part if isinstance(part, types.FunctionType) else type(part) for part in given]

@@ -15,7 +15,7 @@ from rankkit.layers import DenseRatingHead
 from rankkit.models.heads import check_heads
 from rankkit.models.network import ranking_network
 from rankkit.tuning.space import Space
-from rankkit.utils.errors import wrong_type
+from rankkit.utils.errors import invalid, wrong_type
 
 
 class LayerTemplate:
@@ -61,10 +61,24 @@ class LayerTemplate:
         return [self._class, config, repr(self._feature_spec), states]
 
     @property
-    def arguments(self) -> set[str]:
+    def arguments(self) -> dict[str, Any]:
         """Arguments that `make` can replace, those of a nested layer included."""
         inner = _nested_layer(self.config)
-        return {*self.config, *(inner["config"] if inner else ())}
+        return {**self.config, **(inner["config"] if inner else {})}
+
+    @property
+    def fixed_width(self) -> int | None:
+        """The width of the matrix that an initializer or frozen weights hold, if there is one."""
+        is_frozen = self.arguments.get("trainable") is False
+        if is_frozen and any(state.variables for state in self._states):
+            return self.arguments.get("embedding_dim")
+        held = [
+            value
+            for name, config in self.arguments.items()
+            if name.endswith("_initializer")
+            for value in vars(tf.keras.initializers.get(config)).values()
+        ]
+        return next((np.shape(value)[1] for value in held if np.ndim(value) == 2), None)
 
     def make(self, **changes: Any) -> Any:
         """Clones the layer with the given arguments replaced; unknown arguments are ignored."""
@@ -197,6 +211,16 @@ class NetworkTemplate:
                         f"effect: no {kinds} here has an argument {argument!r}. Remove it from "
                         "the space, fix it to one value, or override build_network to use it."
                     )
+        for feature, template in self._features.items():
+            own, width = template.arguments.get("embedding_dim"), template.fixed_width
+            domain = space.domains.get("embedding_dim", own)
+            if None not in (own, width) and {width} != set(tf.nest.flatten(domain)):
+                expected = (
+                    f"{width} for feature {feature!r}, whose initializer or frozen weights hold "
+                    "vectors of this width"
+                )
+                fix = "Fix it to this width, or use a layer that can have another one."
+                raise invalid("embedding_dim", domain, expected, fix)
 
     def make(self, space: Space, hp: kt.HyperParameters) -> tf.keras.Model:
         """Makes the network for the values of keras-tuner's hyperparameters."""

@@ -12,7 +12,14 @@ from rankkit.training.callbacks import WeightAveraging
 from rankkit.training.model import RankingModel
 from rankkit.tuning.cloning import NetworkTemplate, as_templates, make_metrics
 from rankkit.tuning.space import Space
-from rankkit.utils.errors import invalid, missing
+from rankkit.utils.errors import (
+    check_boolean,
+    check_mapping,
+    check_text,
+    invalid,
+    missing,
+    wrong_type,
+)
 from rankkit.utils.tensorflow import expect_retracing
 
 
@@ -55,8 +62,8 @@ class RankingHyperModel(kt.HyperModel):
         name: Name of the hypermodel. Defaults to `None`.
 
     Raises:
-        ValueError: If a hyperparameter is unknown, its range is empty or reversed, or no layer
-            has it as an argument.
+        ValueError: If a hyperparameter is unknown, its range is empty or reversed, no layer has
+            it as an argument, or it would change the width of pretrained vectors.
         TypeError: If a feature or the head has the wrong type.
 
     Example:
@@ -92,6 +99,15 @@ class RankingHyperModel(kt.HyperModel):
         average_weights: bool = True,
         name: str | None = None,
     ):
+        if name is not None:
+            check_text("name", name)
+        expected = "the name of a column, or a dict of them by head"
+        for each in label.values() if isinstance(label, Mapping) else [label]:
+            check_text("label", each, expected)
+        for each in _names(sample_weight):
+            check_text("sample_weight", each, expected)
+        if metrics is not None and not isinstance(metrics, list | tuple | Mapping):
+            raise wrong_type("metrics", metrics, "a list of metrics, or a dict of lists by head")
         super().__init__(name=name)
         self.template = NetworkTemplate(features, head, interaction, score)
         self.space = Space(space)
@@ -104,7 +120,7 @@ class RankingHyperModel(kt.HyperModel):
         self.loss_weights = loss_weights
         columns = [*self.template.columns, *_names(label), *_names(sample_weight)]
         self.batching = make_batching(columns, lists, negatives)
-        self.average_weights = average_weights
+        self.average_weights = check_boolean("average_weights", average_weights)
 
     @property
     def columns(self) -> list[str]:
@@ -254,6 +270,9 @@ def make_batching(
 ) -> Batching:
     """Makes the batching of the columns that a model reads."""
     columns = dict.fromkeys(read)
+    for name, arguments in (("lists", lists), ("negatives", negatives)):
+        if arguments is not None:
+            check_mapping(name, arguments, "a dict of arguments")
     if negatives is None:
         if lists is None:
             return Batching(list(columns), None, None, 1024, 8192)

@@ -18,7 +18,7 @@ from rankkit.tuning._keras_tuner import (
 from rankkit.tuning.journal import Journal, damaged
 from rankkit.tuning.pruning import MedianStopping
 from rankkit.tuning.space import Space
-from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.errors import check_choice, invalid
 
 FAILURE = "failure.txt"  # in a trial's folder: the reason in one line, then the traceback
 # The fields that `replay` needs of each kind of event.
@@ -234,8 +234,7 @@ def make_oracle(
     tuner: str, space: Space, *, max_trials: int, epochs: int, seed: int, **kwargs: Any
 ) -> JournaledOracle:
     """Makes the oracle of a search, without trials."""
-    if tuner not in _ORACLES:
-        raise unknown("tuner", tuner, _ORACLES)
+    check_choice("tuner", tuner, _ORACLES)
     if tuner == "grid":
         space = space.on_grid(max_trials)
     hyperparameters = kt.HyperParameters()

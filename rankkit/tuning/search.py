@@ -3,14 +3,17 @@
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import keras_tuner as kt
 import numpy as np
+import tensorflow as tf
 
 from rankkit.data.columns import as_columns
+from rankkit.metrics import ListMetric
 from rankkit.training.model import RankingModel
 from rankkit.tuning._keras_tuner import delete_tuner_state
 from rankkit.tuning.hypermodel import RankingHyperModel
@@ -28,8 +31,17 @@ from rankkit.tuning.processes import (
 from rankkit.tuning.reporting import TENSORBOARD, log_experiment, trial_table
 from rankkit.tuning.space import without_tuner_values
 from rankkit.tuning.trial import StopOnNaN, TrialRunner, build_model
-from rankkit.utils.errors import check_integer, invalid, unknown, wrong_type
+from rankkit.utils.errors import (
+    check_boolean,
+    check_choice,
+    check_integer,
+    check_number,
+    check_path,
+    invalid,
+    wrong_type,
+)
 from rankkit.utils.graph_errors import plain_errors
+from rankkit.utils.keras import function_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +76,7 @@ def search(
     patience: int = 5,
     prune: bool = True,
     validation_fraction: float = 0.1,
-    objective: str | kt.Objective = "val_root_mean_squared_error",
+    objective: str | kt.Objective | None = None,
     executions_per_trial: int = 1,
     max_consecutive_failed_trials: int = 3,
     seed: int = 42,
@@ -102,8 +114,9 @@ def search(
             worse than the median of at least three earlier trials at the same epoch. Ignored by
             Hyperband, which has its own rule. Defaults to `True`.
         validation_fraction: Fraction of the rows to validate on. Defaults to `0.1`.
-        objective: Name of the metric to minimize, or a `keras_tuner.Objective`.
-            Defaults to `"val_root_mean_squared_error"`.
+        objective: Name of a metric that the models report, or a `keras_tuner.Objective`, which a
+            metric of your own needs for its direction. Defaults to `None`:
+            `"val_root_mean_squared_error"` if the models report it, otherwise `"val_loss"`.
         executions_per_trial: Runs of each trial, with different seeds; scores are averaged.
             Defaults to `1`.
         max_consecutive_failed_trials: Number of failed trials in a row that stops the search with
@@ -158,17 +171,15 @@ def search(
         "max_consecutive_failed_trials": max_consecutive_failed_trials,
         "workers": workers,
     }
-    for name, value in numbers.items():
-        check_integer(name, value, 1)
-        numbers[name] = int(value)  # NumPy's integers cannot be written as JSON
-    check_integer("verbose", verbose, 0)
-    check_integer("seed", seed, 0)
+    numbers = {name: check_integer(name, value) for name, value in numbers.items()}
+    verbose = check_integer("verbose", verbose, 0)
+    seed = check_integer("seed", seed, 0)
     if seed >= 2**31 - 1000:  # executions have consecutive seeds
         raise invalid("seed", seed, f"an integer from 0 to {2**31 - 1001}")
-    if isinstance(chief_timeout, bool) or not isinstance(chief_timeout, int | float):
-        raise wrong_type("chief_timeout", chief_timeout, "a number of seconds")
-    if not isinstance(directory, str | os.PathLike):
-        raise wrong_type("directory", directory, "the path of a folder")
+    expected = "a number of seconds, at least 0"
+    chief_timeout = check_number("chief_timeout", chief_timeout, expected, least=0, most=math.inf)
+    prune, overwrite = check_boolean("prune", prune), check_boolean("overwrite", overwrite)
+    directory = check_path("directory", directory, "the path of a folder")
     columns = as_columns(rows, hypermodel.columns)
     _check_fraction(validation_fraction, len(columns[hypermodel.columns[0]]))
     plan = Plan(
@@ -177,9 +188,9 @@ def search(
         directory=Path(directory),
         objective=_check_objective(objective, hypermodel, columns),
         tuner=tuner,
-        prune=bool(prune) and tuner != "hyperband",
+        prune=prune and tuner != "hyperband",
         validation_fraction=float(validation_fraction),
-        seed=int(seed),
+        seed=seed,
         chief_timeout=chief_timeout,
         verbose=verbose,
         **numbers,
@@ -195,11 +206,11 @@ def search(
 
 
 def _check_fraction(fraction: float, num_rows: int) -> None:
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number):
-        raise wrong_type("validation_fraction", fraction, "a number between 0 and 1")
-    if not 0 < fraction < 1 or not 0 < round(num_rows * fraction) < num_rows:
-        expected = f"a fraction that leaves some of the {num_rows} rows on both sides"
-        raise invalid("validation_fraction", fraction, expected, "Add rows or change it.")
+    expected = f"a fraction that leaves some of the {num_rows} rows on both sides"
+    fix = "Add rows or change it."
+    check_number("validation_fraction", fraction, expected, fix, above=0, below=1)
+    if not 0 < round(num_rows * fraction) < num_rows:
+        raise invalid("validation_fraction", fraction, expected, fix)
 
 
 def _check_objective(
@@ -213,18 +224,36 @@ def _check_objective(
     with plain_errors():
         for batch in batching.make(columns, 1, shuffle=True, seed=0).take(1):
             model.compute_loss(batch)
-    known = [f"val_{metric.name}" for metric in model.metrics]
+    known = {f"val_{metric.name}": metric for metric in model.metrics}
+    if objective is None:
+        objective = _USUAL_OBJECTIVE if _USUAL_OBJECTIVE in known else "val_loss"
     name = objective.name if isinstance(objective, kt.Objective) else objective
-    if name not in known:
-        raise unknown("objective", name, known)
+    check_choice("objective", name, known)
     if isinstance(objective, kt.Objective) and objective.direction in ("min", "max"):
         return objective
-    if isinstance(objective, kt.Objective) or not name.endswith(("loss", "error")):
+    if isinstance(objective, kt.Objective) or not (direction := _direction(known[name])):
         raise ValueError(
             f"The direction of objective={name!r} is unknown. Pass "
             f'keras_tuner.Objective({name!r}, "max"), or "min".'
         )
-    return kt.Objective(name, "min")
+    return kt.Objective(name, direction)
+
+
+_USUAL_OBJECTIVE = "val_root_mean_squared_error"
+_METRICS = tf.keras.metrics
+_MAXIMIZED = (
+    ListMetric, _METRICS.AUC, _METRICS.F1Score, _METRICS.Precision, _METRICS.PrecisionAtRecall,
+    _METRICS.Recall, _METRICS.RecallAtPrecision, _METRICS.SensitivityAtSpecificity,
+    _METRICS.SpecificityAtSensitivity,
+)  # fmt: skip
+
+
+def _direction(metric: tf.keras.metrics.Metric) -> str | None:
+    """The direction of a metric by its class or name; `None` if it is unknown."""
+    if isinstance(metric, _MAXIMIZED) or metric.name.endswith("accuracy"):
+        return "max"
+    is_loss = function_of(metric) in vars(tf.keras.losses).values()  # such as "mae"
+    return "min" if is_loss or metric.name.endswith(("loss", "error")) else None
 
 
 def _run(plan: Plan) -> JournaledOracle:
@@ -237,8 +266,9 @@ def _run(plan: Plan) -> JournaledOracle:
         oracle.replay(plan.read_journal(), plan.directory / JOURNAL)
         if oracle.trials:
             tuner.progress.write_line(f"resuming after {len(oracle.ended)} trials")
-        space, objective = plan.hypermodel.space, plan.objective.name
-        log_experiment(plan.directory / TENSORBOARD, space, objective)
+        space, objective = plan.hypermodel.space, plan.objective
+        tuner.progress.write_line(f"objective: {objective.direction} {objective.name}")
+        log_experiment(plan.directory / TENSORBOARD, space, objective.name)
         oracle.write_to(journal, tuner.progress)
         tuner.search(*plan.split_rows())
     return oracle

@@ -10,7 +10,7 @@ import keras_tuner as kt
 import numpy as np
 import tensorflow as tf
 
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.errors import invalid, is_number, unknown, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _check_value(shown: str, name: str, value: Any) -> Any:
     known = HYPERPARAMETERS[name]
     if known.kind is str:
         return _check_optimizer(shown, value)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+    if not is_number(value):
         raise wrong_type(shown, value, "a number")
     if not math.isfinite(value) or (known.kind is int and value != int(value)):
         raise invalid(shown, value, "an integer" if known.kind is int else "a finite number")

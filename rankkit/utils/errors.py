@@ -1,8 +1,15 @@
-"""Error messages: what was passed, what is expected, what to do."""
+"""Error messages (what was passed, what is expected, what to do) and checks of arguments.
+
+A number or boolean that is not allowed is a `ValueError`, whatever its type; a collection or text
+of the wrong type is a `TypeError`. Checks return plain Python values, as configs must hold.
+"""
 
 import difflib
+import math
+import os
 import reprlib
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +33,7 @@ def _message(name: str, value: Any, expected: str, fix: str) -> str:
     return f"{text} {fix}" if fix else text
 
 
-def unknown(kind: str, name: str, known: Iterable[str], listed: str = "Known") -> ValueError:
+def unknown(kind: str, name: Any, known: Iterable[str], listed: str = "Known") -> ValueError:
     """Returns a `ValueError` for an unknown name, such as a column, with the nearest known one."""
     known = list(map(str, known))
     names = f"{listed}: {_listed(known)}."
@@ -60,8 +67,117 @@ def _nearest(name: str, names: list[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def check_integer(name: str, value: Any, least: int = 1, fix: str = "") -> None:
-    """Raises unless a value is an integer of at least `least`; booleans are rejected."""
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or value < least:
+def is_integer(value: Any) -> bool:
+    """Whether a value is a single integer; booleans are not."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_integer(name: str, value: Any, least: int = 1, fix: str = "") -> int:
+    """Returns an integer of at least `least` as `int`; booleans are rejected."""
+    if not is_integer(value) or value < least:
         raise invalid(name, value, f"an integer of at least {least}", fix)
+    return int(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a single real number; booleans are not."""
+    return is_integer(value) or isinstance(value, float | np.floating)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    expected: str = "a finite number",
+    fix: str = "",
+    *,
+    least: float = -sys.float_info.max,
+    most: float = sys.float_info.max,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Returns a number within bounds as `int` or `float`; NaN and booleans are rejected."""
+    if is_number(value):  # a Python number, as NumPy would cast the bounds
+        number = int(value) if isinstance(value, int | np.integer) else float(value)
+        is_inside = (above is None or number > above) and (below is None or number < below)
+        if is_inside and least <= number <= most:
+            return number
+    raise invalid(name, value, expected, fix)
+
+
+def check_boolean(name: str, value: Any, expected: str = "True or False", fix: str = "") -> bool:
+    """Returns a boolean of Python or NumPy as `bool`; numbers, text and `None` are rejected."""
+    if not isinstance(value, bool | np.bool_):
+        raise invalid(name, value, expected, fix)
+    return bool(value)
+
+
+def check_text(name: str, value: Any, expected: str = "a string") -> str:
+    """Returns text; raises for any other type, such as bytes."""
+    if not isinstance(value, str):
+        raise wrong_type(name, value, expected)
+    return value
+
+
+def check_path(name: str, value: Any, expected: str = "a path") -> str:
+    """Returns a path as `str`; raises for any other type, such as bytes."""
+    if not isinstance(value, str | os.PathLike):
+        raise wrong_type(name, value, expected)
+    return os.fspath(value)
+
+
+def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """Returns one of the known words."""
+    if not isinstance(value, str) or value not in known:
+        raise unknown(name, value, known)
+    return value
+
+
+def _is_ordered(values: Any) -> bool:
+    """Whether values have an order: text, single values, sets and dicts have none."""
+    is_several = isinstance(values, Iterable) and getattr(values, "shape", None) != ()
+    unordered = str | bytes | bytearray | set | frozenset | Mapping
+    return is_several and not isinstance(values, unordered)
+
+
+def check_sequence(name: str, values: Any, expected: str, fix: str = "") -> list:
+    """Returns ordered values as a list; text, single values, sets and dicts are rejected."""
+    if not _is_ordered(values):
+        raise wrong_type(name, values, expected, fix)
+    return list(values)
+
+
+def check_units(name: str, units: Any) -> tuple[int, ...]:
+    """Returns the widths of dense layers, in order."""
+    fix = "Put a single width in a list."
+    widths = check_sequence(name, units, "a sequence of integers", fix)
+    for width in widths:
+        if not is_integer(width) or width < 1:
+            raise invalid(name, units, "integers of at least 1")
+    return tuple(map(int, widths))
+
+
+def check_range(name: str, value: Any) -> tuple[float, float]:
+    """Returns a range of finite numbers as `(lowest, highest)`."""
+    pair = list(value) if _is_ordered(value) else []
+    if len(pair) == 2 and all(map(is_number, pair)):
+        low, high = map(float, pair)
+        if -math.inf < low < high < math.inf:
+            return low, high
+    expected = "two finite numbers (lowest, highest) with lowest < highest"
+    raise invalid(name, value, expected)
+
+
+def as_names(name: str, values: Any, expected: str = "a list of names") -> list[Any]:
+    """Returns names in any collection as a list; a single name, and bytes, are rejected."""
+    if isinstance(values, str):
+        raise wrong_type(name, values, expected, f"Write {name}=[{values!r}].")
+    if isinstance(values, bytes | bytearray) or not isinstance(values, Iterable):
+        raise wrong_type(name, values, expected)
+    return list(values)
+
+
+def check_mapping(name: str, value: Any, expected: str, fix: str = "") -> Mapping[Any, Any]:
+    """Returns a mapping; raises for any other type."""
+    if not isinstance(value, Mapping):
+        raise wrong_type(name, value, expected, fix)
+    return value

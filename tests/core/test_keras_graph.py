@@ -41,6 +41,7 @@ PRIVATE_ATTRIBUTES = {
     "Node.outputs": lambda model: model.output.node.outputs,
     "Node.keras_inputs": lambda model: model.output.node.keras_inputs,
     "Node.is_input": lambda model: model.output.node.is_input,
+    "TFOpLambda.symbol": lambda model: keras_graph.layer_of(tf.sigmoid(model.output)).symbol,
 }
 
 
@@ -71,6 +72,20 @@ def test_is_functional_excludes_subclasses(model):
 def test_layer_of_returns_the_layer_that_made_a_tensor(model):
     assert keras_graph.layer_of(model.output) is model.get_layer("scaled")
     assert keras_graph.layer_of(model.input["first"]) is model.get_layer("first")
+
+
+def test_operation_of_names_the_function_of_tensorflow(model):
+    score = model.output
+    for tensor, name in ((tf.nn.sigmoid(score), "sigmoid"), (score + 1.0, "add"), (score, None)):
+        assert keras_graph.operation_of(keras_graph.layer_of(tensor)) == name
+
+
+def test_call_of_returns_the_arguments_of_a_call(model):
+    call = keras_graph.call_of(model.output)
+    assert call.layer is model.get_layer("scaled")
+    assert call.outputs is model.output
+    assert call.kwargs["factor"] == 3.0
+    assert [keras_graph.is_symbolic(each) for each in (*call.args, 3.0)] == [True, False]
 
 
 def test_layer_calls_in_order_compute_the_model(model):

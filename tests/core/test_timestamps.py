@@ -5,7 +5,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import tensorflow as tf
-from rankkit.core.columns import as_array, as_list
+from rankkit.core.arrays import as_array
+from rankkit.core.columns import as_list
 from rankkit.core.features import as_feature
 from rankkit.core.timestamps import as_seconds
 

@@ -2,11 +2,19 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rankkit.data import (
+    cold_start_split,
+    leave_last_out,
+    lists,
+    with_candidates,
+    with_negatives,
+)
 from rankkit.data.columns import as_array, as_columns, encode_column
 
 # --- Columns of dicts and data frames ---
@@ -20,6 +28,55 @@ def test_lists_and_frames_become_arrays():
         assert got["rating"].dtype == np.float64
         assert got["tags"].shape == (2,)
         assert list(got["tags"]) == [["x"], ["y"]]
+
+
+class OfAnotherLibrary:
+    """A table that exports itself to Arrow, as those of polars do."""
+
+    def __init__(self, table):
+        self.columns = table.column_names
+        self.__arrow_c_stream__ = table.__arrow_c_stream__
+
+
+def test_arrow_tables_are_like_dicts():
+    columns = {"id": ["a", "b"], "rating": [1.5, None], "tags": [["x"], []]}
+    table = pa.table(columns)
+    for rows in (table, table.to_batches()[0], OfAnotherLibrary(table)):
+        got = as_columns(rows)
+        assert got["id"].tolist() == ["a", "b"]
+        assert [list(tags) for tags in got["tags"]] == [["x"], []]
+        np.testing.assert_array_equal(got["rating"], [1.5, np.nan])
+        assert list(as_columns(rows, ["rating"])) == ["rating"]
+        with pytest.raises(ValueError, match=r"Unknown column 'idd'\. .*Did you mean 'id'"):
+            as_columns(rows, ["idd"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (
+            ["a", None],
+            r"rows\['id'\]\[1\] must be an id\. Got: .*=None\. Drop the rows .*'unknown'",
+        ),
+        ([1.0, np.nan], r"rows\['id'\]\[1\] must be an id\. Got: .*=nan\. Drop the rows"),
+        (pd.Series(["a", pd.NA]), r"rows\['id'\]\[1\] must be an id\. Got: .*=(nan|<NA>)\. Drop"),
+        (["a", 1], r"rows\['id'\] must have values of one type\. Got: str, int\. Convert it"),
+        ([["a"], ["b"]], r"rows\['id'\] must have a single value .*\[0\]=\['a'\]"),
+        (np.ones((2, 2)), r"rows\['id'\] must have a single value .*\(2, 2\)"),
+    ],
+)
+def test_keys_to_group_by_have_one_value_in_each_row(keys, text):
+    rows = {"id": keys, "item": [1, 2], "when": [1, 2]}
+    good = {"id": [1, 2], "item": [1, 2]}
+    for call in (
+        lambda: lists(rows, 2, query="id"),
+        lambda: leave_last_out(rows, timestamp="when", query="id"),
+        lambda: cold_start_split(rows, ids="id", test_fraction=0.5),
+        lambda: with_negatives(rows, 2, item="item", query="id"),
+        lambda: with_candidates(good, item="item", query="id", exclude=rows),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()
 
 
 def test_mixed_types_are_not_converted():
@@ -78,6 +135,25 @@ def test_numbers_keep_their_dtype_except_float64(column, dtype):
 @pytest.mark.parametrize(
     "column",
     [
+        [1, None, 2.5],
+        pd.Series([1, pd.NA, 2.5], dtype=object),
+        pd.Series([1, None, 2.5], dtype="Float64"),
+        np.ma.array([1, 9, 2.5], mask=[False, True, False]),
+        pa.array([1, None, 2.5]),
+    ],
+)
+def test_missing_numbers_become_nan(column):
+    np.testing.assert_array_equal(cells(column, [2, 1, 0]), [2.5, np.nan, 1])
+
+
+def test_integers_beside_missing_ones_are_not_rounded():
+    # float32 would round it, and float64 already has; a layer that reads float32 refuses it.
+    assert cells([2**53 + 1, None], [0]).dtype == tf.float64
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
         ["é", "b"],
         np.array(["é", "b"]),
         np.array(["é".encode(), b"b"]),
@@ -119,10 +195,10 @@ NOT_TEXT = r"must be text\. Got: .*"
 @pytest.mark.parametrize(
     ("column", "text"),
     [
-        (["a", None], rf"rows\['c'\]\[1\] {MISSING}None\. Drop the row, or fill the cell with ''"),
+        (["a", None], rf"rows\['c'\]\[1\] {MISSING}None\. Drop the row, or write .*'unknown'\."),
         (["a", float("nan")], rf"rows\['c'\]\[1\] {MISSING}nan"),
         ([None, "a"], rf"rows\['c'\]\[0\] {MISSING}None"),
-        (pd.Series([1, pd.NA], dtype=object), rf"rows\['c'\]\[1\] {MISSING}<NA>"),
+        ([None, None], rf"rows\['c'\]\[0\] {MISSING}None"),
         (["a", {}], rf"rows\['c'\]\[1\] {NOT_TEXT}=\{{\}}\. Make the column all text or all numbe"),
         (["a", 3], rf"rows\['c'\]\[1\] {NOT_TEXT}=3\."),
         ([3, "a"], rf"rows\['c'\]\[0\] {NOT_TEXT}=3\."),

@@ -124,7 +124,7 @@ def test_outcomes_are_nan_for_negatives():
     rows = {**ROWS, "rating": np.arange(len(CLICKS)) % 5}
     for row in as_dicts(with_negatives(rows, outcomes=["rating"])):
         assert (row["rating"] == row["hour"] % 5) if row["click"] else np.isnan(row["rating"])
-    batch = next(iter(with_negatives(rows, outcomes="rating", lists=True)))
+    batch = next(iter(with_negatives(rows, outcomes=["rating"], lists=True)))
     np.testing.assert_array_equal(np.isnan(batch["rating"]), batch["click"] == 0)
 
 
@@ -155,7 +155,8 @@ def test_queries_that_clicked_nearly_all_popularity_get_the_other_item(popularit
         ({"popularity": -1}, ValueError, "popularity must be a finite power of at least 0"),
         ({"popularity": np.nan}, ValueError, "popularity must be a finite power"),
         ({"popularity": np.inf}, ValueError, "popularity must be a finite power"),
-        ({"popularity": "0.75"}, TypeError, "popularity must be a number"),
+        ({"popularity": "0.75"}, ValueError, "popularity must be a finite power"),
+        ({"outcomes": "rating"}, TypeError, r"Write outcomes=\['rating'\]"),
         ({"initial_epoch": 2, "seed": None}, ValueError, "seed must be a number when"),
         ({"outcomes": ["rating"]}, ValueError, "Unknown column in outcomes 'rating'"),
         ({"outcomes": ["item_id"]}, ValueError, "outcomes must be columns of neither"),

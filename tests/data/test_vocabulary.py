@@ -59,7 +59,7 @@ def test_min_count_leaves_out_rare_ids():
     [
         ([1.5, 2.0], TypeError, r"column has dtype float64; ids must be"),
         ([True, False], TypeError, r"column has dtype bool; ids must be"),
-        ("abc", TypeError, r"column must be an array or list of ids\. Got: column='abc'\."),
+        ("abc", TypeError, r"column must be .* one value per row\. Got: column='abc'\."),
         (["a", None], TypeError, r"ids that are str or int\. Got: column=None\. Drop the rows"),
         (["a", float("nan")], TypeError, r"Got: column=nan\. Drop the rows"),
         (pd.Series(["a", pd.NA], dtype=object), TypeError, r"Got: column=<NA>\. Drop the rows"),
@@ -177,6 +177,9 @@ def test_invalid_min_count(folder, min_count):
 
 
 def test_invalid_columns(folder):
+    text = r"column 'b' must be ids that are str or int\. Got: column 'b'=None\. Drop the rows"
+    with pytest.raises(TypeError, match=text):
+        vocabularies({"a": [1, 2], "b": ["x", None]}, ["a", "b"])
     files = read_parquet(folder)
     with pytest.raises(ValueError, match=r"Unknown column 'user'\. .*Did you mean 'user_id'\?"):
         vocabularies(files, ["user"])

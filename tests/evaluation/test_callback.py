@@ -73,10 +73,11 @@ def test_metrics_are_those_of_the_score_or_of_one_head(two_heads):
     scorers = {None: two_heads, "click": two_heads.head("click")}
     for head, scorer in scorers.items():
         report = rk.evaluate_ranking(scorer, CLICKS, train=CLICKS, label="click", num_bootstrap=1)
-        logs = logs_of(RankingMetrics(CLICKS, head=head, label="click"), two_heads)
+        metrics = RankingMetrics(CLICKS, head=head, label="click", relevant=1)
+        logs = logs_of(metrics, two_heads)
         assert logs["val_auc"] == pytest.approx(report.metrics["auc"])
         if head:
-            assert logs == logs_of(RankingMetrics(CLICKS, head=head), two_heads)
+            assert logs == logs_of(RankingMetrics(CLICKS, head=head, relevant=1), two_heads)
     message = r"label must be the name of one column.*model\.head\('rate'\)"
     with pytest.raises(TypeError, match=message):
         logs_of(RankingMetrics(CLICKS), two_heads)
@@ -90,7 +91,7 @@ def test_rows_without_a_label_of_the_head_are_ignored(two_heads):
     partly = {**CLICKS, "click": np.where(has_label, CLICKS["click"], np.nan)}
     scorer = two_heads.head("click")
     report = rk.evaluate_ranking(scorer, labelled, train=labelled, label="click")
-    logs = logs_of(RankingMetrics(partly, head="click"), two_heads)
+    logs = logs_of(RankingMetrics(partly, head="click", relevant=1), two_heads)
     assert logs["val_auc"] == pytest.approx(report.metrics["auc"])
     assert rk.evaluate_ranking(scorer, partly, train=partly).lines == report.lines
     unlabelled = {**CLICKS, "click": np.full(6, np.nan)}
@@ -102,7 +103,10 @@ def test_cutoff_is_an_argument_and_a_metric_without_queries_is_omitted():
     model = make_model()
     cut = logs_of(RankingMetrics(ROWS, k=1), model)
     assert list(cut) == ["val_ndcg_at_1", "val_mrr", "val_hit_rate_at_1", "val_auc"]
-    assert list(logs_of(RankingMetrics(ROWS, relevant=6), model)) == ["val_ndcg_at_10", "val_auc"]
+    message = "leaves out MRR and hit rate: no value of rating reaches relevant=6; the highest is 5"
+    with pytest.warns(UserWarning, match=message):
+        logs = logs_of(RankingMetrics(ROWS, relevant=6), model)
+    assert list(logs) == ["val_ndcg_at_10", "val_auc"]
     negative = {**ROWS, "rating": ROWS["rating"] - 6}
     assert list(logs_of(RankingMetrics(negative, relevant=-2), model)) == NAMES[1:]
 
@@ -119,7 +123,7 @@ def test_early_stopping_on_a_metric_restores_the_best_weights():
     stop = tf.keras.callbacks.EarlyStopping(
         "val_auc", mode="max", patience=2, restore_best_weights=True
     )
-    history = fit(model, NegateScores(), RankingMetrics(rows), stop, epochs=5)
+    history = fit(model, NegateScores(), RankingMetrics(rows, relevant=0), stop, epochs=5)
     assert history["val_auc"] == [0.0, 1.0, 0.0, 0.0]  # stopped two epochs after the best
     restored = np.asarray(model({name: ROWS[name] for name in list(ROWS)[:2]})).reshape(-1)
     np.testing.assert_array_equal(restored, -scores)
@@ -148,7 +152,7 @@ def test_metrics_are_the_same_with_two_replicas(mirrored_strategy):
         ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
         ({"label": "ratin"}, ValueError, "Unknown column 'ratin'.*Did you mean 'rating'"),
         ({"k": 0}, ValueError, "k must be .* of at least 1"),
-        ({"relevant": True}, TypeError, "relevant must be a number. Got: relevant=True"),
+        ({"relevant": True}, ValueError, "relevant must be a finite number. Got: relevant=True"),
         ({"label": "rating", "rows": {**ROWS, "user_id": [*"abcdef"]}}, ValueError,
          "rows must contain different values of rating for at least one user_id, but the 6 rows"),
         ({"label": "rating", "rows": {**ROWS, "rating": np.ones(6)}}, ValueError,

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss
 
 import rankkit as rk
 from rankkit.evaluation import compare_rankings
 
 RNG = np.random.default_rng(0)
 ROWS = {"user_id": np.repeat(np.arange(40), 5), "rating": RNG.integers(1, 6, 200)}
-ROWS |= {"noise": RNG.normal(size=200), "good": ROWS["rating"] + RNG.normal(size=200)}
+ROWS |= {"noise": 3 + RNG.normal(size=200), "good": ROWS["rating"] + RNG.normal(size=200)}
 SCORERS = {name: lambda columns, name=name: columns[name] for name in ("noise", "good")}
 
 
@@ -33,16 +34,63 @@ def test_bootstrap_is_paired():
     assert line["rmse_high"] - line["rmse_low"] < 0.01  # 0.3 for either of the two
 
 
+CLICKS = {"user_id": ROWS["user_id"], "click": (ROWS["rating"] > 3) * 1.0}
+PROBABILITIES = 1 / (1 + np.exp(3 - ROWS["good"]))
+
+
+def test_arrays_and_rows_without_queries_are_compared():
+    scorers = {"good": PROBABILITIES, "other": np.full(200, 0.4)}
+    report = compare_rankings(scorers, CLICKS, label="click", query=None)
+    losses = [log_loss(CLICKS["click"], each) for each in scorers.values()]
+    assert list(report.metrics) == ["log_loss", "normalized_entropy", "calibration", "global_auc"]
+    assert report.metrics["log_loss"] == pytest.approx(losses[1] - losses[0])
+    assert report.lines[0]["num_queries"] is None
+    assert report.notes == []
+
+
+@pytest.mark.parametrize(
+    ("scorers", "note"),
+    [
+        ({"a": PROBABILITIES, "b": ROWS["good"] - 9}, "scores of 'b' are only an order, not pred"),
+        ({"a": PROBABILITIES, "b": ROWS["good"] / 5},
+         "are of different kinds, {'a': 'probability', 'b': 'estimate'}: errors and log loss"),
+    ],
+)  # fmt: skip
+def test_metrics_that_one_scorer_lacks_are_left_out(scorers, note):
+    report = compare_rankings(scorers, CLICKS, label="click", relevant=1)
+    assert list(report.metrics) == ["global_auc", "ndcg_at_10", "mrr", "hit_rate_at_10", "auc"]
+    assert note in report.notes[0]
+    assert str(report).endswith(report.notes[0])
+
+
+def test_scores_of_rows_without_a_label_of_the_head_do_not_count():
+    class Head:
+        label, is_partly_labelled = "click", True
+
+        def __call__(self, columns):
+            return columns["score"]
+
+    clicks = np.where(np.arange(200) % 3, CLICKS["click"], np.nan)
+    rows = {**CLICKS, "click": clicks, "score": PROBABILITIES.astype(np.float32)}
+    report = compare_rankings({"head": Head(), "same": rows["score"]}, rows, relevant=1)
+    assert report.lines[0]["num_rows"] == 133
+    assert report.metrics == pytest.approx(dict.fromkeys(report.metrics, 0.0))
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
+        ({"scorers": {"a": ROWS["good"], "b": [1.0]}}, ValueError,
+         r"scorers\['b'\] must have the shape \(200,\) or \(200, 1\).*shape \(1,\)"),
+        ({"scorers": {"a": ROWS["good"], "b": ROWS["good"] - 9}, "query": None}, ValueError,
+         "With query=None there is no metric to compare. The scores of 'b' are only an order"),
         ({"scorers": {"one": SCORERS["good"]}}, ValueError, r"scorers must be two or more. Got: "),
         ({"scorers": [*SCORERS.values()]}, TypeError, "scorers must be a dict .*Name the scorers"),
         ({"label": None}, TypeError, "label must be the name of a column.*no label of its own"),
         ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
         ({"k": 0}, ValueError, "k must be .* of at least 1"),
     ],
-)
+)  # fmt: skip
 def test_invalid_arguments_raise(kwargs, error, message):
     with pytest.raises(error, match=message):
         compare_rankings(**{"scorers": SCORERS, "columns": ROWS, "label": "rating", **kwargs})

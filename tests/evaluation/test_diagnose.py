@@ -206,15 +206,68 @@ def test_one_prediction_in_a_thousand_has_a_warning_only_if_it_is_extreme(highes
     assert len(warnings_with(diagnosis, "outside the range")) == num_warnings
 
 
-def test_logits_of_clicks_are_not_compared_with_the_labels():
-    rows = {"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "x", "y"]}
-    rows |= {"click": [1.0, 0.0, 0.0, 1.0]}
+CLICKS = {
+    "user_id": ["a", "a", "b", "b"],
+    "item_id": ["x", "y", "x", "y"],
+    "click": [1.0, 0.0, 0.0, 1.0],
+}
+
+
+class Logits:
+    """A scorer that says, as a model trained with a cross entropy does, that it returns logits."""
+
+    score_kind, label = "logit", "click"
+
+    def __call__(self, columns):
+        return columns["score"]
+
+
+def test_logits_are_diagnosed_as_probabilities():
     logits = np.array([9.0, -3.0, -2.0, 4.0])
-    diagnosis = diagnose(logits, rows=rows, train=rows, label="click")
-    assert warnings_with(diagnosis, "outside") == warnings_with(diagnosis, "worse than") == []
-    assert "some scores are outside of [0, 1] and seem to be logits" in diagnosis.unchecked[-1]
-    probabilities = diagnose(1 / (1 + np.exp(-logits)), rows=rows, train=rows, label="click")
-    assert not any("logits" in text for text in probabilities.unchecked)
+    probabilities = 1 / (1 + np.exp(-logits))
+    rows = {**CLICKS, "score": logits}
+    found = diagnose(scorer=Logits(), rows=rows, train=CLICKS, label="click")
+    assert found.warnings == []
+    expected = np.sqrt(np.mean((probabilities - CLICKS["click"]) ** 2))
+    assert by_rows(found)["all"]["rmse"] == pytest.approx(expected, rel=1e-6)
+    assert found == diagnose(scorer=probabilities, rows=rows, train=CLICKS, label="click")
+    assert max(line["mean_prediction"] for line in found.calibration) < 1
+
+
+def test_scores_that_are_an_order_are_not_compared_with_the_labels():
+    scores = np.array([9.0, -3.0, -2.0, 4.0])
+    diagnosis = diagnose(scorer=scores, rows=CLICKS, train=CLICKS, label="click")
+    assert diagnosis.warnings == diagnosis.errors == diagnosis.calibration == []
+    note = diagnosis.unchecked[-1]
+    assert "'model' are only an order, not predictions of 'click': 100% are far outside" in note
+    assert "pass probabilities, such as lambda rows: tf.sigmoid(scorer(rows))" in note
+    assert str(diagnosis).startswith("No warnings.\n\nNot checked: How rows with an OOV user_id")
+    [warning] = diagnose(scorer=-scores, rows=CLICKS, train=CLICKS, label="click").warnings
+    # Biases order no pair of these rows; the labels are exactly reversed within each user.
+    assert "ranks worse than the bias baseline of user_id and item_id: AUC 0.0000 against 0.5" in (
+        warning
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        (np.full(4, 7e9), "are nearly constant: their standard deviation is 0, that of click"),
+        ([7e9, 7e9 + 1, 7e9, 7e9], "are nearly constant: their standard deviation is 0.43, that"),
+        ([-50, -50, 9, 9], "each user_id: their standard deviation is 0, that of all scores"),
+    ],
+)
+def test_an_order_is_compared_with_its_own_spread(scores, words):
+    diagnosis = diagnose(scorer=scores, rows=CLICKS, train=CLICKS, label="click")
+    assert len(warnings_with(diagnosis, words)) == 1
+
+
+def test_without_queries_rows_are_compared_with_those_of_the_item():
+    diagnosis = diagnose(TEST["score"], query=None)
+    assert [line["column"] for line in diagnosis.errors] == [None, "item_id"]
+    assert diagnosis.warnings == []
+    worse = diagnose(TEST["score"][::-1], query=None, item=None)
+    assert any("worse than the mean label: RMSE" in warning for warning in worse.warnings)
 
 
 # --- Unknown ids ---
@@ -225,7 +278,8 @@ def network(users=("a", "b", "c"), user_dropout=0.0, item_dropout=0.1):
         "user_id": rk.layers.IdEmbedding(users, 2, id_dropout_rate=user_dropout),
         "item_id": rk.layers.IdEmbedding(["x", "y", "z"], 2, id_dropout_rate=item_dropout),
     }
-    return rk.ranking_network(features, head=rk.layers.DenseRatingHead([2]))
+    head = rk.layers.DenseRatingHead([2], rating_range=(1, 5))
+    return rk.ranking_network(features, head=head)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +304,7 @@ def test_oov_embedding_that_no_training_row_uses_has_a_warning(kwargs, untrained
     assert diagnosis.unchecked == []
 
 
-@pytest.mark.parametrize("rating_range", [None, (3.4, 3.6)])
+@pytest.mark.parametrize("rating_range", [None, (3.1, 3.6)])
 def test_errors_with_an_unknown_id_are_those_of_a_new_id(rating_range):
     scorer = network()
     line = by_rows(diagnose(scorer=scorer, rating_range=rating_range))[
@@ -260,8 +314,8 @@ def test_errors_with_an_unknown_id_are_those_of_a_new_id(rating_range):
     scores = np.asarray(scorer({name: tf.constant(each) for name, each in columns.items()}))[:, 0]
     biases = BiasBaseline(TRAIN, ["user_id", "item_id"], label="rating")(columns)
     if rating_range:
-        assert scores.max() < 3.4  # of a network that is not trained
-        scores, biases = np.clip(scores, 3.4, 3.6), np.clip(biases, 3.4, 3.6)
+        assert scores.max() < 3.1  # of a network that is not trained
+        scores, biases = np.clip(scores, 3.1, 3.6), np.clip(biases, 3.1, 3.6)
     assert line["num_rows"] == 4
     expected = np.sqrt(np.mean((scores - TEST["rating"]) ** 2))
     assert line["rmse"] == pytest.approx(expected, rel=1e-5)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 import rankkit as rk
+from rankkit.evaluation import BiasBaseline
 
 TRAIN = {
     "user_id": np.array(["a", "a", "b", "b", "c"]),
@@ -11,7 +12,7 @@ TRAIN = {
 }
 TEST = {
     "user_id": np.array(["a", "b", "new", "new"]),
-    "item_id": np.array(["z", "y", "x", "unseen"]),
+    "item_id": np.array(["z", "y", "x", "other"]),
     "rating": np.array([4.0, 2.0, 5.0, 3.0]),
 }
 
@@ -32,10 +33,10 @@ evaluate_or_diagnose = pytest.mark.parametrize(
 
 
 def test_metrics_equal_those_computed_by_hand():
-    report = evaluate()  # scores 1, 1, 1, 6
+    report = evaluate()  # scores 1, 1, 1, 5
     metrics = report.metrics
-    assert metrics["rmse"] == pytest.approx(np.sqrt((9 + 1 + 16 + 9) / 4))
-    assert metrics["mae"] == pytest.approx((3 + 1 + 4 + 3) / 4)
+    assert metrics["rmse"] == pytest.approx(np.sqrt((9 + 1 + 16 + 4) / 4))
+    assert metrics["mae"] == pytest.approx((3 + 1 + 4 + 2) / 4)
     # Only the new user has two rows, the worse one first: (7 + 31 / log2(3)) / (31 + 7 / log2(3)).
     discount = 1 / np.log2(3)
     assert metrics["ndcg_at_10"] == pytest.approx((7 + 31 * discount) / (31 + 7 * discount))
@@ -58,7 +59,7 @@ def test_baselines_and_unknown_ids_have_their_own_lines():
     rmse = np.sqrt(np.mean((TEST["rating"] - 3) ** 2))
     assert lines["all", "mean"]["rmse"] == pytest.approx(rmse)
     assert lines["all", "mean"]["auc"] == 0.5
-    assert lines["cold-start item_id", "model"]["rmse"] == 3.0
+    assert lines["cold-start item_id", "model"]["rmse"] == 2.0
     assert lines["cold-start item_id", "model"]["auc"] is None  # of one row
     assert lines["cold-start item_id", "model"]["ndcg_at_10"] is None
 
@@ -67,6 +68,7 @@ def test_model_provides_its_label_and_gets_only_its_features():
     features = {"user_id": rk.layers.IdEmbedding(["a", "b"], 2)}
     network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([2]))
     model = rk.RankingModel(network, label="rating")
+    model.compile()
     report = rk.evaluate_ranking(model, TEST, train=TRAIN)
     scores = np.asarray(model({"user_id": tf.constant(TEST["user_id"])})).reshape(-1)
     assert report.metrics["mae"] == pytest.approx(np.abs(TEST["rating"] - scores).mean(), rel=1e-6)
@@ -85,7 +87,7 @@ def test_report_prints_a_table():
     assert head.split() == [
         "rows", "scorer", "num_rows", "rmse", "mae", "ndcg_at_10", "mrr", "hit_rate_at_10", "auc",
     ]  # fmt: skip
-    assert first.split()[:4] == ["all", "model", "4", "2.9580"]
+    assert first.split()[:4] == ["all", "model", "4", "2.7386"]
     assert " - " in text  # an undefined metric
 
 
@@ -96,12 +98,250 @@ def test_data_frame_gives_the_same_result(function):
     assert evaluate(function=function, **frames) == evaluate(function=function)
 
 
+# --- Arrays of scores; all functions read rows, labels and scores alike ---
+
+
+def compare(scorer, rows, *, train, item, **kwargs):
+    return rk.evaluation.compare_rankings({"one": scorer, "other": scorer}, rows, **kwargs)
+
+
+all_functions = pytest.mark.parametrize(
+    "function", [rk.evaluate_ranking, rk.evaluation.diagnose, compare]
+)
+SCORES = [4.0, 2.5, 3.5, 3.0]
+
+
+@all_functions
+@pytest.mark.parametrize(
+    "make",
+    [
+        list,
+        np.array,
+        tf.constant,
+        lambda scores: np.array(scores)[:, np.newaxis],
+        lambda scores: {"score": np.array(scores), "click": np.zeros(4)},
+        lambda scores: pytest.importorskip("pandas").Series(scores, index=[3, 1, 0, 2]),
+    ],
+)
+def test_array_gives_the_result_of_a_function(function, make):
+    expected = evaluate(lambda columns: np.array(SCORES), function=function)
+    assert evaluate(make(SCORES), function=function) == expected
+
+
+@all_functions
+def test_array_is_not_read_in_chunks(function):
+    num_rows = 16_385  # one more than a function gets in a call
+    scores = np.linspace(1, 5, num_rows)
+    users, items = np.arange(num_rows) % 9, np.arange(num_rows) % 5
+    rows = {"user_id": users, "item_id": items, "rating": scores.round()}
+    kwargs = {"rows": rows, "train": rows, "function": function}
+    assert evaluate(scores, **kwargs) is not None
+    message = "one for each of 16385 rows. Got: 32770 scores.* each call, .* pass their array"
+    with pytest.raises(ValueError, match=message):
+        evaluate(lambda columns: scores, **kwargs)
+
+
+@all_functions
+@pytest.mark.parametrize(
+    ("scores", "error", "message"),
+    [
+        (SCORES[:3], ValueError, r"must have the shape \(4,\) or \(4, 1\).*array of shape \(3,\)"),
+        (np.ones((4, 2)), ValueError, r"one score per row .* Got: an array of shape \(4, 2\)"),
+        ([1.0, np.nan, 2.0, 3.0], ValueError, "must be finite. Got: scorer.*nan. Drop those"),
+        ([1.0, np.inf, 2.0, 3.0], ValueError, "must be finite. Got: scorer.*inf. Drop those"),
+        ([1.0, None, 2.0, 3.0], TypeError, "must be an array of numbers. Got: .*None"),
+        ([*"1234"], TypeError, "must be an array of numbers"),
+        (np.ones(4, complex), TypeError, "must be an array of numbers"),
+        ({"rate": SCORES, "click": SCORES}, ValueError,
+         "Unknown output of scorer.*, a dict of scores 'score'. Known: 'rate', 'click'"),
+        (3.0, TypeError, "must be a scorer or an array of scores. Got: scorer.*3.0"),
+        ("score", TypeError, "must be a scorer or an array of scores. Got: scorer.*'score'"),
+        (None, TypeError, "must be a scorer or an array of scores. Got: scorer.*None"),
+    ],
+)  # fmt: skip
+def test_unsuitable_arrays_raise(function, scores, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(scores, function=function)
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        (rk.evaluate_ranking, "rows"),
+        (rk.evaluate_ranking, "train"),
+        (rk.evaluation.diagnose, "rows"),
+        (rk.evaluation.diagnose, "train"),
+        (compare, "rows"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [
+        (np.zeros(4, [("user_id", int), ("rating", float)]).view(np.recarray), "recarray"),
+        (np.ones((4, 2)), "ndarray"),
+        ([{"user_id": 1, "rating": 2.0}], "list"),
+    ],
+)
+def test_other_tables_than_dicts_and_data_frames_raise(function, argument, table, kind):
+    shown = "columns" if argument == "rows" else "train"
+    message = f"{shown} must be a dict of arrays or a DataFrame. Got: a {kind}"
+    with pytest.raises(TypeError, match=message):
+        evaluate(function=function, **{argument: table})
+
+
+@all_functions
+@pytest.mark.parametrize(
+    ("ids", "error", "message"),
+    [
+        (["a", "b", 3, "new"], TypeError, "but column 'user_id' contains str, int. Convert them"),
+        (["a", "b", None, "new"], ValueError, "but column 'user_id' contains None. Drop those"),
+        ([None] * 4, ValueError, "must not be missing, but column 'user_id' contains None"),
+        (["a", "b", np.nan, "new"], ValueError, "but column 'user_id' contains nan. Drop those"),
+        ([1.0, np.nan, 2.0, 3.0], ValueError, "but column 'user_id' contains nan. Drop those"),
+        (np.array(["NaT", "2020", "2021", "2022"], "datetime64[D]"), ValueError, "contains NaT"),
+    ],
+)
+def test_missing_and_mixed_ids_raise(function, ids, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(SCORES, function=function, rows={**TEST, "user_id": ids})
+
+
+@evaluate_or_diagnose
+def test_ids_of_another_type_than_in_training_raise(function):
+    message = "column 'user_id' contains {}, and {} there. Convert one of them"
+    ids, text, raw = [1, 2, 3, 3], [*"1233"], [b"1", b"2", b"3", b"3"]
+    for given, known, kinds in (
+        (ids, text, ("numbers", "text")),
+        (text, ids, ("text", "numbers")),
+        (text, raw, ("text", "bytes")),
+    ):
+        rows, train = ({**TEST, "user_id": np.array(each)} for each in (given, known))
+        with pytest.raises(TypeError, match=message.format(*kinds)):
+            evaluate(SCORES, function=function, rows=rows, train=train)
+    rows = {**TEST, "user_id": np.array(raw)}
+    assert evaluate(SCORES, function=function, rows=rows, train=rows) is not None
+
+
+@all_functions
+@pytest.mark.parametrize("name", ["user_id", "rating"])
+def test_columns_of_several_values_per_row_raise(function, name):
+    rows = {**TEST, name: np.array(TEST[name])[:, np.newaxis]}
+    with pytest.raises(TypeError, match=f"column '{name}' must have a single value in each row"):
+        evaluate(SCORES, function=function, rows=rows)
+
+
+@all_functions
+def test_labels_of_a_column_of_objects_are_numbers(function):
+    rows = {**TEST, "rating": TEST["rating"].astype(object)}
+    assert evaluate(SCORES, function=function, rows=rows) == evaluate(SCORES, function=function)
+
+
+# --- What the scores are ---
+
+
+CLICKS = {**TEST, "click": np.array([1.0, 0.0, 1.0, 0.0])}
+CLICK = {"rows": CLICKS, "train": CLICKS, "label": "click"}
+OF_CLICKS = ["log_loss", "normalized_entropy", "calibration", "global_auc"]
+BY_QUERY = ["ndcg_at_10", "mrr", "hit_rate_at_10", "auc"]
+
+
+def test_clicks_have_the_metrics_of_probabilities():
+    report = evaluate([0.8, 0.4, 0.6, 0.2], relevant=1, **CLICK)
+    assert list(report.metrics) == [*OF_CLICKS, *BY_QUERY]
+    losses = -np.log([0.8, 0.6, 0.6, 0.8])
+    assert report.metrics["log_loss"] == pytest.approx(losses.mean())
+    # The mean label is 0.5, whose entropy is log(2); the mean prediction is 0.5, too.
+    assert report.metrics["normalized_entropy"] == pytest.approx(losses.mean() / np.log(2))
+    assert report.metrics["calibration"] == pytest.approx(1.0)
+    assert report.metrics["global_auc"] == 1.0
+    mean = next(line for line in report.lines if line["scorer"] == "mean")
+    assert mean["normalized_entropy"] == pytest.approx(1.0)
+
+
+def test_scores_that_are_an_order_have_no_errors():
+    report = evaluate([1.5, -9.0, 7.0, -3.0], relevant=1, **CLICK)
+    assert list(report.metrics) == ["global_auc", *BY_QUERY]
+    note = report.notes[0]
+    assert "only an order, not predictions of 'click': 100% are far outside the range 0 to" in note
+    assert note in str(report).splitlines()
+
+
+def test_biases_that_are_no_probabilities_have_no_log_loss(monkeypatch):
+    monkeypatch.setattr(BiasBaseline, "__call__", lambda self, columns: np.array([0.5, 1.1, 0, 0]))
+    report = evaluate([0.8, 0.4, 0.6, 0.2], relevant=1, **CLICK)
+    lines = {line["scorer"]: line for line in report.lines[:3]}
+    assert lines["biases"]["log_loss"] is None
+    assert lines["biases"]["calibration"] == pytest.approx(1.6 / 2)
+    assert "The log loss of 'biases' is undefined: some predictions are not in" in report.notes[0]
+
+
+# --- Without queries, and with a single one ---
+
+
+def test_without_queries_there_are_metrics_over_rows_only():
+    report = evaluate([0.8, 0.4, 0.6, 0.2], query=None, item=None, **CLICK)
+    assert list(report.metrics) == OF_CLICKS
+    assert [line["scorer"] for line in report.lines] == ["model", "mean"]
+    assert report.lines[0]["num_queries"] is None
+    assert report.lines[0]["log_loss_low"] < report.metrics["log_loss"]
+    by_item = evaluate([0.8, 0.4, 0.6, 0.2], query=None, **CLICK)
+    assert [line["scorer"] for line in by_item.lines] == ["model", "biases", "mean"]
+    assert list(evaluate(SCORES, query=None).metrics) == ["rmse", "mae"]
+    rows = {name: column for name, column in TEST.items() if name != "user_id"}
+    with pytest.raises(ValueError, match="With query=None there is no metric to compute. The sco"):
+        evaluate([-9, 7, 8, 9], query=None, item=None, rows=rows)
+
+
+def test_a_single_query_has_no_intervals():
+    rows = {**TEST, "user_id": np.full(4, "a")}
+    report = evaluate(SCORES, rows=rows, train=rows, item=None)
+    line = report.lines[0]
+    assert line["rmse_low"] is line["rmse_high"] is line["auc_low"] is None
+    assert "\N{PLUS-MINUS SIGN}" not in str(report).splitlines()[1]
+    assert report.notes == [
+        "A value without \N{PLUS-MINUS SIGN} is that of a single user_id. For intervals over rows, "
+        "pass query=None."
+    ]
+
+
+def test_a_metric_that_only_one_query_has_has_no_interval():
+    lines = evaluate().lines  # only the new user has two rows
+    assert lines[0]["auc"] == 0.0
+    assert lines[0]["auc_low"] is None
+    assert lines[0]["rmse_low"] < lines[0]["rmse"] < lines[0]["rmse_high"]
+
+
+# --- Notes ---
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "note"),
+    [
+        ({"relevant": 6}, "mrr and hit_rate_at_10 are undefined: no label reaches relevant=6; the "
+         "highest is 5."),
+        ({"rows": {**TEST, "rating": [-1, 2, 5, 3]}}, "ndcg_at_10 is undefined: a label is negat"),
+        ({"rows": {**TEST, "user_id": [*"abcd"]}}, "auc is undefined: no user_id has rows with di"),
+        ({"rows": {**TEST, "user_id": [*"abcd"]}}, "ndcg_at_10 is undefined: no user_id has two r"),
+        ({**CLICK, "rows": {**CLICKS, "click": np.zeros(4)}}, "normalized_entropy and global_auc ar"
+         "e undefined: all labels are equal."),
+        ({**CLICK, "rows": {**CLICKS, "click": np.zeros(4)}}, "calibration is undefined: all labels"
+         " are 0."),
+    ],
+)  # fmt: skip
+def test_undefined_metrics_are_explained(kwargs, note):
+    report = evaluate([0.9, 0.5, 0.8, 1.0], rating_range=(0, 5), **kwargs)
+    assert any(note in each for each in report.notes)
+    assert report.notes == str(report).splitlines()[-len(report.notes) :]
+
+
 def test_intervals_depend_on_confidence_and_seed():
     rng = np.random.default_rng(0)
     rows = {"user_id": np.arange(40) // 2, "rating": rng.normal(3, 1, 40)}
 
     def interval(**kwargs):
-        report = evaluate(lambda columns: np.zeros(40), rows=rows, train=rows, item=None, **kwargs)
+        report = evaluate(
+            lambda columns: np.full(40, 3.0), rows=rows, train=rows, item=None, **kwargs
+        )
         return report.lines[0]["rmse_low"], report.lines[0]["rmse_high"]
 
     assert interval(seed=1) == interval(seed=1) != interval(seed=2)
@@ -139,7 +379,7 @@ def test_unsuitable_rows_and_scores_raise(function, kwargs, error, message):
         ({"k": 0}, ValueError, "k must be .* of at least 1"),
         ({"num_bootstrap": True}, ValueError, "num_bootstrap must be .* of at least 1"),
         ({"seed": -1}, ValueError, "seed must be .* of at least 0"),
-        ({"relevant": "4"}, TypeError, "relevant must be a number. Got: relevant='4'"),
+        ({"relevant": "4"}, ValueError, "relevant must be a finite number. Got: relevant='4'"),
         ({"confidence": 1.0}, ValueError, "confidence must be a number between 0 and 1"),
         ({"confidence": "0.9"}, ValueError, "confidence must be a number between 0 and 1"),
         ({"rating_range": (5, 1)}, ValueError, "rating_range must be .*lowest < highest"),

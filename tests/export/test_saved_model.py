@@ -1,12 +1,13 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rankkit as rk
-from rankkit.export.parity import check_parity
+from rankkit.export.parity import check_parity, check_rank_signatures
 import tensorflow as tf
 
 
@@ -198,3 +199,24 @@ def test_layer_without_sample_values_needs_a_sample(make_network, tmp_path):
         rk.export.save(network, tmp_path / "1")
     rk.export.save(network, tmp_path / "1", sample={"age": np.array([1.0, 2.0], np.float32)})
     assert (tmp_path / "1" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize(("features", "calls"), [(5, 5), (20, 8)])
+def test_features_of_wide_networks_are_checked_in_groups(features, calls):
+    names = [f"x{number}" for number in range(features)]
+    layers = {name: rk.layers.NormalizedNumber(0.0, 1.0) for name in names}
+    network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([2]))
+    queries = []
+
+    def rank(k, **columns):
+        queries.append([name for name in names if len(columns[name]) == 1])
+        rows = {name: tf.broadcast_to(column, [3]) for name, column in columns.items()}
+        return {"index": tf.range(k), "rating": network(rows)[:, 0]}
+
+    loaded = types.SimpleNamespace(signatures={"rank": rank})
+    sample = {name: tf.random.normal([3]) for name in names}
+    check_rank_signatures(loaded, network, sample, None)
+    assert len(queries) == calls
+    assert sorted(name for query in queries for name in query) == sorted(
+        names
+    )  # each feature is once part of the query

@@ -43,7 +43,7 @@ def test_pickled_and_copied_scorers_have_equal_scores(exported, file, monkeypatc
     ("columns", "message"),
     [
         ({"user_id": "7", "movie_title": "a"}, r"columns\[.*\] must be a column with one value"),
-        ({"user_id": ["7"], "movie_title": [["a"]]}, r"\['movie_title'\] must be a column"),
+        ({"user_id": ["7"], "movie_title": tf.constant([["a"]])}, r"title'\] must be a column"),
         ({"user_id": ["7"], "movie_title": ["a", "b"]}, "equal lengths.*'movie_title': 2"),
         (
             {"user_id": ["7", "42"], "movie_title": np.array([], str)},
@@ -100,3 +100,51 @@ def test_head_has_no_candidates_of_its_own(make_network, tmp_path):
         _ = head.candidates
     columns = {"user_id": ["7"], "item": ["a"]}
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(head))(columns), head(columns))
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory):
+    """Scorers of vectors of two numbers and of lists of integers below 9, from both formats."""
+    embedding = tf.keras.Sequential(
+        [tf.keras.layers.Embedding(9, 4), tf.keras.layers.GlobalMaxPooling1D()]
+    )
+    layers = {"vector": tf.keras.layers.Dense(4), "words": embedding}
+    layers["vector"].feature_spec = tf.TensorSpec((None, 2), tf.float32)
+    layers["words"].feature_spec = tf.TensorSpec((None, None), tf.int64)
+    network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([8]))
+    folder = tmp_path_factory.mktemp("vectors")
+    sample = {"vector": [[1.0, 2.0]] * 2, "words": [[1, 2], [3, 4]]}
+    rk.export.save(network, folder / "1", sample=sample)
+    rk.export.to_tflite(folder / "1", folder / "m.tflite")
+    return {name: rk.export.load(folder / name) for name in ("1", "m.tflite")}
+
+
+@FILES
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        (np.ones((1, 3)), r"\['vector'\] must be of shape \(rows, 2\).*many values in each row"),
+        ([[1.0]], "'vector' must have 2 values in each row"),
+        ([1.0], r"\['vector'\] must be of shape \(rows, 2\)"),
+        # Padded with -1 to two numbers, the first one would be scored.
+        ([[1.0], [1.0, 2.0]], "'vector' must have 2 values in each row"),
+        (tf.ragged.constant([[1.0], [1.0, 2.0]]), "'vector' must have 2 values in each row"),
+        ([[1.0, float("nan")]], "'vector' must have finite numbers"),
+        ([[1.0, 2.0**24 + 1]], r"'vector' must not have numbers beyond 2\^24"),
+        ([[1.0, 2.0]] * 3, "equal lengths.*'vector': 3"),
+    ],
+)
+def test_vectors_of_wrong_shapes_and_values_raise(vectors, file, vector, message):
+    words = [[1], [2]]
+    with pytest.raises(ValueError, match=message):
+        vectors[file]({"vector": vector, "words": words})
+
+
+def test_error_of_tflite_shows_the_shapes_and_what_to_do(vectors):
+    scorer = vectors["m.tflite"]
+    columns = {"vector": [[1.0, 2.0]], "words": [[8, 1, 2]]}
+    before = scorer(columns)
+    message = r"shapes .*'words': \(1, 3\).*GATHER.*Score them with the SavedModel"
+    with pytest.raises(ValueError, match=message):
+        scorer({**columns, "words": [[8, 1, 99]]})  # an index beyond the table
+    np.testing.assert_array_equal(scorer(columns), before)

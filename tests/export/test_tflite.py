@@ -64,3 +64,62 @@ def test_existing_file_is_not_changed(exported, tmp_path):
 def test_missing_source_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="No folder exists at path='.*/9'"):
         rk.export.to_tflite(tmp_path / "9", tmp_path / "r.tflite")
+
+
+class MeanPooling(tf.keras.layers.Layer):
+    """The mean of numbers, or of embedded ids, that are padded with -1, as a user writes it."""
+
+    def __init__(self, dtype, embedding=None):
+        super().__init__()
+        self.embedding = embedding
+        self.feature_spec = tf.TensorSpec((None, None), dtype)
+
+    def call(self, inputs):
+        mask = tf.expand_dims(tf.cast(inputs != -1, tf.float32), -1)
+        ids = tf.maximum(inputs, 0)
+        vectors = tf.expand_dims(inputs, -1) if self.embedding is None else self.embedding(ids)
+        return tf.math.divide_no_nan(tf.reduce_sum(vectors * mask, 1), tf.reduce_sum(mask, 1))
+
+
+def make_lists():
+    return {
+        "words": rk.layers.TagsEmbedding(["x", "y"], 4),
+        "numbers": rk.layers.TagsEmbedding([3, 4], 4, pooling="mean"),
+        "ids": MeanPooling(tf.int64, tf.keras.layers.Embedding(9, 4)),
+        "prices": MeanPooling(tf.float32),
+    }
+
+
+@pytest.mark.parametrize("query", [{}, {"user_id": ["7", "42", "?"]}], ids=["no query", "query"])
+def test_raw_lists_of_any_length_are_scored_like_in_the_model(make_network, tmp_path, query):
+    users = {"user_id": rk.layers.IdEmbedding(["7", "42"], 4)} if query else {}
+    network = make_network(**users, **make_lists())
+    columns = {
+        **query,
+        "words": [["x", "new"], [], ["y"]],
+        "numbers": [[3, 4, 5, 3], [4], []],
+        "ids": [[1], [8, 0, 8], []],
+        "prices": [[0.5], [], [1.0, 2.0]],
+    }
+    rk.export.save(network, tmp_path / "1", sample=columns)
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "m.tflite")
+    scorer = rk.export.load(tmp_path / "m.tflite")
+    shapes = {name: spec.shape.as_list() for name, spec in scorer.feature_specs.items()}
+    assert shapes == {name: [None] if name == "user_id" else [None, None] for name in columns}
+    model = rk.RankingModel(network, label="rating")
+    longer = {name: [cell * 3 for cell in column] for name, column in columns.items()}
+    for rows in (columns, longer, {name: column[1:2] for name, column in columns.items()}):
+        np.testing.assert_allclose(scorer(rows), model(rows), atol=1e-6)
+    candidates = {name: column for name, column in columns.items() if name not in query}
+    user = {"user_id": "7"} if query else {}
+    ours, theirs = (rk.rank(each, user, candidates) for each in (scorer, model))
+    assert [row for row, _ in ours] == [row for row, _ in theirs]
+
+
+def test_operation_of_a_user_that_tflite_does_not_have_is_named(make_network, tmp_path):
+    layer = tf.keras.layers.Lambda(lambda x: tf.reduce_sum(x[..., None], 1))
+    layer.feature_spec = tf.TensorSpec((None, None), tf.float32)
+    rk.export.save(make_network(x=layer), tmp_path / "1", sample={"x": [[1.0, 2.0]]})
+    message = r"Got: StridedSlice\. .*Instead of x\[\.\.\., None\], use tf.expand_dims\(x, -1\)"
+    with pytest.raises(ValueError, match=message):
+        rk.export.to_tflite(tmp_path / "1", tmp_path / "r.tflite")

@@ -1,5 +1,7 @@
 """What every layer of `rankkit.layers` must do, whatever it computes."""
 
+import re
+
 import numpy as np
 import pytest
 import rankkit as rk
@@ -17,6 +19,7 @@ def text(*cells):
 
 WORDS = ["ant", "bee", "cat", "dog", "eel"]
 WORDS_AND_UNKNOWN = text(*WORDS[:4], "unknown")
+YEARS_AND_PRICES = np.array([1930.0, 1999.0, 2000.0, 69_999.0, 70_000.0], np.float32)
 VECTORS = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
 
 
@@ -80,6 +83,7 @@ CASES = {
     ],
     "BucketEmbedding": [
         case([17, 18, 64, 65, 2**40], boundaries=[18, 65], embedding_dim=3),
+        case(YEARS_AND_PRICES, boundaries=[1999.5, 69_999.5], embedding_dim=3),
         case(
             np.array([0.0, 0.5, np.nan, 7.0], np.float32),
             boundaries=[0.5, 1.5],
@@ -128,6 +132,7 @@ CASES = {
     ],
     "NormalizedNumber": [
         case([10, 30, 45], mean=30, standard_deviation=10.0),
+        case(YEARS_AND_PRICES, mean=1965.5, standard_deviation=20.0, embedding_dim=2),
         case(
             np.array([-1.0, np.nan, 0.5, 9.0], np.float32),
             mean=0.5,
@@ -213,8 +218,6 @@ def as_array(outputs):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """Outputs of all layers by case: of a model, its SavedModel and its TensorFlow Lite file."""
-    from ai_edge_litert.interpreter import Interpreter
-
     inputs, outputs, raw = {}, {}, {}
     for param in tflite_layers.args[1]:
         layer_class, arguments, values = param.values
@@ -224,24 +227,16 @@ def exported(tmp_path_factory):
         found = tf.nest.flatten(layer(tensors if len(tensors) > 1 else tensors[0]))
         outputs[param.id] = tf.keras.layers.Concatenate()(found) if len(found) > 1 else found[0]
         inputs |= own
-        raw |= {name: tf.constant(each) for name, each in zip(own, values, strict=True)}
+        for column, each in zip(own, values, strict=True):
+            raw[column] = tf.constant(each[np.arange(8) % len(each)])  # columns of equal length
+    outputs["score"] = tf.keras.layers.Dense(1)(outputs["DenseRatingHead_0"])
     model = tf.keras.Model(inputs, outputs)
-    specs = {name: tf.TensorSpec(each.shape, each.dtype) for name, each in inputs.items()}
-    serve = tf.function(lambda **columns: model(columns), autograph=False)
-    serve.get_concrete_function(**specs)
-    archive = tf.keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", serve)
-    path = str(tmp_path_factory.mktemp("exported"))
-    archive.write_out(path)
-    loaded = tf.saved_model.load(path)
-    lite = tf.lite.TFLiteConverter.from_saved_model(path).convert()
-    runner = Interpreter(model_content=lite).get_signature_runner("serving_default")
-    return {
-        "model": model(raw),
-        "SavedModel": loaded.signatures["serving_default"](**raw),
-        "TensorFlow Lite": runner(**{name: each.numpy() for name, each in raw.items()}),
-    }
+    folder = tmp_path_factory.mktemp("exported")
+    rk.export.save(model, folder / "1", sample=raw)
+    rk.export.to_tflite(folder / "1", folder / "m.tflite")
+    files = {"SavedModel": folder / "1", "TensorFlow Lite": folder / "m.tflite"}
+    scores = {name: rk.export.load(path).outputs_of(raw) for name, path in files.items()}
+    return {"model": model(raw), **scores}
 
 
 def test_every_layer_has_cases():
@@ -342,15 +337,50 @@ def test_gradients_reach_every_weight(layer_class, arguments, values):
 
 
 @all_layers
+@pytest.mark.parametrize("half", [tf.bfloat16, tf.float16])
 def test_mixed_precision_computes_vectors_in_half_and_scores_in_full(
-    layer_class, arguments, values
+    layer_class, arguments, values, half
 ):
-    layer = layer_class(**arguments, dtype="mixed_float16")
+    layer = layer_class(**arguments, dtype=f"mixed_{half.name}")
     # The layer of an attribute has a policy of its own.
     is_full = layer_class in (*HEADS, L.Attribute)
     for output in tf.nest.flatten(layer(as_input(values))):
-        assert output.dtype == (tf.float32 if is_full else tf.float16)
+        assert output.dtype == (tf.float32 if is_full else half)
     assert all(weight.dtype == tf.float32 for weight in layer.weights)
+
+
+@all_layers
+@pytest.mark.parametrize("half", [tf.bfloat16, tf.float16])
+def test_mixed_precision_does_not_round_raw_values(layer_class, arguments, values, half):
+    """Only the vectors are rounded, to 8 or 11 bits; raw numbers are normalized before."""
+    full, mixed = layer_class(**arguments), layer_class(**arguments, dtype=f"mixed_{half.name}")
+    expected = as_array(full(as_input(values)))
+    mixed(as_input(values))
+    mixed.set_weights(full.get_weights())
+    outputs = mixed(as_input(values))
+    found = np.concatenate([tf.cast(each, tf.float32) for each in tf.nest.flatten(outputs)], -1)
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02)
+    if layer_class not in (*HEADS, *MULTI_TASK):  # as rows in memory are computed
+        np.testing.assert_array_equal(outputs, mixed.embed(full.encode(as_input(values))))
+
+
+@all_layers
+@pytest.mark.parametrize("half", [tf.bfloat16, tf.float16])
+def test_mixed_precision_sums_gradients_of_a_batch_in_full(layer_class, arguments, values, half):
+    """TensorFlow sums the gradient of a bias in bfloat16, which ends at 256 times an addend."""
+    full, mixed = layer_class(**arguments), layer_class(**arguments, dtype=f"mixed_{half.name}")
+    batch = as_input([np.concatenate([each] * 600) for each in values])
+    found = []
+    for layer in (full, mixed):
+        layer(as_input(values))
+        layer.set_weights(full.get_weights())
+        with tf.GradientTape() as tape:
+            outputs = tf.nest.flatten(layer(batch))
+            loss = tf.add_n([tf.reduce_sum(tf.cast(each, tf.float32)) for each in outputs])
+        found.append(tape.gradient(loss, layer.trainable_variables))
+    for a, b in zip(*found, strict=True):
+        a, b = tf.convert_to_tensor(a).numpy(), tf.convert_to_tensor(b).numpy()
+        np.testing.assert_allclose(b, a, atol=0.03 * max(1, np.abs(a).max()))
 
 
 @feature_layers
@@ -364,7 +394,58 @@ def test_activity_regularizer_is_kept_in_the_config(layer_class, arguments, valu
 
 
 @feature_layers
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_matrix_of_the_initializer_is_the_table(layer_class, arguments, values, dtype):
+    layer = layer_class(**arguments)
+    layer(as_input(values))
+    if "embeddings_initializer" not in layer.get_config():
+        return
+    shape = layer.get_weights()[0].shape
+    table = np.random.default_rng(1).normal(size=shape).astype(dtype)
+
+    def make(matrix):
+        initializer = tf.keras.initializers.Constant(matrix)
+        return layer_class(**{**arguments, "embeddings_initializer": initializer})
+
+    for made in (make(table), layer_class.from_config(make(table).get_config())):
+        made(as_input(values))
+        np.testing.assert_array_equal(made.get_weights()[0], table.astype(np.float32))
+    for matrix in (table[1:], table.T if len(set(shape)) > 1 else table[:1], table * np.nan):
+        with pytest.raises(ValueError, match="^The matrix of embeddings_initializer must have one"):
+            make(matrix)
+
+
+@feature_layers
 def test_repr_shows_the_arguments(layer_class, arguments, values):
     shown = repr(layer_class(**arguments))
     assert shown.startswith(f"{layer_class.__name__}({next(iter(arguments))}=")
     assert len(shown) < 400
+
+
+# Arguments that `**kwargs` of the docstrings name.
+KEYWORDS = {
+    "name": "mine",
+    "embeddings_initializer": "zeros",
+    "embeddings_regularizer": L2(0.1),
+    "embeddings_constraint": "non_neg",
+    "activity_regularizer": L2(0.1),
+}
+
+
+@all_layers
+def test_keywords_are_those_of_the_docstring(layer_class, arguments, values):
+    [text] = re.findall(r"\*\*kwargs: ((?:.|\n {12})*)", layer_class.__doc__)
+    named = set(re.findall(r"`(\w+)`", text)) - {"IdEmbedding"}
+    assert "name" in named
+    layer = layer_class(**arguments, **{name: KEYWORDS[name] for name in named - set(arguments)})
+    assert layer.name == "mine"
+    if "embeddings_initializer" in named:
+        layer(as_input(values))
+        assert not np.any(layer.weights[0])
+
+
+@all_layers
+def test_unknown_keyword_is_named(layer_class, arguments, values):
+    text = f"^Unknown argument of {layer_class.__name__} 'id_dropout_rates'. Known: '"
+    with pytest.raises(TypeError, match=text):
+        layer_class(**arguments, id_dropout_rates=0.1)

@@ -33,7 +33,7 @@ def test_list_of_vectors_is_concatenated(layer_class):
     [
         ({"heads": []}, ValueError, "heads must be a list of at least one name"),
         ({"heads": ["a", "a"]}, ValueError, "heads must be .*without duplicates"),
-        ({"heads": "ab"}, ValueError, "heads must be a list of at least one name.*'ab'"),
+        ({"heads": "ab"}, TypeError, "heads must be a list of at least one name.*'ab'"),
         ({"heads": ["_shared"]}, ValueError, "heads must be names other than '_shared'"),
         ({"units": []}, ValueError, "units must be a list of at least one number of units"),
         ({"units": [0]}, ValueError, r"units must be integers of at least 1. Got: units=\[0\]"),

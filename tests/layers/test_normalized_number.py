@@ -9,10 +9,10 @@ NormalizedNumber = rk.layers.NormalizedNumber
 
 
 def test_mean_and_standard_deviation_of_a_column():
-    layer = NormalizedNumber.from_column([1.0, math.nan, 3.0])
+    layer = NormalizedNumber.from_column([1.0, math.nan, 3.0], missing="learn")
     # Of 1 and 3: mean 2, standard deviation 1.
     assert (layer.mean, layer.standard_deviation) == (2.0, 1.0)
-    assert repr(layer) == "NormalizedNumber(mean=2.0, standard_deviation=1.0)"
+    assert repr(layer) == ("NormalizedNumber(mean=2.0, standard_deviation=1.0, missing='learn')")
 
 
 def test_timestamps_keep_their_seconds():

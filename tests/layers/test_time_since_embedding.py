@@ -23,3 +23,15 @@ def test_missing_timestamps_are_refused():
         times = [np.datetime64(5, "s") if isinstance(absent, np.datetime64) else 5.0, absent]
         with pytest.raises(ValueError, match="timestamps must have .* Got: 1 of 2 rows .*Drop"):
             TimeSinceEmbedding.from_columns(["a", "b"], times, 2)
+
+
+def test_timestamps_in_another_unit_than_the_references_are_refused():
+    seconds, milliseconds = 1_577_934_245, 1_577_934_245_000
+    for reference, boundary in ((seconds, 60), (milliseconds, 60_000)):
+        layer = TimeSinceEmbedding(["a"], [reference], [boundary], 2, name="age")
+        bucket = layer.encode([tf.constant(["a"]), tf.constant([reference + boundary], tf.int64)])
+        assert bucket.numpy().tolist() == [2]
+        other = milliseconds if reference == seconds else seconds
+        text = rf"The timestamp of layer 'age' must be in .* Got: \[?{other}\]?\. (Divide|Convert)"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+            layer.encode([tf.constant(["a"]), tf.constant([other], tf.int64)])

@@ -247,11 +247,45 @@ def test_approx_ndcg_of_distant_scores_equals_ndcg_of_scikit_learn():
         assert float(value) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["approx_ndcg", "lambda_rank", "lambda_rank_at_2"])
+@pytest.mark.parametrize("largest", [0.5, 30.5, 31.0, 100.0, 1000.0])
+def test_gains_of_any_label_agree_with_the_definition(name, largest):
+    loss, definition = LOSSES[name]
+    labels = largest * np.array([[0.0, 1.0, 0.5, 0.9], [0.1, 0.0, NAN, NAN]])
+    scores = np.array([[0.4, 0.1, 0.2, 0.3]] * 2)
+    for y, s, found in zip(labels, scores, loss(labels, scores).numpy(), strict=True):
+        there = ~np.isnan(y)
+        expected = definition(y[there], s[there], np.ones(there.sum()))
+        assert found == pytest.approx(expected, rel=2e-4)
+
+
+@losses
+@pytest.mark.parametrize("other", [31.0, 100.0, 2000.0, 0.5, 1e-9, 1e30])
+def test_losses_and_gradients_are_finite_for_all_labels(loss, other):
+    scores = tf.constant([[0.2, 0.1, 0.3]] * 3 + [[0.0, 0.0, 0.0]])
+    labels = [[0.0, other, 1.0], [NAN, NAN, NAN], [other, NAN, NAN], [1.0, 1.0, 1.0]]
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        values = loss(labels, scores)
+    assert np.isfinite(values).all()
+    assert np.isfinite(tape.gradient(values, scores)).all()
+    assert values[0] > 0.0
+    np.testing.assert_array_equal(values[1:], 0.0)
+
+
+@losses
+def test_no_lists_and_no_items_have_no_loss(loss):
+    assert loss(np.zeros((0, 3)), np.zeros((0, 3))).shape == (0,)
+    np.testing.assert_array_equal(loss(np.zeros((2, 0)), np.zeros((2, 0))), 0.0)
+
+
 @pytest.mark.parametrize("name", ["approx_ndcg", "lambda_rank"])
-@pytest.mark.parametrize("label", [-1.0, 31.0])
+@pytest.mark.parametrize("label", [-1.0, float("inf")])
 def test_labels_without_valid_gains_are_rejected(name, label):
     loss, _ = LOSSES[name]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Labels must be from 0 to 30"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="Labels must be finite and at least 0"
+    ):
         loss([[label, 1.0]], [[0.0, 1.0]])
 
 

@@ -1,6 +1,7 @@
 """Ranking metrics, compared with scikit-learn, `evaluate_ranking` and all orders of ties."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -183,6 +184,40 @@ def test_invalid_k_is_rejected(kind, k):
 )
 def test_default_name_has_the_measure_and_k(metric, name):
     assert metric.name == name
+
+
+@pytest.mark.parametrize("scale", [1, 31, 100, 2000])
+def test_ndcg_of_large_labels_is_exact(scale):
+    """Python's integers have the gains `2**label - 1` of any label."""
+    labels, scores = np.array([[0, 3, 1, 2], [1, 0, 0, 0]]), np.array([[4, 3, 2, 1]] * 2)
+    labels[0] *= scale
+    expected = []
+    for row in labels.tolist():
+        gains = [2**label - 1 for label in row]
+        best = sorted(gains, reverse=True)
+        shares = [[Fraction(gain, best[0]) for gain in each] for each in (gains, best)]
+        dcg, ideal = (sum(float(g) / np.log2(i + 2) for i, g in enumerate(each)) for each in shares)
+        expected.append(dcg / ideal)
+    assert value(rk.metrics.NDCG(), labels, scores) == pytest.approx(np.mean(expected), rel=1e-6)
+    rows = {"user_id": np.repeat([0, 1], 4), "label": labels.ravel(), "score": scores.ravel()}
+    report = rk.evaluate_ranking(
+        lambda columns: columns["score"], rows, train=rows, label="label", relevant=1.0
+    )
+    assert report.metrics["ndcg_at_10"] == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("other", [-1.0, NAN, float("inf"), -float("inf"), 1e-9, 0.5, 3e38])
+@metrics
+def test_a_list_with_an_unusual_label_leaves_the_result_finite(metric, other):
+    assert 0.0 <= value(metric, [[1.0, 0.0], [other, other]], [[0.3, 0.1]] * 2) <= 1.0
+
+
+@metrics
+def test_lists_without_items_or_without_lists_do_not_count(metric):
+    expected = value(metric, [[0.0, 1.0]], [[0.3, 0.1]])
+    for labels in (np.zeros((0, 3)), np.zeros((2, 0)), np.full((2, 3), NAN)):
+        metric.update_state(labels, np.zeros(labels.shape))
+    assert float(metric.result()) == expected
 
 
 def test_ndcg_ignores_lists_with_labels_below_0():

@@ -108,5 +108,6 @@ def test_number_without_an_embedding_is_rejected(name, is_attribute, features):
 @pytest.mark.parametrize("hidden_units", ["12", [True], [0]])
 def test_shared_bottom_rejects_hidden_units_that_are_not_positive_integers(hidden_units, features):
     heads = {"rating": rk.layers.DenseRatingHead([2])}
-    with pytest.raises(ValueError, match="hidden_units must be a list of integers of at least 1"):
+    message = "hidden_units must be (a sequence of integers|integers of at least 1)"
+    with pytest.raises((TypeError, ValueError), match=message):
         rk.models.shared_bottom(features, heads, score={"rating": 1}, hidden_units=hidden_units)

@@ -105,7 +105,7 @@ def test_missing_feature_is_reported_with_the_nearest_column():
 @pytest.mark.parametrize(
     ("dtype", "values", "message"),
     [
-        (tf.string, [1, 2], "Column 'f' has dtype int32, but .* strings"),
+        (tf.string, [1, 2], "Column 'f' has dtype int64, but .* strings"),
         (tf.int64, ["a"], "Column 'f' has dtype string, but .* integers"),
         (tf.int64, [10.7, np.nan], "Column 'f' has dtype float.*Drop rows without"),
     ],

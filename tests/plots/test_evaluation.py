@@ -36,6 +36,13 @@ def test_other_objects_than_a_diagnosis_raise(plot, tmp_path):
         plot({"rmse": 1.0}, tmp_path / "plot.png")
 
 
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_diagnosis_of_an_order_has_no_plots(plot, diagnosis, tmp_path):
+    order = dataclasses.replace(diagnosis, errors=[], histograms=[], calibration=[], edges=[])
+    with pytest.raises(ValueError, match="needs predictions of the label, .* are only an order"):
+        plot(order, tmp_path / "plot.png")
+
+
 # --- calibration ---
 
 

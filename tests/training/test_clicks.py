@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import log_loss, roc_auc_score
 
 import rankkit as rk
+from rankkit.training.compile_args import _snake_case, as_metrics, check_loss, per_example
 
 LOGITS = tf.keras.losses.BinaryCrossentropy(from_logits=True)
 
@@ -186,6 +188,12 @@ def compile_model(head=None, loss=LOGITS, **kwargs):
     return model
 
 
+METRICS = tf.keras.metrics
+AS_LOGITS = "metrics must be a metric of logits"
+WITH_THRESHOLD = "metrics must be metrics with an explicit decision threshold"
+SIGMOID = tf.keras.layers.Dense(1, "sigmoid")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -194,17 +202,231 @@ def compile_model(head=None, loss=LOGITS, **kwargs):
         ({"loss": PROBABILITIES}, "loss must be a loss of logits"),
         ({"loss": "binary_focal_crossentropy"}, "loss must be a loss of logits"),
         ({"loss": tf.keras.losses.BinaryFocalCrossentropy()}, "loss must be a loss of logits"),
-        ({"metrics": [tf.keras.metrics.AUC(name="auc")]}, "metrics must be a metric of logits"),
-        ({"metrics": [tf.keras.metrics.BinaryCrossentropy()]}, "metrics must be a metric of log"),
+        ({"loss": "kl_divergence"}, "loss must be a loss of logits"),
+        ({"loss": "categorical_crossentropy"}, "loss must be a loss of one score"),
+        ({"metrics": [METRICS.AUC(name="auc")]}, AS_LOGITS),
+        ({"metrics": [METRICS.BinaryCrossentropy()]}, AS_LOGITS),
+        ({"metrics": [METRICS.PrecisionAtRecall(0.5)]}, AS_LOGITS),
+        ({"metrics": [METRICS.F1Score(threshold=0.5)]}, AS_LOGITS),
         ({"weighted_metrics": [PROBABILITIES]}, "weighted_metrics must be a metric of logits"),
-        ({"metrics": ["precision"]}, "metrics must be metrics with an explicit decision threshold"),
-        ({"metrics": ["binary_accuracy"]}, "metrics must be metrics with an explicit decision"),
+        ({"metrics": ["precision"]}, WITH_THRESHOLD),
+        ({"metrics": ["binary_accuracy"]}, WITH_THRESHOLD),
+        ({"metrics": [METRICS.BinaryAccuracy()]}, WITH_THRESHOLD),
+        ({"metrics": [METRICS.BinaryIoU()]}, WITH_THRESHOLD),
+        ({"metrics": [METRICS.Recall(thresholds=0.5)]}, WITH_THRESHOLD),
+        ({"metrics": [METRICS.F1Score()]}, "metrics must be metrics of one score"),
         ({"head": BOUNDED}, "loss must be a loss of probabilities"),
+        ({"head": SIGMOID}, "loss must be a loss of probabilities"),
+        (
+            {"head": BOUNDED, "loss": "mse", "metrics": [METRICS.AUC(from_logits=True)]},
+            "metrics must be a metric of probabilities",
+        ),
     ],
 )
 def test_losses_and_metrics_of_logits_and_probabilities_are_not_confused(arguments, text):
-    with pytest.raises(ValueError, match=rf"^{text}.* Got: \w+='\w+'\. (Use|Pass) "):
+    with pytest.raises(ValueError, match=rf"^{text}.* Got: \w+='\w+'\. (Use|Pass|Bound) "):
         compile_model(**arguments)
+
+
+ANY_SCORE = {
+    *("MeanAbsoluteError", "mean_absolute_error", "MAE", "mae", "Poisson", "poisson", "R2Score"),
+    *("MeanSquaredError", "mean_squared_error", "MSE", "mse", "RootMeanSquaredError"),
+    *("MeanAbsolutePercentageError", "mean_absolute_percentage_error", "MAPE", "mape"),
+    *("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error", "MSLE", "msle"),
+    *("MeanRelativeError", "LogCoshError", "log_cosh", "logcosh"),
+    *("Hinge", "hinge", "SquaredHinge", "squared_hinge", "CategoricalHinge", "categorical_hinge"),
+}
+NOT_OF_LABELS = {"Mean", "MeanMetricWrapper", "MeanTensor", "Metric", "Sum"}
+NOT_OF_LABELS |= {"deserialize", "get", "serialize"}
+ARGUMENTS = {
+    "MeanIoU": {"num_classes": 2},
+    "MeanRelativeError": {"normalizer": [1.0]},
+    "OneHotIoU": {"num_classes": 2, "target_class_ids": [1]},
+    "OneHotMeanIoU": {"num_classes": 2},
+    "IoU": {"num_classes": 2, "target_class_ids": [1]},
+    "PrecisionAtRecall": {"recall": 0.5},
+    "RecallAtPrecision": {"precision": 0.5},
+    "SensitivityAtSpecificity": {"specificity": 0.5},
+    "SpecificityAtSensitivity": {"sensitivity": 0.5},
+}
+PUBLIC = [name for name in dir(METRICS) if callable(getattr(METRICS, name))]
+PUBLIC = [name for name in PUBLIC if name[0] != "_" and name not in NOT_OF_LABELS]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_metric_of_keras_is_of_any_score_or_refused_on_logits(name):
+    """A metric that a new version of Keras adds has to be sorted into these lists."""
+    metric = getattr(METRICS, name)
+    if isinstance(metric, type):
+        metric = metric(**ARGUMENTS.get(name, {}))
+    if name in ANY_SCORE:
+        assert as_metrics("metrics", [metric], None, True)
+        return
+    with pytest.raises(
+        ValueError, match="^metrics must be (a metric of logits|metrics (with|of one))"
+    ):
+        as_metrics("metrics", [metric], None, True)
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in ARGUMENTS])
+def test_each_metric_of_keras_by_name_is_true_or_refused_on_logits(name):
+    for each in (name, _snake_case(name)):
+        if name in ANY_SCORE:
+            assert as_metrics("metrics", [each], None, True)
+        elif _snake_case(name) in ("auc", "bce", "binary_crossentropy"):
+            [metric] = as_metrics("metrics", [each], None, True)
+            assert metric.get_config()["from_logits"]
+        else:
+            with pytest.raises(ValueError, match=r"^metrics must be|^Unknown metric in metrics"):
+                as_metrics("metrics", [each], None, True)
+
+
+LOSSES = tf.keras.losses
+PUBLIC_LOSSES = [name for name in dir(LOSSES) if callable(getattr(LOSSES, name))]
+NOT_A_LOSS = {"Loss", "Reduction", "deserialize", "get", "serialize"}
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC_LOSSES if name not in NOT_A_LOSS])
+def test_each_loss_of_keras_is_of_any_score_or_refused_on_logits(name):
+    loss = getattr(LOSSES, name)
+    loss = per_example(loss() if isinstance(loss, type) else loss)
+    if name in {*ANY_SCORE, "Huber", "huber", "LogCosh"}:
+        assert check_loss(loss, True) is True
+        return
+    with pytest.raises(ValueError, match="^loss must be a loss of (logits|one score)"):
+        check_loss(loss, True)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [METRICS.BinaryAccuracy(threshold=0.0), METRICS.Precision(thresholds=0.0),
+     METRICS.TruePositives(thresholds=[0.0]), METRICS.BinaryIoU(threshold=0.0)],
+    ids=lambda metric: metric.name,
+)  # fmt: skip
+def test_metrics_with_a_threshold_of_logits_equal_those_of_probabilities(metric):
+    labels, logits = [[1.0], [1.0], [0.0], [0.0]], tf.constant([[3.0], [-2.0], [0.3], [-0.4]])
+    [of_logits] = as_metrics("metrics", [metric], None, True)
+    of_probabilities = type(metric)()
+    of_logits.update_state(labels, logits)
+    of_probabilities.update_state(labels, tf.sigmoid(logits))
+    assert of_logits.result().numpy() == pytest.approx(of_probabilities.result().numpy())
+
+
+def click_model(build, **kwargs):
+    """A model with the score of a network's only feature, a logit `x`."""
+    inputs = {"x": tf.keras.Input((1,), name="x")}
+    network = tf.keras.Model(inputs, build(inputs["x"]))
+    model = rk.RankingModel(network, label="click")
+    model.compile("adam", **kwargs)
+    return model
+
+
+def click_rows(count=2000):
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0.0, 2.0, count).astype(np.float32)
+    return {"x": logits, "click": (rng.random(count) < 1 / (1 + np.exp(-logits))).astype("f4")}
+
+
+def identity():
+    return tf.keras.layers.Dense(1, kernel_initializer="ones")
+
+
+def zero():
+    return tf.keras.layers.Dense(1, kernel_initializer="zeros")
+
+
+def sigmoid_lambda(logits):
+    return tf.keras.layers.Lambda(tf.sigmoid)(logits)
+
+
+def plain_lambda(logits):
+    return tf.keras.layers.Lambda(lambda x: 1.0 * x)(logits)
+
+
+OF_PROBABILITIES = tf.keras.losses.BinaryCrossentropy(from_logits=False)
+BUILDS = {
+    "logit": (lambda x: identity()(x), LOGITS),
+    "sum": (lambda x: tf.keras.layers.Add()([identity()(x), zero()(x)]), LOGITS),
+    "lambda of logits": (lambda x: plain_lambda(identity()(x)), LOGITS),
+    "probability": (lambda x: tf.sigmoid(identity()(x)), OF_PROBABILITIES),
+    "dropout": (
+        lambda x: tf.keras.layers.Dropout(0.1)(
+            tf.keras.layers.Activation("sigmoid")(identity()(x))
+        ),
+        "binary_crossentropy",
+    ),
+    "lambda of probabilities": (lambda x: sigmoid_lambda(identity()(x)), OF_PROBABILITIES),
+}
+
+
+@pytest.mark.parametrize(("build", "loss"), BUILDS.values(), ids=list(BUILDS))
+def test_results_are_true_whatever_the_last_layer(build, loss):
+    rows = click_rows()
+    model = click_model(build, loss=loss, metrics=["auc", "binary_crossentropy"])
+    found = model.evaluate(rk.data.batches(rows, 300), verbose=0, return_dict=True)
+    probabilities = 1 / (1 + np.exp(-rows["x"].astype(float)))
+    expected = log_loss(rows["click"], probabilities)
+    assert found["loss"] == pytest.approx(expected, rel=1e-4)
+    assert found["binary_crossentropy"] == pytest.approx(expected, rel=1e-4)
+    # Keras computes the area from 200 thresholds.
+    assert found["auc"] == pytest.approx(roc_auc_score(rows["click"], probabilities), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"loss": "binary_crossentropy"}, "loss must be a loss with from_logits, as the layers .*"),
+        ({"loss": PROBABILITIES}, "loss must be a loss with from_logits"),
+        ({"loss": "mse", "metrics": ["auc"]}, "metrics must be metrics with from_logits"),
+        ({"loss": "mse", "metrics": ["bce"]}, "metrics must be metrics with from_logits"),
+        ({"loss": LOGITS, "metrics": [METRICS.AUC()]}, "metrics must be a metric of logits"),
+        ({"loss": LOGITS, "metrics": ["recall"]}, "metrics must be metrics with an explicit"),
+        (
+            {"loss": OF_PROBABILITIES, "metrics": [METRICS.AUC(from_logits=True)]},
+            "metrics must be a metric of probabilities",
+        ),
+    ],
+)
+def test_unknown_outputs_need_an_answer_which_the_metrics_follow(arguments, text):
+    with pytest.raises(
+        ValueError, match=rf"^{text}.* Got: \w+='\w+'\. (Use|Pass) .*from_logits|thres"
+    ):
+        click_model(plain_lambda, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"loss": OF_PROBABILITIES}, {"loss": "mse", "metrics": [METRICS.AUC()]},
+     {"loss": "mse", "metrics": ["precision"]}],
+)  # fmt: skip
+def test_unknown_outputs_that_are_no_probabilities_are_found_by_their_values(arguments):
+    model = click_model(lambda x: plain_lambda(identity()(x)), **arguments)
+    text = r"^Scores must be from 0 to 1 for a loss or metric of prob.* Got: \d\..*from_logits=True"
+    for run in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=text):
+            run(rk.data.batches(click_rows(), 300), verbose=0)
+
+
+def test_each_of_several_heads_is_measured_by_its_own_output():
+    features = {"user_id": rk.layers.IdEmbedding(["u1", "u2"], 4)}
+    heads = {"bounded": BOUNDED, "click": rk.layers.DenseRatingHead([4])}
+    network = rk.ranking_network(features, head=heads, score={"click": 1.0})
+    model = rk.RankingModel(network, label=dict.fromkeys(heads, "label"))
+    losses = {"bounded": "binary_crossentropy", "click": LOGITS}
+    model.compile(loss=losses, metrics={head: ["auc"] for head in heads})
+    metrics = {metric.name: metric for metric in model.metrics}
+    assert not metrics["bounded_auc"].get_config()["from_logits"]
+    assert metrics["click_auc"].get_config()["from_logits"]
+    with pytest.raises(ValueError, match="^Head 'click': loss must be a loss of logits"):
+        model.compile(loss=dict.fromkeys(heads, "binary_crossentropy"))
+
+
+def test_training_bias_of_a_probability_is_refused():
+    rows = {"user_id": rk.layers.IdEmbedding(["u1"], 4)}
+    network = rk.ranking_network(rows, head=BOUNDED)
+    model = rk.RankingModel(network, label="click", training_bias=make_position_bias())
+    with pytest.raises(ValueError, match="^training_bias is added to the score.* probability"):
+        model.compile(loss="binary_crossentropy")
 
 
 @pytest.mark.parametrize(

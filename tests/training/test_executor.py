@@ -198,25 +198,34 @@ def test_executions_are_logged_and_run_all_steps(rows, log):
         assert log.messages[-1] == f"training: {steps} steps per execution, over an iterator"
     check = rk.data.batches(rows, 200)
     model.fit(rk.data.batches(rows, 100), validation_data=check, verbose=0)
+    model.evaluate(check, verbose=0)
     assert model.optimizer.iterations.numpy() == expected_steps + 5
     for line, start in zip(log.messages[-2:], ("training: 5", "evaluation: 3"), strict=True):
         assert line.startswith(f"{start} steps per execution, in memory, precomputed lookups: id_")
 
 
 @pytest.mark.parametrize(
-    ("settings", "arguments"),
+    ("settings", "arguments", "logged"),
     [
-        ({"precompute_lookups": False}, {}),
-        ({"run_eagerly": True}, {"steps_per_epoch": 2}),
-        ({"steps_per_execution": "auto"}, {}),
-        ({}, {"steps_per_epoch": 3}),
+        ({"precompute_lookups": False}, {}, "3 steps per execution, over an iterator"),
+        (
+            {"run_eagerly": True},
+            {"steps_per_epoch": 2},
+            "1 step per execution, over an iterator, eagerly",
+        ),
+        (
+            {"steps_per_execution": "auto"},
+            {},
+            "1 step per execution, over an iterator, with a number of steps tuned by Keras",
+        ),
+        ({}, {"steps_per_epoch": 3}, "3 steps per execution, over an iterator"),
     ],
     ids=["without lookups", "run_eagerly", "steps_per_execution='auto'", "part of an epoch"],
 )
-def test_settings_that_need_keras_iterator(rows, settings, arguments, log):
+def test_settings_that_need_keras_iterator(rows, settings, arguments, logged, log):
     model = make_model(rows, **settings)
     model.fit(rk.data.batches(rows, 200), **arguments, verbose=0)
-    assert log.messages[0].endswith("steps per execution, over an iterator")
+    assert log.messages[0] == f"training: {logged}"
     assert model.optimizer.iterations.numpy() == arguments.get("steps_per_epoch", 3)
 
 

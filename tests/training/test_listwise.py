@@ -202,5 +202,5 @@ def test_listwise_metric_with_a_loss_of_rows_raises(rows):
 def test_labels_outside_the_range_of_the_gains_raise(rows):
     rows = {**rows, "rating": rows["rating"] - 3}
     model = make_model(rows, rk.losses.LambdaRankLoss(), metrics=["mean_squared_error"])
-    with pytest.raises(ValueError, match="^Labels must be from 0 to 30 for gains.*Shift or scale"):
+    with pytest.raises(ValueError, match="^Labels must be finite and at least 0 for gains.*Shift"):
         model.fit(rk.data.lists(rows, 8), verbose=0)

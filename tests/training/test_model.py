@@ -208,6 +208,35 @@ def test_loss_is_a_name_an_object_or_a_function(loss):
     assert getattr(loss, "reduction", "auto") == "auto"  # the passed object is not changed
 
 
+def test_losses_and_metrics_are_called_by_position():
+    def squared(labels, scores):
+        return tf.square(labels - scores)[:, 0]
+
+    class Largest(tf.keras.metrics.Metric):
+        def __init__(self):
+            super().__init__("largest")
+            self.value = self.add_weight("value", initializer="zeros")
+
+        def update_state(self, labels, scores, sample_weight=None):
+            self.value.assign(tf.maximum(self.value, tf.reduce_max(tf.abs(labels - scores))))
+
+        def result(self):
+            return self.value
+
+    class Loss(tf.keras.losses.Loss):
+        def __call__(self, labels, scores, sample_weight=None):
+            return squared(labels, scores)
+
+    logs = []
+    for loss in (squared, Loss()):
+        model = make_model(loss=loss, metrics=[squared, Largest()], weighted_metrics=[])
+        logs.append(evaluate(model, dataset(make_rows())))
+        model.fit(dataset(make_rows()), verbose=0)
+        assert logs[-1]["squared"] == pytest.approx(logs[-1]["loss"])
+        assert logs[-1]["largest"] ** 2 >= logs[-1]["loss"] > 0.0
+    assert logs[0]["loss"] > 0.0
+
+
 def test_named_metrics_are_reported_by_their_names():
     model = make_model(metrics=["root_mean_squared_error", "mae"])
     assert [each.name for each in model.metrics][-2:] == ["root_mean_squared_error", "mae"]
@@ -359,6 +388,15 @@ def test_unsuitable_data_raises():
     text = r"^class_weight must be None\. Got: .*Make a column of weights"
     with pytest.raises(ValueError, match=text):
         model.fit(dataset(make_rows()), class_weight={0: 1.0}, verbose=0)
+    pair = {"user_id": np.array(["u1"])}, np.array([1.0])
+    calls = [
+        lambda: model.fit(*pair, 1, 1, 0, None, 0.0, None, True, {1: 2.0}),  # by position
+        lambda: model.train_on_batch(*pair, class_weight={1: 2.0}),
+        lambda: model.train_on_batch(*pair, None, {1: 2.0}),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=text):
+            call()
     with pytest.raises(ValueError, match="empty"):
         model.fit(dataset({"user_id": ["u1"], "rating": [1.0]}).take(0), verbose=0)
     layers = {"id": rk.layers.IdEmbedding([10, 11], 2)}

@@ -83,7 +83,7 @@ def test_layer_without_config_is_refused():
 def test_arguments_of_a_nested_layer_are_replaced():
     tags = rk.layers.TagsEmbedding(["x", "y"], 3)
     template = LayerTemplate("genres", rk.layers.Attribute(["a", "b"], [["x"], ["y", "x"]], tags))
-    assert {"embedding_dim", "embeddings_regularizer", "ids"} <= template.arguments
+    assert {"embedding_dim", "embeddings_regularizer", "ids"} <= template.arguments.keys()
     regularizer = tf.keras.regularizers.serialize(tf.keras.regularizers.L2(0.5))
     clone = template.make(embedding_dim=5, embeddings_regularizer=regularizer)
     assert clone(tf.constant(["a", "new"])).shape == (2, 5)

@@ -273,6 +273,49 @@ def test_hyperparameter_without_effect_is_refused(space, argument, kind):
         rk.tuning.RankingHyperModel({"age": age()}, label="rating", space=space, head=head)
 
 
+def pretrained(width):
+    return tf.keras.initializers.Constant(np.ones((3, width), np.float32))
+
+
+def frozen():
+    layer = rk.layers.IdEmbedding(["a", "b"], 8, trainable=False)
+    layer(tf.constant(["a"]))
+    return layer
+
+
+def of_vectors():
+    return rk.layers.IdEmbedding(["a", "b"], 8, embeddings_initializer=pretrained(8))
+
+
+@pytest.mark.parametrize(
+    ("layer", "embedding_dim"),
+    [
+        (of_vectors(), (4, 16)),
+        (of_vectors(), [8, 16]),
+        (of_vectors(), 16),
+        (frozen(), [8, 16]),
+        (rk.layers.Attribute(["x"], ["a"], of_vectors()), [8, 16]),
+    ],
+    ids=["range", "list", "other value", "frozen", "nested"],
+)
+def test_width_of_pretrained_vectors_is_kept(layer, embedding_dim):
+    space = {"tower_width": 8, "embedding_dim": embedding_dim}
+    expected = "embedding_dim must be 8 for feature 'item', whose initializer or frozen"
+    with pytest.raises(ValueError, match=expected):
+        rk.tuning.RankingHyperModel({"item": layer}, label="rating", space=space)
+
+
+@pytest.mark.parametrize("initializer", [pretrained(8), tf.keras.initializers.Constant(0.5)])
+def test_vectors_of_an_initializer_are_those_of_the_model(initializer):
+    ids = rk.layers.IdEmbedding(["a", "b"], 8, embeddings_initializer=initializer)
+    dims = [8] if np.ndim(initializer.value) else [8, 16]
+    space = {"tower_width": 8, "embedding_dim": dims}
+    hypermodel = rk.tuning.RankingHyperModel({"item": ids}, label="rating", space=space)
+    model = hypermodel.build(hyperparameters(tower_width=8, learning_rate=0.1, embedding_dim=8))
+    [table] = [each for each in model.get_weights() if each.shape == (3, 8)]
+    np.testing.assert_array_equal(table, np.broadcast_to(initializer.value, (3, 8)))
+
+
 def test_overridden_network_may_use_any_hyperparameter():
     class Own(rk.tuning.RankingHyperModel):
         def build_network(self, hp):

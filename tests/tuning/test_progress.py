@@ -9,7 +9,8 @@ from rankkit.tuning.reporting import format_seconds
 def test_log_file_gets_one_line_per_trial(run, capsys):
     found = run(max_trials=3, verbose=1)
     output = capsys.readouterr().out
-    header, *rows, last = output.splitlines()
+    objective, header, *rows, last = output.splitlines()
+    assert objective == "objective: min val_root_mean_squared_error"
     assert header.split() == [
         "trial", "score", "best", "epochs", "seconds", "tower_width", "learning_rate", "elapsed",
         "left",

@@ -9,6 +9,7 @@ import pytest
 
 import rankkit as rk
 import tensorflow as tf
+from rankkit.tuning.search import _check_objective
 
 TUNERS = {
     "random": {},
@@ -266,8 +267,8 @@ def test_line_that_is_no_event_is_named(run, tmp_path, line):
         ({"objective": kt.Objective("val_loss", "auto")}, ValueError, "direction.* is unknown"),
         ({"validation_fraction": 0.0001}, ValueError, "validation_fraction must be a fraction th"),
         ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be a fraction that"),
-        ({"validation_fraction": "0.1"}, TypeError, "validation_fraction must be a number"),
-        ({"chief_timeout": "soon"}, TypeError, "chief_timeout must be a number of seconds"),
+        ({"validation_fraction": "0.1"}, ValueError, "validation_fraction must be a fraction th"),
+        ({"chief_timeout": "soon"}, ValueError, "chief_timeout must be a number of seconds"),
         ({"verbose": "x"}, ValueError, "verbose must be"),
         ({"rows": {"user_id": ["a"]}}, ValueError, "Unknown column 'item_id'"),
         ({"rows": [1, 2]}, TypeError, "a dict of arrays"),
@@ -286,10 +287,55 @@ def test_directory_must_be_a_path(make_stub, rows):
         rk.tuning.search(make_stub(), rows, directory=3)  # pyright: ignore[reportArgumentType]
 
 
-def test_objective_of_unknown_direction(run, make_stub, tmp_path):
-    hypermodel = make_stub(metrics=["cosine_similarity"])
-    with pytest.raises(ValueError, match=r'Objective\(.val_cosine_similarity., "max"\)'):
-        run(hypermodel=hypermodel, objective="val_cosine_similarity")
+LOGITS = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+CLICKS = {"label": "click", "loss": LOGITS}
+ACCURACY = tf.keras.metrics.BinaryAccuracy(threshold=0.0)
+LISTS = {"loss": rk.losses.SoftmaxLoss(), "lists": {"list_size": 10}, "label": "click"}
+HEADS = {
+    "label": {"stars": "user_rating", "click": "click"},
+    "head": {"stars": None, "click": None},
+    "score": {"stars": 1.0},
+    "loss": {"click": LOGITS},
+    "loss_weights": "uncertainty",
+}
+
+
+def unit_difference(labels, scores):
+    return tf.abs(labels - scores)
+
+
+@pytest.mark.parametrize(
+    ("settings", "objective", "expected"),
+    [
+        ({}, None, ("val_root_mean_squared_error", "min")),
+        ({"metrics": ["mae"]}, None, ("val_loss", "min")),
+        ({"metrics": ["mae"]}, "val_mae", ("val_mae", "min")),
+        ({"metrics": ["Poisson"]}, "val_poisson", ("val_poisson", "min")),
+        (CLICKS | {"metrics": [ACCURACY]}, "val_binary_accuracy", "max"),
+        (CLICKS, None, ("val_loss", "min")),
+        (CLICKS, "val_auc", ("val_auc", "max")),
+        (CLICKS | {"metrics": ["binary_crossentropy"]}, "val_binary_crossentropy", "min"),
+        (LISTS, None, ("val_loss", "min")),
+        (LISTS, "val_ndcg_at_10", ("val_ndcg_at_10", "max")),
+        (HEADS, None, ("val_loss", "min")),
+        (HEADS, "val_stars_root_mean_squared_error", "min"),
+        (HEADS, "val_click_auc", "max"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Lists")
+def test_objective_follows_the_model(make_hypermodel, rows, settings, objective, expected):
+    rows = {**rows, "click": (rows["user_rating"] > 3.5) * 1.0}
+    found = _check_objective(objective, make_hypermodel(**settings), rows)
+    assert (found.name, found.direction) == (
+        (objective, expected) if isinstance(expected, str) else expected
+    )
+
+
+@pytest.mark.parametrize("metric", [unit_difference, tf.keras.metrics.Mean("click_weight")])
+def test_objective_of_unknown_direction(run, make_stub, tmp_path, metric):
+    name = f"val_{getattr(metric, 'name', 'unit_difference')}"
+    with pytest.raises(ValueError, match=rf'Objective\(.{name}., "max"\)'):
+        run(hypermodel=make_stub(metrics=[metric]), objective=name)
     assert not (tmp_path / "search").exists()
 
 

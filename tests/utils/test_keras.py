@@ -22,6 +22,12 @@ def test_layers_that_draw_random_numbers_have_a_random_generator():
     assert not keras.is_stochastic(tf.keras.layers.Dense(2))
 
 
+def test_layers_that_cast_their_input_say_so_in_autocast():
+    assert keras.casts_inputs(tf.keras.layers.Dense(2))
+    assert not keras.casts_inputs(tf.keras.layers.Dense(2, autocast=False))
+    assert not keras.casts_inputs(tf.keras.Sequential())
+
+
 def test_wrapping_metrics_have_their_function_as_fn():
     def error(y_true, y_pred):
         return tf.abs(y_true - y_pred)

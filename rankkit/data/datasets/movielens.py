@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rankkit.data.columns import select_names
 from rankkit.data.datasets.tfds import damaged, prepare, read_columns, staging
-from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.errors import check_choice, check_path, invalid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,8 +70,8 @@ def movielens(
         >>> ratings["user_id"][0], float(ratings["user_rating"][0])
         ('138', 4.0)
     """
-    if version not in _VERSIONS:
-        raise unknown("version", version, _VERSIONS)
+    check_choice("version", version, _VERSIONS)
+    data_dir = None if data_dir is None else check_path("data_dir", data_dir)
     builder = _builder(version, data_dir)
     names = select_names(columns, list(builder.info.features))
     if _is_prepared(builder):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.utils.errors import check_integer, check_number
 
 _GLOBAL_MEAN = 3.5
 _USER_STDDEV = 0.4
@@ -54,8 +54,8 @@ def synthetic_ratings(
     counts = {"num_rows": num_rows, "num_users": num_users, "num_items": num_items}
     for name, count in {**counts, "num_factors": num_factors}.items():
         check_integer(name, count)
-    if isinstance(noise, bool | str) or not 0 <= noise < float("inf"):
-        raise invalid("noise", noise, "a number of at least 0", "Pass 0 for no noise.")
+    check_integer("seed", seed, 0)
+    check_number("noise", noise, "a number of at least 0", "Pass 0 for no noise.", least=0)
     rng = np.random.default_rng(seed)
     user_bias = rng.normal(_GLOBAL_MEAN, _USER_STDDEV, num_users)
     item_bias = rng.normal(0, _ITEM_STDDEV, num_items)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from rankkit.core.precision import check_float32
-from rankkit.utils.errors import unknown, wrong_type
+from rankkit.utils.errors import check_mapping, unknown, wrong_type
 
 _RANGE_FIX = (
     "write the column as int64, or pass types={...: int} to read_csv. To accept rounded numbers, "
@@ -51,15 +51,17 @@ def fill_scalars(
     fill: Mapping[str, Any] | None, known: list[str], types: Mapping[str, pa.DataType]
 ) -> dict[str, pa.Scalar]:
     """Values to replace nulls with, as scalars; columns that are not read are ignored."""
-    if fill is not None and not isinstance(fill, Mapping):
-        raise wrong_type("fill", fill, "a dict from column to value")
+    fill = {} if fill is None else check_mapping("fill", fill, "a dict from column to value")
     scalars = {}
-    for name, value in (fill or {}).items():
+    for name, value in fill.items():
         if name not in known:
             raise unknown("column in fill", name, known)
         if name not in types:
             continue
+        is_boolean = isinstance(value, bool | np.bool_)  # Arrow would convert it to a number
         try:
+            if value is None or (is_boolean and not pa.types.is_boolean(types[name])):
+                raise TypeError
             scalars[name] = pa.scalar(value, types[name])
         except (pa.ArrowException, TypeError):
             expected = f"a value for a column of type {types[name]}"

@@ -1,6 +1,6 @@
 """Reader of CSV files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -12,7 +12,15 @@ from rankkit.data.columns import select_names
 from rankkit.data.readers.arrow import cast_table, fill_scalars, output_type
 from rankkit.data.readers.paths import file_paths
 from rankkit.data.readers.table_batches import Slice, TableFiles, table_batches
-from rankkit.utils.errors import invalid, missing, unknown, wrong_type
+from rankkit.utils.errors import (
+    check_mapping,
+    check_sequence,
+    check_text,
+    invalid,
+    missing,
+    unknown,
+    wrong_type,
+)
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK_BYTES = 1 << 22
@@ -25,7 +33,7 @@ def read_csv(
     batch_size: int = 8192,
     *,
     types: Mapping[str, type] | None = None,
-    names: Iterable[str] | None = None,
+    names: Sequence[str] | None = None,
     delimiter: str = ",",
     shuffle: bool | int = False,
     seed: int | None = None,
@@ -91,21 +99,25 @@ class CsvFiles(TableFiles):
         paths: list[str],
         columns: Iterable[str] | None,
         types: Mapping[str, type] | None,
-        names: Iterable[str] | None,
+        names: Sequence[str] | None,
         delimiter: str,
         fill: Any,
     ):
         if not isinstance(delimiter, str) or len(delimiter) != 1:
             raise invalid("delimiter", delimiter, "a single character")
-        if isinstance(names, str):
-            raise wrong_type("names", names, "a list of names", f"Write names=[{names!r}].")
-        if types is not None and not isinstance(types, Mapping):
-            raise wrong_type("types", types, "a dict from column to type")
+        if names is not None:
+            fix = f"Write names=[{names!r}]." if isinstance(names, str) else ""
+            names = check_sequence("names", names, "a list of names", fix)
+            if not all(isinstance(name, str) for name in names):
+                raise wrong_type("names", names, "a list of names of type str")
+        if types is not None:
+            for name in check_mapping("types", types, "a dict from column to type"):
+                check_text("types", name, "a dict whose keys are names of columns")
         self._paths = paths
         self.num_chunks = len(paths)
         self._read_options = pc.ReadOptions(
             block_size=_BLOCK_BYTES,
-            column_names=None if names is None else list(names),
+            column_names=names,
             use_threads=False,  # so that errors contain the line number
         )
         self._parse_options = pc.ParseOptions(delimiter=delimiter)
@@ -172,7 +184,7 @@ class CsvFiles(TableFiles):
 
 
 def _arrow_type(name: str, kind: Any) -> pa.DataType:
-    if kind not in _ARROW_TYPES:
+    if not isinstance(kind, type) or kind not in _ARROW_TYPES:
         raise invalid(f"types[{name!r}]", kind, "str, int, float or bool")
     return _ARROW_TYPES[kind]
 

@@ -38,6 +38,7 @@ def read_parquet(
     Only a few row groups are in memory at a time, so files may be larger than memory. Text becomes
     strings, dictionary-encoded or not; lists become ragged tensors; times become integer seconds
     since 1970-01-01 UTC; `double` becomes `float32`, which must not round a number beyond 2^24.
+    Checksums of pages are verified, if the files have them.
 
     With `shuffle`, every epoch reads the row groups in its own order and mixes their rows in a
     buffer. A `seed` makes these orders reproducible, as in `rankkit.data.batches`.
@@ -126,7 +127,7 @@ class ParquetFiles(TableFiles):
         group, start, stop = rows
         path, footer, number = self._groups[group]
         try:
-            with pq.ParquetFile(path, metadata=footer) as file:
+            with pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
                 table = file.read_row_group(number, columns=names)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(path, f"a Parquet file (row group {number})", error) from error

@@ -13,7 +13,7 @@ import tensorflow as tf
 from rankkit.data.batches import buffer_size, prefetch, resolve_seed
 from rankkit.data.readers.arrow import slice_rows, tensor_specs, to_arrays
 from rankkit.data.shuffle import seeds_by_epoch
-from rankkit.utils.errors import check_integer, invalid
+from rankkit.utils.errors import check_boolean, check_integer, invalid, is_integer
 
 Slice = tuple[int, int, int]  # chunk of rows, start and stop within it
 
@@ -109,8 +109,9 @@ def table_batches(
 ) -> tf.data.Dataset:
     """Batches of the rows of files; the arguments are those of `read_parquet`."""
     check_integer("batch_size", batch_size)
-    buffer = buffer_size(shuffle, least=0)
-    seed = resolve_seed(seed, initial_epoch, bool(shuffle))
+    drop_remainder = check_boolean("drop_remainder", drop_remainder)
+    buffer = buffer_size(shuffle)
+    seed = resolve_seed(seed, initial_epoch, bool(buffer))
     part = ALL_ROWS if shard is None else _checked_shard(shard, files)
     num_rows = files.num_rows
     last_rows = 0
@@ -146,12 +147,8 @@ def table_batches(
 
 
 def _checked_shard(shard: Any, files: TableFiles) -> RowShard:
-    numbers = tuple(shard) if isinstance(shard, Iterable) else ()
-    if (
-        len(numbers) != 2
-        or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
-        or not 0 <= numbers[0] < numbers[1]
-    ):
+    numbers = tuple(shard) if isinstance(shard, tuple | list | np.ndarray) else ()
+    if len(numbers) != 2 or not all(map(is_integer, numbers)) or not 0 <= numbers[0] < numbers[1]:
         expected = "(number, count), with 0 <= number < count"
         raise invalid("shard", shard, expected, "The second of four workers takes (1, 4).")
     if numbers[1] > (num_rows := files.count_rows()):

@@ -293,6 +293,20 @@ def test_damaged_row_group_is_found_while_reading(tmp_path):
         list(read_parquet(path))
 
 
+def test_flipped_bit_in_a_page_with_a_checksum_is_never_read_as_data(tmp_path):
+    path = tmp_path / "damaged.parquet"
+    numbers = np.random.default_rng(0).normal(size=200)
+    pq.write_table(pa.table({"number": numbers}), path, write_page_checksum=True)
+    content = path.read_bytes()
+    start = content.index(numbers[:2].tobytes())  # the page is not compressed: random numbers
+    for position in range(start, start + numbers.nbytes, 97):
+        damaged = bytearray(content)
+        damaged[position] ^= 4
+        path.write_bytes(bytes(damaged))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="cannot be read as a Parquet"):
+            list(read_parquet(path))
+
+
 def test_files_without_rows_are_skipped(tmp_path):
     pq.write_table(table(0, 0), tmp_path / "none.parquet")
     with pytest.raises(ValueError, match=r"paths must be files with at least one row\. Got: paths"):

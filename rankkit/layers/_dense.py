@@ -1,0 +1,31 @@
+"""Dense layers in mixed precision."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.utils.errors import invalid
+from rankkit.utils.tensorflow import has_servers
+
+
+def make_dense(units: int, dtype: Any, **kwargs: Any) -> tf.keras.layers.Dense:
+    """Makes a dense layer of a dtype or policy."""
+    policy = getattr(dtype, "name", dtype)
+    if not policy.startswith("mixed_"):
+        return tf.keras.layers.Dense(units, dtype=dtype, **kwargs)
+    if has_servers(tf.distribute.get_strategy()):
+        fix = "TensorFlow cannot shard weights that it casts."
+        raise invalid("dtype", policy, "'float32' with a ParameterServerStrategy", fix)
+    return Dense(units, dtype=dtype, **kwargs)
+
+
+class Dense(tf.keras.layers.Dense):  # .keras files name weights by the name of the class
+    """Adds the bias in full precision: its gradient is a sum over the batch.
+
+    TensorFlow computes that sum in bfloat16 on a CPU, where it ends at 256 times an addend.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        product = tf.cast(tf.matmul(inputs, self.kernel), self.variable_dtype)
+        outputs = self.activation(product + tf.cast(self.bias, self.variable_dtype))
+        return tf.cast(outputs, self.compute_dtype)

@@ -1,0 +1,102 @@
+"""Whether a network outputs logits or probabilities, from the graph that computes its score."""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rankkit.core.keras_graph import call_of, is_functional, is_symbolic, operation_of
+from rankkit.layers import EnsembleMean, OrdinalHead, WeightedScore
+from rankkit.utils.tensorflow import is_user_code
+
+_Range = tuple[float, float]
+_UNBOUNDED: _Range = (-math.inf, math.inf)
+
+
+def outputs_logits(score: Any) -> bool | None:
+    """Whether a symbolic score of a network is a logit, that is, not bounded to [0, 1].
+
+    `None` if its graph does not tell, as after a `Lambda` or a layer of the user's own. A layer
+    can tell it with an attribute `rating_range`, such as `(0.0, 1.0)` for probabilities.
+    """
+    found = _range_of(score)
+    return None if found is None else found[0] < 0.0 or found[1] > 1.0
+
+
+def _range_of(value: Any) -> _Range | None:
+    """The range of the values of a symbolic tensor or a constant; `None` if it is unknown."""
+    if not is_symbolic(value):
+        is_constant = tf.is_tensor(value) or isinstance(value, int | float | np.number)
+        return (float(np.min(value)), float(np.max(value))) if is_constant else None
+    layer, args, kwargs, outputs = call_of(value)
+    if is_functional(layer) or type(layer) is tf.keras.Sequential:
+        index = next(i for i, each in enumerate(tf.nest.flatten(outputs)) if each is value)
+        return _range_of(tf.nest.flatten(layer.output)[index])
+    if isinstance(layer, OrdinalHead):
+        return layer.levels[0], layer.levels[-1]
+    if hasattr(layer, "rating_range"):
+        return layer.rating_range or _UNBOUNDED
+    if isinstance(layer, WeightedScore):
+        terms = [[(w, w), _range_of(args[0][name])] for name, w in layer.weights_by_head.items()]
+        return _combined(_sum, [_combined(_product, each) for each in terms])
+    if is_user_code(type(layer)):
+        return None
+    inputs = [each for each in tf.nest.flatten((args, kwargs)) if not isinstance(each, str | None)]
+    name = operation_of(layer) or type(layer).__name__
+    if name in ("Activation", "Dense") and layer.activation is not tf.keras.activations.linear:
+        is_known = not is_user_code(layer.activation)
+        name = getattr(layer.activation, "__name__", "") if is_known else ""
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name]
+    if name in _ARITHMETIC:
+        return _combined(_ARITHMETIC[name], list(map(_range_of, inputs)))
+    if isinstance(layer, EnsembleMean) or name in _SELECTIONS:
+        tensors = filter(is_symbolic, inputs)  # not axes and shapes
+        return _combined(_hull, list(map(_range_of, tensors)))
+    return _UNBOUNDED if type(layer).__module__.startswith("rankkit.") else None
+
+
+def _combined(rule: Callable[[list[_Range]], _Range], ranges: list[_Range | None]) -> _Range | None:
+    """Applies a rule unless a range is unknown."""
+    known = [each for each in ranges if each is not None]
+    return rule(known) if len(known) == len(ranges) else None
+
+
+def _sum(ranges: list[_Range]) -> _Range:
+    return sum(low for low, _ in ranges), sum(high for _, high in ranges)
+
+
+def _difference(ranges: list[_Range]) -> _Range:
+    (low, high), (other_low, other_high) = ranges
+    return low - other_high, high - other_low
+
+
+def _product(ranges: list[_Range]) -> _Range:
+    corners = [math.prod(each) for each in itertools.product(*ranges)]
+    corners = [0.0 if math.isnan(each) else each for each in corners]  # 0 * infinity
+    return min(corners), max(corners)
+
+
+def _hull(ranges: list[_Range]) -> _Range:
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+# Layers and activations of Keras and functions of TensorFlow, by name.
+_FUNCTIONS: dict[str, _Range] = {
+    **dict.fromkeys(("sigmoid", "hard_sigmoid", "softmax"), (0.0, 1.0)),
+    **dict.fromkeys(("tanh", "softsign"), (-1.0, 1.0)),
+    **dict.fromkeys(("relu", "softplus", "exp", "exponential"), (0.0, math.inf)),
+    **dict.fromkeys(("Dense", "Dot", "Embedding", "matmul", "reduce_sum"), _UNBOUNDED),
+}
+_ARITHMETIC = {
+    **dict.fromkeys(("Add", "add", "add_n"), _sum),
+    **dict.fromkeys(("Subtract", "subtract"), _difference),
+    **dict.fromkeys(("Multiply", "multiply"), _product),
+    **dict.fromkeys(("Maximum", "Minimum", "maximum", "minimum"), _hull),
+}
+_SELECTIONS = {"Activation", "Average", "Concatenate", "Dropout", "Flatten", "Permute", "Reshape"}
+_SELECTIONS |= {"cast", "concat", "expand_dims", "getitem", "identity", "reduce_max", "reduce_mean"}
+_SELECTIONS |= {"reduce_min", "reshape", "squeeze", "stack", "stop_gradient"}

@@ -1,0 +1,38 @@
+"""Scaling of the loss by Keras's optimizer, which keeps gradients in float16 from vanishing."""
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+
+def policy_of(networks: Iterable[tf.keras.Model]) -> str:
+    """The dtype policy of a model, by which Keras decides whether to scale its loss.
+
+    Keras's global policy may differ from that of the layers, as it does where a file is loaded.
+    """
+    layers = [
+        part
+        for network in networks
+        for part in network.submodules
+        if isinstance(part, tf.keras.layers.Layer) and not isinstance(part, tf.keras.Model)
+    ]
+    is_scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in layers)
+    return "mixed_float16" if is_scaled else "float32"
+
+
+def add_name(optimizer: Any) -> None:
+    """Names an optimizer that scales the loss: Keras reads the name where it loads a file."""
+    if hasattr(optimizer, "inner_optimizer") and not hasattr(optimizer, "name"):
+        optimizer.name = optimizer.inner_optimizer.name
+
+
+def warn_about_overflow(optimizer: Any) -> None:
+    """Warns if gradients were infinite with the smallest scale of the loss."""
+    if getattr(optimizer, "dynamic", False) and float(optimizer.loss_scale) <= 1.0:
+        warnings.warn(
+            "Gradients were beyond 65,504, the largest number of float16, in steps that left the "
+            "weights unchanged. Rescale labels or sample weights, or use mixed_bfloat16.",
+            stacklevel=4,
+        )

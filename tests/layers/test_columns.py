@@ -1,0 +1,262 @@
+"""What `from_column` and `from_columns` of every layer do with columns of all kinds."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+L = rk.layers
+NAN = float("nan")
+WORDS = ["a", "b", "a", "c"]
+NUMBERS = [3, 1, 2, 3]
+GENRES = L.TagsEmbedding(["a", "b", "c"], 2)
+
+# A layer from the column under test, and the kind of cells that it reads.
+MAKERS = {
+    "Attribute of ids": (lambda c: L.Attribute.from_columns(c, WORDS, words()), "id"),
+    "Attribute of words": (lambda c: L.Attribute.from_columns([1, 2, 3, 4], c, words()), "word"),
+    "Attribute of numbers": (
+        lambda c: L.Attribute.from_columns([1, 2, 3, 4], c, number(), default=0),
+        "number",
+    ),
+    "Attribute of members": (lambda c: L.Attribute.from_members(NUMBERS, c, GENRES), "word"),
+    "BucketEmbedding": (lambda c: L.BucketEmbedding.from_column(c, 2, num_buckets=2), "number"),
+    "CrossEmbedding, first": (lambda c: L.CrossEmbedding.from_columns(c, WORDS, 2), "id"),
+    "CrossEmbedding, second": (lambda c: L.CrossEmbedding.from_columns(WORDS, c, 2), "id"),
+    "HashedIdEmbedding": (lambda c: L.HashedIdEmbedding.from_column(c, 2, num_bins=9), "id"),
+    "HistoryEmbedding, ids": (lambda c: L.HistoryEmbedding.from_columns(c, WORDS, 2), "id"),
+    "HistoryEmbedding, items": (lambda c: L.HistoryEmbedding.from_columns(WORDS, c, 2), "id"),
+    "IdEmbedding": (lambda c: L.IdEmbedding.from_column(c, 2), "id"),
+    "NormalizedNumber": (lambda c: L.NormalizedNumber.from_column(c), "number"),
+    "OneHot": (lambda c: L.OneHot.from_column(c), "id"),
+    "TagsEmbedding": (lambda c: L.TagsEmbedding.from_column(c, 2), "list"),
+    "TextEmbedding": (lambda c: L.TextEmbedding.from_column(c, 2), "word"),
+    "TimeSinceEmbedding, ids": (
+        lambda c: L.TimeSinceEmbedding.from_columns(c, [1, 2, 30, 4], 2, num_buckets=4),
+        "id",
+    ),
+    "TimeSinceEmbedding, timestamps": (
+        lambda c: L.TimeSinceEmbedding.from_columns(["u"] * 4, c, 2, num_buckets=2),
+        "time",
+    ),
+}
+
+
+def words():
+    return L.IdEmbedding(["a", "b", "c"], 2)
+
+
+def number():
+    return L.NormalizedNumber(2.0, 1.0)
+
+
+def of(*kinds):
+    return [pytest.param(make, id=name) for name, (make, kind) in MAKERS.items() if kind in kinds]
+
+
+def config(layer):
+    """The config of a layer without its name, and that of the layer inside."""
+    found = layer.get_config()
+    inner = config(layer.layer) if isinstance(layer, L.Attribute) else None
+    return {**{k: v for k, v in found.items() if k != "name"}, "layer": inner}
+
+
+def test_every_layer_with_columns_has_a_maker():
+    made = {name for name in L.__all__ if any(hasattr(getattr(L, name), f"from_column{s}")
+                                              for s in ("", "s"))}  # fmt: skip
+    assert made == {name.partition(",")[0].partition(" ")[0] for name in MAKERS}
+
+
+TEXT_COLUMNS = {
+    "tuple": tuple(WORDS),
+    "array": np.array(WORDS),
+    "bytes": np.array(WORDS, "S"),
+    "objects": np.array(WORDS, object),
+    "mask without masked cells": np.ma.array(WORDS),
+    "pandas": pd.Series(WORDS),
+    "nullable": pd.Series(WORDS, dtype="string"),
+    "category": pd.Series(WORDS, dtype="category"),
+    "arrow": pa.array(WORDS),
+    "arrow dictionary": pa.array(WORDS).dictionary_encode(),
+    "arrow chunks": pa.chunked_array([WORDS[:1], WORDS[1:]]),
+    "tensor": tf.constant(WORDS),
+}
+NUMBER_COLUMNS = {
+    "tuple": tuple(NUMBERS),
+    "array": np.array(NUMBERS),
+    "int8": np.array(NUMBERS, np.int8),
+    "objects": np.array(NUMBERS, object),
+    "mask without masked cells": np.ma.array(NUMBERS),
+    "pandas": pd.Series(NUMBERS),
+    "nullable": pd.Series(NUMBERS, dtype="Int64"),
+    "category": pd.Series(NUMBERS, dtype="category"),
+    "arrow": pa.array(NUMBERS),
+    "arrow chunks": pa.chunked_array([NUMBERS[:1], NUMBERS[1:]]),
+    "tensor": tf.constant(NUMBERS),
+}
+
+
+@pytest.mark.parametrize("make", of("id", "word", "list"))
+def test_columns_of_text_of_all_types_are_equal(make):
+    expected = config(make(WORDS))
+    for name, column in TEXT_COLUMNS.items():
+        assert config(make(column)) == expected, name
+
+
+@pytest.mark.parametrize("make", of("id", "number", "list", "time"))
+def test_columns_of_numbers_of_all_types_are_equal(make):
+    expected = config(make(NUMBERS))
+    for name, column in NUMBER_COLUMNS.items():
+        assert config(make(column)) == expected, name
+
+
+NOT_SINGLE = {
+    "matrix": np.arange(8).reshape(4, 2),
+    "matrix of text": np.array([WORDS, WORDS]).T,
+    "frame": pd.DataFrame({"a": NUMBERS}),
+    "lists": [["a"], ["b"], ["a"], ["c"]],
+    "tuples": [(1, 2), (3, 4), (5, 6), (7, 8)],
+    "arrow lists": pa.array([["a"], ["b"], ["a"], ["c"]]),
+    "ragged": tf.ragged.constant([["a"], ["b"], [], ["c", "a"]]),
+}
+
+
+@pytest.mark.parametrize("column", NOT_SINGLE)
+@pytest.mark.parametrize("make", of("id", "word", "number", "time"))
+def test_lists_and_matrices_are_refused(make, column):
+    with pytest.raises(
+        TypeError, match=r"single value in each row\. Got: .*Pass|Use TagsEmbedding"
+    ):
+        make(NOT_SINGLE[column])
+
+
+@pytest.mark.parametrize("column", ["abc", b"abc", 5, None, {"a": 1}, np.array(5), iter("abcd")])
+@pytest.mark.parametrize("make", of("id", "word", "number", "time", "list"))
+def test_single_values_are_refused(make, column):
+    with pytest.raises(
+        TypeError, match=r"^\w+ must be an array or list of one value per row\. Got: "
+    ):
+        make(column)
+
+
+@pytest.mark.parametrize(
+    "column", [[], np.array([]), pa.array([], pa.string()), pd.Series([], dtype=str)]
+)
+@pytest.mark.parametrize("make", of("id", "word", "number", "time", "list"))
+def test_empty_columns_are_refused(make, column):
+    with pytest.raises(ValueError, match=r"at least one|one value for each training row\. Got: "):
+        make(column)
+
+
+MISSING_TEXT = {
+    "None": ["a", None, "a", "c"],
+    "NaN": ["a", NAN, "a", "c"],
+    "all None": [None] * 4,
+    "masked": np.ma.array(WORDS, mask=[False, True, False, False]),
+    "pandas": pd.Series(["a", None, "a", "c"]),
+    "nullable": pd.Series(["a", None, "a", "c"], dtype="string"),
+    "arrow": pa.array(["a", None, "a", "c"]),
+}
+MISSING_NUMBERS = {
+    "None": [3, None, 2, 3],
+    "NaN": [3, NAN, 2, 3],
+    "masked": np.ma.array(NUMBERS, mask=[False, True, False, False]),
+    "masked floats": np.ma.array(NUMBERS, float, mask=[False, True, False, False]),
+    "nullable": pd.Series([3, None, 2, 3], dtype="Int64"),
+    "pandas of arrow": pd.Series([3, None, 2, 3], dtype="int64[pyarrow]"),
+    "arrow": pa.array([3, None, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("column", MISSING_TEXT)
+@pytest.mark.parametrize("make", of("id", "word", "list"))
+def test_missing_ids_and_texts_are_refused(make, column):
+    # The cell is named, and no fix would write the text "None" or "nan".
+    text = r"Got: .*=(None|nan|<NA>)\. (Drop the rows|Write ''|Pass '' for|Leave out)(?!.*astype)"
+    with pytest.raises(TypeError, match=text):
+        make(MISSING_TEXT[column])
+
+
+@pytest.mark.parametrize("column", MISSING_NUMBERS)
+@pytest.mark.parametrize("make", of("id", "number", "time"))
+def test_missing_numbers_are_refused_at_once(make, column):
+    text = r"(Got: .*(None|nan|missing or infinite)).*(Drop|missing='learn')"
+    with pytest.raises((TypeError, ValueError), match=text):
+        make(MISSING_NUMBERS[column])
+
+
+@pytest.mark.parametrize("column", MISSING_NUMBERS)
+def test_missing_numbers_are_learned(column):
+    cells = MISSING_NUMBERS[column]
+    layers = [
+        L.NormalizedNumber.from_column(cells, missing="learn"),
+        L.BucketEmbedding.from_column(cells, 2, num_buckets=2, missing="learn"),
+    ]
+    assert layers[0].mean == pytest.approx(8 / 3)
+    assert layers[1].boundaries.tolist() == [3.0]
+    (batch,) = rk.data.batches({"x": cells}, 4)
+    assert np.isnan(batch["x"]).tolist() == [False, True, False, False]
+    for layer in layers:
+        assert np.isfinite(layer(batch["x"])).all()
+        attribute = L.Attribute.from_columns([*WORDS[:3], "d"], cells, layer)
+        assert np.isfinite(attribute(tf.constant(["b", "unknown"]))).all()
+
+
+@pytest.mark.parametrize("missing", ["error", "learn"])
+@pytest.mark.parametrize("column", [[NAN] * 4, [None] * 4, [None, NAN]])
+def test_columns_without_any_number_are_refused(column, missing):
+    for make in (L.NormalizedNumber.from_column, L.BucketEmbedding.from_column):
+        arguments = {} if make is L.NormalizedNumber.from_column else {"embedding_dim": 2}
+        with pytest.raises((TypeError, ValueError), match=r"column must (be a list|have a number)"):
+            make(column, missing=missing, **arguments)
+
+
+@pytest.mark.parametrize("column", [[5] * 4, [5.0] * 4, [True] * 4, [5, None, 5]])
+@pytest.mark.parametrize("missing", ["error", "learn"])
+def test_constant_numbers_are_refused(column, missing):
+    if None in column and missing == "error":
+        return
+    for make in (L.NormalizedNumber.from_column, L.BucketEmbedding.from_column):
+        arguments = {} if make is L.NormalizedNumber.from_column else {"embedding_dim": 2}
+        with pytest.raises(ValueError, match="values (of column )?are (5|1).*leave"):
+            make(column, missing=missing, **arguments)
+
+
+@pytest.mark.parametrize("layer", ["Bucket", "HashedId", "Id", "Tags", "Text"])
+def test_errors_have_the_name_of_a_pandas_column(layer):
+    arguments = {"num_bins": 9} if layer == "HashedId" else {}
+    make = getattr(L, f"{layer}Embedding").from_column
+    for column in (pd.Series([None, "a"], name="C17"), pd.Series([1.5, NAN], name="C17")):
+        with pytest.raises((TypeError, ValueError), match="^column 'C17' must "):
+            make(column, 2, **arguments)
+
+
+def test_booleans_are_numbers_and_categories_but_no_ids():
+    for column in (
+        [True, False],
+        pd.Series([True, False], dtype="boolean"),
+        pa.array([True, False]),
+    ):
+        assert L.OneHot.from_column(column).vocabulary == [0, 1]
+        assert L.BucketEmbedding.from_column(column, 2, num_buckets=2).boundaries.tolist() == [1]
+        with pytest.raises(TypeError, match=r"column has dtype bool; ids must be str or int"):
+            L.IdEmbedding.from_column(column, 2)
+
+
+@pytest.mark.parametrize("make", of("id", "list", "word"))
+@pytest.mark.parametrize(
+    "column", [[1.5, 2.5, 1.5, 3.5], np.array([1j] * 4), [datetime.timedelta(1)] * 4]
+)
+def test_other_types_are_no_ids(make, column):
+    with pytest.raises(TypeError, match=r"must be|ids must be"):
+        make(column)
+
+
+@pytest.mark.parametrize("ids", [{"a", "b"}, {"a": 1}, pd.DataFrame({"a": [1]}), np.array([["a"]])])
+def test_vocabularies_without_an_order_are_refused(ids):
+    with pytest.raises(TypeError, match=r"vocabulary must be .*ids.*Got: "):
+        L.IdEmbedding(ids, 2)

@@ -1,0 +1,164 @@
+"""Losses and metrics of the user's own, some of which return one number for a whole batch."""
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+
+def of_batch(y_true, y_pred):
+    return tf.reduce_mean(tf.abs(y_true - y_pred))
+
+
+def of_batch_in_a_list(y_true, y_pred):
+    return tf.reduce_mean(tf.abs(y_true - y_pred), keepdims=True)
+
+
+def of_unknown_shape(y_true, y_pred):
+    return tf.py_function(of_batch, (y_true, y_pred), tf.float32)
+
+
+class OfBatch(tf.keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return of_batch(y_true, y_pred)
+
+
+PER_BATCH = {
+    "function": of_batch,
+    "function of shape (1, 1)": of_batch_in_a_list,
+    "function of unknown shape": of_unknown_shape,
+    "object": OfBatch(),
+    "object with a reduction": OfBatch(tf.keras.losses.Reduction.SUM),
+}
+per_batch = pytest.mark.parametrize("loss", PER_BATCH.values(), ids=list(PER_BATCH))
+HEADS = {"user_id": "user", "movie_id": "movie"}
+
+
+def make_model(rows, loss, **kwargs):
+    arguments = {
+        name: kwargs.pop(name) for name in ("metrics", "weighted_metrics") if name in kwargs
+    }
+    tf.keras.utils.set_random_seed(1)
+    features = {name: rk.layers.IdEmbedding.from_column(rows[name], 4) for name in HEADS}
+    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
+    model = rk.RankingModel(network, label="rating", **kwargs)
+    model.compile(tf.keras.optimizers.Adagrad(0.1), loss=loss, **arguments)
+    return model
+
+
+@per_batch
+def test_loss_of_a_batch_weighs_batches_by_their_size(rows, loss):
+    """Weights and results equal those of the same loss of each example; the last batch is small."""
+    batches = rk.data.batches(rows, 32)  # in memory
+    iterated = batches.map(lambda batch: batch)
+    models = [make_model(rows, each, metrics=[]) for each in (loss, "mae")]
+    for training, validation in ((batches, iterated), (iterated, batches)):
+        found, expected = (
+            model.fit(training, validation_data=validation, verbose=0).history for model in models
+        )
+        for name in expected:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+    found, expected = (model.get_weights() for model in models)
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_loss_of_a_batch_on_replicas_weighs_them_by_their_rows(rows):
+    found = {}
+    for loss in (of_batch, "mae"):
+        with tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"]).scope():
+            model = make_model(rows, loss, metrics=[])
+        history = model.fit(rk.data.batches(rows, 31), verbose=0).history
+        found[loss] = [history["loss"], *model.get_weights()]
+    for one, two in zip(*found.values(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_loss_of_a_batch_of_each_head_weighs_batches_by_their_labels(rows):
+    rows |= {"click": np.where(np.arange(403) < 100, 1.0, np.nan).astype(np.float32)}
+    tf.keras.utils.set_random_seed(1)
+    features = {name: rk.layers.IdEmbedding.from_column(rows[name], 4) for name in HEADS}
+    heads = {name: rk.layers.DenseRatingHead([8]) for name in ("rating", "click")}
+    network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
+    model = rk.RankingModel(network, label={name: name for name in heads})
+    results = []
+    for loss in (of_batch, "mae"):
+        model.compile(loss=dict.fromkeys(heads, loss), metrics={})
+        results.append(model.evaluate(rk.data.batches(rows, 32), verbose=0, return_dict=True))
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [of_batch, of_batch_in_a_list, OfBatch()])
+def test_sample_weights_with_a_loss_of_a_batch_are_refused(rows, loss):
+    model = make_model(rows, loss, metrics=[], sample_weight="weight")
+    text = r"^loss must be a loss of examples, which have weights\. Got: loss='\w+'\. Return one "
+    with pytest.raises(ValueError, match=text):
+        model.fit(rk.data.batches(rows, 32), verbose=0)
+
+
+def test_metric_of_a_batch_weighs_batches_by_their_size(rows):
+    metrics = [of_batch, of_batch_in_a_list, of_unknown_shape, "mae"]
+    model = make_model(rows, "mse", metrics=metrics)
+    found = model.evaluate(rk.data.batches(rows, 32), verbose=0, return_dict=True)
+    for function in metrics[:3]:
+        assert found[function.__name__] == pytest.approx(found["mae"], rel=1e-5)
+
+
+def test_weighted_metric_of_a_batch_is_refused(rows):
+    model = make_model(rows, "mse", metrics=[], weighted_metrics=[of_batch], sample_weight="weight")
+    with pytest.raises(
+        ValueError, match="^weighted_metrics must be metrics of examples, .*of_batch"
+    ):
+        model.evaluate(rk.data.batches(rows, 32), verbose=0)
+
+
+def test_metric_function_with_a_python_if_is_converted(rows):
+    def share_above(y_true, y_pred):
+        if tf.reduce_mean(y_true) > 100.0:
+            return tf.zeros_like(y_true)
+        return tf.abs(y_true - y_pred)
+
+    model = make_model(rows, "mse", metrics=[share_above, "mae"])
+    for data in (rk.data.batches(rows, 32), rk.data.batches(rows, 32).map(lambda batch: batch)):
+        found = model.evaluate(data, verbose=0, return_dict=True)
+        assert found["share_above"] == pytest.approx(found["mae"], rel=1e-6)
+
+
+class Total(rk.losses.ListLoss):
+    def call_on_lists(self, labels, scores, mask, weights):
+        return tf.reduce_mean(weights * (labels - scores) ** 2)
+
+
+def test_list_loss_that_reduces_over_the_lists_is_refused():
+    with pytest.raises(TypeError, match=r"^total.call_on_lists must be a loss per list\. Got: "):
+        Total(name="total")([[1.0, 0.0]], [[0.0, 0.0]])
+
+
+class Penalty(tf.keras.layers.Layer):
+    """Adds the mean of the scores of a batch to the loss."""
+
+    def call(self, inputs):
+        self.add_loss(tf.reduce_mean(inputs))
+        return inputs
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_terms_of_a_batch_are_averaged_over_examples(rows, lists):
+    inner = make_model(rows, "mse").network
+    network = tf.keras.Model(inner.input, Penalty()(inner.output))
+    model = rk.RankingModel(network, label="rating")
+    if lists:
+        model.compile(loss=rk.losses.SoftmaxLoss())
+        data = rk.data.lists(rows, 8, query="user_id")
+    else:
+        model.compile()
+        data = rk.data.batches(rows, 32)
+    sizes, terms = [], []
+    for batch in data:
+        there = batch.get("mask", np.ones(len(batch["rating"]), bool))
+        terms.append(inner({name: batch[name][there] for name in HEADS}).numpy().mean())
+        sizes.append(len(there))
+    found = model.evaluate(data, verbose=0, return_dict=True)
+    expected = np.average(terms, weights=sizes)
+    assert found["regularization_loss"] == pytest.approx(expected, rel=1e-4)
+    assert found["total_loss"] == pytest.approx(found["loss"] + expected, rel=1e-4)

@@ -1,0 +1,95 @@
+"""DataFrames and Arrow tables passed to a model stand for the dict of their columns."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import rankkit as rk
+
+L = rk.layers
+ROWS = {
+    "user_id": ["a", "b", "a", "c"],
+    "tags": [["x"], [], ["y", "x"], ["x"]],
+    "age": [1.0, 2.0, None, 4.0],
+    "when": [datetime.datetime(2020, 1, day, day) for day in range(1, 5)],
+    "rating": [1.0, 2.0, 3.0, 4.0],
+    "weight": [1.0, 2.0, 1.0, 2.0],
+}
+TABLES = {
+    "frame": pd.DataFrame({**ROWS, "unread": [None, "q", 3, 4.5]}),
+    "nullable": pd.DataFrame(ROWS).convert_dtypes(),
+    "arrow": pa.table(ROWS),
+}
+
+
+@pytest.fixture
+def model():
+    features = {
+        "user_id": L.IdEmbedding.from_column(ROWS["user_id"], 2),
+        "tags": L.TagsEmbedding.from_column(ROWS["tags"], 2),
+        "age": L.NormalizedNumber.from_column(ROWS["age"], missing="learn"),
+        "hour": ("when", L.CalendarEmbedding("hour_of_day", 2)),
+    }
+    network = rk.ranking_network(features, head=L.DenseRatingHead([4]))
+    model = rk.RankingModel(network, label="rating", sample_weight="weight")
+    model.compile("adam")
+    return model
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_train_and_score_as_batches_of_their_columns(model, name):
+    table, batches = TABLES[name], rk.data.batches(ROWS, 2)
+    start = model.get_weights()
+    expected = model.fit(batches, validation_data=batches, verbose=0).history
+    weights, scores = model.get_weights(), model.predict(batches, verbose=0)
+    expected_logs = model.evaluate(batches, return_dict=True, verbose=0)
+    model.set_weights(start)
+    model.compile("adam")  # a new optimizer
+    history = model.fit(
+        table, batch_size=2, shuffle=False, validation_data=table, verbose=0
+    ).history
+    for key, value in expected.items():
+        np.testing.assert_allclose(history[key], value, rtol=1e-6, err_msg=key)
+    for got, wanted in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-7)
+    np.testing.assert_allclose(model.predict(table, verbose=0), scores, atol=1e-6)
+    np.testing.assert_allclose(model.predict_on_batch(table), scores, atol=1e-6)
+    np.testing.assert_allclose(model(table), scores, atol=1e-6)
+    logs = model.evaluate(table, batch_size=2, return_dict=True, verbose=0)
+    assert logs == pytest.approx(expected_logs, rel=1e-5)
+    assert model.train_on_batch(table)[0] == pytest.approx(model.test_on_batch(table)[0], rel=0.1)
+
+
+def test_labels_beside_a_table(model):
+    table = TABLES["frame"].drop(columns="rating")
+    labels = np.array(ROWS["rating"], np.float32)
+    history = model.fit(table, labels, batch_size=2, validation_data=(table, labels), verbose=0)
+    assert {"loss", "val_loss"} <= set(history.history)
+
+
+def test_missing_column_of_a_table_is_named(model):
+    for table in (TABLES["frame"].drop(columns="age"), TABLES["arrow"].drop_columns("age")):
+        with pytest.raises(ValueError, match=r"Missing feature 'age'. Expected: .* Got: 'user_id'"):
+            model.predict(table)
+    with pytest.raises(ValueError, match="Missing label 'rating'"):
+        model.fit(TABLES["frame"].drop(columns="rating"), verbose=0)
+
+
+def test_dicts_of_objects_and_times(model):
+    columns = {name: TABLES["frame"][name].to_numpy() for name in ROWS}
+    assert columns["when"].dtype.kind == "M"
+    expected = model.predict(TABLES["frame"], verbose=0)
+    np.testing.assert_allclose(model.predict(columns, verbose=0), expected, atol=1e-6)
+    columns["user_id"] = np.array(["a", None, "b", "c"], object)
+    with pytest.raises(TypeError, match=r"rows\['user_id'\]\[1\] must not be missing. Got: None"):
+        model.predict(columns)
+
+
+def test_exports_and_heads_score_tables(model, tmp_path):
+    rk.export.save(model, tmp_path / "1")
+    scorer = rk.export.load(tmp_path / "1")
+    expected = np.asarray(model(TABLES["frame"])).ravel()
+    for table in TABLES.values():
+        np.testing.assert_allclose(np.ravel(scorer(table)), expected, atol=1e-5)
