@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
 from sphinx.errors import ExtensionError
 from sphinx.util.inspect import stringify_signature
 from sphinx.util.logging import getLogger
@@ -127,6 +129,18 @@ def make_figures(app) -> None:
     (figures / CACHE.name).touch()
 
 
+def execute_pages(app) -> None:
+    """Executes the pages that are not in the cache, in one process for each core.
+
+    Sphinx would execute one after the other. It does so with those that fail, and reports why.
+    """
+    cache = get_cache(nb_execution_cache_path)
+    for page in sorted(DOCS.rglob("*.md")):
+        if "file_format: mystnb" in page.read_text()[:40] and BUILD not in page.parents:
+            cache.add_nb_to_project(str(page), read_data={"name": "myst_nb_md", "type": "plugin"})
+    load_executor("temp-parallel", cache).run_and_cache(timeout=nb_execution_timeout)
+
+
 def unset_keras_2(app, docname, source) -> None:
     """Unsets the variable that rankkit's import by autodoc has set, so that each page sets it."""
     os.environ.pop("TF_USE_LEGACY_KERAS", None)
@@ -146,5 +160,6 @@ def setup(app):
     """Registers the event handlers."""
     app.connect("builder-inited", remove_stale_outputs)
     app.connect("builder-inited", make_figures)
+    app.connect("builder-inited", execute_pages)
     app.connect("source-read", unset_keras_2)
     app.connect("autodoc-process-signature", constructor_signature)

@@ -106,8 +106,8 @@ def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) ->
     for name, feature in parsed.items():
         if (other := first.setdefault(id(feature.layer), name)) != name:
             raise ValueError(
-                f"Each feature must have a layer of its own. Got: features {other!r} and {name!r} "
-                "share one. Build the layer twice."
+                f"Each feature must have its own layer. Got: features {other!r} and {name!r} share "
+                "a layer. Build the layer twice."
             )
     widths = {
         name: _embedding_layer(name, each.layer).embedding_dim for name, each in parsed.items()
@@ -115,8 +115,8 @@ def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) ->
     group_of = _groups_by_feature(parsed, groups)
     if len(wide := {width for width in widths.values() if width > 1}) > 1:
         raise ValueError(
-            "All features must have the same embedding_dim, 1 + dim, except for biases, which have "
-            f"1. Got: {widths}."
+            "All features must have the same embedding_dim, 1 + dim, or 1 for a bias. Got: "
+            f"{widths}. Build their layers with equal dimensions."
         )
     # Groups without vectors are dropped, and the others numbered again.
     used = sorted({group for name, group in group_of.items() if widths[name] > 1})
@@ -129,8 +129,8 @@ def plan_design(features: Mapping[str, Any], groups: Sequence[Sequence[str]]) ->
         if widths[name] == 1 and not (is_attribute and not wide):
             if is_attribute:
                 raise ValueError(
-                    f"Attribute {name!r} must have the embedding_dim of the other features, "
-                    f"{wide.pop()}. Got: embedding_dim=1. Its first component is the bias."
+                    f"Attribute {name!r} must have the embedding_dim of the other features. Got: "
+                    f"embedding_dim=1. Build its layer with embedding_dim={wide.pop()}."
                 )
             fields[name] = (feature, None)
             continue
@@ -158,7 +158,10 @@ def _groups_by_feature(features: Mapping[str, Any], groups: Any) -> dict[str, in
             if name not in features:
                 raise unknown("feature", name, features)
             if name in group_of:
-                raise ValueError(f"A feature must be in at most one group. Got: {name!r} in two.")
+                raise ValueError(
+                    f"A feature must be in at most one group. Got: {name!r} in two groups. Remove "
+                    "it from one."
+                )
             group_of[name] = number
     return group_of
 
@@ -169,7 +172,8 @@ def _embedding_layer(name: str, layer: Any) -> Any:
     if not hasattr(layer, "embedding_dim") or not hasattr(layer, "_embedding"):
         raise wrong_type(f"features[{name!r}]", layer, "a layer with an embedding table", _FIX)
     if getattr(layer, "num_oov_indices", 1) != 1:
-        raise invalid(f"features[{name!r}].num_oov_indices", layer.num_oov_indices, "1")
+        fix = "Build the layer with the default."
+        raise invalid(f"features[{name!r}].num_oov_indices", layer.num_oov_indices, "1", fix)
     return layer
 
 
@@ -182,7 +186,7 @@ def build_design(plan: DesignPlan, columns: Mapping[str, Any], label: str) -> De
     if labels.ndim != 1 or labels.dtype.kind not in "biuf":
         raise TypeError(
             f"Label column {label!r} must have one number per example. "
-            f"Got: {labels.dtype.name} of shape {labels.shape}."
+            f"Got: {labels.dtype.name} of shape {labels.shape}. Convert it to a column of numbers."
         )
     if not (is_finite := np.isfinite(labels)).all():
         raise ValueError(
@@ -229,7 +233,7 @@ def _attribute_matrix(layer: Attribute, spec: tf.TensorSpec, ids: list) -> scipy
     indices = np.concatenate([layer._indices[:1], layer.encode(tf.constant(ids, spec.dtype))])
     if indices.dtype.kind != "i":
         expected = "a layer that looks up embeddings"
-        raise wrong_type("layer of an Attribute", layer.layer, expected, _FIX)
+        raise wrong_type("the layer of an Attribute", layer.layer, expected, _FIX)
     lists = indices if indices.ndim == 2 else indices[:, None]  # -1 is padding
     entities, positions = np.nonzero(lists >= 0)
     shape = (len(indices), layer.layer._embedding.input_dim)

@@ -136,9 +136,9 @@ def factorization_machine(
         mean, std = float(design.labels.mean()), float(design.labels.std()) or 1.0
     if not np.abs(design.labels).max() < _MAX_LABEL or abs(mean) > _MAX_RATIO * std:
         raise ValueError(
-            f"Label column {label!r} must have numbers that single precision can tell apart. Got: "
-            f"a mean of {mean:g} and a standard deviation of {std:g}. Rescale the labels, or "
-            "subtract their mean."
+            f"Label column {label!r} must have numbers that differ in float32. Got: a mean of "
+            f"{mean:g} and a standard deviation of {std:g}. Rescale the labels, or subtract their "
+            "mean."
         )
     standardized = ((design.labels - mean) / std).astype(np.float32)
     design = dataclasses.replace(design, labels=standardized)
@@ -188,8 +188,8 @@ def _choose_dim(dim: int, with_vectors: float, with_biases: float, verbose: int)
     )
     if with_vectors >= with_biases:
         warnings.warn(
-            "The data do not support vectors: biases alone are fitted, and all users get the same "
-            f"ranking. {text} More rows per id, or attributes of the ids, may support vectors; "
+            "Vectors do not lower the held-out RMSE: only biases are fitted, and all users get the "
+            f"same ranking. {text} More rows per id, or attributes of the ids, may help; "
             "embedding_dim=1 skips the comparison.",
             stacklevel=3,
         )

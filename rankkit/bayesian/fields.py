@@ -219,11 +219,9 @@ class EntityUpdate(VectorUpdate):
     def _solve(
         self, products: np.ndarray, ridge: np.ndarray, right: np.ndarray, initial: np.ndarray
     ) -> np.ndarray:
-        """Solves `ridge z + A' products A z = right`, with A of the own vectors and attributes.
-
-        The own vectors do not interact with those of other entities and are eliminated. The rest is
-        well conditioned and solved by conjugate gradients from `initial`.
-        """
+        """Solves `ridge z + A' products A z = right`, with A of the own vectors and attributes."""
+        # The own vectors do not interact with those of other entities and are eliminated. The rest
+        # is well conditioned and solved by conjugate gradients from `initial`.
         own = self.num_own
         if not own:
             return self._conjugate_gradients(products, ridge, right, initial)

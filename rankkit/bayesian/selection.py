@@ -1,4 +1,4 @@
-"""Whether the data support vectors: measured on held-out examples before sampling starts."""
+"""Comparison of models with and without vectors on held-out examples, before sampling."""
 
 import functools
 import threading

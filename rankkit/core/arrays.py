@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rankkit.core.timestamps import is_missing
-from rankkit.utils.errors import wrong_type
+from rankkit.utils.errors import subject, wrong_type
 
 NUMBER = (bool, int, float, np.number, np.bool_)
 _SEVERAL = (list, tuple, np.ndarray, set, dict)
@@ -88,10 +88,10 @@ def single_values(name: str, column: Any) -> np.ndarray:
     if array.dtype.kind == "O" and got is None:
         several = (row for row, cell in enumerate(array) if isinstance(cell, _SEVERAL))
         if (row := next(several, None)) is not None:
-            got = f"{name}[{row}]={array[row]!r}"
+            got = f"{array[row]!r} in row {row}"
     if got is not None:
         raise TypeError(
-            f"{name} must have a single value in each row. Got: {got}. Pass one column, such as "
-            "frame['user_id'] or matrix[:, 0]; lists are for TagsEmbedding."
+            f"{subject(name)} must have a single value in each row. Got: {got}. Pass one "
+            "column, such as frame['user_id'] or matrix[:, 0]; lists are for TagsEmbedding."
         )
     return array

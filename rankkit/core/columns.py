@@ -77,8 +77,8 @@ def decode(name: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        fix = "Decode it with its own encoding first."
-        raise invalid(name, value, "bytes of valid UTF-8", fix) from None
+        fix = "Decode it with its encoding first."
+        raise invalid(f"each string in {name}", value, "valid UTF-8", fix) from None
 
 
 def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:

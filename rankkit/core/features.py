@@ -78,9 +78,9 @@ def _as_feature(name: str, value: Any) -> Feature:
     _check_layer(name, layer)
     count = len(_specs(layer))
     if len(sources) != count:
-        fix = f"Such as {name!r}: (('user_id', 'timestamp'), layer)."
+        fix = f"Pass, for example, {name!r}: (('user_id', 'timestamp'), layer)."
         expected = f"the names of the {count} columns that {type(layer).__name__} reads, in order"
-        raise invalid(f"sources of feature {name!r}", sources, expected, fix)
+        raise invalid(f"the source columns of feature {name!r}", sources, expected, fix)
     return Feature(sources, layer)
 
 
@@ -124,7 +124,7 @@ def check_names(names: Iterable[str], kind: str = "feature") -> None:
     seen: dict[str, str] = {}
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            expected = "letters, digits and '_', a letter first"
+            expected = "a letter followed by letters, digits and '_'"
             raise invalid(f"{kind} name", name, expected, fix)
         if name in _RESERVED:
             reserved = ", ".join(_RESERVED)
@@ -168,7 +168,7 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         for row, cell in enumerate(value):
             if not isinstance(cell, list | tuple | np.ndarray):
                 fix = "Write []." if is_missing(cell) else f"Write [{cell!r}]."
-                raise wrong_type(f"column {name!r}, row {row}", cell, "a list", fix)
+                raise wrong_type(f"row {row} of column {name!r}", cell, "a list", fix)
         members = list(chain.from_iterable(value))
         dtype = None if members else spec.dtype
         # TensorFlow would round Python numbers to float32 before they are checked.
@@ -191,5 +191,5 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     except (TypeError, ValueError):
         cells = value.ravel().tolist()
         wrong = next(filter(is_missing, cells), cells[:3])
-        fix = "Drop the rows without one, or write a value of its own, such as 'unknown'."
+        fix = "Drop the rows without one, or replace missing values by a value such as 'unknown'."
         raise wrong_type(f"column {name!r}", wrong, "all strings or all numbers", fix) from None

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.utils.errors import subject
 from rankkit.utils.graph_errors import assert_in_graph
 
 _EXACT = 2**24  # float32 holds all integers up to this one
@@ -61,4 +62,4 @@ def _checked(values: tf.Tensor, holds: tf.Tensor, message: str) -> Any:
 
 
 def _must(name: str) -> str:
-    return f"{name} must not have numbers beyond 2^24 (16,777,216) that float32 rounds."
+    return f"{subject(name)} must not have numbers beyond 2^24 (16,777,216) that float32 rounds."

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.utils.errors import subject
 from rankkit.utils.graph_errors import assert_in_graph
 
 SECONDS_LIMIT = 10**11  # in the year 5138; milliseconds have passed it in 1973
@@ -69,8 +70,9 @@ def check_no_missing(name: str, times: np.ndarray) -> None:
         return
     if count := int(is_absent.sum()):
         raise ValueError(
-            f"{name} must have a finite timestamp in every row. Got: {count} of {times.size} rows "
-            "with a missing or infinite one. Drop those rows, or fill in a timestamp."
+            f"{subject(name)} must have a finite timestamp in every row. Got: {count} of "
+            f"{times.size} rows with a missing or infinite one. Drop those rows, or fill in a "
+            "timestamp."
         )
 
 

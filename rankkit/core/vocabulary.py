@@ -11,10 +11,10 @@ import numpy as np
 from rankkit.core.arrays import as_array, column_name, single_values
 from rankkit.core.columns import decode, is_utf8
 from rankkit.core.timestamps import is_missing
-from rankkit.utils.errors import check_integer, invalid, is_integer, wrong_type
+from rankkit.utils.errors import check_integer, invalid, is_integer, subject, wrong_type
 
 CAST = "Cast the ids to int or to str, such as with .astype(str)."
-MISSING_ID = "Drop the rows without an id, or write an id of their own, such as 'unknown' or -1."
+MISSING_ID = "Drop the rows without an id, or replace it by an id such as 'unknown' or -1."
 
 
 def check_vocabulary(name: str, ids: Iterable[Any]) -> list[str] | list[int]:
@@ -38,9 +38,8 @@ def plain_ids(name: str, values: list[Any]) -> list[Any]:
     if set(map(type, values)) in ({str}, {int}):
         return values
     if any(map(is_missing, values)):
-        raise wrong_type(
-            name, next(filter(is_missing, values)), "ids that are str or int", MISSING_ID
-        )
+        missing = next(filter(is_missing, values))
+        raise wrong_type(f"each id in {name}", missing, "str or int", MISSING_ID)
     plain: list[Any] = []
     for value in values:
         if isinstance(value, str):
@@ -48,10 +47,10 @@ def plain_ids(name: str, values: list[Any]) -> list[Any]:
         elif is_integer(value):
             plain.append(int(value))
         else:
-            raise wrong_type(name, value, "ids that are str or int", _cast(value))
+            raise wrong_type(f"each id in {name}", value, "str or int", _cast(value))
         if type(plain[-1]) is not type(plain[0]):
             got = [plain[0], plain[-1]]
-            raise wrong_type(name, got, "all str or all int", "Convert all of them to str.")
+            raise wrong_type(f"ids in {name}", got, "all str or all int", "Convert all to str.")
     return plain
 
 
@@ -67,14 +66,15 @@ def _check_text(name: str, values: list[str]) -> None:
     if joined.count("\0") == len(values) - 1 and "\n" not in joined and is_utf8(joined):
         return
     bad = next(v for v in values if "\n" in v or "\0" in v or not is_utf8(v))
-    expected = "ids of valid UTF-8 without newline and NUL"
-    raise invalid(name, bad, expected, "Replace that character in the ids.")
+    expected = "valid UTF-8 without newline and NUL"
+    raise invalid(f"each id in {name}", bad, expected, "Replace that character in the ids.")
 
 
 def _check_range(name: str, values: list[int]) -> None:
     for value in (min(values), max(values)):
         if not -(2**63) <= value < 2**63:
-            raise invalid(name, value, "ids of at most 64 bits", "Cast the ids to str.")
+            where, expected = f"each id in {name}", "an integer of at most 64 bits"
+            raise invalid(where, value, expected, "Cast the ids to str.")
 
 
 def _check_unique(name: str, values: list[Any]) -> None:
@@ -97,11 +97,11 @@ def distinct_ids(
     if not values.size:
         return check_vocabulary(name, [])
     if values.dtype.kind == "f" and np.isnan(values).any():
-        raise wrong_type(name, math.nan, "ids that are str or int", MISSING_ID)
+        raise wrong_type(f"each id in {name}", math.nan, "str or int", MISSING_ID)
     if values.dtype.kind not in "OSUiu":
         raise TypeError(
-            f"{name} has dtype {values.dtype}; ids must be str or int. Use .astype(int) or "
-            ".astype(str)."
+            f"Ids in {name} must be str or int. Got: an array of dtype {values.dtype}. Use "
+            ".astype(int) or .astype(str)."
         )
     if values.dtype.kind == "S":
         return distinct_ids(values.astype(object), min_count, name=name, lists=lists)
@@ -134,7 +134,8 @@ def _counted(name: str, values: np.ndarray, lists: bool) -> dict[Any, int]:
             if not isinstance(value, list | tuple | np.ndarray):
                 fix = "[]" if is_missing(value) else f"[{value!r}]"
                 raise TypeError(
-                    f"{name} mixes lists and single values: {value!r} is not a list. Write {fix}."
+                    f"{subject(name)} must have a list in every row, or in none. Got: {value!r} "
+                    f"among lists. Write {fix}."
                 )
         members = np.fromiter(chain.from_iterable(values), object)
         counted = _counted(name, members, lists=False)

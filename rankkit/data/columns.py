@@ -12,7 +12,15 @@ from rankkit.core.in_memory import Column
 from rankkit.core.precision import is_rounded
 from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.core.vocabulary import MISSING_ID
-from rankkit.utils.errors import as_names, check_mapping, invalid, missing, unknown, wrong_type
+from rankkit.utils.errors import (
+    as_names,
+    check_mapping,
+    invalid,
+    missing,
+    subject,
+    unknown,
+    wrong_type,
+)
 
 
 def as_columns(
@@ -46,8 +54,8 @@ def as_columns(
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
         raise ValueError(
-            f"{argument} must be columns of one length. Got: {listed}. Pass one value per row and "
-            "column."
+            f"{argument} must have columns of equal length. Got: {listed}. Pass one value per row "
+            "in each column."
         )
     if not any(lengths.values()):
         raise ValueError(
@@ -147,7 +155,8 @@ def select_names(names: Iterable[str] | None, known: list[str], kind: str = "col
             raise unknown(kind, name, known)
         if (count := known.count(name)) > 1:
             raise ValueError(
-                f"Each {kind} must have a name of its own. Got: {name!r} {count} times. Rename one."
+                f"The name of each {kind.rstrip(':')} must be unique. Got: {name!r} {count} times. "
+                "Rename one."
             )
     if not selected:
         raise invalid("columns", selected, "a list of at least one name")
@@ -232,7 +241,7 @@ def _encode_lists(name: str, column: np.ndarray) -> Column:
         tuple(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in column
     )
     members = list(chain.from_iterable(distinct))
-    where = f"a cell of rows[{name!r}]"
+    where = f"each value in the lists of rows[{name!r}]"
     if all(isinstance(member, NUMBER) for member in members) and members:
         values = _numeric_tensor(where, as_numbers(members))
     else:
@@ -251,8 +260,8 @@ def _numeric_tensor(where: str, column: np.ndarray) -> tf.Tensor:
         return tf.constant(column)
     except (TypeError, ValueError):
         raise TypeError(
-            f"{where} has the dtype {column.dtype}, which TensorFlow does not have. Convert it to "
-            "numbers, booleans or text first."
+            f"{subject(where)} has the dtype {column.dtype}, which TensorFlow does not have. "
+            "Convert it to numbers, booleans or text first."
         ) from None
 
 
@@ -276,7 +285,7 @@ def _text_error(name: str, cells: list[Any]) -> TypeError:
 def _value_error(where: str, value: Any) -> TypeError:
     if is_missing(value):
         return TypeError(
-            f"{where} must not be missing. Got: {value!r}. Drop the row, or write a value of its "
-            "own, such as 'unknown'."
+            f"{subject(where)} must not be missing. Got: {value!r}. Drop the row, or replace it by "
+            "a value such as 'unknown'."
         )
     return wrong_type(where, value, "text", "Make the column all text or all numbers.")

@@ -261,11 +261,10 @@ _WEIGHT_BITS = 40  # of the sum of all weights, which are integers so that sums 
 
 
 class _NegativeSampler:
-    """Samples candidates that the query of a row has not clicked, without rejection.
+    """Samples candidates that the query of a row has not clicked, without rejection."""
 
-    Each candidate is an interval on a line, as long as its weight. A point is sampled on the line
-    without the clicked candidates of the query, then shifted past those of them before it.
-    """
+    # Each candidate is an interval on a line, as long as its weight. A point is sampled on the line
+    # without the clicked candidates of the query, then shifted past those of them before it.
 
     def __init__(
         self,
@@ -292,8 +291,8 @@ class _NegativeSampler:
         free = ends[-1] - (np.append(shifts[first_pair[1:]], shifts[-1]) - shifts[first_pair])
         if (free <= 0).any():
             raise ValueError(
-                f"{query} {distinct[free.argmin()]!r} has clicked all candidates that can be "
-                "sampled. Drop its rows, or pass more candidates."
+                f"Each {query} must have a candidate without a click to sample as a negative. Got: "
+                f"{distinct[free.argmin()]!r}. Drop its rows, or pass more candidates."
             )
         self._stride = int(ends[-1]) + 1
         self._query_of_click = tf.constant(query_of_click, tf.int64)

@@ -165,8 +165,8 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
     num_test = _num_test(len(timestamps), test_fraction)
     start = np.sort(timestamps)[-num_test]
     if start == timestamps.min():
-        expected = "small enough that some rows are earlier than the test rows"
-        fix = f"The test rows would start at {start}, the first timestamp."
+        expected = "small enough to leave rows for training"
+        fix = f"The test rows would start at the first timestamp, {start}: pass a smaller fraction."
         raise invalid("test_fraction", test_fraction, expected, fix)
     return _split(columns, timestamps >= start)
 
@@ -230,8 +230,10 @@ def _num_test(count: int, test_fraction: float, what: str = "rows") -> int:
     check_number("test_fraction", test_fraction, "between 0 and 1", fix, above=0, below=1)
     num_test = round(count * test_fraction)
     if not 0 < num_test < count:
-        expected = f"such that the training and the test set each get some of the {count} {what}"
-        raise invalid("test_fraction", test_fraction, expected, "Change it, or pass more rows.")
+        raise ValueError(
+            "The training and the test set must not be empty. Got: "
+            f"test_fraction={test_fraction!r} of {count} {what}. Change it, or pass more rows."
+        )
     return num_test
 
 

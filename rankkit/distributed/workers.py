@@ -89,8 +89,8 @@ def _listening(address: str) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             error.errno,
-            f"This worker cannot listen at {address} ({error.strerror}). Use a free port of this "
-            "host in the TF_CONFIG of all workers.",
+            f"Cannot bind to {address}: {error.strerror}. Set a free port of this host in the "
+            "TF_CONFIG of all workers.",
         ) from None
 
     def answer() -> None:

@@ -123,7 +123,7 @@ def unique_ids(name: str, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         value = next(filter(is_missing, distinct))
         raise ValueError(
             f"Ids must not be missing, but column {name!r} contains {value}. Drop those rows, or "
-            "fill the cells with an id of their own, such as ''."
+            "replace it by an id such as ''."
         )
     if indices is None:
         kinds = ", ".join(dict.fromkeys(type(each).__name__ for each in ids))

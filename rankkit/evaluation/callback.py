@@ -9,7 +9,7 @@ import tensorflow as tf
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.baselines import unique_ids
 from rankkit.evaluation.metrics import MetricSettings
-from rankkit.evaluation.scored_rows import LabelledRows, feature_batches
+from rankkit.evaluation.scored_rows import LabeledRows, feature_batches
 from rankkit.models.heads import score_of
 from rankkit.utils.errors import check_text
 
@@ -97,15 +97,15 @@ class RankingMetrics(tf.keras.callbacks.Callback):
 
     def _read_labels(self, scorer: Any) -> str:
         """Reads labels and queries; returns the column of labels."""
-        rows = LabelledRows(scorer, self._columns, [self.query], self.label, argument="rows")
+        rows = LabeledRows(scorer, self._columns, [self.query], self.label, argument="rows")
         label, self._columns, self._labels = rows.label, rows.columns, rows.labels
         self._queries = unique_ids(self.query, self._columns[self.query])[1]  # (rows,)
         pairs = np.unique(np.stack([self._queries, self._labels]), axis=1)
         if len(pairs[0]) == len(np.unique(self._queries)):
             raise ValueError(
-                f"rows must contain different values of {label} for at least one {self.query}, but "
-                f"the {len(self._labels)} rows do not: every ranking of them is equally good. Pass "
-                f"more rows per {self.query}."
+                f"rows must have different values of {label} for at least one {self.query}. Got: "
+                f"{len(self._labels)} rows without such a {self.query}, for which ranking metrics "
+                f"are undefined. Pass more rows per {self.query}."
             )
         return label
 

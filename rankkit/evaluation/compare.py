@@ -8,7 +8,7 @@ from rankkit.evaluation.metrics import MetricSettings
 from rankkit.evaluation.report import Report, explain_gaps
 from rankkit.evaluation.row_metrics import metric_names
 from rankkit.evaluation.score_scale import is_click, score_scale
-from rankkit.evaluation.scored_rows import LabelledRows
+from rankkit.evaluation.scored_rows import LabeledRows
 from rankkit.utils.errors import invalid, wrong_type
 
 
@@ -74,10 +74,11 @@ def compare_rankings(
         fix = 'Name the scorers: {"old": ..., "new": ...}.'
         raise wrong_type("scorers", scorers, "a dict of names and scorers", fix)
     if len(scorers) < 2:
-        raise invalid("scorers", list(scorers), "two or more", "Pass the scorers to compare.")
+        fix = "Pass the scorers to compare."
+        raise invalid("scorers", dict(scorers), "a dict with at least two scorers", fix)
     settings = MetricSettings(k, relevant, rating_range, num_bootstrap, confidence, seed)
     first_scorer = next(iter(scorers.values()))
-    rows = LabelledRows(first_scorer, columns, [] if query is None else [query], label)
+    rows = LabeledRows(first_scorer, columns, [] if query is None else [query], label)
     labels = rows.labels
     queries = None if query is None else unique_ids(query, rows.columns[query])[1]
     scores = {name: rows.score(each, f"scorers[{name!r}]") for name, each in scorers.items()}

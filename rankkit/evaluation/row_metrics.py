@@ -79,11 +79,9 @@ def _log_loss(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def _auc_terms(
     labels: np.ndarray, scores: np.ndarray, units: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Terms whose mean over resampled units is the AUC of their rows, to first order.
-
-    The influence of a row is the share of the rows of the other label that it is ordered correctly
-    with, less the AUC (DeLong et al. 1988; Obuchowski 1997 for units of several rows).
-    """
+    """Terms whose mean over resampled units is the AUC of their rows, to first order."""
+    # The influence of a row is the share of the rows of the other label that it is ordered
+    # correctly with, less the AUC (DeLong et al. 1988; Obuchowski 1997 for units of several rows).
     is_positive = labels == 1
     if is_positive.all() or not is_positive.any():
         return None

@@ -54,11 +54,11 @@ class ScoredRows:
     ):
         self.scorer = scorer
         self.ids = [name for name in (query, item) if name is not None]
-        rows = LabelledRows(scorer, columns, self.ids, label)
+        rows = LabeledRows(scorer, columns, self.ids, label)
         self.label, self.columns, self.labels = rows.label, rows.columns, rows.labels
         self.queries = None if query is None else unique_ids(query, self.columns[query])[1]
         train = as_columns(train, [*self.ids, self.label], argument="train")
-        self.train = LabelledRows(scorer, train, self.ids, self.label).columns
+        self.train = LabeledRows(scorer, train, self.ids, self.label).columns
         self.all_labels = np.concatenate([self.labels, self.train[self.label].astype(float)])
         scores = rows.score(scorer)
         self.scores = scores.astype(float)
@@ -77,7 +77,7 @@ class ScoredRows:
         return [predictions, baseline]
 
 
-class LabelledRows:
+class LabeledRows:
     """Rows with finite labels.
 
     If the scorer is one of several heads, rows whose label is NaN are left out. Raises if a column
@@ -103,7 +103,7 @@ class LabelledRows:
         columns[self.label] = column
         check_numeric_labels(self.label, column)
         self._is_kept = np.ones(len(column), bool)
-        if getattr(scorer, "is_partly_labelled", False):
+        if getattr(scorer, "is_partly_labeled", False):
             self._is_kept = ~np.isnan(column)
         if not self._is_kept.any():
             raise ValueError(
@@ -145,7 +145,7 @@ def _given_scores(argument: str, scores: Any, num_rows: int) -> np.ndarray:
         raise wrong_type(argument, scores, "a scorer or an array of scores", fix)
     array = as_array(scores)
     if array.dtype.kind not in "biuf":
-        raise wrong_type(argument, array[:3].tolist(), "an array of numbers", fix)
+        raise wrong_type(argument, array[:9].tolist(), "an array of numbers", fix)
     if array.shape not in ((num_rows,), (num_rows, 1)):
         raise ValueError(
             f"{argument} must have the shape ({num_rows},) or ({num_rows}, 1), one score per row "
@@ -153,7 +153,7 @@ def _given_scores(argument: str, scores: Any, num_rows: int) -> np.ndarray:
         )
     if not (is_finite := np.isfinite(array)).all():
         fix = "Drop those rows from scores and columns."
-        raise invalid(argument, array[~is_finite][0].item(), "finite", fix)
+        raise invalid(f"each score in {argument}", array[~is_finite][0].item(), "finite", fix)
     return _as_floats(array.reshape(-1))
 
 

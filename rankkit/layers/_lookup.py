@@ -46,7 +46,8 @@ class IdLookup(tf.Module):
         is_text = self.dtype == tf.string
         if (ids.dtype == tf.string) != is_text or not (is_text or ids.dtype.is_integer):
             kind = "strings" if is_text else "integers"
-            raise wrong_type("ids", ids, f"{kind}, as the vocabulary of layer {layer!r}")
+            expected = f"{kind}, like the vocabulary of layer {layer!r}"
+            raise wrong_type("ids", ids, expected, f"Cast them to {'str' if is_text else 'int'}.")
         return ids
 
     def find(self, ids: Any, layer: str) -> tf.Tensor:
@@ -77,7 +78,7 @@ class IdLookup(tf.Module):
         if len(values) != len(self):
             raise ValueError(
                 f"{name} must have one entry for each id, in the order of ids. "
-                f"Got: {len(values)} {name} for {len(self)} ids."
+                f"Got: {len(values)} entries for {len(self)} ids. Pass one per id."
             )
 
     def sample(self, count: int) -> list:
@@ -92,10 +93,9 @@ class IdLookup(tf.Module):
 
 
 class _CollectableHashTable(tf.lookup.StaticHashTable):
-    """A hash table whose memory is freed with the Python object; TensorFlow keeps it forever.
+    """A hash table whose memory is freed with the Python object; TensorFlow keeps it forever."""
 
-    TensorFlow's anonymous tables are freed, too, but TensorFlow Lite has none.
-    """
+    # TensorFlow's anonymous tables are freed, too, but TensorFlow Lite has none.
 
     def _destroy_resource(self) -> None:
         # In a SavedModel this function is traced and stays empty: a signature may outlive the

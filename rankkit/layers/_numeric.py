@@ -8,7 +8,7 @@ import tensorflow as tf
 from rankkit.core.arrays import column_name, fill_numbers, single_values
 from rankkit.core.precision import check_float32, to_float32, to_int64
 from rankkit.core.timestamps import as_seconds
-from rankkit.utils.errors import check_integer, invalid, wrong_type
+from rankkit.utils.errors import check_integer, invalid, subject, wrong_type
 from rankkit.utils.graph_errors import check_numerics
 
 
@@ -53,13 +53,15 @@ def finite_numbers(
         raise invalid(name, [], "a list of at least one number", "Was it empty?")
     if array.dtype.kind not in kinds:
         expected = f"a list of {'integers' if integers else 'numbers'}"
-        raise wrong_type(name, array[:3].tolist(), expected, "Convert it first.")
+        raise wrong_type(name, array[:9].tolist(), expected, "Convert it first.")
     if array.dtype.kind == "u" and array.max() >= 2**63:
-        raise invalid(name, array.max().item(), "integers below 2**63", "Convert it to float.")
+        where, largest = f"each value of {name}", array.max().item()
+        raise invalid(where, largest, "below 2**63", "Convert the values to float.")
     array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
     is_wrong = np.isinf(array) if is_column else ~np.isfinite(array)
     if is_wrong.any():
-        raise invalid(name, array[is_wrong][0].item(), "finite", "Drop or fix those values.")
+        wrong = array[is_wrong][0].item()
+        raise invalid(f"each value of {name}", wrong, "finite", "Drop or fix those values.")
     return array
 
 
@@ -70,7 +72,7 @@ def column_numbers(column: Any, missing: str) -> np.ndarray:
     is_known = ~np.isnan(array)
     if missing == "error" and not is_known.all():
         raise ValueError(
-            f"{name} must have a number in every row. Got: NaN or None in "
+            f"{subject(name)} must have a number in every row. Got: NaN or None in "
             f"{(~is_known).sum()} of {len(array)} rows. Drop those rows, or learn a value for "
             "them: missing='learn'."
         )
@@ -106,8 +108,8 @@ def quantile_boundaries(name: str, values: np.ndarray, num_buckets: int) -> np.n
         if (values == smallest).all():
             share, fix = "all", "A constant carries no information: leave the feature out."
         raise ValueError(
-            f"{name} cannot be divided into {num_buckets} buckets: {share} of its values are "
-            f"{smallest.item()}. {fix}"
+            f"{subject(name)} cannot be divided into {num_buckets} buckets: {share} of its values "
+            f"are {smallest.item()}. {fix}"
         )
     return boundaries
 

@@ -96,7 +96,7 @@ class Attribute(FeatureLayer):
 
         Args:
             ids: The id of each row.
-            values: The attribute of each row's id. If rows of an id differ, the last one counts.
+            values: The attribute of each row's id. If the rows of an id differ, the last is used.
             layer: A layer of `rankkit.layers` for the attribute.
             **kwargs: Further arguments of the layer.
         """
@@ -155,15 +155,16 @@ class Attribute(FeatureLayer):
 
 
 def _check_values(cells: list[Any], layer: FeatureLayer) -> None:
-    """Raises if values are not those that a layer reads, and names one, a missing one first."""
+    """Raises if a layer cannot read the values, and names one, a missing one first."""
     spec = layer.feature_spec
     learns_missing = getattr(layer, "missing", None) == "learn"
     if _is_readable(cells, spec) and (learns_missing or not any(map(is_missing, cells))):
         return
     reads_lists, reads_text = spec.shape.rank == 2, spec.dtype == tf.string
     kind = "string" if reads_text else "integer" if spec.dtype.is_integer else "number"
-    expected = f"a list of {kind}s" if reads_lists else f"one {kind}"
-    expected = f"{expected}, as layer {layer.name!r} reads"
+    article = "an" if kind == "integer" else "a"
+    expected = f"a list of {kind}s" if reads_lists else f"{article} {kind}"
+    expected = f"{expected} for layer {layer.name!r}"
     for index, cell in sorted(enumerate(cells), key=lambda pair: not is_missing(pair[1])):
         fix = "Convert it first."
         if is_missing(cell) and not learns_missing:

@@ -77,11 +77,9 @@ class CalendarEmbedding(EmbeddingLayer):
 
 
 def _month_and_day(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Month and day of the month, both starting from 0, of days since 1970-01-01.
-
-    Years are counted from March, so that a leap day is the last day of its year and the lengths of
-    the months before it repeat every five months, 153 days.
-    """
+    """Month and day of the month, both starting from 0, of days since 1970-01-01."""
+    # Years are counted from March, so that a leap day is the last day of its year and the lengths
+    # of the months before it repeat every five months, 153 days.
     days += 719_468  # since 0000-03-01
     day_of_era = days % 146_097  # 400 years
     leap_days = day_of_era // 1460 - day_of_era // 36_524 + day_of_era // 146_096

@@ -70,7 +70,7 @@ class TextEmbedding(TagsEmbedding):
         for text in texts:
             if not isinstance(text, str):
                 fix = "Pass '' for a missing text." if is_missing(text) else "Use .astype(str)."
-                raise wrong_type(name, text, "texts of type str", fix)
+                raise wrong_type(f"each text in {name}", text, "a string", fix)
         if not texts:
             raise invalid(name, texts, "a list of at least one text", "Was the column empty?")
         counts = Counter(

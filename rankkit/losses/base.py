@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.listwise import check_lists, has_order, item_mask
-from rankkit.utils.errors import check_text, wrong_type
+from rankkit.utils.errors import check_text
 
 
 class ListLoss(tf.keras.losses.Loss):
@@ -50,8 +50,10 @@ class ListLoss(tf.keras.losses.Loss):
         zeroed = tf.where(mask, labels, 0.0), tf.where(mask, scores, 0.0)
         losses = self.call_on_lists(*zeroed, mask, weights)
         if not losses.shape.is_compatible_with(labels.shape[:1]):
-            fix = "Do not reduce over the lists."
-            raise wrong_type(f"{self.name}.call_on_lists", losses.shape, "a loss per list", fix)
+            raise TypeError(
+                f"call_on_lists of {self.name!r} must return one loss per list. Got: shape "
+                f"{losses.shape}. Reduce over the items only."
+            )
         return tf.where(has_order(labels), losses, 0.0)
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:

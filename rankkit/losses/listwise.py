@@ -71,9 +71,10 @@ class SoftmaxLoss(ListLoss):
 class ListMLELoss(ListLoss):
     """ListMLE: negative log-likelihood of the order of the labels, divided by the list length.
 
-    In the Plackett-Luce model of the scores, items are sampled one after the other by the softmax
-    of the remaining ones. Items with equal labels do not compete: each is sampled from itself and
-    the items with lower labels. Weights multiply the terms of their items.
+    In the Plackett-Luce model, items are sampled one after the other, with probabilities that are
+    the softmax of the scores of the remaining items. Items with equal labels do not compete: the
+    softmax of each is over itself and the items with lower labels. Weights multiply the terms of
+    their items.
 
     Args:
         name: Name of the loss. Defaults to `"list_mle_loss"`.

@@ -9,7 +9,7 @@ from rankkit.utils.errors import check_integer
 
 
 class _AtK(ListMetric):
-    """A metric of the relevant items among the first `k`, which `k=None` leaves undefined."""
+    """Base class of metrics that count the relevant items among the first `k`."""
 
     def __init__(
         self, k: int = 10, *, relevant: float = 1.0, name: str | None = None, **kwargs: Any
@@ -26,7 +26,7 @@ class _AtK(ListMetric):
         return self.share_of(num_found, num_relevant), num_relevant > 0.0
 
     def share_of(self, num_found: tf.Tensor, num_relevant: tf.Tensor) -> tf.Tensor:
-        """Computes the measure of each list from its counts of relevant items."""
+        """Computes the metric of each list from its counts of relevant items."""
         raise NotImplementedError
 
 

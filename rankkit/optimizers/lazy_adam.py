@@ -15,7 +15,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
     Keras's Adam decays the moments of all rows of an embedding table, and updates all rows, at
     each step, which takes most of the time with a hundred thousand ids or more. Lazy Adam leaves
     the moments of a row unchanged until the row is looked up again, so that the cost of a step
-    depends on the batch and not on the vocabulary. Weights that are not looked up are updated as by
+    depends on the batch and not on the vocabulary. Weights with dense gradients are updated as in
     Adam. For rows that occur in each batch the updates equal those of Adam; for rare rows they
     differ. The memory is the same: three numbers for each weight.
 

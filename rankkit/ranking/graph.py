@@ -164,11 +164,9 @@ def evaluate_factored(
 def _call_layer(
     layer: Any, args: tuple, kwargs: dict[str, Any], outputs: Any, cache: ActivationCache
 ) -> Any:
-    """Calls a layer with vectors; returns its outputs as vectors.
-
-    A layer that reads one side is computed lazily, for the rows of that side. Where sides
-    interact, the layer is called by parts if that is supported, otherwise with repeated rows.
-    """
+    """Calls a layer with vectors; returns its outputs as vectors."""
+    # A layer that reads one side is computed lazily, for the rows of that side. Where sides
+    # interact, the layer is called by parts if that is supported, otherwise with repeated rows.
     flat = tf.nest.flatten((args, kwargs))
     vectors = [each for each in flat if isinstance(each, Vector)]
     sides = set().union(*(vector.sides for vector in vectors))

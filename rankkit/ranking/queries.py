@@ -17,7 +17,7 @@ def query_columns(
 ) -> tuple[Columns, bool]:
     """Returns the features of the queries as columns, and whether a single query was given."""
     if not isinstance(query, Mapping):
-        fix = "Such as {'user_id': '42'}."
+        fix = "Pass, for example, {'user_id': '42'}."
         raise wrong_type("query", query, "a dict of feature name to raw value", fix)
     if specs:  # columns that are not features are ignored
         query = {name: query[name] for name in query if name in specs} or query
@@ -31,7 +31,7 @@ def query_columns(
     for name, value in query.items():
         if not is_batch[name]:
             column = next(each for each in query if is_batch[each])
-            expected = f"a column of {len(query[column])} values, as query[{column!r}] is"
+            expected = f"a column of {len(query[column])} values, like query[{column!r}]"
             fix = "Pass one value for each feature, or a column with one value per query."
             raise wrong_type(f"query[{name!r}]", value, expected, fix)
     return _equal_columns("query", query), False
@@ -41,7 +41,7 @@ def candidate_columns(candidates: Any) -> Columns:
     """Returns candidates as columns of equal length."""
     candidates = _unpack_data_frame(candidates)
     if not isinstance(candidates, Mapping):
-        fix = "Such as {'movie_title': titles}."
+        fix = "Pass, for example, {'movie_title': titles}."
         raise wrong_type("candidates", candidates, "a dict of columns", fix)
     for name, column in candidates.items():
         if not is_column(column):
@@ -77,7 +77,7 @@ def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
     exclude = _unpack_data_frame(exclude)
     if not isinstance(exclude, Mapping):
         if len(candidates) != 1:
-            fix = f"There are several candidate columns: {', '.join(map(repr, candidates))}."
+            fix = f"Exclude by one of several columns: {', '.join(map(repr, candidates))}."
             raise invalid("exclude", exclude, "a dict of column name to values", fix)
         exclude = {next(iter(candidates)): exclude}
     excluded: set[int] = set()
@@ -85,7 +85,8 @@ def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
         if name not in candidates:
             raise unknown("candidate column in exclude", name, candidates)
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-            raise wrong_type("exclude", values, "a collection of values", "Put it in a list.")
+            where = f"the values of {name!r} in exclude"
+            raise wrong_type(where, values, "a collection", "Put it in a list.")
         column, values = as_list(candidates[name]), as_list(values)
         _check_excluded_values(name, values, column)
         values = set(values)
@@ -96,15 +97,15 @@ def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
 def _check_excluded_values(name: str, values: list, column: list) -> None:
     """Checks that the values could occur in a candidate column."""
     if column and is_column(column[0]):
-        fix = "Name a column such as the id of the candidate."
-        raise wrong_type("exclude", name, "values of a column without lists", fix)
+        fix = "Exclude by a column such as the id of the candidate."
+        raise wrong_type("the column of exclude", name, "a column without lists", fix)
     for value in values:
         if is_column(value):
-            fix = "Pass a list of collections only with several queries."
-            raise wrong_type("exclude", value, "single values, for a single query", fix)
+            fix = "Pass one collection per query only with several queries."
+            raise wrong_type("each value of exclude", value, "a single value", fix)
         if column and isinstance(value, str) != isinstance(column[0], str):
-            fix = f"The candidates are values such as {column[0]!r}."
-            raise wrong_type("exclude", value, "values of the same type as the candidates", fix)
+            fix = f"Convert it: the candidates are values such as {column[0]!r}."
+            raise wrong_type("each value of exclude", value, f"of the type of {name!r}", fix)
 
 
 def _equal_columns(argument: str, columns: Mapping[str, Any]) -> Columns:

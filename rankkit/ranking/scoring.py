@@ -43,15 +43,15 @@ def compute_scores(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: i
 
 
 def check_finite_scores(scores: np.ndarray) -> np.ndarray:
-    """Returns the scores; raises if one is NaN or infinite, which has no place in an order."""
+    """Returns the scores; raises if one is NaN or infinite."""
     if not np.isfinite(scores).all():
         fix = "Check whether training diverged."
-        raise invalid("scores", scores[~np.isfinite(scores)][0], "finite", fix)
+        raise invalid("each score", scores[~np.isfinite(scores)][0], "finite", fix)
     return scores
 
 
 def make_single_query_scorer(scorer: Any, query: Collection[str]) -> Scorer | None:
-    """Makes a scorer of one query's columns, of one row each, beside all candidate columns.
+    """Makes a scorer whose input has one row in query columns, and all rows in candidate columns.
 
     Returns `None` if the scorer can only score rows, or takes no feature of the candidates.
     """

@@ -117,7 +117,7 @@ def _column(role: str, name: str | None, given: Any, columns: Mapping[str, Any])
     return columns[name]
 
 
-def labelled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
+def labeled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
     """Returns the rows or lists with a label, without features, and the indices of the rows."""
     labels, weights, positions = batch.labels, batch.sample_weight, batch.positions
     of_rows = labels[:, 0] if positions is None else tf.gather_nd(labels, positions)
@@ -158,7 +158,7 @@ def numbers_of(
     role: str, name: str | None, values: Any, *, lists: bool, partly: bool = False
 ) -> tf.Tensor:
     """Converts labels or weights to finite float32, one per row or item; NaN too if `partly`."""
-    shown = f"{role} {name!r}" if name else role
+    shown = f"{role.capitalize().replace('_', ' ')} {name!r}" if name else role
     values = tf.convert_to_tensor(values)
     if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
         raise TypeError(

@@ -118,7 +118,7 @@ def _as_metric(name: str, metric: Any, logits: bool | None) -> tf.keras.metrics.
         return made(name=_snake_case(made.__name__), from_logits=logits)
     made = tf.keras.metrics.get(metric)
     if isinstance(made, str):  # Keras resolves the name when `fit` starts
-        made = _metric_class(name, made)()
+        made = _metric_class(made)()
     if isinstance(made, tf.keras.metrics.Metric):  # Keras would append a number to a name
         return type(made)(name=_snake_case(metric)) if isinstance(metric, str) else made
     shown = metric if isinstance(metric, str) else getattr(made, "__name__", "metric")
@@ -137,7 +137,7 @@ def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _metric_class(name: str, metric: str) -> type:
+def _metric_class(metric: str) -> type:
     classes = {
         _snake_case(each): getattr(tf.keras.metrics, each)
         for each in dir(tf.keras.metrics)
@@ -145,7 +145,7 @@ def _metric_class(name: str, metric: str) -> type:
     }
     if metric not in classes:
         nearest = difflib.get_close_matches(metric, sorted(classes), n=5, cutoff=0.0)
-        raise unknown(f"metric in {name}", metric, nearest, listed="Nearest")
+        raise unknown("metric", metric, nearest, listed="Nearest in tf.keras.metrics")
     return classes[metric]
 
 

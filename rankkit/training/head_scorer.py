@@ -22,10 +22,10 @@ class SingleHeadScorer:
         network: The network of this head alone. It shares its layers with the whole network.
         label: Column of the head's labels.
         score_kind: What the loss of the head makes of its score; `None` if that is unknown.
-        is_partly_labelled: Always true: rows without a label do not count in an evaluation.
+        is_partly_labeled: Always true: rows without a label do not count in an evaluation.
     """
 
-    is_partly_labelled = True
+    is_partly_labeled = True
 
     def __init__(
         self, network: tf.keras.Model, name: str, label: str, score_kind: str | None = None

@@ -19,7 +19,7 @@ _LOG = logging.getLogger("rankkit")
 class Loop:
     """Runs steps over examples in memory: the function that Keras calls for each execution.
 
-    The results are those of an iterator, which takes a good part of a small step.
+    The results equal those over an iterator, whose overhead is a large part of a small step.
 
     Attributes:
         reads_raw: Whether a layer reads raw values, which it may have to check.

@@ -12,7 +12,7 @@ from rankkit.core.listwise import checked_labels, checked_numbers, has_order
 from rankkit.losses import ListLoss, OrdinalLoss
 from rankkit.metrics import NDCG, ListMetric
 from rankkit.models.heads import SCORE, HeadSettings, per_head
-from rankkit.training.batch import Batch, check_sizes, labelled, take_apart
+from rankkit.training.batch import Batch, check_sizes, labeled, take_apart
 from rankkit.training.compile_args import (
     as_metrics,
     check_loss,
@@ -246,7 +246,7 @@ class Objectives:
     def check(self, columns: Mapping[str, Any]) -> None:
         """Checks the labels and sample weights of all examples, before steps that cannot."""
         for head, batch in self.take_apart(columns, ()).items():
-            of_head = batch if head is None else labelled(batch, lists=False)[0]
+            of_head = batch if head is None else labeled(batch, lists=False)[0]
             self.heads[head].checked(of_head.labels)
 
     def update(
@@ -255,39 +255,39 @@ class Objectives:
         """Updates the metrics; returns this replica's part of the loss of all heads, a scalar."""
         # A subclass of the model may compute them in half precision.
         outputs = {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
-        parts, labelled_heads = [], []
+        parts, labeled_heads = [], []
         for head, objective in self.heads.items():
             batch = batches[head]
             given = {name: outputs[key] for name, key in self._outputs[head].items()}
             batch = check_sizes(batch, given[SCORE])
             if head is not None:
                 size = tf.shape(given[SCORE] if batch.positions is None else batch.labels)[0]
-                batch, rows = labelled(batch, lists=objective.ranks_lists)
+                batch, rows = labeled(batch, lists=objective.ranks_lists)
                 objective.notices.count_rows(size, tf.shape(batch.labels)[0])
                 given = {name: tf.gather(output, rows) for name, output in given.items()}
             losses = objective.update(batch, given)
             count = over_replicas(tf.cast(tf.size(losses), losses.dtype))
             parts.append(tf.math.divide_no_nan(tf.reduce_sum(losses), count))
-            labelled_heads.append(tf.cast(count > 0.0, tf.float32))
+            labeled_heads.append(tf.cast(count > 0.0, tf.float32))
         examples = tf.shape(next(iter(batches.values())).labels)[0]  # rows or lists
         self._regularization.update_state(tf.fill([examples], tf.cast(regularization, tf.float32)))
         replicas = over_replicas(tf.ones(())) if self.learns_weights else 1.0
-        return self._weighted_sum(parts, labelled_heads, replicas)
+        return self._weighted_sum(parts, labeled_heads, replicas)
 
     def _weight(self, index: int) -> tf.Tensor:
         assert self._log_variances is not None
         return tf.exp(-self._log_variances[index])
 
     def _sum_of(self, means: list[tf.keras.metrics.Metric]) -> tf.Tensor:
-        labelled_heads = [tf.cast(mean.count > 0.0, tf.float32) for mean in means]
-        return self._weighted_sum([mean.result() for mean in means], labelled_heads, 1.0)
+        labeled_heads = [tf.cast(mean.count > 0.0, tf.float32) for mean in means]
+        return self._weighted_sum([mean.result() for mean in means], labeled_heads, 1.0)
 
-    def _weighted_sum(self, losses: list, labelled_heads: list, replicas: Any) -> tf.Tensor:
+    def _weighted_sum(self, losses: list, labeled_heads: list, replicas: Any) -> tf.Tensor:
         """Weights the losses of the heads; of the learned weights, each replica adds its share."""
         if self._log_variances is None:
             return tf.add_n([w * loss for w, loss in zip(self._weights, losses, strict=True)])
         total = tf.add_n([self._weight(index) * loss for index, loss in enumerate(losses)])
-        return total + tf.reduce_sum(labelled_heads * self._log_variances) / replicas
+        return total + tf.reduce_sum(labeled_heads * self._log_variances) / replicas
 
     def warn_about_uninformative_data(self) -> None:
         """Warns about examples of the last epoch that carry no training signal."""
@@ -360,15 +360,15 @@ class Notices:
 
     def __init__(self, head: str | None):
         self._of = "" if head is None else f" for head {head!r}"
-        names = ("rows", "labelled", "lists", "uninformative", "weighted", "weight")
+        names = ("rows", "labeled", "lists", "uninformative", "weighted", "weight")
         self._sums = {name: tf.keras.metrics.Sum(name) for name in names}
         self._counted: set[str] = set()  # in traced steps; reading all sums takes time
         self._warned: set[str] = set()
 
-    def count_rows(self, rows: tf.Tensor, labelled: tf.Tensor) -> None:
+    def count_rows(self, rows: tf.Tensor, labeled: tf.Tensor) -> None:
         """Counts the examples of a batch, and those that have a label."""
         self._add("rows", rows)
-        self._add("labelled", labelled)
+        self._add("labeled", labeled)
 
     def count_lists(self, labels: tf.Tensor) -> None:
         """Counts lists, and those in which no two items have different labels."""
@@ -399,7 +399,7 @@ class Notices:
                 f"All sample weights are 0{self._of}, so that nothing can be learned. Use another "
                 "sample_weight column, or none."
             )
-        if counted["rows"] and not counted["labelled"]:
+        if counted["rows"] and not counted["labeled"]:
             self._warn(f"No example had a label{self._of}: its loss and metrics are undefined.")
         if counted["uninformative"]:
             self._warn(

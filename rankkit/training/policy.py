@@ -1,4 +1,4 @@
-"""Measured choices: steps per execution, compilation with XLA, and dense updates."""
+"""Defaults from benchmarks: steps per execution, compilation with XLA, and dense updates."""
 
 import types
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ def steps_in_memory(model: Any, loop: Loop, kwargs: Mapping[str, Any], kind: str
 def steps_over_iterator(model: Any, data: Any, kwargs: Mapping[str, Any], kind: str) -> int:
     """Chooses the steps per execution over an iterator of batches.
 
-    One unless there are surely as many batches as are asked for: an execution that runs out of
-    batches has nothing to report.
+    It is 1 unless the iterator is known to have enough batches: an execution that runs out of
+    batches returns no metrics.
     """
     limit = _step_limit(kwargs, kind)
     if not isinstance(data, tf.data.Dataset) or limit == 1:

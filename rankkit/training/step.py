@@ -32,8 +32,8 @@ def update_weights(
 ) -> None:
     """Applies the gradients of a loss.
 
-    Embedding tables of up to `dense_limit` rows are updated as a whole where that gives the same
-    weights; with `None`, gradients are applied as they come.
+    Sparse gradients of embedding tables of up to `dense_limit` rows are converted to dense ones
+    where that gives the same weights; with `None`, they stay sparse.
     """
     if tf.distribute.has_strategy() or not _is_of_keras(optimizer):
         optimizer.minimize(loss, weights, tape=tape)
@@ -69,8 +69,8 @@ def updates_all_rows(optimizer: Any) -> bool:
 def accepts_dense_and_sparse(optimizer: Any) -> bool:
     """Whether dense and sparse gradients of a table give the same weights.
 
-    Not known of optimizers that are not Keras's own, and not true with clipping, which takes the
-    norm of sparse gradients before rows that come twice are summed.
+    This is unknown for optimizers that are not Keras's own, and false with clipping, which takes
+    the norm of sparse gradients before repeated rows are summed.
     """
     clips = ("clipnorm", "global_clipnorm", "clipvalue")
     known = type(optimizer) in (*_UPDATE_ALL_ROWS, *_UPDATE_ROWS_OF_THE_BATCH)

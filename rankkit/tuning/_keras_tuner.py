@@ -1,9 +1,8 @@
-"""Adapter to keras-tuner: the only module that uses its private and undocumented attributes.
+"""Adapter to keras-tuner: the only module that uses its private attributes.
 
 Of `keras_tuner.Oracle`:
 
-- `trials`, `ongoing_trials`: trials by id, running trials by worker;
-- `tuner_ids`, `end_order`: the workers, ids of ended trials in order;
+- `tuner_ids`, `end_order`: undocumented, the workers and the ids of ended trials in order;
 - `_retry_queue`: ids of trials to run again, taken from its end;
 - `_seed_state`: seed of the next random value;
 - `_random_values()`: values for a random trial, `None` after too many duplicates;
@@ -14,7 +13,7 @@ Of `keras_tuner.Oracle`:
 Of `keras_tuner.oracles.BayesianOptimizationOracle`:
 
 - `_random_state`: NumPy's generator of the starting points of the acquisition's optimizer;
-- `_random_populate_space()`: the answer of `populate_space` with random values.
+- `_random_populate_space()`: the result of `populate_space` with random values.
 
 Of `keras_tuner.oracles.HyperbandOracle`:
 
@@ -57,19 +56,19 @@ class OracleAdapter(kt.Oracle):
         return Path(self._get_trial_dir(trial_id))
 
     def requeue_running(self) -> None:
-        """Queues the running trials to be run again, the first of them first."""
+        """Adds the running trials to the retry queue, in their order."""
         running = sorted(trial.trial_id for trial in self.ongoing_trials.values())
         self._retry_queue.extend(reversed(running))
         self.ongoing_trials = {}
         self.tuner_ids = set()
 
     def remove_from_queue(self, trial_id: str) -> None:
-        """Does not run a trial again that was queued."""
+        """Removes a trial from the retry queue."""
         if trial_id in self._retry_queue:
             self._retry_queue.remove(trial_id)
 
     def stop_creating_trials(self) -> None:
-        """Answers all workers that the search is over."""
+        """Stops the search: no worker gets another trial."""
         self.max_trials = len(self.trials)
         self._retry_queue = []
 
@@ -82,7 +81,7 @@ class OracleAdapter(kt.Oracle):
         return self._duplicate(values)
 
     def sample_values(self) -> dict[str, Any] | None:
-        """Random values, or `None` after too many that a trial already has."""
+        """Random values, or `None` after too many duplicates."""
         return super()._random_values()
 
     def _random_values(self) -> dict[str, Any] | None:
@@ -102,7 +101,7 @@ def random_generator(oracle: kt.oracles.BayesianOptimizationOracle) -> np.random
 
 
 def random_response(oracle: kt.oracles.BayesianOptimizationOracle) -> dict[str, Any]:
-    """What a Bayesian oracle answers for its initial random trials."""
+    """The result of `populate_space` for the initial random trials of a Bayesian oracle."""
     return oracle._random_populate_space()
 
 

@@ -60,7 +60,8 @@ class JournaledOracle(OracleAdapter):
         count = len({event["trial"] for event in events if event["event"] == "begin"})
         if self.max_trials and count > self.max_trials:
             expected = f"at least {count}, the number of trials already in the directory"
-            raise invalid("max_trials", int(self.max_trials), expected)
+            fix = "Increase it, or use another directory."
+            raise invalid("max_trials", int(self.max_trials), expected, fix)
         for number, event in enumerate(events, 1):
             if reason := self._replay_event(event):
                 raise damaged(path, number, f"{reason}: a line before it is missing or changed")
@@ -252,10 +253,10 @@ def make_oracle(
 
 
 def oracle_seed(seed: int) -> int:
-    """A seed for keras-tuner that is far from that of any other seed.
+    """Hashes a seed, so that consecutive seeds give unrelated trials.
 
-    keras-tuner increments the seed for each value: the trials of seed 43 would be those of 42,
-    shifted. And it takes 0 for no seed.
+    keras-tuner increments the seed for each value, so the trials of seed 43 would be those of
+    seed 42, shifted. It interprets 0 as no seed.
     """
     return 1 + int(np.random.SeedSequence(seed).generate_state(1)[0]) % 2**30
 

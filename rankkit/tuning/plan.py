@@ -95,7 +95,7 @@ class Plan:
 
 @contextlib.contextmanager
 def claim(directory: Path, fingerprint: Mapping[str, Any], *, overwrite: bool) -> Iterator[None]:
-    """Locks the directory of a search, which holds the same search, nothing, or one to delete."""
+    """Locks the directory of a search; raises if it holds another search or other files."""
     path = directory / FINGERPRINT
     if directory.exists() and not (directory.is_dir() and (path.exists() or _is_new(directory))):
         raise ValueError(
@@ -108,7 +108,7 @@ def claim(directory: Path, fingerprint: Mapping[str, Any], *, overwrite: bool) -
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RuntimeError(
-                f"{directory} is in use by another process. Wait for its end, or use another "
+                f"{directory} is in use by another process. Wait until it exits, or use another "
                 "directory."
             ) from None
         if overwrite and path.exists():

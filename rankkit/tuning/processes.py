@@ -97,10 +97,8 @@ def check_picklable(plan: Any) -> None:
 
 @contextlib.contextmanager
 def _threads_of_new_processes(number: int) -> Iterator[None]:
-    """Limits TensorFlow's threads in processes started meanwhile, unless the user already has.
-
-    By the environment: if the imported script uses TensorFlow, it is too late for its functions.
-    """
+    """Limits TensorFlow's threads in processes started meanwhile, unless the user already has."""
+    # By the environment: if the imported script uses TensorFlow, it is too late for its functions.
     name = "TF_NUM_INTRAOP_THREADS"
     if name in os.environ:
         yield

@@ -188,7 +188,7 @@ def check_domain(name: str, domain: Any) -> Any:
     if known.doubling and low << (doublings := int(math.log2(high / low))) != high:
         near = f"({low}, {low << max(1, doublings)})"
         fix = f"Use {near}, or a list of values: [{low}, {high}]."
-        raise invalid(shown, domain, "a range (low, high) where low doubles up to high", fix)
+        raise invalid(shown, domain, "a range (low, high) with high = low * 2**n", fix)
     if known.log and low <= 0:
         expected = "a range (low, high) with low > 0, as it is sampled on a logarithmic scale"
         raise invalid(shown, domain, expected)

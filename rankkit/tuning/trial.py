@@ -82,8 +82,8 @@ class TrialRunner(TunerAdapter):
         except Exception as error:
             if _is_of_the_host(error):
                 raise RuntimeError(
-                    f"Trial {trial.trial_id} was interrupted by an error of this host, which is no "
-                    f"failure of the trial: {' '.join(str(error).split())}. {RESUME}"
+                    f"Trial {trial.trial_id} was interrupted by an error of this host and is not "
+                    f"marked as failed: {' '.join(str(error).split())}. {RESUME}"
                 ) from error
             is_expected = isinstance(error, kt.errors.FailedTrialError)
             trial.status = "FAILED" if is_expected else "INVALID"

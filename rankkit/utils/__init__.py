@@ -1,1 +1,1 @@
-"""What has no dependency on ranking: errors, files, memory of the host, TensorFlow helpers."""
+"""Utilities: errors, files, memory of the host, adapters to Keras and TensorFlow."""

@@ -7,6 +7,7 @@ of the wrong type is a `TypeError`. Checks return plain Python values, as config
 import difflib
 import math
 import os
+import re
 import reprlib
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+_ARGUMENT = re.compile(r"[\w.]+(\[.*\])*")
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 
@@ -29,8 +31,14 @@ def wrong_type(name: str, value: Any, expected: str, fix: str = "") -> TypeError
 
 
 def _message(name: str, value: Any, expected: str, fix: str) -> str:
-    text = f"{name} must be {expected}. Got: {name}={_SHORT.repr(value)}."
+    got = f"{name}=" if _ARGUMENT.fullmatch(name) else ""
+    text = f"{subject(name)} must be {expected}. Got: {got}{_SHORT.repr(value)}."
     return f"{text} {fix}" if fix else text
+
+
+def subject(name: str) -> str:
+    """Returns a name that starts a sentence: capitalized, unless it is that of an argument."""
+    return name if _ARGUMENT.fullmatch(name) else name[:1].upper() + name[1:]
 
 
 def unknown(kind: str, name: Any, known: Iterable[str], listed: str = "Known") -> ValueError:

@@ -30,7 +30,7 @@ def is_stochastic(layer: tf.keras.layers.Layer) -> bool:
 
 
 def function_of(metric: Any) -> Any:
-    """The function that a metric wraps; anything else as it is."""
+    """The function that a metric wraps; returns other objects unchanged."""
     return getattr(metric, "_fn", metric)
 
 

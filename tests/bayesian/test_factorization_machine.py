@@ -140,7 +140,7 @@ def test_error_is_not_above_that_of_biases(rows_per_item, interaction):
     train, test = rk.data.random_split(rows, test_fraction=0.2, seed=1)
     baseline = rk.evaluation.BiasBaseline(train, ["user_id", "item_id"], label="user_rating")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The data do not support vectors")
+        warnings.filterwarnings("ignore", "Vectors do not lower the held-out RMSE")
         model = fit_ids(train, 9)
     difference = (scores(model, test) - test["user_rating"]) ** 2
     difference -= (baseline(test) - test["user_rating"]) ** 2
@@ -155,7 +155,7 @@ def test_fit_warns_where_the_data_do_not_support_vectors(monkeypatch):
 
     rows = planted(6, 0)
     monkeypatch.setattr(selection, "_residuals", residuals)
-    warning = r"The data do not support vectors: biases alone.* RMSE on .* with biases alone\. "
+    warning = r"Vectors do not lower the held-out RMSE: only.* RMSE on .* with biases alone\. "
     with pytest.warns(UserWarning, match=warning):
         model = fit_ids(rows, 9, num_samples=3)
     assert model.network.get_layer("user_id_vectors").embedding_dim == 12  # one per sample
@@ -225,7 +225,7 @@ def test_degenerate_data_keep_working(width):
     one_user = ratings([0] * 60, np.arange(60) % 10, np.arange(60) % 5)
     for rows, tolerance in ((single, 0.5), (constant, 0.05), (one_user, 2.0)):
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The data do not support vectors")
+            warnings.filterwarnings("ignore", "Vectors do not lower the held-out RMSE")
             model = fit_ids(rows, width, num_samples=10)
         np.testing.assert_allclose(scores(model, rows), rows["user_rating"], atol=tolerance)
 
@@ -233,7 +233,7 @@ def test_degenerate_data_keep_working(width):
 @pytest.mark.parametrize("labels", [[1e300, -1e300], [1e31, 2e31], [1e9, 1e9 + 1]])
 def test_labels_out_of_single_precision_are_rejected(labels):
     rows = {"user_id": ["a", "b"], "item_id": ["c", "d"], "user_rating": labels}
-    with pytest.raises(ValueError, match="'user_rating' must have numbers that single precision"):
+    with pytest.raises(ValueError, match="'user_rating' must have numbers that differ in float32"):
         fit_ids(rows, 5)
 
 
@@ -369,7 +369,7 @@ def test_memory_check_includes_the_linear_systems(rows, monkeypatch):
             "year",
             ("item_id", rk.layers.Attribute(["a"], ["b"], rk.layers.IdEmbedding(["b"], 1))),
             ValueError,
-            "Attribute 'year' must have the embedding_dim of the other features, 5",
+            "Attribute 'year' must have the embedding_dim of the other features.*embedding_dim=5",
         ),
     ],
 )
@@ -382,7 +382,7 @@ def test_unsuitable_layers_are_rejected(name, feature, error, message, rows):
 def test_layer_shared_by_two_features_is_rejected(rows):
     features = make_features(rows)
     features["again"] = ("user_id", features["user_id"])
-    with pytest.raises(ValueError, match="layer of its own. Got: features 'user_id' and 'again'"):
+    with pytest.raises(ValueError, match="its own layer. Got: features 'user_id' and 'again'"):
         fit(rows, features)
 
 

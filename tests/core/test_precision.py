@@ -37,7 +37,7 @@ def test_rounding_is_refused(column):
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"x {ROUNDED}"):
             function("x", tf.constant(column))
     spec = tf.TensorSpec((None,), tf.float32)
-    with pytest.raises(ValueError, match=f"feature 'x' {ROUNDED}"):
+    with pytest.raises(ValueError, match=f"Feature 'x' {ROUNDED}"):
         to_tensor("x", column.tolist(), spec)
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"Column 'x' {ROUNDED}"):
         as_feature("x", column, spec)

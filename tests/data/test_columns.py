@@ -61,7 +61,7 @@ def test_arrow_tables_are_like_dicts():
         ([1.0, np.nan], r"rows\['id'\]\[1\] must be an id\. Got: .*=nan\. Drop the rows"),
         (pd.Series(["a", pd.NA]), r"rows\['id'\]\[1\] must be an id\. Got: .*=(nan|<NA>)\. Drop"),
         (["a", 1], r"rows\['id'\] must have values of one type\. Got: str, int\. Convert it"),
-        ([["a"], ["b"]], r"rows\['id'\] must have a single value .*\[0\]=\['a'\]"),
+        ([["a"], ["b"]], r"rows\['id'\] must have a single value .*\['a'\] in row 0"),
         (np.ones((2, 2)), r"rows\['id'\] must have a single value .*\(2, 2\)"),
     ],
 )
@@ -88,7 +88,7 @@ def test_mixed_types_are_not_converted():
     [
         ([[1, 2]], TypeError, r"rows must be a dict of arrays or a DataFrame\. Got: a list\."),
         ([None], TypeError, r"dict of arrays or a DataFrame\. Got: a NoneType\. Name the columns"),
-        ([{"a": [1, 2], "b": [1]}], ValueError, r"one length\. Got: 'a' has 2, 'b' has 1\. Pass"),
+        ([{"a": [1, 2], "b": [1]}], ValueError, r"equal length\. Got: 'a' has 2, 'b' has 1\. Pass"),
         ([{"a": []}], ValueError, r"at least one row, but the columns \['a'\] are empty\. Check"),
         ([{}], ValueError, r"columns must be a list of at least one name\. Got: columns=\[\]"),
         ([{"user_id": [1]}, ["user"]], ValueError, r"'user'\. Known: 'user_id'\. Did you mean 'us"),
@@ -97,7 +97,7 @@ def test_mixed_types_are_not_converted():
         ([{"a": 3}], TypeError, r"rows\['a'\] must be an array\. Got: rows\['a'\]=3\. Pass an arr"),
     ],
 )
-def test_invalid_rows(arguments, error, text):
+def test_rows_must_be_a_table_with_the_named_columns(arguments, error, text):
     with pytest.raises(error, match=text):
         as_columns(*arguments)
 
@@ -195,7 +195,7 @@ NOT_TEXT = r"must be text\. Got: .*"
 @pytest.mark.parametrize(
     ("column", "text"),
     [
-        (["a", None], rf"rows\['c'\]\[1\] {MISSING}None\. Drop the row, or write .*'unknown'\."),
+        (["a", None], rf"rows\['c'\]\[1\] {MISSING}None\. Drop the row, or replace .*'unknown'\."),
         (["a", float("nan")], rf"rows\['c'\]\[1\] {MISSING}nan"),
         ([None, "a"], rf"rows\['c'\]\[0\] {MISSING}None"),
         ([None, None], rf"rows\['c'\]\[0\] {MISSING}None"),
@@ -204,14 +204,17 @@ NOT_TEXT = r"must be text\. Got: .*"
         ([3, "a"], rf"rows\['c'\]\[0\] {NOT_TEXT}=3\."),
         ([["a"], None], r"rows\['c'\]\[1\] must be a list like the first cell\. .*=None\. Pass"),
         ([["a"], "b"], r"rows\['c'\]\[1\] must be a list like the first cell\. Got: .*='b'\."),
-        ([["a", None]], rf"a cell of rows\['c'\] {MISSING}None"),
-        ([["a", 3]], rf"a cell of rows\['c'\] {NOT_TEXT}=3\. Make the column"),
+        ([["a", None]], rf"Each value in the lists of rows\['c'\] {MISSING}None"),
+        (
+            [["a", 3]],
+            r"^Each value in the lists of rows\['c'\] must be text\. Got: 3\. Make",
+        ),
         (np.array([9], "timedelta64[s]"), r"\['c'\] has the dtype timedelta64.*\. Convert"),
         ([2**64, 1], r"rows\['c'\] has the dtype object, which"),
         ([datetime.time(1)], rf"rows\['c'\]\[0\] {NOT_TEXT}datetime\.time"),
         (["a", "a", "b\ud800"], r"\['c'\]\[2\] must be valid UTF-8 text.*'b\\ud800'\. Decode"),
     ],
 )
-def test_invalid_cell(column, text):
+def test_missing_mixed_and_unsupported_cells_are_named(column, text):
     with pytest.raises(ValueError if "UTF-8" in text else TypeError, match=text):
         encode_column("c", as_array(column))

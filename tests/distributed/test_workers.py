@@ -50,7 +50,7 @@ def test_unreachable_worker_is_named(monkeypatch, free_addresses):
 def test_own_address_in_use_raises(monkeypatch, free_addresses):
     (address,) = free_addresses(1)
     monkeypatch.setenv("TF_CONFIG", tf_config([address], 0))
-    text = f"This worker cannot listen at {address} .* Use a free port of this host"
+    text = f"Cannot bind to {address}: .* Set a free port of this host"
     with listen(address), pytest.raises(OSError, match=text):
         rk.wait_for_workers(0.1)
 

@@ -65,7 +65,7 @@ def test_metrics_that_one_scorer_lacks_are_left_out(scorers, note):
 
 def test_scores_of_rows_without_a_label_of_the_head_do_not_count():
     class Head:
-        label, is_partly_labelled = "click", True
+        label, is_partly_labeled = "click", True
 
         def __call__(self, columns):
             return columns["score"]
@@ -84,7 +84,7 @@ def test_scores_of_rows_without_a_label_of_the_head_do_not_count():
          r"scorers\['b'\] must have the shape \(200,\) or \(200, 1\).*shape \(1,\)"),
         ({"scorers": {"a": ROWS["good"], "b": ROWS["good"] - 9}, "query": None}, ValueError,
          "With query=None there is no metric to compare. The scores of 'b' are only an order"),
-        ({"scorers": {"one": SCORERS["good"]}}, ValueError, r"scorers must be two or more. Got: "),
+        ({"scorers": {"one": SCORERS["good"]}}, ValueError, "a dict with at least two"),
         ({"scorers": [*SCORERS.values()]}, TypeError, "scorers must be a dict .*Name the scorers"),
         ({"label": None}, TypeError, "label must be the name of a column.*no label of its own"),
         ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),

@@ -147,8 +147,8 @@ def test_array_is_not_read_in_chunks(function):
     [
         (SCORES[:3], ValueError, r"must have the shape \(4,\) or \(4, 1\).*array of shape \(3,\)"),
         (np.ones((4, 2)), ValueError, r"one score per row .* Got: an array of shape \(4, 2\)"),
-        ([1.0, np.nan, 2.0, 3.0], ValueError, "must be finite. Got: scorer.*nan. Drop those"),
-        ([1.0, np.inf, 2.0, 3.0], ValueError, "must be finite. Got: scorer.*inf. Drop those"),
+        ([1.0, np.nan, 2.0, 3.0], ValueError, "must be finite. Got: nan. Drop those"),
+        ([1.0, np.inf, 2.0, 3.0], ValueError, "must be finite. Got: inf. Drop those"),
         ([1.0, None, 2.0, 3.0], TypeError, "must be an array of numbers. Got: .*None"),
         ([*"1234"], TypeError, "must be an array of numbers"),
         (np.ones(4, complex), TypeError, "must be an array of numbers"),
@@ -226,7 +226,7 @@ def test_ids_of_another_type_than_in_training_raise(function):
 @pytest.mark.parametrize("name", ["user_id", "rating"])
 def test_columns_of_several_values_per_row_raise(function, name):
     rows = {**TEST, name: np.array(TEST[name])[:, np.newaxis]}
-    with pytest.raises(TypeError, match=f"column '{name}' must have a single value in each row"):
+    with pytest.raises(TypeError, match=f"Column '{name}' must have a single value in each row"):
         evaluate(SCORES, function=function, rows=rows)
 
 

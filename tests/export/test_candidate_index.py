@@ -122,8 +122,8 @@ def test_queries_and_scorers_that_do_not_match_an_index_raise(saved):
         ({"movie": ["a"]}, "At least one column of the candidates must be a feature"),
         ({"movie_title": []}, "candidates must have at least one row for an index"),
         ({"movie_title": ["a"], "rating": [1]}, "Column name 'rating' is reserved"),
-        ({"movie_title": ["a"], "two words": [1]}, "column name must be letters"),
-        ({"movie_title": ["a"], "kind": [{}]}, "column 'kind' must be strings, or numbers"),
+        ({"movie_title": ["a"], "two words": [1]}, "Column name must be a letter"),
+        ({"movie_title": ["a"], "kind": [{}]}, "Column 'kind' must be strings, or numbers"),
     ],
 )
 def test_candidates_that_cannot_be_exported_raise(saved, tmp_path, candidates, message):
@@ -186,7 +186,7 @@ def test_nan_scores_come_last_in_the_rank_signature(tmp_path):
     scorer = rk.export.load(tmp_path / "1")
     outputs = scorer.rank_signature(x=tf.constant([-1.0, 2.0, 3.0]), k=tf.constant(3))
     assert outputs["index"].numpy().tolist() == [2, 1, 0]
-    with pytest.raises(ValueError, match="scores must be finite. Got: scores=.*nan"):
+    with pytest.raises(ValueError, match="Each score must be finite. Got: .*nan"):
         rk.rank(scorer, {}, {"x": [-1.0, 2.0]})
 
 

@@ -9,7 +9,7 @@ TagsEmbedding = rk.layers.TagsEmbedding
 @pytest.mark.parametrize(
     ("pooling", "both", "one"), [("mean", 3.0, 2.0), ("sum", 6.0, 2.0), ("sqrtn", 6 / 2**0.5, 2.0)]
 )
-def test_pooling(pooling, both, one):
+def test_pooling_ignores_padding_and_counts_oov_tags(pooling, both, one):
     layer = TagsEmbedding(["a", "b"], 1, pooling=pooling)
     tags = tf.constant([["a", "b"], ["a", ""], ["", ""], ["", "new"]])
     layer(tags)

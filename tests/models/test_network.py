@@ -125,13 +125,16 @@ def test_feature_of_another_type_is_rejected(dtype, values, message):
         ({"user": tf.keras.layers.Dense(1)}, r"features\['user'\] must be .* with a feature_spec"),
         ({"user": keras.layers.Dense(1)}, "Take layers from tf.keras, not from Keras 3"),
         ({"user": embedding("a", name="user")}, "layer of feature 'user' is named 'user'"),
-        ({"age": ("time", Difference())}, "sources of feature 'age' must be the names of the 2"),
-        ({"age": Difference()}, r"sources of feature 'age' must .* Got: .*\('age',\)"),
+        (
+            {"age": ("time", Difference())},
+            "columns of feature 'age' must be the names of the 2",
+        ),
+        ({"age": Difference()}, r"The source columns of feature 'age' must .* Got: .*\('age',\)"),
         (
             {"day": ("time", number()), "time": number(tf.float32)},
             "column 'time' is int64 .* 'day', float32 .* for 'time'",
         ),
-        ({"day": ("the time", number())}, "column name must be letters.*'the time'"),
+        ({"day": ("the time", number())}, "Column name must be a letter.*'the time'"),
     ],
 )
 def test_invalid_features_are_rejected(features, message):

@@ -141,7 +141,7 @@ def test_true_rating_and_mean_prediction_are_marked_within_the_axes(draw, diagno
     assert np.asarray(marker.get_xydata()).tolist() == [[x, 0]]
 
 
-def test_group_of_true_ratings_is_labelled_with_its_range(draw, diagnosis):
+def test_group_of_true_ratings_is_labeled_with_its_range(draw, diagnosis):
     lines = [{**line, "high": line["low"] + 0.5} for line in diagnosis.histograms]
     grouped = dataclasses.replace(diagnosis, histograms=lines)
     axes = draw(predicted_against_true, grouped).axes[0]

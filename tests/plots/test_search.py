@@ -153,11 +153,11 @@ def test_the_best_line_is_thicker_and_on_top(draw, trials):
     assert legend(host.figure) == ["failed", "best: 0.9", "outlier (worst: 1e+06)"]
 
 
-def test_lines_are_coloured_by_score(draw, trials):
+def test_lines_are_colored_by_score(draw, trials):
     _, _, (failed, *completed, arrow) = draw_parallel(draw, trials)
     brightness = [sum(to_rgb(line.get_color())) for line in completed]
     assert brightness == sorted(brightness, reverse=True)  # worst first, the best is the darkest
-    assert len(set(brightness)) == 5  # of six trials: the outlier has the colour of the worst one
+    assert len(set(brightness)) == 5  # of six trials: the outlier has the color of the worst one
     assert (failed.get_color(), failed.get_linestyle()) == ("0.5", "--")
     assert arrow.get_color() == completed[0].get_color()
 
@@ -260,7 +260,7 @@ def test_history_without_failures_and_outliers_has_no_markers_for_them(draw, tri
 
 
 def draw_scatter(draw, trials, **kwargs):
-    """The axes, those of the colour bar, the points, and the markers by label."""
+    """The axes, those of the color bar, the points, and the markers by label."""
     axes, colorbar = draw(search_scatter, trials, **kwargs).axes
     markers = {str(each.get_label()): each for each in axes.collections}
     points: Any = next(each for each in axes.collections if each.get_array() is not None)
@@ -286,7 +286,7 @@ def test_scatter_axes_have_labels_and_scales(draw, trials):
     assert colorbar.get_ylabel() == "score"
 
 
-def test_colours_span_the_scores_without_outliers(draw, trials):
+def test_colors_span_the_scores_without_outliers(draw, trials):
     _, _, points, _ = draw_scatter(draw, trials)
     assert (points.norm.vmin, points.norm.vmax) == (0.9, 1.3)
     assert points.colorbar.extend == "max"

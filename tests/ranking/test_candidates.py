@@ -317,5 +317,5 @@ def test_index_with_scores_that_are_not_finite_raises():
     index = rk.CandidateIndex(model, CANDIDATES)
     rk.rank(model, QUERY, index)
     model.network.set_weights([np.full_like(each, np.nan) for each in model.network.get_weights()])
-    with pytest.raises(ValueError, match="scores must be finite"):
+    with pytest.raises(ValueError, match="Each score must be finite"):
         rk.rank(model, QUERY, index)

@@ -108,7 +108,7 @@ def test_candidates_are_returned_as_python_values(network):
         ([*VECTORS[:3], [1.0, None, 2.0]], "'vector' is missing"),
         ([*VECTORS[:3], None], "'vector' is missing"),
         (np.ma.masked_less(VECTORS, 0), "'vector' is missing"),
-        (np.full((4, 3), "x"), "'vector' must be a number. Got: .*='x'"),
+        (np.full((4, 3), "x"), "'vector' must be a number. Got: 'x'"),
         # The graph of a network may make a score of 0 of them: relu(NaN) is 0 if it is fused.
         (np.full((4, 3), np.nan), "'vector' must have finite numbers"),
         ([*VECTORS[:3], [1.0, float("inf"), 0.0]], "'vector' must have finite numbers"),
@@ -186,7 +186,7 @@ def test_saved_candidates_keep_numbers_that_look_like_padding(network, saved):
 
 def test_exclusion_by_a_column_of_vectors_is_refused(network):
     candidates = {"vector": np.array(VECTORS), "id": IDS}
-    with pytest.raises(TypeError, match="exclude must be .* column without lists. Got: .*'vector'"):
+    with pytest.raises(TypeError, match="exclude must be a column without lists. Got: 'vector'"):
         rk.rank(network, QUERY, candidates, exclude={"vector": [1.0]})
 
 

@@ -173,11 +173,11 @@ QUERY, CANDIDATES = {"user_id": "7"}, {"movie_title": ["a"]}
         (QUERY, {**CANDIDATES, "price": []}, ValueError,
          "candidates must be .*equal length. Got: {'movie_title': 1, 'price': 0}"),
         ({"user_id": "\ud800"}, CANDIDATES, ValueError, "'user_id' must be .*UTF-8"),
-        ({"user_id": b"\xff"}, CANDIDATES, ValueError, "must be bytes of valid UTF-8"),
+        ({"user_id": b"\xff"}, CANDIDATES, ValueError, "Each string in .* must be valid UTF-8"),
         ("42", CANDIDATES, TypeError, "query must be a dict of feature name to raw value"),
-        ({"user_id": 42}, CANDIDATES, TypeError, "'user_id' must be str. Got: .*=42. Convert it"),
+        ({"user_id": 42}, CANDIDATES, TypeError, "'user_id' must be str. Got: 42. Convert it"),
         ({"user_id": None}, CANDIDATES, TypeError, r"'user_id' is missing \(None\)"),
-        (QUERY, {"movie_title": [1]}, TypeError, "'movie_title' must be str.*=1. Convert it"),
+        (QUERY, {"movie_title": [1]}, TypeError, "'movie_title' must be str. Got: 1. Convert it"),
         (QUERY, ["a"], TypeError, "candidates must be a dict of columns"),
         (QUERY, "a", TypeError, "candidates must be a dict of columns"),
         (QUERY, iter([["a"]]), TypeError, "candidates must be a dict of columns"),
@@ -193,7 +193,7 @@ def test_invalid_queries_and_candidates_raise(network, query, candidates, error,
 def test_columns_of_unequal_lengths_are_named_with_their_lengths():
     with pytest.raises(ValueError, match="query must be .*equal length.*{'user': 1, 'x': 2}"):
         rk.rank(price, {"user": ["7"], "x": [1, 2]}, {"price": [1]})
-    message = r"query\['user'\] must be a column of 2 values, as query\['x'\] is. Got: .*='7'"
+    message = r"query\['user'\] must be a column of 2 values, like query\['x'\]. Got: .*='7'"
     with pytest.raises(TypeError, match=message):
         rk.rank(price, {"user": "7", "x": [1, 2]}, {"price": [1]})
     message = "candidates must be a list of 2 entries, one for each query. Got: 1 entries"
@@ -232,10 +232,14 @@ def test_strings_for_an_integer_vocabulary_raise():
 @pytest.mark.parametrize(
     ("exclude", "error", "message"),
     [
-        ("abc", TypeError, "exclude must be a collection of values. Got: exclude='abc'"),
-        (5, TypeError, "exclude must be a collection of values. Got: exclude=5"),
-        (["4"], TypeError, "exclude must be values of the same type as the candidates.*'4'"),
-        ([[4]], TypeError, "exclude must be single values, for a single query"),
+        ("abc", TypeError, "The values of 'price' in exclude must be a collection. Got: 'abc'"),
+        (5, TypeError, "The values of 'price' in exclude must be a collection. Got: 5"),
+        (
+            ["4"],
+            TypeError,
+            "Each value of exclude must be of the type of 'price'. Got: '4'. C",
+        ),
+        ([[4]], TypeError, r"Each value of exclude must be a single value. Got: \[4\]"),
         ({"title": ["a"]}, ValueError, "Unknown candidate column in exclude 'title'.*'price'"),
     ],
 )
@@ -252,7 +256,7 @@ def test_exclude_must_name_the_column_or_the_query_if_there_are_several():
 
 
 def test_scores_that_cannot_be_ordered_raise():
-    with pytest.raises(ValueError, match="scores must be finite. Got: scores=.*nan"):
+    with pytest.raises(ValueError, match="Each score must be finite. Got: .*nan"):
         rk.rank(lambda columns: [np.nan, 1.0], {}, {"id": [1, 2]})
     with pytest.raises(ValueError, match="scores, one for each of 2 rows. Got: 3 scores"):
         rk.rank(lambda columns: [1.0, 2.0, 3.0], {}, {"id": [1, 2]})

@@ -108,7 +108,7 @@ def test_job_with_other_rows_or_another_model_raises(spark, export, tmp_path, pa
         ({"user_id": ["u1"], "item_id": [None]}, TypeError, "Column 'item_id' of pairs must be of"),
         ({"user_id": ["u1"], "item_id": ["i1"], "score": [1.0]}, ValueError,
          "pairs must have no column named .*Got: column 'score'. Rename it"),
-        ({"user_id": ["u1"], "item_id": ["i1", "i2"]}, ValueError, "columns of one length"),
+        ({"user_id": ["u1"], "item_id": ["i1", "i2"]}, ValueError, "columns of equal length"),
     ],
 )  # fmt: skip
 def test_invalid_rows_raise(spark, export, tmp_path, rows, error, message):

@@ -130,7 +130,7 @@ class Total(rk.losses.ListLoss):
 
 
 def test_list_loss_that_reduces_over_the_lists_is_refused():
-    with pytest.raises(TypeError, match=r"^total.call_on_lists must be a loss per list\. Got: "):
+    with pytest.raises(TypeError, match=r"^call_on_lists of 'total' must return one loss"):
         Total(name="total")([[1.0, 0.0]], [[0.0, 0.0]])
 
 

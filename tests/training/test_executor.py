@@ -427,7 +427,7 @@ def test_errors_are_those_over_an_iterator(rows):
     rows["rating"][7] = np.nan
     missing = {name: column for name, column in rows.items() if name != "movie_id"}
     for change in WAYS:
-        with pytest.raises(ValueError, match=r"^label 'rating' must be finite\. Got: NaN"):
+        with pytest.raises(ValueError, match=r"^Label 'rating' must be finite\. Got: NaN"):
             fit(make_model(rows), change(rk.data.batches(rows, 100)))
         with pytest.raises(ValueError, match=r"^Missing feature 'movie_id'"):
             fit(make_model(rows), change(rk.data.batches(missing, 100)))

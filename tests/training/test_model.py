@@ -264,7 +264,7 @@ def test_metrics_of_the_same_name_raise(arguments):
         ({"loss": tf.keras.losses.Huber}, TypeError, r"loss is the class Huber. .* Huber\(\)"),
         ({"metrics": "mae"}, TypeError, "metrics must be a list of tf.keras metrics"),
         ({"weighted_metrics": [3]}, TypeError, "weighted_metrics must be a list of tf.keras metr"),
-        ({"metrics": ["rmse_"]}, ValueError, "Unknown metric in metrics 'rmse_'"),
+        ({"metrics": ["rmse_"]}, ValueError, "Unknown metric 'rmse_'. Nearest in tf.keras.metrics"),
         ({"metrics": ["accuracy"]}, ValueError, "metrics must be metrics with an explicit.*'accur"),
         ({"loss_weights": [2.0]}, ValueError, "loss_weights must be None"),
     ],
@@ -338,10 +338,10 @@ def test_fewer_labels_or_weights_than_rows_raise(labels, weights, text):
 @pytest.mark.parametrize(
     ("labels", "error", "text"),
     [
-        ([1.0, np.nan], ValueError, "label 'rating' must be finite. Got: NaN or inf. Drop or fix"),
-        ([1.0, np.inf], ValueError, "label 'rating' must be finite. Got: NaN or inf. Drop or fix"),
-        (["good", "bad"], TypeError, "label 'rating' must be numbers. Got: dtype string. Convert"),
-        ([[1.0, 2.0], [1.0, 2.0]], TypeError, "label 'rating' must have one number per row"),
+        ([1.0, np.nan], ValueError, "Label 'rating' must be finite. Got: NaN or inf. Drop or fix"),
+        ([1.0, np.inf], ValueError, "Label 'rating' must be finite. Got: NaN or inf. Drop or fix"),
+        (["good", "bad"], TypeError, "Label 'rating' must be numbers. Got: dtype string. Convert"),
+        ([[1.0, 2.0], [1.0, 2.0]], TypeError, "Label 'rating' must have one number per row"),
     ],
 )
 def test_unsuitable_labels_raise_and_change_no_weight(labels, error, text):
@@ -360,7 +360,7 @@ def test_unsuitable_labels_raise_and_change_no_weight(labels, error, text):
 )
 def test_unsuitable_sample_weights_raise(weight, text):
     data = dataset({"user_id": ["u1"], "rating": [1.0], "weight": [weight]})
-    with pytest.raises(ValueError, match=f"^sample_weight 'weight' {text}"):
+    with pytest.raises(ValueError, match=f"^Sample weight 'weight' {text}"):
         make_model(make_constant_network(), sample_weight="weight").fit(data, verbose=0)
 
 

@@ -249,12 +249,12 @@ def test_rows_without_a_label_are_left_out_for_its_head(rows):
 
 @pytest.mark.parametrize("loss_weights", [None, "uncertainty"])
 def test_head_without_any_label_is_not_trained(loss_weights, rows):
-    unlabelled = {**rows, "click": np.full_like(rows["click"], np.nan)}
+    unlabeled = {**rows, "click": np.full_like(rows["click"], np.nan)}
     model = make_model(rows, loss_weights=loss_weights)
     [head] = [layer for layer in model.network.layers if layer.name == "click"]
     before = head.get_weights()
     with pytest.warns(UserWarning, match="No example had a label for head 'click': its loss and"):
-        history = model.fit(rk.data.batches(unlabelled, 64), epochs=3, verbose=0).history
+        history = model.fit(rk.data.batches(unlabeled, 64), epochs=3, verbose=0).history
     assert history["click_loss"] == [0.0] * 3
     tf.nest.map_structure(np.testing.assert_array_equal, head.get_weights(), before)
     if loss_weights is not None:
@@ -285,11 +285,11 @@ def test_lists_without_a_label_are_left_out_for_its_head(rows):
     loss = {"rating": "mean_squared_error", "click": rk.losses.SoftmaxLoss()}
     partial = {**rows, "click": rows["click"].copy()}
     partial["weight"] = np.random.default_rng(1).random(800)
-    unlabelled = np.isin(rows["user_id"], np.unique(rows["user_id"])[::2])
-    partial["click"][unlabelled] = np.nan
+    unlabeled = np.isin(rows["user_id"], np.unique(rows["user_id"])[::2])
+    partial["click"][unlabeled] = np.nan
     model = make_model(rows, loss=loss, sample_weight="weight")
     found = evaluate(model, rk.data.lists(partial, 8))
-    rest = {name: column[~unlabelled] for name, column in partial.items()}
+    rest = {name: column[~unlabeled] for name, column in partial.items()}
     expected = evaluate(model, rk.data.lists(rest, 8))
     for name in ("click_loss", "click_ndcg_at_10"):
         assert found[name] == pytest.approx(expected[name], rel=1e-5)
@@ -317,10 +317,10 @@ def test_zero_loss_weight_equals_removing_the_head(rows):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("labelled", [1.0, 0.5])
-def test_learned_loss_weights_converge_to_the_inverse_of_the_loss(labelled, rows):
+@pytest.mark.parametrize("labeled", [1.0, 0.5])
+def test_learned_loss_weights_converge_to_the_inverse_of_the_loss(labeled, rows):
     rows = {**rows, "click": rows["click"].copy()}
-    rows["click"][int(labelled * 800) :] = np.nan  # whole batches without a label
+    rows["click"][int(labeled * 800) :] = np.nan  # whole batches without a label
     model = make_model(rows, loss_weights="uncertainty")
     model.optimizer.learning_rate = 0.05
     history = model.fit(rk.data.batches(rows, 32), epochs=15, verbose=0).history

@@ -96,7 +96,7 @@ def make_lists(rows, batch_size):
         (make_model_of_two_heads, rk.data.batches),
         (make_listwise_model, make_lists),
     ],
-    ids=["Adam", "partly labelled heads", "lists"],
+    ids=["Adam", "partly labeled heads", "lists"],
 )
 def test_compiled_training_gives_the_same_history(rows, make, make_batches):
     found = []
@@ -278,8 +278,8 @@ CLICK_LOSS = tf.keras.losses.BinaryCrossentropy(from_logits=True)
 @pytest.mark.parametrize(
     ("column", "value", "loss", "text"),
     [
-        ("rating", np.nan, "mse", "label 'rating' must be finite"),
-        ("weight", -1.0, "mse", "sample_weight 'weight' must be at least 0"),
+        ("rating", np.nan, "mse", "Label 'rating' must be finite"),
+        ("weight", -1.0, "mse", "Sample weight 'weight' must be at least 0"),
         ("rating", 7.0, CLICK_LOSS, r"Labels must be from 0 to 1 for a cross entropy\. Got: 7"),
         ("rating", 7.0, rk.losses.OrdinalLoss((0, 1)), r"Labels must be levels of .* Got: 7"),
     ],

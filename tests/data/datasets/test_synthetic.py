@@ -68,7 +68,7 @@ def test_count_that_is_not_a_positive_integer(name, count):
 
 
 @pytest.mark.parametrize("noise", [-0.1, float("nan"), float("inf"), True, "0.5"])
-def test_invalid_noise(noise):
+def test_noise_must_be_a_number_of_at_least_zero(noise):
     text = r"noise must be a number of at least 0\. Got: noise=.*\. Pass 0 for no noise\."
     with pytest.raises(ValueError, match=text):
         synthetic_ratings(10, noise=noise)

@@ -103,7 +103,7 @@ def test_empty_numeric_cells_are_nulls(write):
         ("u", r"CSV parse error: Row #22: Expected 2 columns, got 1"),
     ],
 )
-def test_malformed_line(write, small_blocks, line, text):
+def test_malformed_line_is_named_with_a_fix(write, small_blocks, line, text):
     path = write("id,rating\n" + "u,1\n" * 20 + line + "\n")
     fix = r"Fix that row, or pass the type of the column, such as types=\{'user_id': str\}\."
     message = rf"(?s)rows\.csv cannot be parsed: {text}.*{fix}"
@@ -173,7 +173,7 @@ def test_invalid_argument(write, settings, error, text):
 
 def test_repeated_name_in_the_header(write):
     path = write("id,rating,id\n1,2,3\n", "1.csv")
-    text = r"Each column of .*1\.csv: must have a name of its own\. Got: 'id' 2 times\. Rename"
+    text = r"The name of each column of .*1\.csv must be unique\. Got: 'id' 2 times\. Rename"
     for paths in (path, [write("id,rating\n1,2\n", "0.csv"), path]):
         with pytest.raises(ValueError, match=text):
             read_csv(paths)

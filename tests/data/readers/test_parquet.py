@@ -239,7 +239,7 @@ def test_nulls_in_lists(tmp_path):
         list(read_parquet(tmp_path))
 
 
-def test_invalid_fill(with_nulls):
+def test_fill_must_have_the_type_of_the_column(with_nulls):
     text = r"fill\['rating'\] must be a value for a column of type float\. Got: .*='none'"
     with pytest.raises(TypeError, match=text):
         read_parquet(with_nulls, fill={"rating": "none"})
@@ -323,7 +323,7 @@ def test_paths_without_files(tmp_path, monkeypatch, paths):
         read_parquet(paths)
 
 
-def test_invalid_paths():
+def test_paths_must_name_at_least_one_file():
     with pytest.raises(ValueError, match=r"paths must be a list of at least one file\. Got: "):
         read_parquet([])
     with pytest.raises(TypeError, match=r"paths must be a file, a folder, a pattern or a list of"):
