@@ -140,10 +140,11 @@ _LOOKUPS = (
 _FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "regularizers")
 # TensorFlow's functions of tensors only: none of them calls a function or touches a file.
 _SAFE_FUNCTION = re.compile(
+    r"(?!.*(_candidate_sampler|_rnn))"  # some read a vocabulary file, or call a function
     r"(compat\.v1\.)?((math|nn|strings|linalg|bitwise|ragged|sparse|random|__operators__)\.[a-z0-9_]+"
     r"|abs|add|argsort|boolean_mask|broadcast_to|cast|clip_by_value|concat|convert_to_tensor|cumsum"
     r"|divide|einsum|expand_dims|eye|fill|gather|gather_nd|identity|linspace|matmul|maximum|minimum"
-    r"|multiply|one_hot|ones|ones_like|pad|range|rank|repeat|reshape|reverse|roll|round|searchsorted"
+    r"|multiply|norm|one_hot|ones|ones_like|pad|range|rank|repeat|reshape|reverse|roll|round|searchsorted"
     r"|sequence_mask|shape|sign|size|slice|sort|split|sqrt|square|squeeze|stack|stop_gradient"
     r"|subtract|tensordot|tile|transpose|unstack|where|zeros|zeros_like|reduce_[a-z]+)"
 )

@@ -116,7 +116,8 @@ def search(
         validation_fraction: Fraction of the rows to validate on. Defaults to `0.1`.
         objective: Name of a metric that the models report, or a `keras_tuner.Objective`, which a
             metric of your own needs for its direction. Defaults to `None`:
-            `"val_root_mean_squared_error"` if the models report it, otherwise `"val_loss"`.
+            `"val_root_mean_squared_error"` if the scores estimate the label and the models report
+            it, otherwise `"val_loss"`.
         executions_per_trial: Runs of each trial, with different seeds; scores are averaged.
             Defaults to `1`.
         max_consecutive_failed_trials: Number of failed trials in a row that stops the search with
@@ -226,7 +227,8 @@ def _check_objective(
             model.compute_loss(batch)
     known = {f"val_{metric.name}": metric for metric in model.metrics}
     if objective is None:
-        objective = _USUAL_OBJECTIVE if _USUAL_OBJECTIVE in known else "val_loss"
+        is_error = model.score_kind == "estimate" and _USUAL_OBJECTIVE in known
+        objective = _USUAL_OBJECTIVE if is_error else "val_loss"
     name = objective.name if isinstance(objective, kt.Objective) else objective
     check_choice("objective", name, known)
     if isinstance(objective, kt.Objective) and objective.direction in ("min", "max"):

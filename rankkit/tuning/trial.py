@@ -157,10 +157,14 @@ _HOST_ERRORS = {
 
 def _is_of_the_host(error: Exception) -> bool:
     """Whether an error is one of the disk, which another run of the same trial need not have."""
-    if isinstance(error, OSError):
-        return error.errno in _HOST_ERRORS
-    is_of_tensorflow = isinstance(error, tf.errors.OpError)
-    return is_of_tensorflow and any(text in str(error) for text in _HOST_ERRORS.values())
+    cause: BaseException | None = error
+    while cause is not None:  # libraries raise errors of their own, with or without the number
+        if isinstance(cause, OSError) and cause.errno in _HOST_ERRORS:
+            return True
+        if any(text in str(cause) for text in _HOST_ERRORS.values()):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

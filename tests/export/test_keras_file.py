@@ -1,7 +1,9 @@
 """Loading of `.keras` files that are damaged, or made to run code."""
 
 import contextlib
+import inspect
 import json
+import re
 import shutil
 import sys
 import zipfile
@@ -13,7 +15,7 @@ import rankkit as rk
 import tensorflow as tf
 from tf_keras.src.saving import serialization_lib
 
-from rankkit.export.keras_file import check_config
+from rankkit.export.keras_file import _SAFE_FUNCTION, check_config
 
 
 def function(name, module="builtins"):
@@ -62,6 +64,9 @@ ATTACKS = {
                         "function 'py_function'"),
     "nested namespace": (instance("TFOpLambda", OPERATIONS, function="nn.experimental.x"),
                          "function 'nn.experimental.x'"),
+    "file reader": (
+        instance("TFOpLambda", OPERATIONS, function="nn.fixed_unigram_candidate_sampler"),
+        "function 'nn.fixed_unigram_candidate_sampler'"),
     "slicing": (instance("SlicingOpLambda", OPERATIONS, function="io.gfile.remove"), "io.gfile"),
     "method of tensors": (instance("InstanceMethod", OPERATIONS, attr_name="__init__"), "__init__"),
     "feature columns": (instance("DenseFeatures", "keras.layers"), "may read other files"),
@@ -148,6 +153,20 @@ def test_operation_that_writes_a_file_is_not_run(exported, tmp_path):
     with pytest.raises(ValueError, match=r"m\.keras' is not loaded.*'io.write_file', which is not"):
         rk.export.load(tmp_path / "m.keras")
     assert not (tmp_path / "ran").exists()
+
+
+def test_allowed_functions_take_neither_files_nor_functions():
+    risky = re.compile("file|path$|fn$|func|callable|cell")
+    spaces = ("math", "nn", "strings", "linalg", "bitwise", "ragged", "sparse", "random")
+    found = []
+    for prefix, root in (("", tf), ("compat.v1.", tf.compat.v1)):
+        for space in spaces:
+            for name in dir(getattr(root, space)):
+                called = getattr(getattr(root, space), name)
+                if callable(called) and _SAFE_FUNCTION.fullmatch(f"{prefix}{space}.{name}"):
+                    names = filter(risky.search, inspect.signature(called).parameters)
+                    found += [(prefix, space, name, each) for each in names]
+    assert found == []
 
 
 def test_lambda_layer_is_refused(tmp_path):

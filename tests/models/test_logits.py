@@ -30,6 +30,13 @@ class Squash(K.Layer):
         return tf.sigmoid(inputs)
 
 
+class SquashedHead(rk.layers.DenseRatingHead):
+    """A head whose scores the user turns into probabilities."""
+
+    def call(self, inputs):
+        return tf.sigmoid(super().call(inputs))
+
+
 def model_of(make):
     """A network within the network."""
     inputs = K.Input((3,))
@@ -65,7 +72,8 @@ SCORES = {
     "difference": (several(K.Subtract(), probability, probability), True),
     "operator": (lambda x: logit(x) + logit(x), True),
     "product with a logit": (lambda x: probability(x) * logit(x), True),
-    "dot product": (lambda x: K.Dot(1)([x, x]), True),
+    "dot product": (lambda x: K.Dot(1)([K.Dense(2)(x), K.Dense(2)(x)]), True),
+    "dense with the identity": (lambda x: K.Dense(1, tf.identity)(probability(x)), True),
     "hyperbolic tangent": (K.Dense(1, "tanh"), True),
     "mean of logits": (several(K.Average(), logit, logit), True),
     "ordinal ratings": (ordinal((1, 2, 3)), True),
@@ -95,6 +103,15 @@ SCORES = {
     "network": (model_of(probability), False),
     "sequential": (tf.keras.Sequential([K.Dense(2), K.Dense(1, "sigmoid")]), False),
     "layer that tells": (Squash((0.0, 1.0)), False),
+    "part of 0 to 1": (lambda x: tf.minimum(1.0, tf.maximum(0.0, logit(x))), False),
+    "mixture": (lambda x: K.Dot(1)([K.Dense(2, "softmax")(x), K.Dense(2, "sigmoid")(x)]), None),
+    "weighted sum": (lambda x: tf.reduce_sum(K.Dense(2, "softmax")(x), -1, keepdims=True), None),
+    "part of unequal columns": (
+        lambda x: tf.concat([logit(x), probability(x)], axis=1)[:, 1:],
+        None,
+    ),
+    "exponential of an unknown value": (lambda x: tf.exp(-tf.nn.softplus(logit(x))), None),
+    "head with a call of the user": (SquashedHead([2]), None),
     "layer that does not tell": (Squash(), None),
     "lambda": (K.Lambda(lambda x: x[:, :1]), None),
     "sum with a lambda": (several(K.Add(), probability, K.Lambda(lambda x: x[:, :1])), None),

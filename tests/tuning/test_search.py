@@ -179,7 +179,7 @@ DISK_IS_FULL = "No space left on device"
     [
         OSError(28, DISK_IS_FULL),
         tf.errors.ResourceExhaustedError(None, None, f"search/checkpoint; {DISK_IS_FULL}"),
-        tf.errors.UnknownError(None, None, "checkpoint; Input/output error"),
+        RuntimeError(f"Unable to write the file ({DISK_IS_FULL})"),
     ],
 )
 def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch, error):
@@ -313,6 +313,11 @@ def unit_difference(labels, scores):
         ({"metrics": ["Poisson"]}, "val_poisson", ("val_poisson", "min")),
         (CLICKS | {"metrics": [ACCURACY]}, "val_binary_accuracy", "max"),
         (CLICKS, None, ("val_loss", "min")),
+        (
+            CLICKS | {"metrics": [tf.keras.metrics.RootMeanSquaredError()]},
+            None,
+            ("val_loss", "min"),
+        ),
         (CLICKS, "val_auc", ("val_auc", "max")),
         (CLICKS | {"metrics": ["binary_crossentropy"]}, "val_binary_crossentropy", "min"),
         (LISTS, None, ("val_loss", "min")),
