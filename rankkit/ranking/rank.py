@@ -73,6 +73,9 @@ def rank(
     """
     if k is not None:
         check_integer("k", k, fix="Pass None for all candidates.")
+    if not callable(scorer):
+        fix = "Candidates that have scores already need no model: sort them by the scores."
+        raise wrong_type("scorer", scorer, "a model, a loaded export or a function", fix)
     specs = get_feature_specs(scorer)
     queries, is_single = query_columns(query, specs)
     num_queries = max((len(column) for column in queries.values()), default=1)

@@ -108,6 +108,11 @@ def test_excluded_candidates_are_left_out():
     assert ranking == [({"price": 3, "kind": "y"}, -3.0)]
 
 
+def test_scores_are_no_scorer():
+    with pytest.raises(TypeError, match="scorer must be a model, a loaded export or a function"):
+        rk.rank(np.arange(4.0), QUERY, CANDIDATES)
+
+
 def test_error_messages_are_short(network):
     with pytest.raises(TypeError) as error:
         rk.rank(network, {"user_id": "7"}, list(range(100_000)))
