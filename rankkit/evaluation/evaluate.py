@@ -44,7 +44,7 @@ def evaluate_ranking(
       if the scores tell more than the click rate (He et al. 2014).
     - `calibration`: the mean predicted probability divided by the mean label.
     - `global_auc`: the AUC over all rows. Its interval is that of its first-order terms (DeLong et
-      al. 1988). An order of such labels has it, too.
+      al. 1988). Also reported if scores are an order.
 
     Scores are predictions, logits or an order by the loss of the `RankingModel` or the head: an
     order after a listwise loss, logits or probabilities after a cross entropy. Those of other

@@ -30,7 +30,7 @@ class ScoredRows:
     Attributes:
         scorer: As for `evaluate_ranking`.
         label: Column of labels.
-        ids: Columns that identify the query and the item, of those that there are.
+        ids: Columns of the query and the item, without those that are `None`.
         columns, labels: Column name to array, and the labels, `(rows,)` each.
         queries: Index of the query of each row, `(rows,)`; `None` without queries.
         train: The columns `ids` and `label` of the training rows.

@@ -47,7 +47,7 @@ def rank(
             the same candidates for all of them or a list with one entry per query. If the same
             candidates are ranked again and again, a `rankkit.CandidateIndex`, or the `candidates`
             of a loaded SavedModel. If they do not fit in memory, an iterator or a `tf.data.Dataset`
-            of such dicts: with `k`, only one of them is held at a time.
+            of such dicts: with `k`, one of them is in memory at a time.
         k: Maximum number of candidates to return, at least 1. Defaults to `None`, all of them.
         exclude: Candidates to leave out, such as the items that the user has seen: values of the
             candidate column, or column name to values. With several queries, a list with one such

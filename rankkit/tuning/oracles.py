@@ -89,7 +89,7 @@ class JournaledOracle(OracleAdapter):
                     f"chooses {found[1]} for trial {found[0]}"
                 )
         elif event["trial"] not in self.trials or event["trial"] in self.ended:
-            how = "twice" if event["trial"] in self.ended else "without having begun"
+            how = "twice" if event["trial"] in self.ended else "without a start"
             return f"trial {event['trial']} ends {how}"
         else:
             trial = self.trials[event["trial"]]

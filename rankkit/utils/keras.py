@@ -7,7 +7,7 @@
 - `Model._train_counter` and `Model._test_counter`: the steps that `fit` and `evaluate` have run,
   at which TensorBoard writes the values of batches.
 - `Optimizer._index_dict` and `Optimizer._var_key`, `Adam._momentums` and `Adam._velocities`: the
-  position of a weight among the weights of an optimizer, and the moments at that position.
+  index of a weight in the optimizer, and the moments at that index.
 - `Model._eval_data_handler`: the reader of validation data in `fit`, which Keras keeps and uses
   again in the next `fit` if the first one was interrupted.
 
