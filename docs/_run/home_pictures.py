@@ -3,6 +3,7 @@
 Usage: python home_pictures.py FOLDER
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import rankkit as rk  # isort: skip
 import matplotlib.pyplot as plt
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tensorflow as tf
 
 BLUE, ORANGE, GRAY = "#3b82f6", "#f08c3a", "#8a8f98"  # readable on white and on black
@@ -174,6 +177,30 @@ def exported(model: Any, test: dict, folder: Path) -> None:
     plt.gca().set(xlabel="score of the model", ylabel="score of the .tflite")
 
 
+def resident_megabytes() -> float:
+    """Returns the memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def streaming(train: dict, folder: Path) -> None:
+    """Plots the memory for reading a Parquet file against the size of the rows in memory."""
+    table = pa.table(train)
+    with pq.ParquetWriter(folder / "ratings.parquet", table.schema) as writer:
+        for _ in range(125):
+            writer.write_table(table)
+    batches = rk.data.read_parquet(
+        folder / "ratings.parquet", list(train), 80_000, shuffle=True, seed=1
+    )
+    before = resident_megabytes()
+    memory = [resident_megabytes() - before for _ in batches]
+    millions = np.arange(1, len(memory) + 1) * 0.08
+    plt.plot(millions, millions / table.num_rows * table.nbytes, color=GRAY, label="all rows")
+    plt.plot(millions, memory, color=BLUE, label="streamed")
+    plt.legend()
+    plt.gca().set(xlabel="million rows read", ylabel="memory in MB", ylim=(0, None))
+
+
 def main() -> None:
     """Makes all figures."""
     folder = Path(sys.argv[1])
@@ -201,6 +228,8 @@ def main() -> None:
     save("objectives")
     search(train, folder / "work" / "search")
     save("search")
+    streaming(train, folder / "work")
+    save("streaming")
     clicks(train, test)
     save("clicks")
 
