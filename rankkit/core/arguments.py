@@ -1,8 +1,7 @@
-"""The config of layers that keep the arguments of their constructor as attributes."""
+"""The config of layers and losses that keep the arguments of their constructors as attributes."""
 
 import inspect
-from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,25 @@ _KERAS = (
 )
 
 
-def check_keywords(layer: type, keywords: Iterable[str]) -> None:
-    """Raises for keyword arguments that neither a layer class nor Keras has."""
-    constructors = [vars(each)["__init__"] for each in layer.__mro__ if "__init__" in vars(each)]
-    own = chain.from_iterable(inspect.signature(each).parameters for each in constructors)
-    known = [name for name in dict.fromkeys(own) if name not in ("self", "args", "kwargs")]
-    for name in keywords:
-        if name not in (*known, *_KERAS):
-            shown = dict.fromkeys([*known, *_KERAS[:4]])
-            raise TypeError(str(unknown(f"argument of {layer.__name__}", name, shown)))
+def _own_arguments(kind: type) -> list[str]:
+    """The arguments of the constructors of a class and of its bases, without those of Keras."""
+    bases = takewhile(lambda each: not each.__module__.startswith("tf_keras."), kind.__mro__)
+    constructors = [vars(each)["__init__"] for each in bases if "__init__" in vars(each)]
+    names = chain.from_iterable(inspect.signature(each).parameters for each in constructors)
+    return [name for name in dict.fromkeys(names) if name not in ("self", "args", "kwargs")]
+
+
+def arguments_of(instance: Any) -> dict[str, Any]:
+    """The arguments that an object keeps as attributes of the same names, for its config."""
+    names = [name for name in _own_arguments(type(instance)) if hasattr(instance, name)]
+    return {name: _as_config(getattr(instance, name)) for name in names}
+
+
+def _as_config(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    # Layers, initializers, regularizers and constraints can be called.
+    return tf.keras.saving.serialize_keras_object(value) if callable(value) else value
 
 
 class ArgumentsLayer(tf.keras.layers.Layer):
@@ -36,17 +45,12 @@ class ArgumentsLayer(tf.keras.layers.Layer):
     """
 
     def __init__(self, **kwargs: Any):
-        check_keywords(type(self), kwargs)
+        known = _own_arguments(type(self))
+        for name in kwargs:
+            if name not in (*known, *_KERAS):
+                shown = dict.fromkeys([*known, *_KERAS[:4]])
+                raise TypeError(str(unknown(f"argument of {type(self).__name__}", name, shown)))
         super().__init__(**kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        bases = [each for each in type(self).__mro__ if issubclass(each, ArgumentsLayer)]
-        constructors = [vars(each)["__init__"] for each in bases if "__init__" in vars(each)]
-        for name in chain.from_iterable(
-            inspect.signature(each).parameters for each in constructors
-        ):
-            if name not in config and hasattr(self, name):
-                value = getattr(self, name)
-                config[name] = value.tolist() if isinstance(value, np.ndarray) else value
-        return config
+        return {**arguments_of(self), **super().get_config()}

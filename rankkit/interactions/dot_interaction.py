@@ -5,13 +5,13 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from rankkit.core.arguments import check_keywords
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.interactions._vectors import as_vectors, unequal_dims
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class DotInteraction(tf.keras.layers.Layer):
+class DotInteraction(ArgumentsLayer):
     """Concatenates the vectors and the dot products of all pairs of them, as in DLRM.
 
     The products are those of `tfrs.layers.feature_interaction.DotInteraction`, made savable.
@@ -40,7 +40,6 @@ class DotInteraction(tf.keras.layers.Layer):
     """
 
     def __init__(self, **kwargs: Any):
-        check_keywords(type(self), kwargs)
         super().__init__(**kwargs)
         # Gathering the lower triangle is slower, and TensorFlow Lite has no operation for it.
         self._products = tfrs.layers.feature_interaction.DotInteraction(

@@ -4,14 +4,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.arguments import check_keywords
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.partial import ActivationCache, Vector, knows_parts
 from rankkit.interactions._vectors import as_vectors
-from rankkit.utils.errors import check_number, wrong_type
+from rankkit.utils.errors import check_share, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class FieldDropout(tf.keras.layers.Layer):
+class FieldDropout(ArgumentsLayer):
     """Drops whole feature vectors at random during training, before they interact.
 
     Dropout of single units leaves some of every feature visible. Without a whole feature, the
@@ -48,12 +48,10 @@ class FieldDropout(tf.keras.layers.Layer):
     def __init__(
         self, rate: float, interaction: tf.keras.layers.Layer | None = None, **kwargs: Any
     ):
-        check_keywords(type(self), kwargs)
         super().__init__(**kwargs)
-        rate = check_number("rate", rate, "a number in [0, 1)", least=0, below=1)
         if interaction is not None and not isinstance(interaction, tf.keras.layers.Layer):
             raise wrong_type("interaction", interaction, "a tf.keras layer, or None")
-        self.rate = float(rate)
+        self.rate = check_share("rate", rate)
         self.interaction = interaction
         # Applied to a mask with one value per vector, which keeps or drops all of it.
         self._drop = tf.keras.layers.Dropout(self.rate, dtype=self.dtype_policy)
@@ -75,10 +73,6 @@ class FieldDropout(tf.keras.layers.Layer):
         if knows_parts(self.interaction):
             return self.interaction.call_parts(inputs, cache)
         return self.interaction(cache.whole(as_vectors(inputs)))
-
-    def get_config(self) -> dict[str, Any]:
-        interaction = tf.keras.saving.serialize_keras_object(self.interaction)
-        return {**super().get_config(), "rate": self.rate, "interaction": interaction}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "FieldDropout":

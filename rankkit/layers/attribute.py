@@ -144,10 +144,6 @@ class Attribute(FeatureLayer):
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return self.layer.embed(codes, training=training)
 
-    def get_config(self) -> dict[str, Any]:
-        layer = tf.keras.saving.serialize_keras_object(self.layer)
-        return {**super().get_config(), "layer": layer}
-
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Attribute":
         layer = tf.keras.saving.deserialize_keras_object(config["layer"])

@@ -122,19 +122,21 @@ class EmbeddingLayer(FeatureLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        check_integer("embedding_dim", embedding_dim)
-        self.embedding_dim = self._dim = int(embedding_dim)
+        self.embedding_dim = self._dim = check_integer("embedding_dim", embedding_dim)
         check_table_memory(self.name, num_rows, self.embedding_dim)
+        self.embeddings_initializer = tf.keras.initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = tf.keras.regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = tf.keras.constraints.get(embeddings_constraint)
         self._embedding = tf.keras.layers.Embedding(
             num_rows,
             self.embedding_dim,
-            embeddings_initializer=embeddings_initializer,
-            embeddings_regularizer=embeddings_regularizer,
-            embeddings_constraint=embeddings_constraint,
+            embeddings_initializer=self.embeddings_initializer,
+            embeddings_regularizer=self.embeddings_regularizer,
+            embeddings_constraint=self.embeddings_constraint,
             dtype=self.dtype_policy,
             name="embedding",
         )
-        self._check_matrix(getattr(self._embedding.embeddings_initializer, "value", 0.0))
+        self._check_matrix(getattr(self.embeddings_initializer, "value", 0.0))
 
     def _check_matrix(self, value: Any) -> None:
         """Raises unless the value of a constant initializer fits; Keras would reshape a matrix."""
@@ -148,12 +150,3 @@ class EmbeddingLayer(FeatureLayer):
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         return self._embedding(codes)
-
-    def get_config(self) -> dict[str, Any]:
-        table, keras = self._embedding, tf.keras
-        return {
-            **super().get_config(),
-            "embeddings_initializer": keras.initializers.serialize(table.embeddings_initializer),
-            "embeddings_regularizer": keras.regularizers.serialize(table.embeddings_regularizer),
-            "embeddings_constraint": keras.constraints.serialize(table.embeddings_constraint),
-        }

@@ -5,14 +5,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.arguments import check_keywords
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.partial import ActivationCache, Vector, through
 from rankkit.layers._dense import make_dense
-from rankkit.utils.errors import check_number, check_range, check_units
+from rankkit.utils.errors import check_range, check_share, check_units
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class DenseRatingHead(tf.keras.layers.Layer):
+class DenseRatingHead(ArgumentsLayer):
     """Turns the vector of an example into one score: hidden dense layers and a linear output unit.
 
     This is the usual head of `rankkit.ranking_network`. It fits every loss that takes a number:
@@ -64,13 +64,10 @@ class DenseRatingHead(tf.keras.layers.Layer):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ):
-        check_keywords(type(self), kwargs)
         super().__init__(**kwargs, autocast=False)  # each dense layer casts its own input
         self.hidden_units = check_units("hidden_units", hidden_units)
         self.activation = tf.keras.activations.get(activation)
-        expected = "a number in [0, 1)"
-        rate = check_number("dropout_rate", dropout_rate, expected, least=0, below=1)
-        self.dropout_rate = float(rate)
+        self.dropout_rate = check_share("dropout_rate", dropout_rate)
         self.rating_range = (
             None if rating_range is None else check_range("rating_range", rating_range)
         )
@@ -80,8 +77,7 @@ class DenseRatingHead(tf.keras.layers.Layer):
         for units in self.hidden_units:
             self._tower.add(self._dense(units, self.activation, self.dtype_policy))
             if self.dropout_rate:
-                policy = self.dtype_policy
-                self._tower.add(tf.keras.layers.Dropout(self.dropout_rate, dtype=policy))
+                self._tower.add(tf.keras.layers.Dropout(self.dropout_rate, dtype=self.dtype_policy))
         # Scores stay in full precision in mixed precision, too: half precision would tie them.
         self._tower.add(self._dense(1, None, self.variable_dtype))
 
@@ -113,12 +109,5 @@ class DenseRatingHead(tf.keras.layers.Layer):
         return tf.TensorShape(input_shape)[:-1].concatenate(1)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "activation": tf.keras.activations.serialize(self.activation),
-            "dropout_rate": self.dropout_rate,
-            "rating_range": self.rating_range,
-            "kernel_initializer": tf.keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": tf.keras.regularizers.serialize(self.kernel_regularizer),
-        }
+        activation = tf.keras.activations.serialize(self.activation)
+        return {**super().get_config(), "activation": activation}

@@ -7,7 +7,7 @@ import tensorflow as tf
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids
 from rankkit.layers.base import EmbeddingLayer, VocabularyLayer
-from rankkit.utils.errors import check_integer, check_number
+from rankkit.utils.errors import check_integer, check_share
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -69,17 +69,13 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
     ):
         lookup = IdLookup("vocabulary", vocabulary)
         check_integer("num_oov_indices", num_oov_indices, fix="OOV ids need a row of their own.")
-        expected = "a number in [0, 1)"
-        rate = check_number("id_dropout_rate", id_dropout_rate, expected, least=0, below=1)
+        rate = check_share("id_dropout_rate", id_dropout_rate)
         super().__init__(len(lookup) + int(num_oov_indices), embedding_dim, **kwargs)
-        self.num_oov_indices = int(num_oov_indices)
-        self.id_dropout_rate = float(rate)
+        self.num_oov_indices, self.id_dropout_rate = int(num_oov_indices), rate
         self._lookup, self._spec = lookup, lookup.spec
-        if self.id_dropout_rate:
+        if rate:
             policy = self.dtype_policy
-            self._dropout = tf.keras.layers.Dropout(
-                self.id_dropout_rate, dtype=policy, name="id_dropout"
-            )
+            self._dropout = tf.keras.layers.Dropout(rate, dtype=policy, name="id_dropout")
 
     @classmethod
     def from_column(cls, column: Any, embedding_dim: int, **kwargs: Any) -> "IdEmbedding":

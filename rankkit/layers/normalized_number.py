@@ -59,21 +59,19 @@ class NormalizedNumber(FeatureLayer):
     ):
         super().__init__(**kwargs)
         _numeric.check_missing_policy(missing)
-        mean = check_number("mean", mean)
+        self.mean = check_number("mean", mean)
         fix = "A constant column carries no information: leave the feature out."
         expected = "a finite number above 0"
         std = check_number("standard_deviation", standard_deviation, expected, fix, above=0)
         if embedding_dim is not None:
-            check_integer("embedding_dim", embedding_dim, fix="None is for the number itself.")
-        self.mean = mean
-        self.standard_deviation = float(std)
-        self.embedding_dim = None if embedding_dim is None else int(embedding_dim)
+            fix = "None is for the number itself."
+            embedding_dim = check_integer("embedding_dim", embedding_dim, fix=fix)
+            self._vector = self._add_float32("vector", (embedding_dim,), "uniform")
+        self.standard_deviation, self.embedding_dim = float(std), embedding_dim
         self.missing = missing
-        reads_integers = isinstance(mean, int) and missing == "error"
-        self._dim = self.embedding_dim or 1
+        reads_integers = isinstance(self.mean, int) and missing == "error"
+        self._dim = embedding_dim or 1
         self._spec = tf.TensorSpec((None,), tf.int64 if reads_integers else tf.float32)
-        if self.embedding_dim is not None:
-            self._vector = self._add_float32("vector", (self.embedding_dim,), "uniform")
         if missing == "learn":
             self._missing = self._add_float32("missing", (), "zeros")
 

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arguments import check_keywords
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.levels import as_levels
 from rankkit.core.partial import ActivationCache, Vector
 from rankkit.layers.dense_rating_head import DenseRatingHead
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class OrdinalHead(tf.keras.layers.Layer):
+class OrdinalHead(ArgumentsLayer):
     """Turns the vector of an example into a probability distribution over rating levels.
 
     This is the proportional odds model: with `x` the output of a stack of dense layers, the
@@ -68,7 +68,6 @@ class OrdinalHead(tf.keras.layers.Layer):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ):
-        check_keywords(type(self), kwargs)
         super().__init__(**kwargs, autocast=False)  # the dense layers cast their own input
         self.levels = as_levels(levels)
         self._tower = DenseRatingHead(
@@ -98,7 +97,7 @@ class OrdinalHead(tf.keras.layers.Layer):
         return {name: batch.concatenate(size) for name, size in sizes.items()}
 
     def get_config(self) -> dict[str, Any]:
-        config = {**self._tower.get_config(), **super().get_config(), "levels": self.levels}
+        config = {**self._tower.get_config(), **super().get_config()}
         del config["rating_range"]  # the levels are the range
         return config
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.arguments import ArgumentsLayer, check_keywords
+from rankkit.core.arguments import ArgumentsLayer
 from rankkit.utils.errors import check_boolean, invalid, is_number
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
-class WeightedScore(tf.keras.layers.Layer):
+class WeightedScore(ArgumentsLayer):
     """Computes the weighted sum of the scores of several heads.
 
     Args:
@@ -37,17 +37,12 @@ class WeightedScore(tf.keras.layers.Layer):
 
     def __init__(self, weights: Mapping[str, float], **kwargs: Any):
         # Scores stay in full precision in mixed precision, too: half precision would tie them.
-        check_keywords(type(self), kwargs)
         super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
-        expected = "a finite number for each head, not all 0"
-        items = list(weights.items()) if isinstance(weights, Mapping) else []
-        are_valid = all(
-            isinstance(name, str) and is_number(each) and math.isfinite(each)
-            for name, each in items
-        )
-        if not are_valid or not any(each for _, each in items):
-            raise invalid("weights", weights, expected)
-        self.weights_by_head = {name: float(weight) for name, weight in items}
+        found = dict(weights) if isinstance(weights, Mapping) else {}
+        are_numbers = all(is_number(each) and math.isfinite(each) for each in found.values())
+        if not are_numbers or not any(found.values()) or not all(isinstance(n, str) for n in found):
+            raise invalid("weights", weights, "a finite number for each head, not all 0")
+        self.weights_by_head = {name: float(weight) for name, weight in found.items()}
 
     def call(self, inputs: Any) -> tf.Tensor:
         weights = self.weights_by_head.items()

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arguments import arguments_of
 from rankkit.core.listwise import check_lists, has_order, item_mask
 from rankkit.utils.errors import check_text
 
@@ -78,4 +79,4 @@ class ListLoss(tf.keras.losses.Loss):
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+        return arguments_of(self)

@@ -1,7 +1,5 @@
 """Listwise losses: softmax, ListMLE and ApproxNDCG."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from rankkit.core.listwise import best_gain, checked_gains, checked_labels, discounts_until
@@ -62,9 +60,6 @@ class SoftmaxLoss(ListLoss):
         competing = tf.where(mask, scores, scores.dtype.min)
         log_probabilities = scores - tf.reduce_logsumexp(competing, axis=1, keepdims=True)
         return -tf.reduce_sum(weights * targets * log_probabilities, axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "temperature": self.temperature}
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -148,6 +143,3 @@ class ApproxNDCGLoss(ListLoss):
             tf.reduce_sum(weights * gains, axis=1), tf.reduce_sum(gains, axis=1)
         )
         return weight * (1.0 - tf.math.divide_no_nan(dcg, best))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "temperature": self.temperature}

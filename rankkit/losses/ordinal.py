@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.core.arguments import arguments_of
 from rankkit.core.levels import as_levels
 from rankkit.core.listwise import checked_labels
 from rankkit.utils.errors import check_text
@@ -55,4 +56,4 @@ class OrdinalLoss(tf.keras.losses.Loss):
         return -tf.gather(log_probabilities, indices, batch_dims=1)
 
     def get_config(self) -> dict[str, Any]:
-        return {"levels": self.levels, "name": self.name}
+        return arguments_of(self)

@@ -81,9 +81,6 @@ class PairwiseHingeLoss(PairwiseLoss):
     def pairwise_loss(self, differences: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(self.margin - differences)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "margin": self.margin}
-
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class PairwiseLogisticLoss(PairwiseLoss):
@@ -156,6 +153,3 @@ class LambdaRankLoss(ListLoss):
         losses = tf.math.softplus(-pairwise_differences(scores))
         losses = _ordered_pairs(labels, mask) * changes * losses
         return tf.reduce_sum(weights * tf.reduce_sum(losses, axis=2), axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "k": self.k}

@@ -112,6 +112,11 @@ def check_number(
     raise invalid(name, value, expected, fix)
 
 
+def check_share(name: str, value: Any) -> float:
+    """Returns a number in [0, 1) as `float`."""
+    return float(check_number(name, value, "a number in [0, 1)", least=0, below=1))
+
+
 def check_boolean(name: str, value: Any, expected: str = "True or False", fix: str = "") -> bool:
     """Returns a boolean of Python or NumPy as `bool`; numbers, text and `None` are rejected."""
     if not isinstance(value, bool | np.bool_):
