@@ -17,55 +17,33 @@ from rankkit.utils.errors import check_sequence, invalid, unknown, wrong_type
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """A categorical field with one value per example.
+    """A categorical field with one value per example."""
 
-    Attributes:
-        group: Group of the field; `None` for biases without vectors.
-        indices: Value of each example, `(examples,)`.
-        size: Number of values.
-    """
-
-    group: int | None
-    indices: np.ndarray
-    size: int
+    group: int | None  # `None` for biases without vectors
+    indices: np.ndarray  # value of each example, (examples,)
+    size: int  # number of values
 
 
 @dataclasses.dataclass(frozen=True)
 class Entity:
-    """All fields that depend on one column, such as an item id and the genres of the item.
-
-    Attributes:
-        group: Group of the fields.
-        indices: Entity of each example, `(examples,)`.
-        size: Number of entities.
-        has_vectors: Whether an entity has a vector of its own, beside those of its attributes.
-        attributes: For each attribute a matrix of weights, `(entities, values)`.
-    """
+    """All fields that depend on one column, such as an item id and the genres of the item."""
 
     group: int
-    indices: np.ndarray
-    size: int
-    has_vectors: bool = True
-    attributes: tuple[scipy.sparse.csr_array, ...] = ()
+    indices: np.ndarray  # entity of each example, (examples,)
+    size: int  # number of entities
+    has_vectors: bool = True  # of its own, beside those of its attributes
+    attributes: tuple[scipy.sparse.csr_array, ...] = ()  # weights, (entities, values) each
 
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-    """The training data of a chain.
+    """The training data of a chain."""
 
-    Attributes:
-        labels: `(examples,)`, standardized: the priors assume mean 0 and standard deviation 1.
-        num_groups: Number of groups.
-        entities: Entities, with all fields that depend on them.
-        fields: All other fields.
-        noise_indices: For each column of ids the id of each example, `(examples,)`; ids differ in
-            the variance of the noise.
-    """
-
-    labels: np.ndarray
+    labels: np.ndarray  # (examples,), standardized: the priors assume mean 0 and std 1
     num_groups: int
     entities: tuple[Entity, ...]
-    fields: tuple[Field, ...] = ()
+    fields: tuple[Field, ...] = ()  # those of no entity
+    # The id of each example, (examples,), of each column of ids: ids differ in their noise.
     noise_indices: tuple[np.ndarray, ...] = ()
 
 
@@ -81,19 +59,12 @@ class EntityPlan:
 
 @dataclasses.dataclass(frozen=True)
 class DesignPlan:
-    """Features sorted into entities and fields, in the order of the design.
+    """Features sorted into entities and fields, in the order of the design."""
 
-    Attributes:
-        entities: Features that read one column of ids.
-        fields: Name of each other feature to the feature and its group.
-        num_groups: Number of groups.
-        width: `1 + dim`, a bias and a vector.
-    """
-
-    entities: list[EntityPlan]
-    fields: dict[str, tuple[Feature, int | None]]
+    entities: list[EntityPlan]  # of the features that read one column of ids
+    fields: dict[str, tuple[Feature, int | None]]  # the other features, with their groups
     num_groups: int
-    width: int
+    width: int  # 1 + dim, a bias and a vector
 
 
 _FIX = "Wrap it in rankkit.layers.Attribute if it depends on an id, or leave the feature out."

@@ -147,9 +147,8 @@ def factorization_machine(
     errors = held_out_errors(design, vector_dim, num_chains, first_seed)
     if errors is not None:
         vector_dim = _choose_dim(vector_dim, std * errors[0], std * errors[1], verbose)
-    store = SampleStore(
-        design, num_chains, num_samples, 1 + vector_dim, use_prior_mean=dim is not None
-    )
+    width = 1 + vector_dim
+    store = SampleStore(design, num_chains, num_samples, width, use_prior_mean=dim is not None)
     sweeps_per_chain = burn_in + _SWEEPS_PER_SAMPLE * num_samples
     num_sweeps = num_chains * sweeps_per_chain
     counter, start = itertools.count(1), time.monotonic()

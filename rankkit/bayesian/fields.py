@@ -47,17 +47,11 @@ class BiasUpdate:
 
 
 class VectorUpdate:
-    """What the updates of fields and entities with vectors share.
-
-    Attributes:
-        group: Group of the field.
-        indices: Value of each example, `(examples,)`.
-        examples: The examples, sorted by value.
-    """
+    """What the updates of fields and entities with vectors share."""
 
     def __init__(self, group: int, indices: np.ndarray, size: int):
         self.group = group
-        self.indices = indices
+        self.indices = indices  # value of each example, (examples,)
         self.examples = Examples(indices, size)
         self.others: list[tuple[VectorUpdate, np.ndarray]] = []
 
@@ -86,12 +80,8 @@ class VectorUpdate:
 class FieldUpdate(VectorUpdate):
     """Samples all vectors of a field at once: given the rest, each is a separate regression.
 
-    Values with about equally many examples are solved together.
-
-    Args:
-        field: The field, or an entity without attributes.
-        dim: Dimension of the vectors.
-        rng: Random generator of the chain.
+    Values with about equally many examples are solved together. An entity without attributes is
+    updated as a field.
     """
 
     def __init__(self, field: Field | Entity, dim: int, rng: np.random.Generator):
@@ -135,21 +125,13 @@ class EntityUpdate(VectorUpdate):
 
     Sampled in turn they would mix slowly, because a user's own vector and the vectors of the items
     that the user has rated explain the same ratings. Together they are one large regression, which
-    conjugate gradients solve by matrix products alone.
-
-    Args:
-        entity: The entity, with at least one attribute.
-        dim: Dimension of the vectors.
-        rng: Random generator of the chain.
-
-    Attributes:
-        tolerance: Squared residual at which the conjugate gradients stop, as a share of the first.
+    conjugate gradients solve by matrix products alone. The entity has at least one attribute.
     """
 
     def __init__(self, entity: Entity, dim: int, rng: np.random.Generator):
         super().__init__(entity.group, entity.indices, entity.size)
         self.size = entity.size
-        self.tolerance = 1e-5
+        self.tolerance = 1e-5  # squared residual to stop at, as a share of the first
         self.num_own = entity.size if entity.has_vectors else 0
         self.own = []
         if entity.has_vectors:

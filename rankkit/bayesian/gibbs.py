@@ -17,21 +17,10 @@ from rankkit.bayesian.state import State, row_dots
 class Chain:
     """Samples factorization machines from their posterior given the training data.
 
-    Args:
-        design: The training data.
-        dim: Dimension of the vectors.
-        seed: Seed, as for `numpy.random.default_rng`.
-        held_out: Examples that are predicted only, `(examples,)`. Defaults to none.
+    Examples that are `held_out`, `(examples,)`, are predicted only.
     """
 
-    def __init__(
-        self,
-        design: Design,
-        dim: int,
-        *,
-        seed: Any,
-        held_out: np.ndarray | None = None,
-    ):
+    def __init__(self, design: Design, dim: int, *, seed: Any, held_out: np.ndarray | None = None):
         rng = np.random.default_rng(seed)
         self.state = State(design, rng, held_out)
         self.entities = [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.bayesian.design import Design, DesignPlan, Entity
+from rankkit.bayesian.design import Design, DesignPlan, Entity, Field
 from rankkit.bayesian.gibbs import Chain
 from rankkit.interactions import FactorizationMachine
 from rankkit.layers import EnsembleMean, IdEmbedding
@@ -16,15 +16,11 @@ from rankkit.models.network import ranking_network
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """Parameters of sampled factorization machines, side by side on the last axis.
+    """Parameters of sampled factorization machines, side by side on the last axis."""
 
-    Attributes:
-        biases: `(samples,)`.
-        tables: For each entity, then each field, `(values, samples * (1 + dim))`; for a field
-            without vectors, `(values, samples)`.
-    """
-
-    biases: np.ndarray
+    biases: np.ndarray  # (samples,)
+    # For each entity, then each field, (values, samples * (1 + dim)), or (values, samples) for
+    # biases alone.
     tables: list[np.ndarray]
 
     def unstandardize(self, mean: float, std: float) -> "Samples":
@@ -40,59 +36,53 @@ class Samples:
         return Samples(biases, list(map(scaled, self.tables)))
 
 
-class SampleStore:
-    """Collects the samples of all chains.
+class Block:
+    """The samples of the biases and vectors of an entity or a field."""
 
-    Args:
-        design: Training data of the chains.
-        num_chains: Number of chains.
-        num_samples: Number of samples of each chain.
-        width: `1 + dim`.
-        use_prior_mean: Whether values without examples get the mean of their prior, in place of a
-            sample from it.
+    def __init__(self, field: Entity | Field, num_samples: int, width: int):
+        self.group, self.is_entity = field.group, isinstance(field, Entity)
+        self.counts = np.bincount(field.indices, minlength=field.size)  # examples of each value
+        self.is_unseen = self.counts == 0
+        shape = (num_samples, 1 if field.group is None else width)
+        self.table = np.zeros((field.size, *shape), np.float32)
+        # From the prior mean, of values without examples.
+        self.deviations = np.zeros((np.count_nonzero(self.is_unseen), *shape), np.float32)
+        self.has_vectors = self.table.shape[-1] > 1
+
+    def concatenated(self) -> np.ndarray:
+        """Returns the vectors of all samples side by side, without biases."""
+        return self.table[:, :, 1:].reshape(len(self.table), -1)
+
+
+class SampleStore:
+    """Collects `num_samples` samples of each of several chains; `width` is 1 + dim.
+
+    With `use_prior_mean`, values without examples get the mean of their prior, in place of a sample
+    from it.
     """
 
     def __init__(
-        self,
-        design: Design,
-        num_chains: int,
-        num_samples: int,
-        width: int,
-        *,
-        use_prior_mean: bool,
+        self, design: Design, num_chains: int, num_samples: int, width: int, *, use_prior_mean: bool
     ):
         self.use_prior_mean = use_prior_mean
-        self.num_chains = num_chains
+        self.num_samples = num_samples
         self.biases = np.zeros(num_chains * num_samples, np.float32)
-        self.blocks = [*design.entities, *design.fields]
-        self.tables = [
-            np.zeros((each.size, len(self.biases), 1 if each.group is None else width), np.float32)
-            for each in self.blocks
-        ]
         self.num_examples = len(design.labels)
-        self._counts = [np.bincount(each.indices, minlength=each.size) for each in self.blocks]
-        self._deviations = [  # from the prior mean, of values without examples
-            np.zeros((int((counts == 0).sum()), *table.shape[1:]), np.float32)
-            for counts, table in zip(self._counts, self.tables, strict=True)
-        ]
+        blocks = (*design.entities, *design.fields)
+        self.blocks = [Block(each, len(self.biases), width) for each in blocks]
 
     def add(self, index: int, chain: Chain) -> None:
         """Stores the current parameters of a chain as the sample at `index`."""
         self.biases[index] = chain.state.bias
-        updates = (*chain.entities, *chain.fields)
-        for block, update, stored, deviations, counts in zip(
-            self.blocks, updates, self.tables, self._deviations, self._counts, strict=True
-        ):
-            is_unseen = counts == 0
-            values = update.vectors.copy()
+        for block, update in zip(self.blocks, (*chain.entities, *chain.fields), strict=True):
+            values, deviations = update.vectors.copy(), block.deviations[:, index]
             for table in update.own:
-                deviations[:, index] = table.values[is_unseen] - table.mean
-            if isinstance(block, Entity) and is_unseen[0]:  # unknown: around the mean of the known
-                deviation = deviations[0, index] if update.own else 0
-                values[0] = values[1:].mean(axis=0) + deviation
+                deviations[:] = table.values[block.is_unseen] - table.mean
+            if block.is_entity and block.is_unseen[0]:  # unknown: around the mean of the known
+                values[0] = values[1:].mean(axis=0) + (deviations[0] if update.own else 0)
             if self.use_prior_mean:
-                values[is_unseen] -= deviations[:, index]
-            stored[:, index] = values
+                values[block.is_unseen] -= deviations
+            block.table[:, index] = values
 
     def stack(self) -> Samples:
         """Returns every sample as a member of an ensemble.
@@ -100,13 +90,15 @@ class SampleStore:
         Values without examples are distributed as in their prior, but centered in each chain: the
         mean of a few samples from the prior would only be an error of their scores.
         """
-        for table, deviations, counts in zip(
-            self.tables, self._deviations, self._counts, strict=True
-        ):
-            split = deviations.reshape(len(deviations), self.num_chains, -1, deviations.shape[-1])
+        for block in self.blocks:
+            values, samples, width = block.deviations.shape
+            split = block.deviations.reshape(
+                values, samples // self.num_samples, self.num_samples, width
+            )
             centers = np.broadcast_to(split.mean(axis=2, keepdims=True), split.shape)
-            table[counts == 0] -= centers.reshape(deviations.shape)
-        return Samples(self.biases, [each.reshape(len(each), -1) for each in self.tables])
+            block.table[block.is_unseen] -= centers.reshape(block.deviations.shape)
+        tables = [block.table.reshape(len(block.table), -1) for block in self.blocks]
+        return Samples(self.biases, tables)
 
     def compress(self, dim: int) -> Samples:
         """Returns a single model of two groups that approximates the mean of the samples' scores.
@@ -115,26 +107,21 @@ class SampleStore:
         vectors. They are projected to `dim` dimensions so that the dot products of the examples
         change least.
         """
-
-        def concatenated(table: np.ndarray) -> np.ndarray:
-            return table[:, :, 1:].reshape(len(table), -1)
-
         weighted: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        with_vectors = [table.shape[2] > 1 for table in self.tables]
-        for block, table, counts in zip(self.blocks, self.tables, self._counts, strict=True):
-            if block.group is not None and any(with_vectors):
-                is_seen = counts > 0
-                root = np.sqrt(counts[is_seen] / self.num_examples, dtype=np.float32)
-                weighted[block.group].append(concatenated(table)[is_seen] * root[:, None])
+        for block in self.blocks:
+            if block.group is not None and block.has_vectors:
+                is_seen = ~block.is_unseen
+                root = np.sqrt(block.counts[is_seen] / self.num_examples, dtype=np.float32)
+                weighted[block.group].append(block.concatenated()[is_seen] * root[:, None])
         projections: Sequence[np.ndarray] = ()
-        if any(with_vectors):
+        if any(weighted):
             first, second = map(np.concatenate, weighted)
             projections = product_projections(first, second, dim, np.random.default_rng(0))
         tables = []
-        for block, table, has_vectors in zip(self.blocks, self.tables, with_vectors, strict=True):
-            columns = [table[:, :, 0].mean(axis=1, dtype=np.float64)[:, None]]
-            if block.group is not None and has_vectors:
-                projected = concatenated(table) @ projections[block.group]
+        for block in self.blocks:
+            columns = [block.table[:, :, 0].mean(axis=1, dtype=np.float64)[:, None]]
+            if block.group is not None and block.has_vectors:
+                projected = block.concatenated() @ projections[block.group]
                 columns.append(projected / np.sqrt(len(self.biases)))
             tables.append(np.concatenate(columns, axis=1).astype(np.float32))
         bias = self.biases.mean(dtype=np.float64, keepdims=True).astype(np.float32)
@@ -191,14 +178,8 @@ def product_projections(
     A randomized SVD of the matrix of all dot products, which is never computed: Halko, Martinsson
     and Tropp, Finding structure with randomness, SIAM Review 2011.
 
-    Args:
-        first: Vectors of the first kind, times the root of their weights, `(vectors, width)`.
-        second: Vectors of the second kind, `(vectors, width)`.
-        dim: Dimension after the projection, at most.
-        rng: Random generator of the initial matrix.
-
-    Returns:
-        Matrices that the vectors of each kind are to be multiplied by, `(width, dim)`.
+    The vectors, `(vectors, width)`, are multiplied by the root of their weights. Returns matrices
+    to multiply each kind by, `(width, dim)` or narrower.
     """
     dim = min(dim, *first.shape, *second.shape)
     size = min(dim + _OVERSAMPLING, len(first), len(second))

@@ -8,18 +8,9 @@ _INITIAL_STD = 0.1
 
 
 class VectorTable:
-    """Biases and vectors of the values of a field, with their hierarchical prior.
+    """Biases and vectors of the values of a field, `(size, width)`, with their hierarchical prior.
 
-    Args:
-        size: Number of values.
-        width: `1 + dim`, or 1 for biases alone.
-        has_mean: Whether the prior has a mean; otherwise it is zero.
-        rng: Random generator of the chain.
-
-    Attributes:
-        values: `(size, width)`.
-        mean: Mean of the prior, `(width,)`.
-        precision: Precision of the prior, `(width,)`.
+    The width is 1 + dim, or 1 for biases alone. Without `has_mean` the mean of the prior is zero.
     """
 
     def __init__(self, size: int, width: int, has_mean: bool, rng: np.random.Generator):
@@ -27,7 +18,7 @@ class VectorTable:
         self.values: np.ndarray = _INITIAL_STD * rng.standard_normal((size, width), np.float32)
         self.values[:, 0] = 0
         self.has_mean = has_mean
-        self.mean = np.zeros(width, np.float32)
+        self.mean = np.zeros(width, np.float32)  # of the prior, as is the precision
         self.precision = np.full(width, 10, np.float32)
 
     def sample_from_prior(self) -> np.ndarray:

@@ -6,17 +6,11 @@ import numpy as np
 
 
 class Batch(NamedTuple):
-    """Regressions with about equally many examples.
+    """Regressions with about equally many examples."""
 
-    Attributes:
-        values: Values of the field, one per regression, `(regressions,)`.
-        rows: Their examples in the order of `Examples`, `regressions * num_examples` in a row.
-        num_examples: Number of examples of each, padding included.
-    """
-
-    values: np.ndarray
-    rows: slice
-    num_examples: int
+    values: np.ndarray  # values of the field, one per regression, (regressions,)
+    rows: slice  # of `Examples`: regressions * num_examples examples in a row
+    num_examples: int  # of each regression, padding included
 
 
 _BATCH_ROWS = 2**15  # at most, unless a single value has more: fits into the cache
@@ -27,17 +21,7 @@ class Examples:
     """Examples of a field, sorted so that the values of a batch lie side by side.
 
     A value with fewer examples than others of its batch has its last example several times, all but
-    once with weight 0.
-
-    Attributes:
-        order: Index of each example, `(rows,)`.
-        values: Value of each example, `(rows,)`.
-        weights: 1, and 0 for padding, `(rows,)`.
-        batches: Batches of values with at least one example.
-
-    Args:
-        indices: Value of each example.
-        size: Number of values.
+    once with weight 0. There are batches of the values with at least one example.
     """
 
     def __init__(self, indices: np.ndarray, size: int):
@@ -59,7 +43,7 @@ class Examples:
             weights.append((positions <= last).astype(np.float32).ravel())
             self.batches.append(Batch(values, slice(row, row + len(orders[-1])), int(count)))
             start, row = stop, row + len(orders[-1])
-        self.order = np.concatenate([np.empty(0, np.intp), *orders])
+        self.order = np.concatenate([np.empty(0, np.intp), *orders])  # of the examples, (rows,)
         self.weights = np.concatenate([np.empty(0, np.float32), *weights])
         self.values = indices[self.order]
 

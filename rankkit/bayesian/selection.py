@@ -21,20 +21,17 @@ def held_out_errors(
     Each model is sampled by two chains `a` and `b`, whose errors of sampling are independent: the
     mean product of their residuals estimates the squared error of the mean of infinitely many
     chains, the mean of their squares that of one chain. That of `num_chains` lies between.
-
-    Returns `None` if there are no vectors that interact, or too few examples.
     """
     first, *seeds = seed.spawn(5)
     held_out = np.random.default_rng(first).random(len(design.labels)) < _HELD_OUT
+    # Without vectors that interact, or with few examples, there is nothing to compare.
     if dim == 0 or design.num_groups < 2 or held_out.sum() < _MIN_HELD_OUT:
         return None
-    residuals = run_in_parallel(
-        [
-            functools.partial(_residuals, design, each_dim, held_out, each)
-            for each_dim, each in zip((dim, dim, 0, 0), seeds, strict=True)
-        ]
-    )
-    a, b, c, d = residuals
+    jobs = [
+        functools.partial(_residuals, design, each_dim, held_out, each)
+        for each_dim, each in zip((dim, dim, 0, 0), seeds, strict=True)
+    ]
+    a, b, c, d = run_in_parallel(jobs)
     return _rmse(a, b, num_chains), _rmse(c, d, num_chains)
 
 

@@ -8,30 +8,19 @@ NOISE_DOF = 100.0  # degrees of freedom of the noise of an id: with more, ids di
 
 
 class State:
-    """What all updates of a chain share.
-
-    Args:
-        design: The training data.
-        rng: Random generator of the chain.
-        held_out: Examples that are predicted only, `(examples,)`. Defaults to none.
-
-    Attributes:
-        rng: Random generator of the chain.
-        bias: Global bias.
-        precision: Noise precision of an example of weight 1.
-        weights: Relative noise precision, 0 for held-out examples, `(examples,)`.
-        residual: Label minus score, `(examples,)`.
-    """
+    """What all updates of a chain share."""
 
     def __init__(
         self, design: Design, rng: np.random.Generator, held_out: np.ndarray | None = None
     ):
         self.rng = rng
-        self.precision = 1.0
+        self.precision = 1.0  # of the noise of an example of weight 1
+        # Relative noise precision, 0 for held-out examples, (examples,).
         self.weights = np.ones(len(design.labels), np.float32)
         if held_out is not None:
             self.weights[held_out] = 0
         self.bias = float(np.average(design.labels, weights=self.weights))
+        # Label minus score, (examples,).
         self.residual: np.ndarray = design.labels - np.float32(self.bias)
         self._included = self.weights
         self._noise_indices = design.noise_indices

@@ -214,6 +214,12 @@ def test_unseen_ids_are_centered_on_the_mean_vector(rows):
     assert (by_chain[0] - mean).std() > 0.05
 
 
+def test_bias_whose_values_all_have_rows_is_fitted(rows):
+    late = rk.layers.BucketEmbedding([86_400], 1)  # both buckets have rows
+    model = fit(rows, {**make_features(rows), "is_late": ("day", late)})
+    assert np.isfinite(rk.score_std(model, rows)).all()
+
+
 @pytest.mark.parametrize("width", [1, 5])
 def test_degenerate_data_keep_working(width):
     def ratings(users, items, labels):
