@@ -44,8 +44,7 @@ class BiasBaseline:
         ids = check_sequence("ids", ids, "a list of column names", fix)
         check_number("regularization", regularization, "a number of at least 0", least=0)
         columns = as_columns(rows, [*ids, label])
-        labels = fill_numbers(single_values(f"column {label!r}", columns[label]))
-        check_numeric_labels(label, labels)
+        labels = numeric_labels(label, columns[label])
         check_finite_labels(label, labels)
         labels = labels.astype(float)
         self.mean = labels.mean()
@@ -94,21 +93,23 @@ class BiasBaseline:
         return scores
 
 
-def check_numeric_labels(name: str, column: np.ndarray) -> None:
-    """Raises unless the labels in a column are numbers."""
-    if column.dtype.kind not in "biuf":
+def numeric_labels(name: str, column: Any) -> np.ndarray:
+    """Returns the labels of a column as numbers, NaN where they are missing."""
+    labels = fill_numbers(single_values(f"column {name!r}", column))
+    if labels.dtype.kind not in "biuf":
         raise TypeError(
             f"Labels must be numbers, but column {name!r} contains "
-            f"{column[:1].tolist()[0]!r}. Pass the name of a numeric column as label."
+            f"{labels[:1].tolist()[0]!r}. Pass the name of a numeric column as label."
         )
+    return labels
 
 
 def check_finite_labels(name: str, column: np.ndarray) -> None:
     """Raises unless all labels in a column are finite."""
-    if not np.isfinite(column).all():
-        value = column[~np.isfinite(column)][0]
+    wrong = column[~np.isfinite(column)]
+    if wrong.size:
         raise ValueError(
-            f"Labels must be finite, but column {name!r} contains {value}. Drop those rows."
+            f"Labels must be finite, but column {name!r} contains {wrong[0]}. Drop those rows."
         )
 
 

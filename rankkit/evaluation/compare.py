@@ -81,11 +81,11 @@ def compare_rankings(
     rows = LabeledRows(first_scorer, columns, [] if query is None else [query], label)
     labels = rows.labels
     queries = None if query is None else unique_ids(query, rows.columns[query])[1]
-    scores = {name: rows.score(each, f"scorers[{name!r}]") for name, each in scorers.items()}
-    scales = {
-        name: score_scale(scorer, scores[name], rows.label, labels, rating_range)
-        for name, scorer in scorers.items()
-    }
+    scores, scales = {}, {}
+    for name, scorer in scorers.items():
+        given = rows.score(scorer, f"scorers[{name!r}]")
+        scales[name] = score_scale(scorer, given, rows.label, labels, rating_range)
+        scores[name] = given.astype(float)
     kinds = {name: scale.kind for name, scale in scales.items()}
     names = metric_names(kinds.values(), is_binary=is_click(labels))
     notes = [scale.note(name) for name, scale in scales.items() if scale.kind == "order"]
@@ -94,8 +94,8 @@ def compare_rankings(
     if query is None and not names:
         raise ValueError(f"With query=None there is no metric to compare. {notes[0]}")
     (first, expected), *others = (
-        (name, settings.bootstrap(queries, labels, given, scales[name].predictions(given), names))
-        for name, given in ((name, each.astype(float)) for name, each in scores.items())
+        (name, settings.bootstrap(queries, labels, each, scales[name].predictions(each), names))
+        for name, each in scores.items()
     )
     lines = []
     for name, metrics in others:
@@ -105,5 +105,5 @@ def compare_rankings(
         }
         title = f"{name} - {first}"
         lines.append(settings.line("all", title, len(labels), queries, differences))
-    notes += explain_gaps(lines, labels, query=query, k=k, relevant=relevant)
+    notes += explain_gaps(lines, labels, query, settings)
     return Report(lines, notes)

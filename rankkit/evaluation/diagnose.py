@@ -116,7 +116,10 @@ def diagnose(
     lines.insert(0, error_line("all", *errors))
     for name in rows.ids:
         lines += error_lines_by_count(name, rows.columns[name], rows.train[name], *errors)
-    warnings += _worse_than_biases(lines[0]["rmse"], lines[0]["biases_rmse"], rows.ids)
+    rmse, biases_rmse = lines[0]["rmse"], lines[0]["biases_rmse"]
+    if rmse > biases_rmse * (1 + _MAX_EXCESS):
+        figures = f"RMSE {rmse:.4f} against {biases_rmse:.4f} on the same rows"
+        warnings.append(_worse("is", rows.ids, figures))
     warnings += untrained
     return Diagnosis(
         label=rows.label,
@@ -183,25 +186,17 @@ def _std_within(rows: ScoredRows, name: str, other: str | None) -> float | None:
     return float(np.sqrt(np.mean((rows.scores - means[groups])[is_varied] ** 2)))
 
 
-def _worse_than_biases(rmse: float, biases_rmse: float, ids: list[str]) -> list[str]:
-    if rmse <= biases_rmse * (1 + _MAX_EXCESS):
-        return []
-    return [_worse("is", ids, f"RMSE {rmse:.4f} against {biases_rmse:.4f} on the same rows")]
-
-
 def _ranks_worse(rows: ScoredRows, query: str | None) -> tuple[list[str], list[str]]:
     """Warnings for scores that order the rows of a query worse than the baseline does."""
+    check = "Whether the model ranks worse than the bias baseline:"
     if rows.queries is None:
-        return [], ["Whether the model ranks worse than the bias baseline: there are no queries."]
+        return [], [f"{check} there are no queries."]
     auc, biases_auc = (
         RankedRows(rows.queries, rows.labels, scores).auc()
         for scores in (rows.scores, rows.baseline_scores)
     )
     if np.isnan(auc).all():
-        return [], [
-            f"Whether the model ranks worse than the bias baseline: no {query} has rows with "
-            "different labels."
-        ]
+        return [], [f"{check} no {query} has rows with different labels."]
     auc, biases_auc = np.nanmean(auc), np.nanmean(biases_auc)
     if auc >= biases_auc * (1 - _MAX_EXCESS):
         return [], []
@@ -230,9 +225,7 @@ def _out_of_range(scores: np.ndarray, label: str, low: float, high: float) -> li
     ]
 
 
-def _check_unknown_ids(
-    rows: ScoredRows,
-) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+def _check_unknown_ids(rows: ScoredRows) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Errors with the ids of a column replaced by an OOV id, warnings; checks not possible."""
     lines, warnings, unchecked = [], [], []
     for name in rows.ids:

@@ -135,5 +135,5 @@ def evaluate_ranking(
             lines.append(settings.line(subset, name, int(mask.sum()), queries, metrics))
     if any(line["scorer"] == "biases" and line.get("log_loss", 0) is None for line in lines):
         notes.append("The log loss of 'biases' is undefined: some predictions are not in [0, 1].")
-    notes += explain_gaps(lines, rows.labels, query=query, k=k, relevant=relevant)
+    notes += explain_gaps(lines, rows.labels, query, settings)
     return Report(lines, notes)

@@ -189,12 +189,9 @@ def _count_pairs(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
 def bootstrap_means(
     sums: np.ndarray, counts: np.ndarray, *, num_samples: int, seed: int
 ) -> np.ndarray:
-    """Means over queries resampled with replacement, `(num_samples, values)`; NaN for no row.
-
-    `sums` and `counts` are of the rows of each query, `(queries, values)`.
-    """
+    """Means over queries resampled with replacement, `(num_samples, values)`; NaN for no row."""
     rng = np.random.default_rng(seed)
-    queries = len(sums)
+    queries = len(sums)  # sums and counts over the rows of a query are (queries, values)
     at_once = max(1, _MAX_BOOTSTRAP_WEIGHTS // queries)
     means = []
     for start in range(0, num_samples, at_once):

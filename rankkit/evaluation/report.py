@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.evaluation.metrics import MetricSettings
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -50,14 +52,10 @@ def _cell(line: dict[str, Any], name: str) -> str:
 
 
 def explain_gaps(
-    lines: Sequence[dict[str, Any]],
-    labels: np.ndarray,
-    *,
-    query: str | None,
-    k: int,
-    relevant: float,
+    lines: Sequence[dict[str, Any]], labels: np.ndarray, query: str | None, settings: MetricSettings
 ) -> list[str]:
     """Sentences about undefined metrics of the first line, and about missing intervals."""
+    k, relevant = settings.k, settings.relevant
     no_relevant = f"no label reaches relevant={relevant:g}; the highest is {labels.max():g}"
     reasons = {
         f"ndcg_at_{k}": f"no {query} has two rows and a label above 0",

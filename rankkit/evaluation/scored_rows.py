@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arrays import as_array, fill_numbers, single_values
+from rankkit.core.arrays import as_array
 from rankkit.core.chunking import chunk_rows
 from rankkit.core.columns import is_column
 from rankkit.data import batches
@@ -14,7 +14,7 @@ from rankkit.data.columns import as_columns
 from rankkit.evaluation.baselines import (
     BiasBaseline,
     check_finite_labels,
-    check_numeric_labels,
+    numeric_labels,
     unique_ids,
 )
 from rankkit.evaluation.metrics import clip_scores
@@ -24,23 +24,46 @@ from rankkit.ranking.scoring import compute_scores, get_feature_specs
 from rankkit.utils.errors import invalid, unknown, wrong_type
 
 
-class ScoredRows:
-    """Rows with their labels, scores and baseline scores, and the training rows of the scorer.
+class LabeledRows:
+    """Rows with finite labels; those whose label is NaN are left out for one of several heads.
 
-    Attributes:
-        scorer: As for `evaluate_ranking`.
-        label: Column of labels.
-        ids: Columns of the query and the item, without those that are `None`.
-        columns, labels: Column name to array, and the labels, `(rows,)` each.
-        queries: Index of the query of each row, `(rows,)`; `None` without queries.
-        train: The columns `ids` and `label` of the training rows.
-        all_labels: `labels` and those of the training rows.
-        baseline: `BiasBaseline` of the training rows.
-        scale: What the scores are.
-        scores: Scores of the scorer, `(rows,)`.
-        predictions: The scores on the scale of the labels; `None` if they are an order only.
-        baseline_scores, baseline_predictions: Those of the baseline.
+    Raises if a column is missing or the labels are not finite numbers.
     """
+
+    def __init__(
+        self,
+        scorer: Any,
+        rows: Any,
+        ids: Sequence[str],
+        label: str | None,
+        argument: str = "columns",
+    ):
+        self.label = _label_column(scorer, label)
+        columns = as_columns(rows, argument=argument)
+        labels = numeric_labels(self.label, as_columns(columns, [*ids, self.label])[self.label])
+        columns[self.label] = labels
+        self._is_kept = np.ones(len(labels), bool)
+        if getattr(scorer, "is_partly_labeled", False):
+            self._is_kept = ~np.isnan(labels)
+        if not self._is_kept.any():
+            raise ValueError(
+                f"No row has a label for this head: all values of column {self.label!r} are NaN. "
+                "Pass rows of which at least one has a label."
+            )
+        if not self._is_kept.all():
+            columns = {name: values[self._is_kept] for name, values in columns.items()}
+        check_finite_labels(self.label, columns[self.label])
+        self.columns, self.labels = columns, columns[self.label].astype(float)  # (rows,) each
+
+    def score(self, scorer: Any, argument: str = "scorer") -> np.ndarray:
+        """Scores of these rows by a scorer, or of an array with scores of all rows, `(rows,)`."""
+        if callable(scorer) or hasattr(scorer, "signatures"):
+            return score_rows(scorer, self.columns, self.label)
+        return _given_scores(argument, scorer, len(self._is_kept))[self._is_kept]
+
+
+class ScoredRows(LabeledRows):
+    """Rows with labels, scores and scores of a baseline, and the training rows of the scorer."""
 
     def __init__(
         self,
@@ -54,15 +77,17 @@ class ScoredRows:
     ):
         self.scorer = scorer
         self.ids = [name for name in (query, item) if name is not None]
-        rows = LabeledRows(scorer, columns, self.ids, label)
-        self.label, self.columns, self.labels = rows.label, rows.columns, rows.labels
+        super().__init__(scorer, columns, self.ids, label)
+        # The index of the query of each row, (rows,).
         self.queries = None if query is None else unique_ids(query, self.columns[query])[1]
         train = as_columns(train, [*self.ids, self.label], argument="train")
-        self.train = LabeledRows(scorer, train, self.ids, self.label).columns
-        self.all_labels = np.concatenate([self.labels, self.train[self.label].astype(float)])
-        scores = rows.score(scorer)
+        training_rows = LabeledRows(scorer, train, self.ids, self.label)
+        self.train = training_rows.columns
+        self.all_labels = np.concatenate([self.labels, training_rows.labels])
+        scores = self.score(scorer)
         self.scores = scores.astype(float)
         self.scale = score_scale(scorer, scores, self.label, self.all_labels, rating_range)
+        # The scores on the scale of the labels; `None` if they are an order only.
         self.predictions = self.scale.predictions(self.scores)
         self.baseline = BiasBaseline(self.train, self.ids, label=self.label)
         self.baseline_scores = self.baseline(self.columns)
@@ -75,52 +100,6 @@ class ScoredRows:
         predictions = self.scale.predictions(scores)
         assert predictions is not None
         return [predictions, baseline]
-
-
-class LabeledRows:
-    """Rows with finite labels.
-
-    If the scorer is one of several heads, rows whose label is NaN are left out. Raises if a column
-    is missing or the labels are not finite numbers.
-
-    Attributes:
-        label: Column of labels, that of the scorer if `label` is `None`.
-        columns, labels: Column name to array, and the labels, `(rows,)` each.
-    """
-
-    def __init__(
-        self,
-        scorer: Any,
-        rows: Any,
-        ids: Sequence[str],
-        label: str | None,
-        argument: str = "columns",
-    ):
-        self.label = _label_column(scorer, label)
-        columns = as_columns(rows, argument=argument)
-        column = as_columns(columns, [*ids, self.label])[self.label]
-        column = fill_numbers(single_values(f"column {self.label!r}", column))
-        columns[self.label] = column
-        check_numeric_labels(self.label, column)
-        self._is_kept = np.ones(len(column), bool)
-        if getattr(scorer, "is_partly_labeled", False):
-            self._is_kept = ~np.isnan(column)
-        if not self._is_kept.any():
-            raise ValueError(
-                f"No row has a label for this head: all values of column {self.label!r} are NaN. "
-                "Pass rows of which at least one has a label."
-            )
-        if not self._is_kept.all():
-            columns = {name: values[self._is_kept] for name, values in columns.items()}
-            column = columns[self.label]
-        check_finite_labels(self.label, column)
-        self.columns, self.labels = columns, column.astype(float)
-
-    def score(self, scorer: Any, argument: str = "scorer") -> np.ndarray:
-        """Scores of these rows by a scorer, or of an array with scores of all rows, `(rows,)`."""
-        if callable(scorer) or hasattr(scorer, "signatures"):
-            return score_rows(scorer, self.columns, self.label)
-        return _given_scores(argument, scorer, len(self._is_kept))[self._is_kept]
 
 
 def _label_column(scorer: Any, label: str | None) -> str:
