@@ -25,10 +25,7 @@ def is_column(value: Any) -> bool:
 
 
 def as_list(column: Any, name: str = "value") -> list:
-    """Converts a column, or any collection `name`, to a list of `str` and Python numbers.
-
-    Dates and times become seconds since 1970.
-    """
+    """Converts a column to a list of `str` and Python numbers; times become seconds since 1970."""
     if type(column) not in (list, tuple) and tf.is_tensor(column):  # which takes long
         column = column.numpy()
     if hasattr(column, "to_pylist") or getattr(getattr(column, "dtype", None), "kind", "") == "M":

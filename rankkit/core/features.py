@@ -75,22 +75,6 @@ def _as_feature(name: str, value: Any) -> Feature:
     if isinstance(value, tuple) and len(value) == 2:
         sources, layer = value
         sources = (sources,) if isinstance(sources, str) else tuple(sources)
-    _check_layer(name, layer)
-    count = len(_specs(layer))
-    if len(sources) != count:
-        fix = f"Pass, for example, {name!r}: (('user_id', 'timestamp'), layer)."
-        expected = f"the names of the {count} columns that {type(layer).__name__} reads, in order"
-        raise invalid(f"the source columns of feature {name!r}", sources, expected, fix)
-    return Feature(sources, layer)
-
-
-def _specs(layer: Any) -> tuple[Any, ...]:
-    """The `feature_spec` of a layer, one for each column that it reads."""
-    specs = getattr(layer, "feature_spec", None)
-    return tuple(specs) if isinstance(specs, tuple | list) else (specs,)
-
-
-def _check_layer(name: str, layer: Any) -> None:
     if not isinstance(layer, tf.keras.layers.Layer):
         expected = "a tf.keras layer, or (source, layer)"
         raise wrong_type(f"features[{name!r}]", layer, expected, keras_fix(layer))
@@ -103,6 +87,18 @@ def _check_layer(name: str, layer: Any) -> None:
             "Use a layer of rankkit.layers, or set it: "
             "layer.feature_spec = tf.TensorSpec((None,), tf.string).",
         )
+    if len(sources) != len(specs):
+        fix = f"Pass, for example, {name!r}: (('user_id', 'timestamp'), layer)."
+        reader = type(layer).__name__
+        expected = f"the names of the {len(specs)} columns that {reader} reads, in order"
+        raise invalid(f"the source columns of feature {name!r}", sources, expected, fix)
+    return Feature(sources, layer)
+
+
+def _specs(layer: Any) -> tuple[Any, ...]:
+    """The `feature_spec` of a layer, one for each column that it reads."""
+    specs = getattr(layer, "feature_spec", None)
+    return tuple(specs) if isinstance(specs, tuple | list) else (specs,)
 
 
 def of_keras_3(part: Any) -> bool:
@@ -116,10 +112,7 @@ def keras_fix(part: Any) -> str:
 
 
 def check_names(names: Iterable[str], kind: str = "feature") -> None:
-    """Checks that names can be exported: plain words that differ in more than case.
-
-    `kind` is what they name: a feature, a column or a head.
-    """
+    """Checks that names of a `kind` can be exported: plain words that differ in more than case."""
     fix = f"Rename the {kind}."
     seen: dict[str, str] = {}
     for name in names:

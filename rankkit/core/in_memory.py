@@ -33,27 +33,18 @@ class Column(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RowsInMemory:
-    """The examples of a data set of batches, rows or lists of rows, and how batches are made.
+    """The examples of a data set of batches, rows or lists of rows, and how batches are made."""
 
-    Attributes:
-        columns: Columns of equal length, by name.
-        count: Rows or lists in an epoch.
-        batch_size: Rows or lists in a batch.
-        rows_a_step: Rows in a batch, at most.
-        seeds: Yields a pair of seeds, another for each epoch; `None` without shuffling.
-        order: Maps the seeds to one index for each row or list of an epoch, `(count, ...)`.
-        lay_out: Maps the indices of a batch to row numbers of any shape, and further columns.
-        of_one_shape: Whether all full batches have the same shape.
-    """
-
-    columns: dict[str, Column]
-    count: int
-    batch_size: int
-    rows_a_step: int
-    seeds: tf.data.Dataset | None
+    columns: dict[str, Column]  # of equal length, by name
+    count: int  # rows or lists in an epoch
+    batch_size: int  # rows or lists in a batch
+    rows_a_step: int  # rows in a batch, at most
+    seeds: tf.data.Dataset | None  # a pair of seeds for each epoch; `None` without shuffling
+    # Maps the seeds to one index for each row or list of an epoch, (count, ...).
     order: Callable[[tf.Tensor | None], tf.Tensor]
+    # Maps the indices of a batch to row numbers of any shape, and further columns.
     lay_out: Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]
-    of_one_shape: bool
+    of_one_shape: bool  # whether all full batches have the same shape
 
     @property
     def steps(self) -> int:
@@ -76,19 +67,12 @@ class RowsInMemory:
 
 
 class Lookups(NamedTuple):
-    """What the steps over examples in memory read.
+    """What the steps over examples in memory read."""
 
-    Attributes:
-        columns: Raw columns by name, without those that nothing reads.
-        indices: Feature layer to the precomputed indices of its raw values.
-        unread: Features whose raw values nothing reads.
-        raw: Names of features whose raw values are read.
-    """
-
-    columns: dict[str, Column]
-    indices: dict[Any, Column]
-    unread: dict[str, tf.TensorSpec]
-    raw: frozenset[str] = frozenset()
+    columns: dict[str, Column]  # raw columns by name, without those that nothing reads
+    indices: dict[Any, Column]  # feature layer to the precomputed indices of its raw values
+    unread: dict[str, tf.TensorSpec]  # features whose raw values nothing reads
+    raw: frozenset[str] = frozenset()  # names of features whose raw values are read
 
 
 _KNOWN: weakref.WeakKeyDictionary[tf.data.Dataset, RowsInMemory] = weakref.WeakKeyDictionary()

@@ -12,8 +12,9 @@ MASK = "mask"  # the column that is true for items and false for padding
 _LARGEST_EXPONENT = 30.0  # of gains, so that sums over long lists are finite in float32
 
 
-def check_lists(labels: Any, scores: Any, sample_weight: Any) -> None:
-    """Checks that labels, scores and weights are lists, as far as shapes are static."""
+def as_lists(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[tf.Tensor, tf.Tensor, Any]:
+    """Casts labels, scores and weights, if any, to `float32`, and checks their static shapes."""
+    labels, scores = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32)
     shape = tf.TensorShape(labels.shape)
     for name, tensor in (("y_true", labels), ("y_pred", scores)):
         if not tensor.shape.is_compatible_with([None, None]):
@@ -22,11 +23,13 @@ def check_lists(labels: Any, scores: Any, sample_weight: Any) -> None:
             raise wrong_type(f"{name}.shape", tensor.shape, expected, fix)
     if not scores.shape.is_compatible_with(shape):
         raise wrong_type("y_pred.shape", scores.shape, f"the shape of y_true, {shape}")
-    if sample_weight is None or sample_weight.shape.is_compatible_with(shape):
-        return
-    if not sample_weight.shape.is_compatible_with(shape[:1]):
+    if sample_weight is None:
+        return labels, scores, None
+    weights = tf.cast(sample_weight, tf.float32)
+    if not any(map(weights.shape.is_compatible_with, (shape, shape[:1]))):
         expected = f"{shape[:1]}, one weight per list, or {shape}, one per item"
-        raise wrong_type("sample_weight.shape", sample_weight.shape, expected)
+        raise wrong_type("sample_weight.shape", weights.shape, expected)
+    return labels, scores, weights
 
 
 def item_mask(labels: tf.Tensor) -> tf.Tensor:
@@ -42,29 +45,24 @@ def has_order(labels: tf.Tensor) -> tf.Tensor:
 
 
 def count_above_and_tied(scores: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Counts the items of a list that score higher than each item, and those that score the same.
-
-    Both counts have shape `(lists, items)`. An item ties with itself; padding has 0 and 1.
-    """
+    """Counts the items that score higher than each item, and those that tie, such as itself."""
     there = mask[:, tf.newaxis, :]
     other, own = scores[:, tf.newaxis, :], scores[:, :, tf.newaxis]
 
     def count(pairs: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(tf.cast(pairs & there, tf.int32), axis=2)
 
+    # Both are (lists, items); padding has 0 and 1.
     return tf.where(mask, count(other > own), 0), tf.where(mask, count(other == own), 1)
 
 
 def discounts_until(num_items: int | tf.Tensor, k: int | None) -> tf.Tensor:
-    """Cumulative sums of the discounts `1 / log2(1 + rank)`, 0 after rank `k`.
-
-    The sum over the first `i` ranks is at index `i`; the shape is `(num_items + 1,)`.
-    """
+    """Cumulative sums of the discounts `1 / log2(1 + rank)`, 0 after rank `k`."""
     index = tf.range(num_items)
     discounts = tf.math.log(2.0) / tf.math.log(tf.cast(index, tf.float32) + 2.0)
     if k is not None:
         discounts = tf.where(index < k, discounts, 0.0)
-    return tf.concat([[0.0], tf.cumsum(discounts)], axis=0)
+    return tf.concat([[0.0], tf.cumsum(discounts)], axis=0)  # of the first i ranks at index i
 
 
 def best_gain(gains: tf.Tensor, until: tf.Tensor) -> tf.Tensor:

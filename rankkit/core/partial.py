@@ -8,13 +8,10 @@ import tensorflow as tf
 
 
 class Part:
-    """A tensor that is computed when it is needed, for one row (the query) or for all candidates.
-
-    `sides` names what it depends on, such as the query; parts of the same sides have as many rows.
-    """
+    """A tensor that is computed when needed, for one row (the query) or for all candidates."""
 
     def __init__(self, sides: frozenset[str], shape: Any, make: Callable[[], tf.Tensor]):
-        self.sides = sides
+        self.sides = sides  # what it depends on; parts of the same sides have as many rows
         self.shape = tf.TensorShape(shape)
         self._make = make
 
@@ -97,7 +94,10 @@ def through(
 ) -> tf.Tensor:
     """Applies layers to a vector; the first, if it is a Dense layer, is applied part by part."""
     first, *rest = layers
-    if type(first) is tf.keras.layers.Dense and _can_be_split(first, vector):
+    can_be_split = type(first) is tf.keras.layers.Dense and first.built
+    # In half precision, a sum of parts differs from the whole in the third digit.
+    in_full_precision = first.compute_dtype == first.variable_dtype
+    if can_be_split and in_full_precision and all(each.shape.rank == 2 for each in vector.parts):
         outputs = _dense(first, vector, kept)
     else:
         (inputs,) = kept.whole([vector])
@@ -105,12 +105,6 @@ def through(
     for layer in rest:
         outputs = layer(outputs)
     return outputs
-
-
-def _can_be_split(layer: tf.keras.layers.Dense, vector: Vector) -> bool:
-    # In half precision, a sum of parts differs from the whole in the third digit.
-    full_precision = layer.compute_dtype == layer.variable_dtype
-    return full_precision and layer.built and all(part.shape.rank == 2 for part in vector.parts)
 
 
 def _dense(layer: tf.keras.layers.Dense, vector: Vector, kept: ActivationCache) -> tf.Tensor:

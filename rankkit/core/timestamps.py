@@ -49,10 +49,7 @@ def _as_datetime64(cell: Any) -> np.datetime64:
 
 
 def as_seconds(name: str, array: np.ndarray) -> np.ndarray:
-    """Converts dates and times to whole seconds since 1970 UTC, `int64`; returns others as is.
-
-    Raises if a time is missing.
-    """
+    """Converts dates and times to whole seconds since 1970 UTC, `int64`; returns others as is."""
     times = as_times(array)
     if times.dtype.kind != "M":
         return array

@@ -47,17 +47,13 @@ def plain_ids(name: str, values: list[Any]) -> list[Any]:
         elif is_integer(value):
             plain.append(int(value))
         else:
-            raise wrong_type(f"each id in {name}", value, "str or int", _cast(value))
+            is_bytes = isinstance(value, bytes)
+            fix = "Decode the ids to str." if is_bytes else "Cast the ids to str or int."
+            raise wrong_type(f"each id in {name}", value, "str or int", fix)
         if type(plain[-1]) is not type(plain[0]):
             got = [plain[0], plain[-1]]
             raise wrong_type(f"ids in {name}", got, "all str or all int", "Convert all to str.")
     return plain
-
-
-def _cast(value: Any) -> str:
-    if isinstance(value, bytes):
-        return "Decode the ids to str."
-    return "Cast the ids to str or int."
 
 
 def _check_text(name: str, values: list[str]) -> None:

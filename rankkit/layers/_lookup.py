@@ -105,10 +105,7 @@ class _CollectableHashTable(tf.lookup.StaticHashTable):
 
 
 def paired_columns(*, lists: bool = False, **columns: Any) -> list[tuple]:
-    """The rows of two columns, given by the names that errors should show, as pairs of cells.
-
-    `lists`: whether cells of the second column may be lists.
-    """
+    """Pairs the cells of two columns, named as in errors; those of the second may be `lists`."""
     (first, given), (second, other) = columns.items()
     allowed = as_array(other) if lists else None
     if allowed is None or not allowed.ndim:

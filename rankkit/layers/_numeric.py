@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import column_name, fill_numbers, single_values
-from rankkit.core.precision import check_float32, to_float32, to_int64
+from rankkit.core.precision import to_float32, to_int64
 from rankkit.core.timestamps import as_seconds
 from rankkit.utils.errors import check_integer, invalid, subject, wrong_type
 from rankkit.utils.graph_errors import check_numerics
@@ -88,12 +88,6 @@ def as_boundaries(name: str, values: Any, *, integers: bool = False) -> np.ndarr
     if (np.diff(boundaries) <= 0).any():
         raise invalid(name, values, "strictly ascending", "Sort them and drop duplicates.")
     return boundaries
-
-
-def check_boundaries_fit(boundaries: np.ndarray) -> None:
-    """Raises for boundaries that float32, as the input is read, would round."""
-    fix = "Pass integers to a layer with missing='error', which reads int64, or scale the column."
-    check_float32("boundaries", boundaries, fix)
 
 
 def quantile_boundaries(name: str, values: np.ndarray, num_buckets: int) -> np.ndarray:

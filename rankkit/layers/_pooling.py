@@ -4,27 +4,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.utils.errors import check_choice
-
-_POOLINGS = ("mean", "sqrtn", "sum")
+POOLINGS = ("mean", "sqrtn", "sum")
 # Lists longer than this share of the table are pooled by one matrix product of their counts and
 # the table, which then takes less time than copying an embedding for each member.
 _LONG_LIST = 1 / 8
 
 
-def check_pooling(pooling: str) -> None:
-    """Raises if the pooling is unknown."""
-    check_choice("pooling", pooling, _POOLINGS)
-
-
 def pool_lists(table: Any, indices: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Pools the rows of a Keras `Embedding` by lists of indices; -1 is padding.
-
-    Sums are of full precision: in half precision, a sum of ones ends at 256 or 2,048.
-    """
+    """Pools the rows of a Keras `Embedding` by lists of indices; -1 is padding."""
     is_member = indices >= 0  # (batch, members)
     if indices.shape[1] is not None and indices.shape[1] > _LONG_LIST * table.input_dim:
         return pool_counts(table, _count(indices, is_member, table), pooling)
+    # Sums are of full precision: in half precision, a sum of ones ends at 256 or 2,048.
     vectors = tf.cast(table(tf.maximum(indices, 0)), table.variable_dtype)  # (batch, members, dim)
     is_member = tf.cast(tf.expand_dims(is_member, -1), vectors.dtype)
     summed, count = tf.reduce_sum(vectors * is_member, 1), tf.reduce_sum(is_member, 1)

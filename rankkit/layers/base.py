@@ -107,6 +107,10 @@ class VocabularyLayer(FeatureLayer):
         """The known values, in the order of their indices."""
         return self._lookup.ids.tolist()
 
+    def sample_values(self, count: int) -> list:
+        """Returns `count` example inputs: known values and an out-of-vocabulary one."""
+        return [*self._lookup.sample(count - 1), self._lookup.unknown_id()]
+
 
 class EmbeddingLayer(FeatureLayer):
     """A feature layer whose vectors are rows of a Keras `Embedding`, which must fit into memory."""

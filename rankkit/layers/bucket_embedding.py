@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import column_name
+from rankkit.core.precision import check_float32
 from rankkit.layers import _numeric
 from rankkit.layers.base import EmbeddingLayer
 
@@ -23,8 +24,7 @@ class BucketEmbedding(EmbeddingLayer):
         boundaries: Ascending numbers, at least one. Integers are compared with integers, exactly.
         embedding_dim: Dimension of the vectors, at least 1.
         missing: `"error"`, or `"learn"` for a separate embedding of NaN. Defaults to `"error"`.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         `(batch,)` of `tf.int64` if the boundaries are integers and `missing` is `"error"`,
@@ -60,7 +60,8 @@ class BucketEmbedding(EmbeddingLayer):
         self.missing = missing
         reads_integers = edges.dtype.kind in "iu" and missing == "error"
         if not reads_integers:
-            _numeric.check_boundaries_fit(edges)
+            fix = "Pass integers, and missing='error', to read int64, or scale the column."
+            check_float32("boundaries", edges, fix)
         self._spec = tf.TensorSpec((None,), tf.int64 if reads_integers else tf.float32)
 
     @classmethod

@@ -25,8 +25,7 @@ class CalendarEmbedding(EmbeddingLayer):
             (0 to 30) or `"month"` (0 to 11), of the Gregorian calendar.
         embedding_dim: Dimension of the vectors, at least 1.
         utc_offset: Hours that local time is ahead of UTC, such as -5. Defaults to `0`.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         `(batch,)` of `tf.int64`, seconds since 1970-01-01 00:00 UTC.

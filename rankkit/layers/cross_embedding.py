@@ -27,8 +27,7 @@ class CrossEmbedding(EmbeddingLayer):
         width: Width of the windows that integers of the second column are grouped into. A window
             is represented by its start, `second - second % width`; with 86,400, seconds are
             grouped by day. Defaults to `1`, no grouping.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         Two tensors of `(batch,)`, each of `tf.string` or `tf.int64` as the known values.

@@ -105,9 +105,6 @@ class DenseRatingHead(ArgumentsLayer):
         low, high = self.rating_range
         return low + (high - low) * tf.sigmoid(scores)
 
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape)[:-1].concatenate(1)
-
     def get_config(self) -> dict[str, Any]:
         activation = tf.keras.activations.serialize(self.activation)
         return {**super().get_config(), "activation": activation}

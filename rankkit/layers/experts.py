@@ -88,10 +88,6 @@ class MultiTaskLayer(ArgumentsLayer):
             inputs = joined(inputs) if len(inputs) > 1 else inputs[0]
         return super().__call__(inputs, *args, **kwargs)
 
-    def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
-        shape = tf.TensorShape(input_shape)[:-1].concatenate(self.units[-1])
-        return dict.fromkeys(self.heads, shape)
-
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class MultiGateMixtureOfExperts(MultiTaskLayer):

@@ -26,8 +26,7 @@ class HashedIdEmbedding(EmbeddingLayer):
         embedding_dim: Dimension of the vectors, at least 1.
         num_hashes: Number of hashes of an id, at least 1. Defaults to `2`.
         integers: Whether the ids are integers instead of strings. Defaults to `False`.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         Any shape, usually `(batch,)`, of `tf.string`, or `tf.int64` with `integers`.
@@ -59,10 +58,9 @@ class HashedIdEmbedding(EmbeddingLayer):
         integers: bool = False,
         **kwargs: Any,
     ):
-        check_integer("num_bins", num_bins, 2)
-        check_integer("num_hashes", num_hashes)
-        super().__init__(int(num_bins), embedding_dim, **kwargs)
-        self.num_bins, self.num_hashes = int(num_bins), int(num_hashes)
+        num_bins = check_integer("num_bins", num_bins, 2)
+        super().__init__(num_bins, embedding_dim, **kwargs)
+        self.num_bins, self.num_hashes = num_bins, check_integer("num_hashes", num_hashes)
         self.integers = check_boolean("integers", integers)
         self._spec = tf.TensorSpec((None,), tf.int64 if self.integers else tf.string)
 

@@ -12,9 +12,9 @@ from rankkit.core.columns import as_list, is_column
 from rankkit.core.partial import ActivationCache, Part, Vector, of_equal_length
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
-from rankkit.layers._pooling import check_pooling, pool_counts, pool_lists, scale_sum
+from rankkit.layers._pooling import POOLINGS, pool_counts, pool_lists, scale_sum
 from rankkit.layers.base import EmbeddingLayer
-from rankkit.utils.errors import wrong_type
+from rankkit.utils.errors import check_choice, wrong_type
 
 # Up to this many cells (users times items), histories are stored as a matrix, one byte a cell:
 # pooling by a matrix product takes a fraction of the time that pooling lists takes.
@@ -35,8 +35,7 @@ class HistoryEmbedding(EmbeddingLayer):
         histories: The items of each user; duplicates count once.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"sqrtn"`.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         Two tensors of `(batch,)`, users and items, of `tf.string` or `tf.int64` as the known ids.
@@ -69,7 +68,7 @@ class HistoryEmbedding(EmbeddingLayer):
         pooling: str = "sqrtn",
         **kwargs: Any,
     ):
-        check_pooling(pooling)
+        check_choice("pooling", pooling, POOLINGS)
         lookup = IdLookup("ids", ids)
         lookup.check_one_per_id("histories", histories)
         for history in histories:

@@ -88,10 +88,6 @@ class IdEmbedding(VocabularyLayer, EmbeddingLayer):
         """
         return cls(distinct_ids(column), embedding_dim, **kwargs)
 
-    def sample_values(self, count: int) -> list:
-        """Returns `count` example inputs: known ids and an OOV id."""
-        return [*self._lookup.sample(count - 1), self._lookup.unknown_id()]
-
     def encode(self, inputs: Any) -> tf.Tensor:
         """Looks up the row of each id in the table, `tf.int64` of the input's shape."""
         ids = self._lookup.check(inputs, self.name)

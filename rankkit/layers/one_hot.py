@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import as_array
@@ -56,10 +55,6 @@ class OneHot(VocabularyLayer):
         """
         values = as_array(column)
         return cls(distinct_ids(values.astype(int) if values.dtype == bool else column), **kwargs)
-
-    def sample_values(self, count: int) -> list:
-        """Returns `count` example inputs."""
-        return self._lookup.ids[np.arange(count) % len(self._lookup)].tolist()
 
     def encode(self, inputs: Any) -> tf.Tensor:
         """Looks up the index of each category, 0 if it is out of vocabulary."""

@@ -90,12 +90,6 @@ class OrdinalHead(ArgumentsLayer):
     def call_parts(self, inputs: Vector, kept: ActivationCache) -> dict[str, tf.Tensor]:
         return self._thresholds(self._tower.call_parts(inputs, kept))
 
-    def compute_output_shape(self, input_shape: Any) -> dict[str, tf.TensorShape]:
-        batch = tf.TensorShape(input_shape)[:-1]
-        levels = len(self.levels)
-        sizes = {"score": 1, "std": 1, "distribution": levels, "log_distribution": levels}
-        return {name: batch.concatenate(size) for name, size in sizes.items()}
-
     def get_config(self) -> dict[str, Any]:
         config = {**self._tower.get_config(), **super().get_config()}
         del config["rating_range"]  # the levels are the range

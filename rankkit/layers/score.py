@@ -48,9 +48,6 @@ class WeightedScore(ArgumentsLayer):
         weights = self.weights_by_head.items()
         return tf.add_n([weight * tf.cast(inputs[name], self.dtype) for name, weight in weights])
 
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape[next(iter(self.weights_by_head))])
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weights": dict(self.weights_by_head)}
 
@@ -102,6 +99,3 @@ class EnsembleMean(ArgumentsLayer):
         others = float(scores.shape[1] - 1)
         self.add_loss(variance + others * (variance - tf.stop_gradient(variance)))
         return mean + others * (mean - tf.stop_gradient(mean))
-
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        return tf.TensorShape(input_shape)[:1].concatenate(1)

@@ -7,8 +7,9 @@ import tensorflow as tf
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids
-from rankkit.layers._pooling import check_pooling, pool_lists
+from rankkit.layers._pooling import POOLINGS, pool_lists
 from rankkit.layers.base import EmbeddingLayer, VocabularyLayer
+from rankkit.utils.errors import check_choice
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -23,8 +24,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         vocabulary: Distinct members, all `str` or all `int`, without the padding `""` or -1.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`. Defaults to `"mean"`.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         `(batch, members)` of `tf.string` or `tf.int64`, padded with `""` or -1.
@@ -55,7 +55,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
                 f"vocabulary must not contain {padding!r}, which is the padding value. Remove or "
                 "rename it."
             )
-        check_pooling(pooling)
+        check_choice("pooling", pooling, POOLINGS)
         super().__init__(len(lookup) + 1, embedding_dim, **kwargs)
         self.pooling = pooling
         self._lookup = lookup

@@ -27,8 +27,7 @@ class TextEmbedding(TagsEmbedding):
         vocabulary: The known words, in lowercase and without duplicates.
         embedding_dim: Dimension of the vectors, at least 1.
         pooling: `"mean"`, `"sqrtn"` or `"sum"`, as in `TagsEmbedding`. Defaults to `"mean"`.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         `(batch,)` of `tf.string`, UTF-8.

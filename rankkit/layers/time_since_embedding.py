@@ -29,8 +29,7 @@ class TimeSinceEmbedding(EmbeddingLayer):
             time since the reference, bucket `i` holds `boundaries[i-1] <= t < boundaries[i]`; the
             first, which holds timestamps before the reference, and the last are unbounded.
         embedding_dim: Dimension of the vectors, at least 1.
-        **kwargs: `embeddings_initializer`, `embeddings_regularizer`, `embeddings_constraint` and
-            keyword arguments of `tf.keras.layers.Layer`, such as `name`, as in `IdEmbedding`.
+        **kwargs: The `**kwargs` of `IdEmbedding`, such as `embeddings_initializer` and `name`.
 
     Input shape:
         Two tensors of `(batch,)`: ids, of `tf.string` or `tf.int64`, and timestamps, of `tf.int64`.

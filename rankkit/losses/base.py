@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.arguments import arguments_of
-from rankkit.core.listwise import check_lists, has_order, item_mask
+from rankkit.core.listwise import as_lists, has_order, item_mask
 from rankkit.utils.errors import check_text
 
 
@@ -38,11 +38,7 @@ class ListLoss(tf.keras.losses.Loss):
         super().__init__(reduction=tf.keras.losses.Reduction.NONE, name=name)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
-        scores = tf.cast(y_pred, tf.float32)
-        labels = tf.cast(y_true, tf.float32)
-        if sample_weight is not None:
-            sample_weight = tf.cast(sample_weight, tf.float32)
-        check_lists(labels, scores, sample_weight)
+        labels, scores, sample_weight = as_lists(y_true, y_pred, sample_weight)
         mask = item_mask(labels)
         weights = tf.cast(mask, tf.float32)
         if sample_weight is not None:

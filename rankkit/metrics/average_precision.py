@@ -93,9 +93,8 @@ class MeanReciprocalRank(ListMetric):
         # Sums of many logarithms need double precision.
         n = tf.reduce_sum(tf.cast(in_group, tf.float64), axis=1, keepdims=True)
         r = tf.reduce_sum(tf.cast(in_group & hits, tf.float64), axis=1, keepdims=True)
-        # Probability that the first relevant item has position p in the group, from 0: of all
-        # ways to choose the positions of the relevant items, those that choose p and r - 1 later
-        # ones.
+        # Probability that the first relevant item has position p in the group, from 0: of all ways
+        # to choose the positions of the relevant items, those that choose p and r - 1 later ones.
         p = tf.cast(tf.range(num_items), tf.float64)[tf.newaxis, :]
         later = n - p - 1.0
         is_possible = later >= r - 1.0

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.listwise import check_lists, count_above_and_tied, item_mask
+from rankkit.core.listwise import as_lists, count_above_and_tied, item_mask
 from rankkit.utils.errors import check_integer, check_number, check_text
 
 
@@ -54,10 +54,7 @@ class ListMetric(tf.keras.metrics.Metric):
             y_pred: Scores, `(lists, items)`.
             sample_weight: `(lists,)` or `(lists, items)`. Defaults to `None`: 1 each.
         """
-        labels, scores = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32)
-        if sample_weight is not None:
-            sample_weight = tf.cast(sample_weight, tf.float32)
-        check_lists(labels, scores, sample_weight)
+        labels, scores, sample_weight = as_lists(y_true, y_pred, sample_weight)
         mask = item_mask(labels)
         labels = tf.where(mask, labels, 0.0)
         values, is_valid = self.call_on_lists(labels, *count_above_and_tied(scores, mask), mask)
