@@ -16,7 +16,8 @@ class ListLoss(tf.keras.losses.Loss):
     it repeats the first row of the list in batches of `rankkit.data.lists`, and
     `rankkit.RankingModel` sets its label to NaN. Weights are per list, `(lists,)`, or per item.
     Lists of a single item or of equal labels have no order to learn and a loss of 0. The losses are
-    not reduced: `rankkit.RankingModel` averages them over the lists of all replicas.
+    not reduced: `rankkit.RankingModel` averages them over the lists of all replicas. The config
+    holds the arguments that a subclass keeps as attributes of the same names.
 
     Args:
         name: Name of the loss. Defaults to `None`: the name of the class.
