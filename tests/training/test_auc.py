@@ -41,13 +41,20 @@ def test_weights_and_extreme_scores_count(from_logits):
 
 
 @pytest.mark.parametrize("metrics", [None, ["auc"], ["AUC"]], ids=str)
-@pytest.mark.parametrize("rating_range", [None, (0.0, 1.0)])
-def test_compile_uses_it(metrics, rating_range):
+@pytest.mark.parametrize(
+    ("head", "is_logit"),
+    [
+        (rk.layers.DenseRatingHead([]), True),
+        (rk.layers.DenseRatingHead([], rating_range=(0.0, 1.0)), False),
+        (tf.keras.layers.Dense(1, "sigmoid"), False),
+    ],
+    ids=["logit", "bounded head", "layer of Keras"],
+)
+def test_compile_uses_it(metrics, head, is_logit):
     features = {"user_id": rk.layers.IdEmbedding(["a"], 2)}
-    head = rk.layers.DenseRatingHead([], rating_range=rating_range)
     model = rk.RankingModel(rk.ranking_network(features, head=head), label="click")
-    loss = tf.keras.losses.BinaryCrossentropy(from_logits=rating_range is None)
+    loss = tf.keras.losses.BinaryCrossentropy(from_logits=is_logit)
     model.compile(loss=loss, metrics=metrics)
     [metric] = [each for each in model.metrics if each.name == "auc"]
     assert type(metric) is AUC
-    assert metric.get_config()["from_logits"] is (rating_range is None)
+    assert metric.get_config()["from_logits"] is is_logit

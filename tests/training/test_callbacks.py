@@ -1,5 +1,7 @@
 """`WeightAveraging`, and training that is interrupted and resumed."""
 
+import shutil
+
 import numpy as np
 import pytest
 import rankkit as rk
@@ -133,9 +135,9 @@ def test_callback_can_be_used_again_and_the_model_saved(reload):
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        *[("momentum", value, "between 0 and 1") for value in (0.0, 1.0, -0.1, float("nan"))],
-        *[("start_epoch", value, "an integer of at least 0") for value in (-1, 1.5, True)],
-        *[("update_freq", value, "an integer of at least 1") for value in (0, "epoch", True)],
+        *[("momentum", value, "between 0 and 1") for value in (0.0, 1.0)],
+        ("start_epoch", -1, "an integer of at least 0"),
+        *[("update_freq", value, "an integer of at least 1") for value in (0, "epoch")],
     ],
 )
 def test_unsuitable_arguments_raise(name, value, expected):
@@ -177,7 +179,8 @@ def make_model_of_clicks():
         "stars": rk.losses.OrdinalLoss((1, 2, 3)),
         "click": tf.keras.losses.BinaryCrossentropy(from_logits=True),
     }
-    model.compile(tf.keras.optimizers.Adagrad(0.1), loss=loss, loss_weights="uncertainty")
+    optimizer = tf.keras.optimizers.Adagrad(0.1)
+    model.compile(optimizer, loss=loss, loss_weights="uncertainty", run_eagerly=True)
     return model
 
 
@@ -204,8 +207,8 @@ CLICKS = make_model_of_clicks, make_batches_with_negatives
 
 @pytest.mark.parametrize(
     ("kind", "averaged", "epoch"),
-    [(RATINGS, False, 0), (RATINGS, True, 2), (LISTS, False, 1), (CLICKS, True, 1)],
-    ids=["in the first epoch", "averaged weights", "lists", "negatives and learned loss weights"],
+    [(RATINGS, True, 2), (LISTS, False, 0), (CLICKS, True, 1)],
+    ids=["averaged weights", "lists, first epoch", "negatives and learned loss weights"],
 )
 def test_interrupted_training_resumes_with_the_same_result(kind, averaged, epoch, tmp_path):
     make_model, make_batches = kind
@@ -231,25 +234,35 @@ def test_interrupted_training_resumes_with_the_same_result(kind, averaged, epoch
     tf.nest.map_structure(np.testing.assert_array_equal, resumed, uninterrupted)
 
 
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "state"])
-def test_damaged_backup_is_named(tmp_path, damage):
-    folder = tmp_path / "backup"
-    make_model, make_batches = RATINGS
-    backup = tf.keras.callbacks.BackupAndRestore(folder, delete_checkpoint=False)
-    make_model().fit(make_batches(initial_epoch=0), epochs=1, verbose=0, callbacks=[backup])
-    assert rk.completed_epochs(folder) == 1
-    [data] = folder.rglob("*.data-*")
+def flip(data):
     content = bytearray(data.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-        data.write_bytes(content)
-    elif damage == "truncated":
-        data.write_bytes(content[: len(content) // 2])
-    elif damage == "missing":
-        for file in folder.rglob("ckpt*"):
-            file.unlink()
-    else:
-        (folder / "chief" / "checkpoint").write_text("x")
-    message = "backup' cannot be read as a backup of BackupAndRestore: .*Delete the folder"
-    with pytest.raises(ValueError, match=message):
-        rk.completed_epochs(folder)
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+
+
+def truncate(data):
+    data.write_bytes(data.read_bytes()[:100])
+
+
+def delete(data):
+    for file in data.parent.glob("ckpt*"):
+        file.unlink()
+
+
+def overwrite_state(data):
+    (data.parent / "checkpoint").write_text("x")
+
+
+def test_damaged_backup_is_named(tmp_path):
+    make_model, make_batches = RATINGS
+    backup = tf.keras.callbacks.BackupAndRestore(tmp_path / "intact", delete_checkpoint=False)
+    make_model().fit(make_batches(initial_epoch=0), verbose=0, callbacks=[backup])
+    assert rk.completed_epochs(tmp_path / "intact") == 1
+    for damage in (flip, truncate, delete, overwrite_state):
+        folder = tmp_path / f"{damage.__name__}_backup"
+        shutil.copytree(tmp_path / "intact", folder)
+        [data] = folder.rglob("*.data-*")
+        damage(data)
+        message = "backup' cannot be read as a backup of BackupAndRestore: .*Delete the folder"
+        with pytest.raises(ValueError, match=message):
+            rk.completed_epochs(folder)

@@ -30,48 +30,46 @@ PER_BATCH = {
     "object": OfBatch(),
     "object with a reduction": OfBatch(tf.keras.losses.Reduction.SUM),
 }
-per_batch = pytest.mark.parametrize("loss", PER_BATCH.values(), ids=list(PER_BATCH))
 HEADS = {"user_id": "user", "movie_id": "movie"}
 
 
-def make_model(rows, loss, **kwargs):
-    arguments = {
-        name: kwargs.pop(name) for name in ("metrics", "weighted_metrics") if name in kwargs
-    }
+def make_model(rows, loss, *, sample_weight=None, **kwargs):
     tf.keras.utils.set_random_seed(1)
     features = {name: rk.layers.IdEmbedding.from_column(rows[name], 4) for name in HEADS}
     network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
-    model = rk.RankingModel(network, label="rating", **kwargs)
-    model.compile(tf.keras.optimizers.Adagrad(0.1), loss=loss, **arguments)
+    model = rk.RankingModel(network, label="rating", sample_weight=sample_weight)
+    model.compile(tf.keras.optimizers.Adagrad(0.1), loss=loss, **kwargs)
     return model
 
 
-@per_batch
-def test_loss_of_a_batch_weighs_batches_by_their_size(rows, loss):
+def train(model, training, validation=None):
+    """Returns the history of a training, and the weights it ends with by their numbers."""
+    history = model.fit(training, validation_data=validation, verbose=0).history
+    return {**history, **dict(enumerate(model.get_weights()))}
+
+
+def assert_close(found, expected, name):
+    for each in expected:
+        np.testing.assert_allclose(found[each], expected[each], 1e-4, 1e-6, err_msg=name)
+
+
+def test_loss_of_a_batch_weighs_batches_by_their_size(rows):
     """Weights and results equal those of the same loss of each example; the last batch is small."""
     batches = rk.data.batches(rows, 32)  # in memory
-    iterated = batches.map(lambda batch: batch)
-    models = [make_model(rows, each, metrics=[]) for each in (loss, "mae")]
-    for training, validation in ((batches, iterated), (iterated, batches)):
-        found, expected = (
-            model.fit(training, validation_data=validation, verbose=0).history for model in models
-        )
-        for name in expected:
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
-    found, expected = (model.get_weights() for model in models)
-    for one, two in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+    ways = [batches, batches.map(lambda batch: batch)]
+    expected = [train(make_model(rows, "mae", metrics=[]), *way) for way in (ways, ways[::-1])]
+    for number, (name, loss) in enumerate(PER_BATCH.items()):
+        way = ways if number % 2 == 0 else ways[::-1]
+        found = train(make_model(rows, loss, metrics=[]), *way)
+        assert_close(found, expected[number % 2], name)
 
 
-def test_loss_of_a_batch_on_replicas_weighs_them_by_their_rows(rows):
-    found = {}
-    for loss in (of_batch, "mae"):
-        with tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"]).scope():
-            model = make_model(rows, loss, metrics=[])
-        history = model.fit(rk.data.batches(rows, 31), verbose=0).history
-        found[loss] = [history["loss"], *model.get_weights()]
-    for one, two in zip(*found.values(), strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+def test_loss_of_a_batch_on_replicas_weighs_them_by_their_rows(rows, mirrored_strategy):
+    batches = rk.data.batches(rows, 31)
+    with mirrored_strategy.scope():
+        model = make_model(rows, of_batch, metrics=[])
+    expected = train(make_model(rows, "mae", metrics=[]), batches)
+    assert_close(train(model, batches), expected, "replicas")
 
 
 def test_loss_of_a_batch_of_each_head_weighs_batches_by_their_labels(rows):
@@ -83,7 +81,7 @@ def test_loss_of_a_batch_of_each_head_weighs_batches_by_their_labels(rows):
     model = rk.RankingModel(network, label={name: name for name in heads})
     results = []
     for loss in (of_batch, "mae"):
-        model.compile(loss=dict.fromkeys(heads, loss), metrics={})
+        model.compile(loss=dict.fromkeys(heads, loss), metrics={}, run_eagerly=True)
         results.append(model.evaluate(rk.data.batches(rows, 32), verbose=0, return_dict=True))
     assert results[0] == pytest.approx(results[1], rel=1e-5)
 
@@ -119,9 +117,8 @@ def test_metric_function_with_a_python_if_is_converted(rows):
         return tf.abs(y_true - y_pred)
 
     model = make_model(rows, "mse", metrics=[share_above, "mae"])
-    for data in (rk.data.batches(rows, 32), rk.data.batches(rows, 32).map(lambda batch: batch)):
-        found = model.evaluate(data, verbose=0, return_dict=True)
-        assert found["share_above"] == pytest.approx(found["mae"], rel=1e-6)
+    found = model.evaluate(rk.data.batches(rows, 32), verbose=0, return_dict=True)
+    assert found["share_above"] == pytest.approx(found["mae"], rel=1e-6)
 
 
 class Total(rk.losses.ListLoss):
@@ -148,10 +145,10 @@ def test_terms_of_a_batch_are_averaged_over_examples(rows, lists):
     network = tf.keras.Model(inner.input, Penalty()(inner.output))
     model = rk.RankingModel(network, label="rating")
     if lists:
-        model.compile(loss=rk.losses.SoftmaxLoss())
+        model.compile(loss=rk.losses.SoftmaxLoss(), run_eagerly=True)
         data = rk.data.lists(rows, 8, query="user_id")
     else:
-        model.compile()
+        model.compile(run_eagerly=True)
         data = rk.data.batches(rows, 32)
     sizes, terms = [], []
     for batch in data:

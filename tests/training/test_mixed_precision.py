@@ -7,7 +7,6 @@ import tensorflow as tf
 
 L = rk.layers
 HALF = ("mixed_bfloat16", "mixed_float16")
-every_policy = pytest.mark.parametrize("policy", ["float32", *HALF])
 half_policies = pytest.mark.parametrize("policy", HALF)
 USERS = [f"u{i}" for i in range(8)]
 
@@ -61,7 +60,7 @@ def rmse(model, batches):
     return model.evaluate(batches, verbose=0, return_dict=True)["root_mean_squared_error"]
 
 
-@every_policy
+@half_policies
 def test_every_path_scores_alike(policy, set_policy, tmp_path):
     set_policy(policy)
     rows = make_rows()
@@ -72,7 +71,7 @@ def test_every_path_scores_alike(policy, set_policy, tmp_path):
     assert expected.dtype == np.float32
     # The vectors are in half precision, with 8 or 11 significant bits, and the scores are not.
     full = make_network("float32")({k: tf.constant(v) for k, v in features.items()})
-    bits = {"float32": 24, "mixed_bfloat16": 8, "mixed_float16": 11}[policy]
+    bits = {"mixed_bfloat16": 8, "mixed_float16": 11}[policy]
     np.testing.assert_allclose(expected, full, atol=30 * 2.0**-bits)
     rk.export.save(model, tmp_path / "1")
     model.save(tmp_path / "model.keras")
@@ -120,12 +119,18 @@ def fit(policy, optimizer, **kwargs):
     return [*model.get_weights(), history["loss"], history["regularization_loss"]]
 
 
-@every_policy
-@pytest.mark.parametrize("optimizer", ["adagrad", rk.optimizers.LazyAdam])
-def test_rows_in_memory_train_as_over_an_iterator(policy, optimizer):
-    made = [optimizer if isinstance(optimizer, str) else optimizer(0.1) for _ in range(2)]
-    expected = fit(policy, made[0], precompute_lookups=False)
-    for a, b in zip(fit(policy, made[1]), expected, strict=True):
+@pytest.mark.parametrize(
+    ("policy", "make_optimizer"),
+    [
+        ("mixed_bfloat16", lambda: "adagrad"),
+        ("mixed_bfloat16", lambda: rk.optimizers.LazyAdam(0.1)),
+        ("mixed_float16", lambda: rk.optimizers.LazyAdam(0.1)),
+    ],
+    ids=["bfloat16, Adagrad", "bfloat16, LazyAdam", "float16, LazyAdam"],
+)
+def test_rows_in_memory_train_as_over_an_iterator(policy, make_optimizer):
+    expected = fit(policy, make_optimizer(), precompute_lookups=False)
+    for a, b in zip(fit(policy, make_optimizer()), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
@@ -148,17 +153,13 @@ def test_gradients_beyond_float16_are_reported():
         model.fit(rk.data.batches(rows, 1), epochs=20, verbose=0)
 
 
-@every_policy
+@half_policies
 @pytest.mark.parametrize("listwise", [False, True])
 def test_labels_and_weights_are_not_rounded(policy, listwise, set_policy):
     """A constant score of 70,000: the mean error is known to the last digit."""
     set_policy(policy)
-    rows = {
-        "query": ["a", "a"],
-        "x": ["u", "u"],
-        "visits": [2_049.0, 70_000.0],
-        "w": [1.0, 2_049.0],
-    }
+    rows = {"query": ["a", "a"], "x": ["u", "u"]}
+    rows |= {"visits": [2_049.0, 70_000.0], "w": [1.0, 2_049.0]}
     layer = L.IdEmbedding(["u"], 1, embeddings_initializer="zeros")
     interaction = rk.interactions.FactorizationMachine(initial_bias=70_000.0)
     network = rk.ranking_network({"x": layer}, interaction=interaction)
@@ -169,7 +170,7 @@ def test_labels_and_weights_are_not_rounded(policy, listwise, set_policy):
         batches = rk.data.lists(rows, 1, query="query")
     else:
         loss, batches = "mse", rk.data.batches(rows, 2)
-    model.compile("sgd", loss, metrics=[mean], weighted_metrics=[])
+    model.compile("sgd", loss, metrics=[mean], weighted_metrics=[], run_eagerly=True)
     squares = (70_000.0 - 2_049.0) ** 2, 0.0
     found = model.evaluate(batches, verbose=0, return_dict=True)
     assert found["loss"] == pytest.approx(squares[0] / (1 if listwise else 2), rel=1e-6)
@@ -181,8 +182,9 @@ class ListOfErrors(rk.losses.ListLoss):
         return tf.reduce_sum(weights * (labels - scores) ** 2, axis=1)
 
 
-@pytest.mark.parametrize("model_policy", ["float32", "mixed_float16"])
-@half_policies
+@pytest.mark.parametrize(
+    ("policy", "model_policy"), [("mixed_float16", "float32"), ("mixed_bfloat16", "mixed_float16")]
+)
 def test_loss_is_scaled_where_layers_compute_in_float16(policy, model_policy, set_policy, tmp_path):
     network = make_network(policy)
     set_policy(model_policy)  # not that of the layers, as in a process that loads a file
@@ -259,12 +261,13 @@ def test_layers_of_keras_that_round_raw_numbers_or_scores_are_refused(policy):
         rk.RankingModel(network, label="visits")
 
 
-@half_policies
-def test_tensorflow_lite_refuses_dense_layers_in_half_precision(policy, tmp_path):
-    features = {"user_id": L.IdEmbedding(USERS, 3, dtype=policy)}
-    rk.export.save(rk.models.tower(features, hidden_units=[4], dtype=policy), tmp_path / "1")
+def test_tensorflow_lite_refuses_dense_layers_in_half_precision(tmp_path):
+    features = {"user_id": L.IdEmbedding(USERS, 3, dtype="mixed_bfloat16")}
+    dense = rk.models.tower(features, hidden_units=[4], dtype="mixed_bfloat16")
+    rk.export.save(dense, tmp_path / "1")
     with pytest.raises(ValueError, match=r"Got: .*MatMul\. .*half precision, build .* float32"):
         rk.export.to_tflite(tmp_path / "1", tmp_path / "m.tflite")
-    linear = rk.ranking_network(features, head=L.DenseRatingHead([], dtype=policy))
+    features = {"user_id": L.IdEmbedding(USERS, 3, dtype="mixed_float16")}
+    linear = rk.ranking_network(features, head=L.DenseRatingHead([], dtype="mixed_float16"))
     rk.export.save(linear, tmp_path / "2")
     rk.export.to_tflite(tmp_path / "2", tmp_path / "m.tflite")  # compares the scores

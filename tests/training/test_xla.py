@@ -29,83 +29,13 @@ def fit(model, rows, *, epochs=2, batch_size=16, **settings):
     return model.fit(batches, epochs=epochs, verbose=0, **settings).history
 
 
-# --- The same numbers ---
-
-
-def make_features(rows):
-    """Features that read raw values, regularized ids, and features of lists and two columns."""
-    columns = [rows[name] for name in PAIR]
-    return {
-        **make_ids(rows, embeddings_regularizer="l2"),
-        "age": rk.layers.NormalizedNumber.from_column(rows["age"]),
-        "note": rk.layers.TextEmbedding(["a", "drama", "film"], 3),
-        "genres": rk.layers.TagsEmbedding(["drama", "crime"], 3),
-        "pair": (PAIR, rk.layers.CrossEmbedding.from_columns(*columns, 3)),
-        "history": (PAIR, rk.layers.HistoryEmbedding.from_columns(*columns, 3)),
-    }
-
-
-def test_compiled_steps_give_the_same_weights_and_history(rows, log):
-    # 26 steps per epoch: the last execution has two, and the last step three examples.
-    found = []
-    for jit_compile in (False, True):
-        tf.keras.utils.set_random_seed(3)
-        network = rk.models.tower(make_features(rows), hidden_units=[8])
-        model = make_model(rows, network, jit_compile=jit_compile, steps_per_execution=4)
-        history = fit(model, rows, validation_data=rk.data.batches(rows, 100))
-        for line in log.messages:  # of training and evaluation
-            assert line.endswith("compiled by XLA") == jit_compile
-        log.clear()
-        found.append((history, model.get_weights()))
-    (expected_history, expected_weights), (history, weights) = found
-    for name, values in expected_history.items():
-        np.testing.assert_allclose(history[name], values, rtol=1e-5, err_msg=name)
-    for one, other in zip(weights, expected_weights, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-def make_model_of_two_heads(rows, **settings):
-    rows["click"] = np.where(rows["rating"] == 3.0, np.nan, rows["rating"] > 3.0).astype(np.float32)
-    heads = {"stars": rk.layers.DenseRatingHead([4]), "click": rk.layers.DenseRatingHead([4])}
-    network = rk.ranking_network(make_ids(rows), head=heads, score={"stars": 1.0})
-    model = rk.RankingModel(network, label={"stars": "rating", "click": "click"})
-    model.compile("adagrad", **settings)
-    return model
+# --- Data sets; the numbers are compared in test_executor.py ---
 
 
 def make_network_of_movies(rows):
     """A network without strings, which XLA can read over an iterator."""
     movies = rk.layers.IdEmbedding.from_column(rows["movie_id"], 4)
     return rk.models.tower({"movie_id": movies}, hidden_units=[8])
-
-
-def make_listwise_model(rows, **settings):
-    settings |= {"loss": rk.losses.LambdaRankLoss(), "sample_weight": None}
-    return make_model(rows, make_network_of_movies(rows), **settings)
-
-
-def make_lists(rows, batch_size):
-    columns = {"user": rows["user_id"].astype(int), **{n: rows[n] for n in ("movie_id", "rating")}}
-    return rk.data.lists(columns, batch_size // 8, query="user", list_size=8)
-
-
-@pytest.mark.parametrize(
-    ("make", "make_batches"),
-    [
-        (lambda rows, **settings: make_model(rows, optimizer="adam", **settings), rk.data.batches),
-        (make_model_of_two_heads, rk.data.batches),
-        (make_listwise_model, make_lists),
-    ],
-    ids=["Adam", "partly labeled heads", "lists"],
-)
-def test_compiled_training_gives_the_same_history(rows, make, make_batches):
-    found = []
-    for jit_compile in (False, True):
-        tf.keras.utils.set_random_seed(3)
-        model = make(rows, jit_compile=jit_compile)
-        found.append(model.fit(make_batches(rows, 64), epochs=2, verbose=0).history)
-    for name, values in found[0].items():
-        np.testing.assert_allclose(found[1][name], values, rtol=1e-4, err_msg=name)
 
 
 def test_compiled_model_with_string_features_evaluates_and_predicts_over_iterators(rows):
@@ -132,10 +62,10 @@ def test_compiled_model_with_string_features_cannot_be_trained_over_iterators(ro
 def test_compiled_model_with_integer_features_trains_over_iterators(rows):
     rows = {name: rows[name] for name in ("movie_id", "rating")}
     batches, losses = rk.data.batches(rows, 100), []
-    for data in (batches, batches.map(lambda batch: batch)):
+    for data, jit_compile in ((batches, False), (batches.map(lambda batch: batch), True)):
         tf.keras.utils.set_random_seed(3)
         network = make_network_of_movies(rows)
-        model = make_model(rows, network, sample_weight=None, jit_compile=True)
+        model = make_model(rows, network, sample_weight=None, jit_compile=jit_compile)
         losses += model.fit(data, verbose=0).history["loss"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
@@ -168,36 +98,6 @@ def chooses_xla(log):
     return chooses_xla
 
 
-def test_xla_is_chosen_for_long_training(rows, chooses_xla):
-    assert chooses_xla(make_model(rows), rows)
-    assert chooses_xla(make_model(rows, optimizer="adam"), rows)
-    assert not chooses_xla(make_model(rows, jit_compile=False), rows)
-    assert chooses_xla(make_model(rows, jit_compile=True), rows, epochs=1)
-
-
-def test_xla_is_not_chosen_for_short_training(rows, chooses_xla):
-    # 416 examples per epoch, in full batches. Early stopping runs a quarter of the epochs.
-    stop = tf.keras.callbacks.EarlyStopping("loss")
-    model = make_model(rows)
-    assert [chooses_xla(model, rows, epochs=epochs) for epochs in (9_000, 10_000)] == [False, True]
-    stopped = [chooses_xla(model, rows, epochs=n, callbacks=[stop]) for n in (10_000, 40_000)]
-    assert stopped == [False, True]
-
-
-def test_xla_is_chosen_whatever_was_evaluated_before(rows, chooses_xla):
-    model = make_model(rows)
-    model.evaluate(rk.data.batches(rows, 200), verbose=0)
-    assert chooses_xla(model, rows)
-
-
-def test_xla_is_not_chosen_where_the_numbers_would_change(rows, chooses_xla):
-    clipped = tf.keras.optimizers.Adagrad(0.1, clipnorm=1.0)
-    assert not chooses_xla(make_model(rows, optimizer=clipped), rows)
-    assert not chooses_xla(make_model(rows, optimizer=rk.optimizers.LazyAdam()), rows)
-    random = rk.models.tower(make_ids(rows, id_dropout_rate=0.1), hidden_units=[8])
-    assert not chooses_xla(make_model(rows, random), rows)
-
-
 def _absolute_error(y_true, y_pred):
     return tf.reduce_mean(tf.abs(y_true - y_pred), axis=-1)
 
@@ -210,30 +110,56 @@ def _noisy_head(vector):
     return tf.keras.layers.Dense(1)(vector + tf.random.normal(tf.shape(vector)))
 
 
+EARLY_STOPPING = [tf.keras.callbacks.EarlyStopping("loss")]
+# Settings of the model and of `fit`, and whether XLA is chosen. An epoch has 416 examples in full
+# batches, early stopping runs a quarter of the epochs, and the tables have 31 and 21 rows.
+CHOICES = {
+    "Adagrad": ({}, {}, True),
+    "Adam": ({"optimizer": "adam"}, {}, True),
+    "not wanted": ({"jit_compile": False}, {}, False),
+    "wanted": ({"jit_compile": True}, {"epochs": 1}, True),
+    "9,000 epochs": ({}, {"epochs": 9_000}, False),
+    "10,000 epochs": ({}, {"epochs": 10_000}, True),
+    "early end": ({}, {"epochs": 10_000, "callbacks": EARLY_STOPPING}, False),
+    "late end": ({}, {"epochs": 40_000, "callbacks": EARLY_STOPPING}, True),
+    "clipped": ({"optimizer": tf.keras.optimizers.Adagrad(0.1, clipnorm=1.0)}, {}, False),
+    "LazyAdam": ({"optimizer": rk.optimizers.LazyAdam()}, {}, False),
+    "loss of the user": ({"loss": _absolute_error}, {}, False),
+    "batches of 2": ({}, {"batch_size": 2}, True),
+    "batches of 1": ({}, {"batch_size": 1}, False),
+    "batches of 1, Adam": ({"optimizer": "adam"}, {"batch_size": 1}, True),
+}
+
+
+@pytest.mark.parametrize(("settings", "training", "expected"), CHOICES.values(), ids=CHOICES)
+def test_xla_is_chosen_for_long_training(rows, chooses_xla, settings, training, expected):
+    assert chooses_xla(make_model(rows, **settings), rows, **training) == expected
+
+
 @pytest.mark.parametrize(
-    ("head", "loss"),
+    ("head", "expected"),
     [
-        (rk.layers.DenseRatingHead([4]), _absolute_error),
-        (rk.layers.DenseRatingHead([4], activation=_activation), None),
-        (_noisy_head, None),
+        (rk.layers.DenseRatingHead([200, 200]), True),
+        (rk.layers.DenseRatingHead([300, 300]), False),
+        (rk.layers.DenseRatingHead([4], activation=_activation), False),
+        (_noisy_head, False),
     ],
-    ids=["loss", "activation", "head"],
+    ids=["200 units", "300 units", "activation of the user", "head of the user"],
 )
-def test_xla_is_not_chosen_for_code_of_the_user(rows, chooses_xla, head, loss):
+def test_xla_is_chosen_for_small_kernels_of_known_layers(rows, chooses_xla, head, expected):
     network = rk.ranking_network(make_ids(rows), head=head)
-    assert not chooses_xla(make_model(rows, network, loss=loss), rows)
-
-
-@pytest.mark.parametrize(("units", "expected"), [(200, True), (300, False)])
-def test_xla_is_not_chosen_for_large_kernels(rows, chooses_xla, units, expected):
-    network = rk.ranking_network(make_ids(rows), head=rk.layers.DenseRatingHead([units, units]))
     assert chooses_xla(make_model(rows, network), rows) == expected
 
 
-def test_xla_is_not_chosen_for_large_embedding_tables(rows, chooses_xla):
-    assert chooses_xla(make_model(rows), rows, batch_size=2)  # tables of 31 and 21, at most 40
-    assert not chooses_xla(make_model(rows), rows, batch_size=1)
-    assert chooses_xla(make_model(rows, optimizer="adam"), rows, batch_size=1)
+def test_xla_is_not_chosen_where_the_numbers_would_change(rows, chooses_xla):
+    random = rk.models.tower(make_ids(rows, id_dropout_rate=0.1), hidden_units=[8])
+    assert not chooses_xla(make_model(rows, random), rows)
+
+
+def test_xla_is_chosen_whatever_was_evaluated_before(rows, chooses_xla):
+    model = make_model(rows)
+    model.evaluate(rk.data.batches(rows, 200), verbose=0)
+    assert chooses_xla(model, rows)
 
 
 def test_xla_is_not_chosen_where_steps_check_raw_values(rows, chooses_xla):
