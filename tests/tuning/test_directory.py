@@ -12,20 +12,6 @@ def open_search(directory, fingerprint=FINGERPRINT, *, overwrite=False):
         pass
 
 
-def test_same_search_is_accepted(tmp_path):
-    open_search(tmp_path / "search")
-    open_search(tmp_path / "search")
-    check_fingerprint(tmp_path / "search", FINGERPRINT)
-
-
-def test_another_search_is_refused_with_the_difference(tmp_path):
-    open_search(tmp_path / "search")
-    other = {**FINGERPRINT, "space": {"tower_width": (1, 4)}}
-    with pytest.raises(ValueError, match="another space .*tower_width.*overwrite=True") as caught:
-        open_search(tmp_path / "search", other)
-    assert "data" not in str(caught.value)
-
-
 def test_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for directory in (tmp_path, tmp_path / "notes.txt"):
@@ -69,6 +55,10 @@ def test_damaged_fingerprint_is_reported_and_can_be_overwritten(tmp_path):
     check_fingerprint(tmp_path, FINGERPRINT)
 
 
-def test_directory_without_a_search_is_reported(tmp_path):
+def test_directory_without_this_search_is_reported(tmp_path):
+    open_search(tmp_path / "search")
+    with pytest.raises(ValueError, match="another space .*tower_width.*overwrite=True") as caught:
+        check_fingerprint(tmp_path / "search", {**FINGERPRINT, "space": {"tower_width": (1, 4)}})
+    assert "data" not in str(caught.value)
     with pytest.raises(ValueError, match="The chief and all workers need the same directory"):
         check_fingerprint(tmp_path, FINGERPRINT)

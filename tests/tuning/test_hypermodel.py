@@ -79,14 +79,6 @@ def test_other_arguments_of_the_head_are_kept(make_hypermodel):
     assert built.hidden_units == (8, 2)
 
 
-def test_pickled_hypermodel_builds_the_same_model(make_hypermodel):
-    hypermodel = make_hypermodel(space=["l2"])
-    hp = hyperparameters(tower_width=8, learning_rate=0.1, l2=0.5)
-    one, other = (each.build(hp) for each in (hypermodel, pickle.loads(pickle.dumps(hypermodel))))
-    assert [each.shape for each in one.weights] == [each.shape for each in other.weights]
-    assert len(other.losses) == 2
-
-
 # --- Training ---
 
 
@@ -150,11 +142,6 @@ def test_number_of_batches_may_be_unknown(make_hypermodel, rows):
     unknown = rk.data.batches(rows, 64).filter(lambda batch: True)
     history = hypermodel.fit(hp, model, unknown, validation_data=unknown, epochs=2, verbose=0)
     assert len(history.history["val_root_mean_squared_error"]) == 2
-    # A model that was trained on a known number takes them, too.
-    hypermodel.fit(hp, model, rows, verbose=0)
-    for use in (model.evaluate, model.fit):
-        use(unknown, verbose=0)
-    assert len(model.predict(unknown, verbose=0)) == 600
 
 
 @pytest.mark.filterwarnings("ignore:Lists")
@@ -167,26 +154,24 @@ def test_listwise_loss_is_trained_on_padded_lists(make_hypermodel, rows):
     assert 0 < metrics["val_ndcg_at_10"] <= 1
 
 
-@pytest.mark.parametrize("experts", [False, True])
-def test_network_of_several_heads_is_searched(experts, make_hypermodel, rows):
+def test_network_of_several_heads_is_searched(make_hypermodel, rows):
     rows = {**rows, "click": (rows["user_rating"] > 3.5) * 1.0}
     rows["click"][:40] = np.nan  # unknown labels
     labels = {"rating": "user_rating", "click": "click"}
-    shared = rk.layers.MultiGateMixtureOfExperts(list(labels), units=[4])
     hypermodel = make_hypermodel(
         label=labels,
         head={"rating": None, "click": rk.layers.DenseRatingHead()},
-        interaction=shared if experts else None,
+        interaction=rk.layers.MultiGateMixtureOfExperts(list(labels), units=[4]),
         score={"rating": 1.0, "click": 0.5},
         loss={"click": tf.keras.losses.BinaryCrossentropy(from_logits=True)},
         metrics={"click": [tf.keras.metrics.AUC(from_logits=True, name="auc")]},
         loss_weights="uncertainty",
     )
-    model, metrics = train(pickle.loads(pickle.dumps(hypermodel)), rows)
+    model, metrics = train(pickle.loads(pickle.dumps(hypermodel)), rows)  # as for workers
     assert 0 < metrics["val_click_auc"] <= 1
     heads = [each for each in model.network.layers if hasattr(each, "hidden_units")]
     assert [head.hidden_units[0] for head in heads] == [4, 4]
-    assert any(hasattr(each, "num_experts") for each in model.network.layers) == experts
+    assert any(hasattr(each, "num_experts") for each in model.network.layers)
     outputs = model({name: rows[name][:5] for name in ("user_id", "item_id")})
     combined = outputs["rating"] + 0.5 * outputs["click"]
     np.testing.assert_allclose(outputs["score"], combined, rtol=1e-5)

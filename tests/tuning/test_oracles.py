@@ -105,8 +105,7 @@ def tried_values(oracle):
 
 
 @pytest.mark.parametrize(
-    ("tuner", "seed"),
-    [*itertools.product(["random", "grid"], range(3)), ("bayesian", 0)],
+    ("tuner", "seed"), [*itertools.product(["random", "grid"], range(3)), ("bayesian", 0)]
 )
 def test_finite_space_is_exhausted_without_duplicates(tuner, seed, start, tmp_path):
     space, size = FINITE, 16
@@ -151,12 +150,6 @@ def test_fixed_values_are_one_trial(start, tmp_path):
     for tuner in ("random", "bayesian", "grid"):
         assert len(run_workers(start(tuner, fixed), "worker0")) == 1
         (tmp_path / "journal.jsonl").unlink()
-
-
-def test_complete_search_is_incomplete_with_more_trials(start):
-    run_workers(start(), "worker0")
-    assert start().is_complete
-    assert not start(max_trials=6).is_complete
 
 
 def test_changed_values_in_the_journal_are_refused(start, tmp_path):

@@ -180,10 +180,7 @@ def test_two_workers_match_single_process_search(start, tmp_path):
     (code, found, output), (_, expected, _) = two.wait(), one.wait()
     assert code == 0, output
     assert found == expected
-    assert {json.loads(line)["tuner"] for line in events(folder, "begin")} == {
-        "worker0",
-        "worker1",
-    }
+    assert {json.loads(line)["tuner"] for line in events(folder, "begin")} == {"worker0", "worker1"}
     # A failure in a worker is reported by the chief.
     failed = [row for row in found[0] if row["learning_rate"] == 1e38]
     assert failed

@@ -1,10 +1,9 @@
 """Median stopping rule."""
 
-import json
-
 import keras_tuner as kt
 import pytest
 
+from rankkit.tuning.journal import read_journal
 from rankkit.tuning.pruning import MedianStopping, compute_rungs
 
 OBJECTIVE = kt.Objective("val_loss", "min")
@@ -98,15 +97,15 @@ def search(run, tmp_path):
         space = {"tower_width": 4, "learning_rate": (1e-4, 0.5)}
         settings = {"epochs": 16, "patience": 16, "max_trials": 7, "space": space, **kwargs}
         found = run(directory, **settings)
-        lines = (tmp_path / directory / "journal.jsonl").read_text().splitlines()
-        ends = [event for event in map(json.loads, lines) if event["event"] == "end"]
+        events = read_journal(tmp_path / directory / "journal.jsonl")
         trials = [{k: v for k, v in row.items() if k != "seconds"} for row in found.trials]
+        ends = [event for event in events if event["event"] == "end"]
         return trials, [[rung for rung, _ in event["reached"]] for event in ends]
 
     return search
 
 
-def test_search_prunes_trials(search):
+def test_search_prunes_trials(search, interrupt_trials):
     pruned, reached = search("pruned")
     unpruned, not_judged = search("unpruned", prune=False)
     assert sum(bool(row["message"]) for row in pruned) >= 2
@@ -120,23 +119,17 @@ def test_search_prunes_trials(search):
             assert rungs == [4, 7]
             assert row == full
     assert not any(not_judged)
-
-
-def test_resumed_search_prunes_the_same_trials(search, interrupt_trials):
-    uninterrupted = search("uninterrupted")
+    # It is the first of several executions that is judged.
+    twice, reached_twice = search("twice", executions_per_trial=2)
+    assert reached_twice == reached
+    for row, other in zip(twice, pruned, strict=True):
+        assert row["message"] == other["message"]
+        assert (row["score"] == other["score"]) == bool(row["message"])
+    # A resumed search prunes the same trials.
     interrupt_trials(6)
     with pytest.raises(KeyboardInterrupt):
         search("interrupted")
-    assert search("interrupted") == uninterrupted
-
-
-def test_pruning_uses_the_first_execution(search):
-    once, reached = search("once")
-    twice, reached_twice = search("twice", executions_per_trial=2)
-    assert reached_twice == reached
-    for row, other in zip(twice, once, strict=True):
-        assert row["message"] == other["message"]
-        assert (row["score"] == other["score"]) == bool(row["message"])
+    assert search("interrupted") == (pruned, reached)
 
 
 def test_hyperband_does_not_prune(search):

@@ -161,9 +161,8 @@ def test_failures_in_a_row_stop_the_search_until_the_cause_is_fixed(
 
     settings = {"hypermodel": make_stub(Broken), "max_trials": 5}
     settings["max_consecutive_failed_trials"] = 2
-    with pytest.raises(
-        RuntimeError, match="=2 failed trials.*failure was:\nOSError: the disk is full"
-    ):
+    text = "=2 failed trials.*failure was:\nOSError: the disk is full"
+    with pytest.raises(RuntimeError, match=text):
         run(**settings)
     monkeypatch.setattr(Broken, "broken", False)
     found = run(**settings)  # the last failed trial is run again
@@ -174,29 +173,26 @@ def test_failures_in_a_row_stop_the_search_until_the_cause_is_fixed(
 DISK_IS_FULL = "No space left on device"
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
+def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch):
+    uninterrupted = run("uninterrupted")
+    save, saved, errors = rk.RankingModel.save_weights, [], []
+
+    def save_or_fail(self, *args, **kwargs):
+        saved.append(self)
+        if errors and len(saved) > 1:
+            raise errors.pop()
+        return save(self, *args, **kwargs)
+
+    monkeypatch.setattr(rk.RankingModel, "save_weights", save_or_fail)
+    for error in (
         OSError(28, DISK_IS_FULL),
         tf.errors.ResourceExhaustedError(None, None, f"search/checkpoint; {DISK_IS_FULL}"),
         RuntimeError(f"Unable to write the file ({DISK_IS_FULL})"),
-    ],
-)
-def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch, error):
-    uninterrupted = run("uninterrupted")
-    save, saved = rk.RankingModel.save_weights, []
-
-    def fail_once(self, *args, **kwargs):
-        saved.append(self)
-        if len(saved) == 2:
-            raise error
-        return save(self, *args, **kwargs)
-
-    monkeypatch.setattr(rk.RankingModel, "save_weights", fail_once)
-    with pytest.raises(
-        RuntimeError, match="Trial 0001 was interrupted by an error of this host.*run"
     ):
-        run("full")
+        errors.append(error)
+        text = "Trial 0001 was interrupted by an error of this host.*run"
+        with pytest.raises(RuntimeError, match=text):
+            run("full")
     assert facts(run("full")) == facts(uninterrupted)
 
 
@@ -236,15 +232,14 @@ def test_lost_and_repeated_lines_of_the_journal_are_named(run, tmp_path, interru
                     run()
 
 
-@pytest.mark.parametrize(
-    "line", ["3", "{}", '{"event": "x"}', '{"event": "end", "trial": "0"}', "["]
-)
-def test_line_that_is_no_event_is_named(run, tmp_path, line):
+def test_line_that_is_no_event_is_named(run, tmp_path):
     run(max_trials=1)
     journal = tmp_path / "search" / "journal.jsonl"
-    journal.write_text(journal.read_text() + line + "\n")
-    with pytest.raises(ValueError, match=r"Line 4 of .*journal\.jsonl is damaged"):
-        run(max_trials=1)
+    lines = journal.read_text()
+    for line in ("3", "{}", '{"event": "x"}', '{"event": "end", "trial": "0"}', "["):
+        journal.write_text(lines + line + "\n")
+        with pytest.raises(ValueError, match=r"Line 4 of .*journal\.jsonl is damaged"):
+            run(max_trials=1)
 
 
 # --- Invalid input ---
@@ -254,24 +249,17 @@ def test_line_that_is_no_event_is_named(run, tmp_path, line):
     ("kwargs", "error", "words"),
     [
         ({"max_trials": 0}, ValueError, "max_trials must be an integer of at least 1"),
-        ({"epochs": 1.5}, ValueError, "epochs must be"),
-        ({"workers": True}, ValueError, "workers must be"),
         ({"seed": -1}, ValueError, "seed must be"),
         ({"seed": 2**31}, ValueError, "seed must be an integer from 0 to 2147482647"),
         ({"tuner": "baysian"}, ValueError, "Unknown tuner 'baysian'.*'bayesian'"),
         ({"tuner": "hyperband", "max_trials": 1}, ValueError, "max_trials must be at least"),
         ({"tuner": "grid", "max_trials": 1}, ValueError, "max_trials must be at least 4"),
         ({"objective": "val_rmse"}, ValueError, "Unknown objective 'val_rmse'. Known: 'val_loss'"),
-        ({"objective": "loss"}, ValueError, "Unknown objective 'loss'"),
         ({"objective": kt.Objective("val_auc", "max")}, ValueError, "Unknown objective 'val_auc'"),
         ({"objective": kt.Objective("val_loss", "auto")}, ValueError, "direction.* is unknown"),
         ({"validation_fraction": 0.0001}, ValueError, "validation_fraction must be a fraction th"),
         ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be a fraction that"),
-        ({"validation_fraction": "0.1"}, ValueError, "validation_fraction must be a fraction th"),
-        ({"chief_timeout": "soon"}, ValueError, "chief_timeout must be a number of seconds"),
-        ({"verbose": "x"}, ValueError, "verbose must be"),
         ({"rows": {"user_id": ["a"]}}, ValueError, "Unknown column 'item_id'"),
-        ({"rows": [1, 2]}, TypeError, "a dict of arrays"),
         ({"rows": TEXT}, TypeError, "Label 'user_rating'"),
         ({"hypermodel": lambda hp: None}, TypeError, "rankkit.tuning.RankingHyperModel"),
     ],
@@ -282,13 +270,9 @@ def test_invalid_arguments(kwargs, error, words, run, tmp_path):
     assert not (tmp_path / "search").exists()  # nothing is written
 
 
-def test_directory_must_be_a_path(make_stub, rows):
-    with pytest.raises(TypeError, match="directory must be the path of a folder"):
-        rk.tuning.search(make_stub(), rows, directory=3)  # pyright: ignore[reportArgumentType]
-
-
 LOGITS = tf.keras.losses.BinaryCrossentropy(from_logits=True)
 CLICKS = {"label": "click", "loss": LOGITS}
+CROSS_ENTROPY = "val_binary_crossentropy"
 ACCURACY = tf.keras.metrics.BinaryAccuracy(threshold=0.0)
 LISTS = {"loss": rk.losses.SoftmaxLoss(), "lists": {"list_size": 10}, "label": "click"}
 HEADS = {
@@ -305,35 +289,28 @@ def unit_difference(labels, scores):
 
 
 @pytest.mark.parametrize(
-    ("settings", "objective", "expected"),
+    ("settings", "objective", "name", "direction"),
     [
-        ({}, None, ("val_root_mean_squared_error", "min")),
-        ({"metrics": ["mae"]}, None, ("val_loss", "min")),
-        ({"metrics": ["mae"]}, "val_mae", ("val_mae", "min")),
-        ({"metrics": ["Poisson"]}, "val_poisson", ("val_poisson", "min")),
-        (CLICKS | {"metrics": [ACCURACY]}, "val_binary_accuracy", "max"),
-        (CLICKS, None, ("val_loss", "min")),
-        (
-            CLICKS | {"metrics": [tf.keras.metrics.RootMeanSquaredError()]},
-            None,
-            ("val_loss", "min"),
-        ),
-        (CLICKS, "val_auc", ("val_auc", "max")),
-        (CLICKS | {"metrics": ["binary_crossentropy"]}, "val_binary_crossentropy", "min"),
-        (LISTS, None, ("val_loss", "min")),
-        (LISTS, "val_ndcg_at_10", ("val_ndcg_at_10", "max")),
-        (HEADS, None, ("val_loss", "min")),
-        (HEADS, "val_stars_root_mean_squared_error", "min"),
-        (HEADS, "val_click_auc", "max"),
+        ({}, None, "val_root_mean_squared_error", "min"),
+        ({"metrics": ["mae"]}, None, "val_loss", "min"),
+        ({"metrics": ["mae"]}, "val_mae", "val_mae", "min"),
+        ({"metrics": ["Poisson"]}, "val_poisson", "val_poisson", "min"),
+        (CLICKS | {"metrics": [ACCURACY]}, "val_binary_accuracy", "val_binary_accuracy", "max"),
+        (CLICKS | {"metrics": ["RootMeanSquaredError"]}, None, "val_loss", "min"),
+        (CLICKS | {"metrics": ["binary_crossentropy"]}, CROSS_ENTROPY, CROSS_ENTROPY, "min"),
+        (CLICKS, "val_auc", "val_auc", "max"),
+        (LISTS, None, "val_loss", "min"),
+        (LISTS, "val_ndcg_at_10", "val_ndcg_at_10", "max"),
+        (HEADS, None, "val_loss", "min"),
+        (HEADS, "val_stars_root_mean_squared_error", "val_stars_root_mean_squared_error", "min"),
+        (HEADS, "val_click_auc", "val_click_auc", "max"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lists")
-def test_objective_follows_the_model(make_hypermodel, rows, settings, objective, expected):
+def test_objective_follows_the_model(make_hypermodel, rows, settings, objective, name, direction):
     rows = {**rows, "click": (rows["user_rating"] > 3.5) * 1.0}
     found = _check_objective(objective, make_hypermodel(**settings), rows)
-    assert (found.name, found.direction) == (
-        (objective, expected) if isinstance(expected, str) else expected
-    )
+    assert (found.name, found.direction) == (name, direction)
 
 
 @pytest.mark.parametrize("metric", [unit_difference, tf.keras.metrics.Mean("click_weight")])
