@@ -58,11 +58,6 @@ def train(strategy=None, batches=None):
 
 LEVELS = (0, 1, 2, 3, 4)
 KINDS = {  # the head of the rating, its loss, and the batches
-    "rows": (
-        lambda: rk.layers.DenseRatingHead([8]),
-        lambda: "mean_squared_error",
-        lambda rows: rk.data.batches(rows, 40),
-    ),
     "lists": (
         lambda: rk.layers.DenseRatingHead([8]),
         lambda: rk.losses.LambdaRankLoss(),

@@ -48,16 +48,11 @@ def test_config_rebuilds_the_layer(interaction, arguments):
     assert layer.compute_output_shape(shapes) == layer(VECTORS).shape
 
 
-@pytest.mark.parametrize(
-    ("interaction", "arguments"),
-    [INTERACTIONS[i] for i in (1, 3, 5, 6)],  # one per class
-)
-def test_network_is_trained_saved_and_exported(interaction, arguments, check_exports):
+# Those of the other classes are exported in tests/models/test_architectures.py.
+@pytest.mark.parametrize(("interaction", "arguments"), [INTERACTIONS[i] for i in (3, 5)])
+def test_network_is_saved_and_exported(interaction, arguments, check_exports):
     model = rk.RankingModel(network(interaction(**arguments)), label="rating")
-    model.compile("adagrad")
-    raw = {name: ["a", "b", "c", "a"] for name in ("user", "item", "genre")}
-    model.fit(rk.data.batches({**raw, "rating": [1.0, 2.0, 3.0, 1.0]}, 2), verbose=0)
-    check_exports(model, raw)
+    check_exports(model, {name: ["a", "b", "c", "a"] for name in ("user", "item", "genre")})
 
 
 @pytest.mark.parametrize(
@@ -149,9 +144,7 @@ def test_cross_network_equals_its_formula():
     np.testing.assert_allclose(found, x, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"num_layers": 0}, {"projection_dim": 0}, {"num_layers": True}]
-)
+@pytest.mark.parametrize("arguments", [{"num_layers": 0}, {"projection_dim": 0}])
 def test_invalid_arguments_of_cross_network_are_named(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):

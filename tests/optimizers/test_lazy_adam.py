@@ -65,7 +65,7 @@ def test_saved_model_resumes_with_the_optimizer_state(tmp_path):
     rows = {"user_id": ["a", "b", "a"], "rating": [1.0, 5.0, 2.0]}
     users = {"user_id": rk.layers.IdEmbedding(["a", "b"], 4)}
     model = rk.RankingModel(rk.models.tower(users, hidden_units=[4]), label="rating")
-    model.compile(rk.optimizers.LazyAdam(0.02, beta_1=0.8))
+    model.compile(rk.optimizers.LazyAdam(0.02, beta_1=0.8), run_eagerly=True)
     model.fit(rk.data.batches(rows, 3), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = rk.export.load(tmp_path / "model.keras")
