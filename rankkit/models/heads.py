@@ -215,12 +215,14 @@ def _outputs_by_head(network: tf.keras.Model, heads: Iterable[Any]) -> dict[Any,
     return found
 
 
-def check_not_half(subject: str, layer: tf.keras.layers.Layer, dtype: Any) -> None:
+def check_not_half(
+    subject: str, layer: tf.keras.layers.Layer, dtype: Any, fix: str = "Create"
+) -> None:
     """Raises for numbers that a layer rounds to half precision."""
     if tf.as_dtype(dtype) in (tf.float16, tf.bfloat16):
         raise ValueError(
             f"{subject} must not be rounded to half precision. Got: layer {layer.name!r} of "
-            f"dtype={layer.dtype_policy.name!r}. Create that layer with dtype='float32'."
+            f"dtype={layer.dtype_policy.name!r}. {fix} that layer with dtype='float32'."
         )
 
 

@@ -59,7 +59,7 @@ def _range_of(value: Any) -> _Range | None:
         return _FUNCTIONS[name]
     if name in _ARITHMETIC:
         return _combined(_ARITHMETIC[name], list(map(_range_of, inputs)))
-    if isinstance(layer, EnsembleMean) or name in _SELECTIONS:
+    if isinstance(layer, EnsembleMean) or name in SELECTIONS:
         tensors = filter(is_symbolic, inputs)  # not axes and shapes
         rule = _common if name in ("Concatenate", "concat", "stack") else _hull
         return _combined(rule, list(map(_range_of, tensors)))
@@ -129,6 +129,6 @@ _ARITHMETIC = {
     **dict.fromkeys(("Minimum", "minimum"), _minimum),
     "exp": _exponential,
 }
-_SELECTIONS = {"Activation", "Average", "Concatenate", "Dropout", "Flatten", "Permute", "Reshape"}
-_SELECTIONS |= {"cast", "concat", "expand_dims", "getitem", "identity", "reduce_max", "reduce_mean"}
-_SELECTIONS |= {"reduce_min", "reshape", "squeeze", "stack", "stop_gradient"}
+SELECTIONS = {"Activation", "Average", "Concatenate", "Dropout", "Flatten", "Permute", "Reshape"}
+SELECTIONS |= {"cast", "concat", "expand_dims", "getitem", "identity", "reduce_max", "reduce_mean"}
+SELECTIONS |= {"reduce_min", "reshape", "squeeze", "stack", "stop_gradient"}

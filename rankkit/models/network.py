@@ -9,9 +9,9 @@ from rankkit.core.features import as_feature, as_features, keras_fix, of_keras_3
 from rankkit.core.keras_graph import input_positions
 from rankkit.data.columns import table_tensors
 from rankkit.interactions import concatenate
-from rankkit.models.heads import apply_heads, check_heads, check_not_half
+from rankkit.models.heads import apply_heads, check_heads
+from rankkit.models.raw_numbers import check_raw_precision
 from rankkit.utils.errors import check_text, invalid, missing, wrong_type
-from rankkit.utils.keras import casts_inputs
 
 
 def ranking_network(
@@ -101,16 +101,6 @@ def ranking_network(
     network = tf.keras.Model(inputs, outputs, name=name)
     check_raw_precision(network)
     return network
-
-
-def check_raw_precision(network: tf.keras.Model) -> None:
-    """Raises if a layer, which is then not one of rankkit, reads raw numbers in half precision."""
-    for name, tensor in network.input.items():
-        for layer, _ in find_feature_layers(network, name):
-            while isinstance(layer, tf.keras.Sequential):
-                layer = layer.layers[0]
-            if tensor.dtype.is_floating and casts_inputs(layer):
-                check_not_half(f"The raw numbers of feature {name!r}", layer, layer.compute_dtype)
 
 
 def feature_specs(network: tf.keras.Model) -> dict[str, tf.TensorSpec]:

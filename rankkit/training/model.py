@@ -13,11 +13,8 @@ import tensorflow_recommenders as tfrs
 
 from rankkit.data.columns import table_tensors
 from rankkit.models.heads import SCORE, head_settings, unwrap_dict
-from rankkit.models.network import (
-    check_raw_precision,
-    feature_specs,
-    select_features,
-)
+from rankkit.models.network import feature_specs, select_features
+from rankkit.models.raw_numbers import check_raw_precision
 from rankkit.training.batch import checked_rows
 from rankkit.training.consistency import check_workers
 from rankkit.training.executor import Executor, RunOptions, reads_text
