@@ -88,9 +88,10 @@ def compare_rankings(
         scores[name] = given.astype(float)
     kinds = {name: scale.kind for name, scale in scales.items()}
     names = metric_names(kinds.values(), is_binary=is_click(labels))
-    notes = [scale.note(name) for name, scale in scales.items() if scale.kind == "order"]
-    if not notes and not {"rmse", "log_loss"} & set(names):
-        notes = [f"The scores are of different kinds, {kinds}: errors and log loss are left out."]
+    notes = [note for name, scale in scales.items() for note in scale.notes(name)]
+    if "order" not in kinds.values() and not {"rmse", "log_loss"} & set(names):
+        notes += [f"The scores are of different kinds, {kinds}: errors and log loss are left out."]
+    notes.sort(key=lambda note: "left out" not in note)
     if query is None and not names:
         raise ValueError(f"With query=None there is no metric to compare. {notes[0]}")
     (first, expected), *others = (

@@ -105,7 +105,7 @@ def diagnose(
     unchecked += not_possible
     if rows.predictions is None:
         worse, not_possible = _ranks_worse(rows, query)
-        unchecked += [*not_possible, rows.scale.note("model")]
+        unchecked += [*not_possible, *rows.scale.notes("model")]
         return Diagnosis(rows.label, [], [], [], [], [*warnings, *worse, *untrained], unchecked)
     scores = {"model": rows.predictions, "biases": rows.baseline_predictions}
     low, high = rows.all_labels.min(), rows.all_labels.max()
@@ -121,6 +121,7 @@ def diagnose(
         figures = f"RMSE {rmse:.4f} against {biases_rmse:.4f} on the same rows"
         warnings.append(_worse("is", rows.ids, figures))
     warnings += untrained
+    unchecked += rows.scale.notes("model")
     return Diagnosis(
         label=rows.label,
         edges=edges.tolist(),

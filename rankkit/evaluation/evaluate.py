@@ -47,10 +47,10 @@ def evaluate_ranking(
       al. 1988). Also reported if scores are an order.
 
     Scores are predictions, logits or an order by the loss of the `RankingModel` or the head: an
-    order after a listwise loss, logits or probabilities after a cross entropy. Those of other
-    scorers are probabilities if labels are 0 and 1 and scores between 0 and 1, and else predictions
-    if at most a quarter of them are further than a tenth of the range outside the range of the
-    labels. The notes of the report say what is left out.
+    order after a listwise loss, logits or probabilities after a cross entropy; so are those of an
+    export. Those of other scorers are probabilities if labels are 0 and 1 and scores between 0 and
+    1, and else predictions if at most a quarter of them are further than a tenth of the range
+    outside the range of the labels. The notes of the report say so, and what is left out.
 
     The ranking metrics are left out with `query=None`:
 
@@ -106,7 +106,7 @@ def evaluate_ranking(
     settings = MetricSettings(k, relevant, rating_range, num_bootstrap, confidence, seed)
     rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
     names = metric_names([rows.scale.kind], is_binary=is_click(rows.all_labels))
-    notes = [rows.scale.note("model")] if rows.predictions is None else []
+    notes = rows.scale.notes("model")
     if query is None and not names:
         raise ValueError(f"With query=None there is no metric to compute. {notes[0]}")
     mean = np.full(len(rows.labels), rows.baseline.mean)

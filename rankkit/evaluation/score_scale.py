@@ -21,7 +21,7 @@ class ScoreScale:
         label: Column of labels.
         rating_range: Range to which estimates are clipped.
         epsilon: Smallest distance of a probability from 0 and 1.
-        reason: Why the scores are an order only.
+        reason: Why the scores are an order only, or how the kind was inferred from their values.
     """
 
     kind: str
@@ -42,12 +42,16 @@ class ScoreScale:
         values = clip_scores(values, self.rating_range)
         return np.clip(values, self.epsilon, 1 - self.epsilon) if self.is_probability else values
 
-    def note(self, name: str) -> str:
-        """The sentences that say what is left out for the scorer `name`, an order only."""
-        return (
-            f"The scores of {name!r} are only an order, not predictions of {self.label!r}: "
-            f"{self.reason} Errors, log loss and calibration are left out."
-        )
+    def notes(self, name: str) -> list[str]:
+        """What is left out for the scorer `name`, or how its kind was inferred."""
+        if self.kind == "order":
+            return [
+                f"The scores of {name!r} are only an order, not predictions of {self.label!r}: "
+                f"{self.reason} Errors, log loss and calibration are left out."
+            ]
+        kinds = {"estimate": "predictions", "probability": "probabilities"}
+        meant = f"The scores of {name!r} count as {kinds.get(self.kind)} of {self.label!r}"
+        return [f"{meant}, by their values: {self.reason}"] if self.reason else []
 
 
 def score_scale(
@@ -75,14 +79,22 @@ def score_scale(
         kind, reason = "order", "they are logits or probabilities of labels from 0 to 1."
     predictions = clip_scores(scores, rating_range)
     is_bounded = 0 <= predictions.min() <= predictions.max() <= 1
-    if kind is None or (kind == "probability" and not is_bounded):
+    if kind == "probability" and not is_bounded:
+        kind = None
+    is_inferred = kind is None
+    if kind is None:
         shown = scores if is_binary else predictions
         margin = FAR_OUTSIDE * (high - low)
         share = float(np.mean((shown < low - margin) | (shown > high + margin))) if margin else 0.0
         kind = "estimate" if share <= _MAX_SHARE_OUTSIDE else "order"
-        reason = "" if kind == "estimate" else _out_of_range(share, low, high, is_binary)
+        reason = _out_of_range(share, low, high, is_binary)
+        if kind == "estimate":
+            reason = f"{1 - share:.0%} are in or near the range {low:g} to {high:g} of the labels."
     if kind == "estimate" and is_binary and is_bounded:
         kind = "probability"
+        if is_inferred:
+            fix = "If they are logits, pass probabilities, such as tf.sigmoid(scores)."
+            reason = f"all are from 0 to 1, and the labels 0 and 1. {fix}"
     epsilon = np.finfo(scores.dtype if kind == "probability" else float).eps
     return ScoreScale(kind, label, rating_range, float(epsilon), reason)
 

@@ -11,8 +11,8 @@ _SEAL = 2 * (len(_MAGIC) + 32)  # a multiple of the alignment of TensorFlow Lite
 _SUMS = Path("assets.extra", "SHA256SUMS")
 
 
-def seal_flatbuffer(content: bytes) -> list[bytes | memoryview]:
-    """Returns the parts of a flatbuffer with its checksum.
+def seal_flatbuffer(content: bytes, end: bytes = b"") -> list[bytes | memoryview]:
+    """Returns the parts of a flatbuffer, and of an `end` that follows it, with their checksum.
 
     The checksum comes first, so that no truncated file appears to have been written without one,
     and twice, so that one of them is recognized if the other is damaged. A flatbuffer may have
@@ -23,7 +23,8 @@ def seal_flatbuffer(content: bytes) -> list[bytes | memoryview]:
     body = memoryview(content)[_HEADER:]
     digest = hashlib.sha256(header)
     digest.update(body)
-    return [header, 2 * (_MAGIC + digest.digest()), body]
+    digest.update(end)
+    return [header, 2 * (_MAGIC + digest.digest()), body, end]
 
 
 def check_flatbuffer(path: Path) -> bool:

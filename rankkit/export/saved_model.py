@@ -15,6 +15,7 @@ from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
 from rankkit.data.columns import check_table
 from rankkit.distributed.parameter_server import gathered
 from rankkit.export.checksum import check_folder, seal_folder, warn_without_checksum
+from rankkit.export.description import Description, describe, read_description, write_description
 from rankkit.export.parity import check_parity, check_rank_signatures, make_sample
 from rankkit.export.scorer import ExportScorer
 from rankkit.export.servable import Servable
@@ -85,7 +86,8 @@ def save(
     `k`, and returns the same as `rank` for the candidates of the index.
 
     The object that `tf.saved_model.load` returns can be called with a dict of columns. The file
-    `assets.extra/SHA256SUMS` has checksums, which `rankkit.export.load` verifies.
+    `assets.extra/SHA256SUMS` has checksums, which `rankkit.export.load` verifies, and
+    `assets.extra/rankkit.json` the label and the `score_kind` of a `RankingModel` or a head.
 
     Args:
         model: A `RankingModel`, a head of one (`model.head(...)`), or a network.
@@ -124,7 +126,7 @@ def save(
                 "Rename the column."
             )
     with write_atomically(path) as part:
-        _write(Servable(network, specs, columns, index), part)
+        _write(Servable(network, specs, columns, index), describe(model), part)
         loaded = tf.saved_model.load(str(part))
         check_parity("The SavedModel", loaded, network, columns)
         check_rank_signatures(loaded, network, columns, index)
@@ -137,7 +139,7 @@ def _is_version(name: str) -> bool:
     return is_number and int(digits) < 2**63
 
 
-def _write(servable: Servable, folder: Path) -> None:
+def _write(servable: Servable, description: Description, folder: Path) -> None:
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)  # TensorFlow logs where it writes assets
@@ -147,6 +149,7 @@ def _write(servable: Servable, folder: Path) -> None:
         raise OSError(f"Cannot write the SavedModel to {str(folder)!r}: {error.message}") from None
     finally:
         logger.setLevel(level)
+    write_description(description, folder)
     seal_folder(folder)
 
 
@@ -181,6 +184,7 @@ class SavedModelScorer(ExportScorer):
             outputs = self._serve.structured_outputs
             self.widths = {name: spec.shape[-1] for name, spec in outputs.items()}
             self.score = score_name(self.widths)
+            self.description = read_description(Path(path))
         except (tf.errors.OpError, OSError, LookupError, ValueError, TypeError) as error:
             raise unreadable(path, "a SavedModel of rankkit.export.save", error) from None
         if not has_checksum:

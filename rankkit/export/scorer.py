@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import check_vectors
+from rankkit.export.description import Description
 from rankkit.models.network import select_features
 from rankkit.utils.errors import invalid, unknown
 from rankkit.utils.graph_errors import plain_errors
@@ -22,17 +23,37 @@ class ExportScorer:
         feature_specs: Feature name to the `tf.TensorSpec` of its raw values.
         widths: Output name to the size of its last axis.
         score: Name of the output that is the score.
+        description: Output name to what the exported model says about it; empty for other files.
     """
 
     feature_specs: dict[str, tf.TensorSpec]
     widths: dict[str, int]
     score: str
+    description: Description
 
     def __init__(self, path: str | os.PathLike[str]):
         self._path = os.path.abspath(path)
 
     def __reduce__(self) -> tuple:
         return _reload, (type(self), self._path, self.score)
+
+    @property
+    def label(self) -> Any:
+        """Column of labels of the exported model, as its `label`; `None` if that is unknown."""
+        return self._say("label")
+
+    @property
+    def score_kind(self) -> str | None:
+        """What the loss made of the score, as of `RankingModel`; `None` if that is unknown."""
+        return self._say("score_kind")
+
+    @property
+    def is_partly_labeled(self) -> bool:
+        """Whether rows without a label do not count in an evaluation: for one of several heads."""
+        return bool(self._say("is_partly_labeled"))
+
+    def _say(self, name: str) -> Any:
+        return self.description.get(self.score, {}).get(name)
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Computes all outputs of the file, such as the scores of several heads.

@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from rankkit.data.columns import check_table
 from rankkit.export.checksum import check_flatbuffer, seal_flatbuffer, warn_without_checksum
+from rankkit.export.description import unzip_description, zip_description
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.scorer import ExportScorer
@@ -32,7 +34,8 @@ def to_tflite(
 
     The file has the signature `serving_default` of the SavedModel: it takes strings, and any
     number of rows. It uses built-in operations only, so that every TensorFlow Lite runtime can
-    run it. It begins with a checksum, which these ignore and `rankkit.export.load` verifies.
+    run it. It begins with a checksum, which these ignore and `rankkit.export.load` verifies, and
+    ends with the label and the `score_kind` of the SavedModel, in a ZIP archive.
 
     Args:
         source: Folder of the SavedModel.
@@ -53,7 +56,8 @@ def to_tflite(
     scorer = SavedModelScorer(check_path("source", source))
     with write_atomically(path) as part:
         with part.open("wb") as file:
-            file.writelines(seal_flatbuffer(_convert(str(source))))
+            end = zip_description(scorer.description)
+            file.writelines(seal_flatbuffer(_convert(str(source)), end))
         columns = scorer.loaded.sample() if sample is None else sample
         check_parity("The TensorFlow Lite file", TFLiteScorer(part), scorer, columns)
 
@@ -113,7 +117,8 @@ class TFLiteScorer(ExportScorer):
             self.feature_specs = {name: _input_spec(name, each) for name, each in inputs.items()}
             self.widths = {name: int(each["shape"][-1]) for name, each in outputs.items()}
             self.score = score_name(self.widths)
-        except (ValueError, RuntimeError, LookupError) as error:
+            self.description = unzip_description(Path(path))
+        except (ValueError, RuntimeError, LookupError, zipfile.BadZipFile) as error:
             raise unreadable(path, "a file of rankkit.export.to_tflite", error) from None
         if not has_checksum:
             warn_without_checksum(Path(path))

@@ -272,7 +272,7 @@ def test_biases_that_are_no_probabilities_have_no_log_loss(monkeypatch):
     lines = {line["scorer"]: line for line in report.lines[:3]}
     assert lines["biases"]["log_loss"] is None
     assert lines["biases"]["calibration"] == pytest.approx(1.6 / 2)
-    assert "The log loss of 'biases' is undefined: some predictions are not in" in report.notes[0]
+    assert "The log loss of 'biases' is undefined: some predictions are not in" in report.notes[1]
 
 
 # --- Without queries, and with a single one ---
@@ -298,7 +298,7 @@ def test_a_single_query_has_no_intervals():
     line = report.lines[0]
     assert line["rmse_low"] is line["rmse_high"] is line["auc_low"] is None
     assert "\N{PLUS-MINUS SIGN}" not in str(report).splitlines()[1]
-    assert report.notes == [
+    assert report.notes[1:] == [
         "A value without \N{PLUS-MINUS SIGN} is that of a single user_id. For intervals over rows, "
         "pass query=None."
     ]

@@ -154,3 +154,31 @@ def test_an_own_loss_and_an_export_are_judged_by_their_values(tmp_path):
     assert metrics_over_rows(model, "rating") == ERRORS
     rk.export.save(model, tmp_path / "1")
     assert metrics_over_rows(rk.export.load(tmp_path / "1"), "rating") == ERRORS
+
+
+@pytest.mark.parametrize(
+    ("scores", "label", "note"),
+    [
+        ([0.1, 0.2, 0.9, 0.4, 0.5, 1.0], "click",
+         "count as probabilities of 'click', by their values: all are from 0 to 1, and the labels "
+         "0 and 1. If they are logits, pass probabilities, such as tf.sigmoid(scores)."),
+        ([0, 1.05, 0.5, 0.5, 0.1, 0.9], "click",
+         "count as predictions of 'click', by their values: 100% are in or near the range 0 to 1 "
+         "of the labels."),
+        ([5.2, 9, 4, 2, 3, 1], "rating",
+         "count as predictions of 'rating', by their values: 83% are in or near the range 1 to 5 "
+         "of the labels."),
+    ],
+)  # fmt: skip
+def test_reports_say_how_scores_were_judged_by_their_values(scores, label, note):
+    note, scores = f"The scores of 'model' {note}", np.array(scores, float)
+    settings = {"train": ROWS, "label": label}
+    for scorer in (scores, lambda columns: tf.constant(scores, tf.float32)):
+        report = rk.evaluate_ranking(scorer, ROWS, relevant=1, **settings)
+        assert note in report.notes
+        assert note in str(report).splitlines()
+        assert rk.evaluation.diagnose(scorer, ROWS, **settings).unchecked[-1] == note
+    compared = rk.evaluation.compare_rankings({"model": scores, "b": scores}, ROWS, label=label)
+    assert note in compared.notes
+    model = compiled(None, label)
+    assert not any("values" in each for each in rk.evaluate_ranking(model, ROWS, **settings).notes)

@@ -1,0 +1,63 @@
+"""What an export says about its scores: the column they predict, and what the loss made of them."""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rankkit.models.heads import named_outputs, score_name, unwrap_dict
+
+_NAMES = ("label", "score_kind", "is_partly_labeled")  # attributes of a scorer
+_FILE = "rankkit.json"
+
+Description = dict[str, dict[str, Any]]
+
+
+def describe(model: Any) -> Description:
+    """Returns output name to the known attributes of the scorer of that output."""
+    label = getattr(model, "label", None)
+    scorers = {score_name(named_outputs(getattr(model, "network", model).output)): model}
+    if isinstance(label, Mapping):
+        scorers |= {name: model.head(name) for name in label}
+    found = {
+        output: {name: unwrap_dict(getattr(scorer, name, None)) for name in _NAMES}
+        for output, scorer in scorers.items()
+    }
+    known = {
+        output: {name: value for name, value in values.items() if value is not None}
+        for output, values in found.items()
+    }
+    return {output: values for output, values in known.items() if values}
+
+
+def write_description(description: Description, folder: Path) -> None:
+    """Writes the description of a SavedModel."""
+    if description:
+        (folder / "assets.extra").mkdir(exist_ok=True)
+        (folder / "assets.extra" / _FILE).write_text(json.dumps(description, indent=1) + "\n")
+
+
+def read_description(folder: Path) -> Description:
+    """Reads the description of a SavedModel; it is empty without one."""
+    path = folder / "assets.extra" / _FILE
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def zip_description(description: Description) -> bytes:
+    """Returns what follows the flatbuffer of a `.tflite` file: by its convention, a ZIP archive."""
+    if not description:
+        return b""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(_FILE), json.dumps(description))  # without the time
+    return buffer.getvalue()
+
+
+def unzip_description(path: Path) -> Description:
+    """Reads the description of a `.tflite` file; it is empty without one."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read(_FILE)) if _FILE in archive.namelist() else {}

@@ -1,0 +1,116 @@
+"""A loaded export describes its scores as the exported model does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+SAVED = Path(__file__).parent.parent / "saved"
+LOGITS = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+ROWS = {
+    "user_id": np.array([*"aabbcc"]),
+    "rating": np.array([5.0, 1.0, 4.0, 2.0, 3.0, 1.0]),
+    "click": np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0]),
+}
+PARTLY = {**ROWS, "click": np.array([1.0, 0.0, np.nan, 0.0, 1.0, np.nan])}
+
+
+def features():
+    return {"user_id": rk.layers.IdEmbedding([*"abc"], 4)}
+
+
+def single(label, loss, rating_range=None, *, compiled=True):
+    """A model whose scores are in [0, 1]: their values do not tell logits from probabilities."""
+    head = rk.layers.DenseRatingHead([], rating_range=rating_range)
+    model = rk.RankingModel(rk.ranking_network(features(), head=head), label=label)
+    if compiled:
+        model.compile("adam", loss=loss)
+    kernel, bias = model.network.layers[-1].get_weights()
+    model.network.layers[-1].set_weights([kernel, bias + 0.5])
+    return model
+
+
+def several():
+    heads = {name: rk.layers.DenseRatingHead([4]) for name in ("stars", "tap", "likes")}
+    network = rk.ranking_network(features(), head=heads, score=dict.fromkeys(heads, 1.0))
+    labels = {"stars": "rating", "tap": "click", "likes": "rating"}
+    model = rk.RankingModel(network, label=labels)
+    model.compile("adam", loss={"tap": LOGITS, "likes": rk.losses.SoftmaxLoss()})
+    return model
+
+
+def own_loss(y_true, y_pred):
+    return tf.reduce_mean(tf.square(y_true - y_pred), axis=-1)
+
+
+MODELS = {
+    "estimate": lambda: single("rating", None),
+    "logit": lambda: single("click", LOGITS),
+    "probability": lambda: single("click", "binary_crossentropy", (0, 1)),
+    "order": lambda: single("click", rk.losses.SoftmaxLoss()),
+    "own loss": lambda: single("rating", own_loss),
+    "not compiled": lambda: single("rating", None, compiled=False),
+    "several heads": several,
+    "a head": lambda: several().head("tap"),
+}
+
+
+def described(scorer):
+    partly = getattr(scorer, "is_partly_labeled", False)
+    return scorer.label, scorer.score_kind, partly
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=list(MODELS))
+def test_loaded_exports_are_evaluated_like_the_live_model(make, tmp_path):
+    model = make()
+    rk.export.save(model, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "m.tflite")
+    label = "click" if isinstance(model.label, dict) else None
+    rows = PARTLY if getattr(model, "is_partly_labeled", False) else ROWS
+    settings = {"train": rows, "label": label, "relevant": 1.0, "num_bootstrap": 9}
+    live = rk.evaluate_ranking(model, rows, **settings)
+    for name in ("1", "m.tflite"):
+        loaded = rk.export.load(tmp_path / name)
+        assert described(loaded) == described(model)
+        report = rk.evaluate_ranking(loaded, rows, **settings)
+        assert report.notes == live.notes
+        assert report.metrics == pytest.approx(live.metrics, rel=1e-4)
+        if isinstance(model.label, dict):
+            for head in model.label:
+                assert described(loaded.head(head)) == described(model.head(head))
+
+
+def test_diagnose_takes_logits_of_a_file_for_logits(tmp_path):
+    model = MODELS["logit"]()
+    rk.export.save(model, tmp_path / "1")
+    found = rk.evaluation.diagnose(rk.export.load(tmp_path / "1"), ROWS, train=ROWS)
+    live = rk.evaluation.diagnose(model, ROWS, train=ROWS)
+    for line, expected in zip(found.calibration, live.calibration, strict=True):
+        assert line.pop("scorer") == expected.pop("scorer")
+        assert line == pytest.approx(expected, rel=1e-5)
+    assert not any("by their values" in each for each in found.unchecked)
+
+
+@pytest.mark.filterwarnings("ignore:.* has no checksum:UserWarning")
+def test_networks_and_files_of_older_versions_do_not_describe_themselves(tmp_path):
+    rk.export.save(MODELS["logit"]().network, tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "m.tflite")
+    assert not (tmp_path / "1" / "assets.extra" / "rankkit.json").exists()
+    older = [SAVED / "saved_model" / "1", SAVED / "model.tflite"]
+    for path in [tmp_path / "1", tmp_path / "m.tflite", *older]:
+        assert described(rk.export.load(path)) == (None, None, False)
+
+
+def test_a_damaged_description_is_named(tmp_path):
+    rk.export.save(MODELS["logit"](), tmp_path / "1")
+    rk.export.to_tflite(tmp_path / "1", tmp_path / "m.tflite")
+    description = tmp_path / "1" / "assets.extra" / "rankkit.json"
+    description.write_text(description.read_text().replace("logit", "order"))
+    with pytest.raises(ValueError, match=r"rankkit\.json is damaged"):
+        rk.export.load(tmp_path / "1")
+    content = (tmp_path / "m.tflite").read_bytes()
+    (tmp_path / "m.tflite").write_bytes(content.replace(b"logit", b"order"))
+    with pytest.raises(ValueError, match="the file is damaged"):
+        rk.export.load(tmp_path / "m.tflite")
