@@ -78,17 +78,23 @@ def _class_error(subject: str, given: type) -> TypeError:
 
 
 def as_metrics(
-    name: str, metrics: Sequence[Any], head: str | None, logits: bool | None
+    name: str,
+    metrics: Sequence[Any],
+    head: str | None,
+    logits: bool | None,
+    score_kind: str | None = None,
 ) -> list[tf.keras.metrics.Metric]:
     """Converts metrics, their names and functions to Keras metrics.
 
-    Those of a named `head` are copied, as they are renamed; `logits` is whether it outputs logits.
+    Those of a named `head` are copied, as they are renamed; `logits` is whether it outputs logits,
+    and `score_kind` what the loss makes of the score.
     """
     if not isinstance(metrics, (list, tuple)):
         raise wrong_type(name, metrics, "a list of tf.keras metrics, names or functions")
     if head is not None:
         metrics = [metric_like(each) for each in metrics]
-    return [_checked(name, _as_metric(name, metric, logits), logits) for metric in metrics]
+    made = [_as_metric(name, metric, logits) for metric in metrics]
+    return [_checked(name, metric, logits, score_kind) for metric in made]
 
 
 def metric_like(metric: Any) -> Any:
@@ -174,6 +180,11 @@ _F_SCORES = ("F1Score", "FBetaScore")  # their threshold is above 0, but that of
 _OF_PROBABILITIES = (*_F_SCORES, "KLDivergence", "kl_divergence")
 _OF_PROBABILITIES += ("PrecisionAtRecall", "RecallAtPrecision")
 _OF_PROBABILITIES += ("SensitivityAtSpecificity", "SpecificityAtSensitivity")
+_OF_LABELS = ("RootMeanSquaredError", "MeanRelativeError", "R2Score")  # on the labels' scale
+_OF_LABELS += ("MeanSquaredError", "mean_squared_error", "Huber", "huber", "Poisson", "poisson")
+_OF_LABELS += ("MeanAbsoluteError", "mean_absolute_error", "LogCosh", "LogCoshError", "log_cosh")
+_OF_LABELS += ("MeanAbsolutePercentageError", "mean_absolute_percentage_error")
+_OF_LABELS += ("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error")
 _OF_CLASSES = ("Accuracy", "accuracy", "CosineSimilarity", "cosine_similarity", "IoU", "MeanIoU")
 _OF_CLASSES += ("CategoricalCrossentropy", "categorical_crossentropy")
 _OF_CLASSES += ("CategoricalFocalCrossentropy", "categorical_focal_crossentropy")
@@ -193,8 +204,8 @@ _UNKNOWN = ", as the layers of the network do not tell whether it outputs logits
 
 def _is_one_of(part: Any, names: Sequence[str]) -> bool:
     """Whether a loss or metric, or the function it wraps, is one of Keras's of these names."""
-    wrapped = part.function if isinstance(part, _FunctionLoss) else function_of(part)
-    parts = (*type(part).__mro__, wrapped)
+    wrapped: Any = part.function if isinstance(part, _FunctionLoss) else function_of(part)
+    parts = (*type(part).__mro__, *type(wrapped).__mro__, wrapped)
     return any(getattr(each, "__name__", "") in names and not is_user_code(each) for each in parts)
 
 
@@ -206,7 +217,9 @@ def is_cross_entropy(loss: Any) -> bool:
 def takes_logits(part: Any) -> bool | None:
     """Whether a loss or metric takes scores for logits or for probabilities; `None` for neither."""
     if _is_one_of(part, _WITH_LOGITS):
-        return bool(part.get_config().get("from_logits"))
+        wrapped = function_of(part)  # by a metric: a function, or a loss with its own config
+        config = (wrapped if hasattr(wrapped, "get_config") else part).get_config()
+        return bool(config.get("from_logits"))
     if _is_one_of(part, _OF_PROBABILITIES):
         return False
     if _is_one_of(part, _WITH_THRESHOLD):
@@ -250,12 +263,17 @@ def check_loss(loss: Any, logits: bool | None) -> bool | None:
 
 
 def _checked(
-    name: str, metric: tf.keras.metrics.Metric, logits: bool | None
+    name: str, metric: tf.keras.metrics.Metric, logits: bool | None, score_kind: str | None
 ) -> tf.keras.metrics.Metric:
     """Returns a metric after a check that it fits the output of the head."""
     if _compares_classes(metric):
         fix = "Use BinaryAccuracy or F1Score, with a threshold."
         raise invalid(name, metric.name, "metrics of one score, not of several classes", fix)
+    is_own = is_user_written(metric) or is_user_code(type(metric))
+    if score_kind == "logit" and _is_one_of(metric, _OF_LABELS) and not is_own:
+        expected = "a metric of logits, as the loss is a cross entropy of logits"
+        fix = "Pass a function of labels and logits that takes the sigmoid, or leave it out."
+        raise invalid(name, metric.name, expected, fix)
     takes = takes_logits(metric)
     if takes is None or logits is None or takes == logits:
         return metric

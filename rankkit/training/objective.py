@@ -68,7 +68,7 @@ class Objective:
         if metrics is None:
             metrics = [NDCG() if self.ranks_lists else usual_metric(loss)]
         unweighted, weighted = (
-            as_metrics(name, each, head, told)
+            as_metrics(name, each, head, told, self.score_kind)
             for name, each in (("metrics", metrics), ("weighted_metrics", weighted_metrics or []))
         )
         parts = (loss, *unweighted, *weighted)

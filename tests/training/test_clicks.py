@@ -219,12 +219,15 @@ def test_losses_and_metrics_of_logits_and_probabilities_are_not_confused(argumen
         compile_model(**arguments)
 
 
-ANY_SCORE = {
+ON_THE_SCALE_OF_LABELS = {
     *("MeanAbsoluteError", "mean_absolute_error", "MAE", "mae", "Poisson", "poisson", "R2Score"),
     *("MeanSquaredError", "mean_squared_error", "MSE", "mse", "RootMeanSquaredError"),
     *("MeanAbsolutePercentageError", "mean_absolute_percentage_error", "MAPE", "mape"),
     *("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error", "MSLE", "msle"),
     *("MeanRelativeError", "LogCoshError", "log_cosh", "logcosh"),
+}
+ANY_SCORE = {
+    *ON_THE_SCALE_OF_LABELS,
     *("Hinge", "hinge", "SquaredHinge", "squared_hinge", "CategoricalHinge", "categorical_hinge"),
 }
 NOT_OF_LABELS = {"Mean", "MeanMetricWrapper", "MeanTensor", "Metric", "Sum"}
@@ -251,25 +254,27 @@ def test_each_metric_of_keras_is_of_any_score_or_refused_on_logits(name):
     if isinstance(metric, type):
         metric = metric(**ARGUMENTS.get(name, {}))
     if name in ANY_SCORE:
-        assert as_metrics("metrics", [metric], None, True)
+        assert as_metrics("metrics", [metric], None, True, "estimate")
+    if name in ANY_SCORE - ON_THE_SCALE_OF_LABELS:
+        assert as_metrics("metrics", [metric], None, True, "logit")
         return
     with pytest.raises(
         ValueError, match="^metrics must be (a metric of logits|metrics (with|of one))"
     ):
-        as_metrics("metrics", [metric], None, True)
+        as_metrics("metrics", [metric], None, True, "logit")
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name not in ARGUMENTS])
 def test_each_metric_of_keras_by_name_is_true_or_refused_on_logits(name):
     for each in (name, _snake_case(name)):
-        if name in ANY_SCORE:
-            assert as_metrics("metrics", [each], None, True)
+        if name in ANY_SCORE - ON_THE_SCALE_OF_LABELS:
+            assert as_metrics("metrics", [each], None, True, "logit")
         elif _snake_case(name) in ("auc", "bce", "binary_crossentropy"):
             [metric] = as_metrics("metrics", [each], None, True)
             assert metric.get_config()["from_logits"]
         else:
             with pytest.raises(ValueError, match=r"^metrics must be|^Unknown metric "):
-                as_metrics("metrics", [each], None, True)
+                as_metrics("metrics", [each], None, True, "logit")
 
 
 LOSSES = tf.keras.losses
@@ -281,11 +286,44 @@ NOT_A_LOSS = {"Loss", "Reduction", "deserialize", "get", "serialize"}
 def test_each_loss_of_keras_is_of_any_score_or_refused_on_logits(name):
     loss = getattr(LOSSES, name)
     loss = per_example(loss() if isinstance(loss, type) else loss)
+    as_metric = getattr(LOSSES, name)
+    as_metric = as_metric() if isinstance(as_metric, type) else as_metric
     if name in {*ANY_SCORE, "Huber", "huber", "LogCosh"}:
         assert check_loss(loss, True) is True
-        return
-    with pytest.raises(ValueError, match="^loss must be a loss of (logits|one score)"):
-        check_loss(loss, True)
+        assert as_metrics("metrics", [as_metric], None, True, "estimate")
+    else:
+        with pytest.raises(ValueError, match="^loss must be a loss of (logits|one score)"):
+            check_loss(loss, True)
+    if "hinge" not in name.lower():
+        with pytest.raises(
+            ValueError, match="^metrics must be (a metric of logits|metrics of one)"
+        ):
+            as_metrics("metrics", [as_metric], None, True, "logit")
+
+
+class BrierScore(tf.keras.metrics.MeanSquaredError):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        return super().update_state(y_true, tf.sigmoid(y_pred), sample_weight)
+
+
+def brier_score(y_true, y_pred):
+    return tf.keras.losses.mean_squared_error(y_true, tf.sigmoid(y_pred))
+
+
+def test_errors_on_the_scale_of_labels_need_the_sigmoid_of_logits():
+    text = r"a cross entropy of logits\. Got: metrics='mse'\. Pass a function .* the sigmoid"
+    with pytest.raises(ValueError, match=text):
+        compile_model(metrics=["mse"])
+    for bounded in ("binary_crossentropy", "mse"):
+        compile_model(BOUNDED, loss=bounded, metrics=["mse"])
+    own = [brier_score, BrierScore(name="a"), METRICS.MeanMetricWrapper(brier_score, name="b")]
+    model = compile_model(metrics=own)
+    rows = {"user_id": ["u1", "u2"], "click": [1.0, 0.0]}
+    found = model.evaluate(rk.data.batches(rows, 2), verbose=0, return_dict=True)
+    probabilities = tf.sigmoid(model.predict(rk.data.batches(rows, 2), verbose=0))[:, 0]
+    expected = np.mean((probabilities - rows["click"]) ** 2)
+    for name in ("brier_score", "a", "b"):
+        assert found[name] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
