@@ -136,8 +136,8 @@ def search(
     Raises:
         ValueError: If an argument is invalid, the model does not report the objective, or the
             folder holds another search, of other rows, space, settings or versions, or is damaged.
-        RuntimeError: If too many trials fail, a worker dies, the disk is full, or the folder is in
-            use.
+        RuntimeError: If too many trials fail, a worker dies, the host has an error, such as a full
+            disk or a missing permission, or the folder is in use.
         OSError: If the chief's port is in use.
         TimeoutError: If a worker finds no chief.
 

@@ -80,17 +80,26 @@ class TrialRunner(TunerAdapter):
         except (kt.errors.FatalError, grpc.RpcError):  # a lost chief is not the trial's failure
             raise
         except Exception as error:
-            if _is_of_the_host(error):
-                raise RuntimeError(
-                    f"Trial {trial.trial_id} was interrupted by an error of this host and is not "
-                    f"marked as failed: {' '.join(str(error).split())}. {RESUME}"
-                ) from error
+            self._check_host(trial, error)
             is_expected = isinstance(error, kt.errors.FailedTrialError)
             trial.status = "FAILED" if is_expected else "INVALID"
             reason = " ".join(str(error).split()) or "no message"
             line = reason if is_expected else f"{type(error).__name__}: {reason}"
             trial.message = f"{line}\n\n{traceback.format_exc()}"
-            (Path(self.get_trial_dir(trial.trial_id)) / FAILURE).write_text(trial.message)
+            try:
+                (Path(self.get_trial_dir(trial.trial_id)) / FAILURE).write_text(trial.message)
+            except OSError as of_file:
+                self._check_host(trial, of_file)
+                raise
+
+    def _check_host(self, trial: Any, error: Exception) -> None:
+        """Raises for an error of the host, which another run of the trial need not have."""
+        if _is_of_the_host(error, str(self.plan.directory)):
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise RuntimeError(
+                f"Trial {trial.trial_id} was interrupted by an error of this host and is not "
+                f"marked as failed: {reason}. {RESUME}"
+            ) from error
 
     def _train(
         self, trial: Any, execution: int, rows: Any, validation_rows: Any, callbacks: list
@@ -146,22 +155,28 @@ def build_model(hypermodel: Any, hp: kt.HyperParameters, seed: int) -> tf.keras.
     return hypermodel.build(hp)
 
 
-# As the operating system words them, as TensorFlow's errors have no number.
+# As the operating system words them, as TensorFlow's errors have no number. Too little memory is an
+# error of the trial, which may be too wide.
 _HOST_ERRORS = {
     number: os.strerror(number)
     for number in (
-        errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE
+        errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE,
+        errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.ENOTCONN,
     )
 }  # fmt: skip
+_IS_MISSING = os.strerror(errno.ENOENT)
 
 
-def _is_of_the_host(error: Exception) -> bool:
-    """Whether an error is one of the disk, which another run of the same trial need not have."""
+def _is_of_the_host(error: Exception, folder: str) -> bool:
+    """Whether an error is one of the disk, or of a file that is missing in the search's folder."""
     cause: BaseException | None = error
     while cause is not None:  # libraries raise errors of their own, with or without the number
+        text = str(cause)
         if isinstance(cause, OSError) and cause.errno in _HOST_ERRORS:
             return True
-        if any(text in str(cause) for text in _HOST_ERRORS.values()):
+        if any(known in text for known in _HOST_ERRORS.values()):
+            return True
+        if _IS_MISSING in text and folder in text:
             return True
         cause = cause.__cause__ or cause.__context__
     return False

@@ -1,7 +1,10 @@
 """`search` with a hypermodel that trains nothing: results, resuming, failures, invalid input."""
 
+import errno
 import functools
 import json
+import os
+from pathlib import Path
 
 import keras_tuner as kt
 import numpy as np
@@ -171,10 +174,12 @@ def test_failures_in_a_row_stop_the_search_until_the_cause_is_fixed(
 
 
 DISK_IS_FULL = "No space left on device"
+NUMBERS = (errno.EIO, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EROFS, errno.ENOTCONN)
+IS_MISSING = "No such file or directory"
 
 
-def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch):
-    uninterrupted = run("uninterrupted")
+def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch, tmp_path):
+    uninterrupted, folder = run("uninterrupted"), tmp_path / "full"
     save, saved, errors = rk.RankingModel.save_weights, [], []
 
     def save_or_fail(self, *args, **kwargs):
@@ -188,6 +193,10 @@ def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch)
         OSError(28, DISK_IS_FULL),
         tf.errors.ResourceExhaustedError(None, None, f"search/checkpoint; {DISK_IS_FULL}"),
         RuntimeError(f"Unable to write the file ({DISK_IS_FULL})"),
+        *(OSError(number, os.strerror(number), f"{folder}/x") for number in NUMBERS),
+        tf.errors.PermissionDeniedError(None, None, "checkpoint; Permission denied"),
+        FileNotFoundError(errno.ENOENT, IS_MISSING, f"{folder}/trial_0001/x"),
+        tf.errors.NotFoundError(None, None, f"{folder}/trial_0001/x; {IS_MISSING}"),
     ):
         errors.append(error)
         text = "Trial 0001 was interrupted by an error of this host.*run"
@@ -196,13 +205,45 @@ def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch)
     assert facts(run("full")) == facts(uninterrupted)
 
 
-def test_memory_error_fails_the_trial(run, make_stub, stub_class):
+def test_an_error_of_the_host_is_named_where_the_failure_of_a_trial_is_written(
+    run, make_stub, stub_class, monkeypatch
+):
+    class Broken(stub_class):
+        def fit(self, hp, *args, **kwargs):
+            monkeypatch.setattr(Path, "write_text", is_full)
+            raise ValueError("broken")
+
+    def is_full(*args):
+        raise OSError(errno.ENOSPC, DISK_IS_FULL)
+
+    with pytest.raises(RuntimeError, match="Trial 0000 was interrupted by an error of this host"):
+        run(hypermodel=make_stub(Broken))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        MemoryError("Unable to allocate 9 TiB"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        FileNotFoundError(errno.ENOENT, IS_MISSING, "vectors_of_width_8.npy"),
+    ],
+)
+def test_memory_and_missing_files_of_a_trial_fail_the_trial_alone(
+    run, make_stub, stub_class, error
+):
+    """A network that is too wide for the memory is a result, as in keras-tuner."""
+
     class Large(stub_class):
         def fit(self, hp, *args, **kwargs):
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            if hp.values["tower_width"] == 8:
+                raise error
+            return super().fit(hp, *args, **kwargs)
 
-    with pytest.raises(RuntimeError, match="All 1 trials failed"):
-        run(hypermodel=make_stub(Large), max_trials=1, max_consecutive_failed_trials=3)
+    space = {"tower_width": [4, 8], "learning_rate": 0.1}
+    trials = run(hypermodel=make_stub(Large, space=space), tuner="grid").trials
+    failed = {trial["tower_width"]: trial["status"] for trial in trials}
+    assert failed == {4: "COMPLETED", 8: "FAILED"}
 
 
 # --- Damaged folders ---
