@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from rankkit.training.auc import AUC
 from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.graph_errors import assert_in_graph
 from rankkit.utils.keras import function_of
 from rankkit.utils.tensorflow import is_user_code
 
@@ -57,16 +58,27 @@ def for_examples(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(tf.reshape(values, [-1]), [size])
 
 
+def check_per_example(values: tf.Tensor, labels: tf.Tensor, error: Exception) -> tf.Tensor:
+    """Returns values to weight, one per example; raises an error where they are of a batch."""
+    if is_of_batch(values, labels):
+        raise error
+    if values.shape.rank is not None:
+        return values
+    fits = tf.size(values) == tf.shape(labels)[0]  # known when the function has run
+    with tf.control_dependencies([assert_in_graph(fits, str(error))]):
+        return tf.reshape(values, [-1])
+
+
 def _metric_function(name: str, function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     """A metric function of the user's own that returns one number per example."""
 
     @functools.wraps(function)
     def values(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         found = tf.convert_to_tensor(function(y_true, y_pred))
-        if name == "weighted_metrics" and is_of_batch(found, y_true):
+        if name == "weighted_metrics":
             shown, expected = shown_name(function), "metrics of examples, which have weights"
             fix = "Return one number per example, of shape (batch,), or pass it in metrics."
-            raise invalid(name, shown, expected, fix)
+            found = check_per_example(found, y_true, invalid(name, shown, expected, fix))
         return for_examples(found, y_true)
 
     return values

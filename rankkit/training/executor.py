@@ -291,6 +291,13 @@ class Executor:
         parts = tf.nest.flatten(batch, expand_composites=True)
         return tf.control_dependencies([part for part in parts if tf.is_tensor(part)])
 
+    def is_filled(self, batch: Any) -> tf.Tensor | None:
+        """Whether a training batch has examples; `None` if it always has."""
+        execution, first = self._active["train"], tf.nest.flatten(batch)[0]
+        if (execution is not None and execution.loop is not None) or first.shape[:1].num_elements():
+            return None
+        return (first.nrows() if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0]) > 0
+
     @property
     def is_training(self) -> bool:
         """Whether `fit` runs, and not a callback's own use of the model."""

@@ -285,8 +285,8 @@ class RankingModel(tfrs.models.Model):
                 loss = self.compute_loss(inputs, training=True)
                 # Each replica adds its share, so that the sum over replicas counts it once.
                 loss += tf.nn.scale_regularization_loss(self._penalties)
-            limit = self._executor.dense_update_limit
-            update_weights(self.optimizer, tape, loss, self.trainable_variables, limit)
+            limit, filled = self._executor.dense_update_limit, self._executor.is_filled(inputs)
+            update_weights(self.optimizer, tape, loss, self.trainable_variables, limit, filled)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:

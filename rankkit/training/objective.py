@@ -16,9 +16,9 @@ from rankkit.training.batch import Batch, check_sizes, labeled, take_apart
 from rankkit.training.compile_args import (
     as_metrics,
     check_loss,
+    check_per_example,
     for_examples,
     is_cross_entropy,
-    is_of_batch,
     is_user_written,
     over_replicas,
     per_example,
@@ -134,12 +134,17 @@ class Objective:
             metric.update_state(labels, scores, sample_weight=weights)
         labels, predictions, weights = of_loss
         # The task is a Keras layer: called as one, it would round the labels to half precision.
+        losses = self.task.call(labels, predictions, compute_metrics=False)
         if weights is not None:
-            if is_of_batch(self.task.call(labels, predictions, compute_metrics=False), labels):
-                fix = "Return one loss per example, of shape (batch,), or remove sample_weight."
-                raise invalid("loss", self._shown, "a loss of examples, which have weights", fix)
+            fix = "Return one loss per example, of shape (batch,), or remove sample_weight."
+            error = invalid("loss", self._shown, "a loss of examples, which have weights", fix)
+            has_rank = losses.shape.rank is not None
+            losses = check_per_example(losses, labels, error)
             self.notices.count_weights(weights)
-        losses = self.task.call(labels, predictions, weights, compute_metrics=False)
+            if has_rank:
+                losses = self.task.call(labels, predictions, weights, compute_metrics=False)
+            else:  # Keras cannot weight them
+                losses *= weights
         losses = for_examples(losses, labels)
         self.mean_loss.update_state(losses)
         return losses

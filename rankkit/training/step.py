@@ -29,8 +29,9 @@ def update_weights(
     loss: tf.Tensor,
     weights: Sequence[tf.Variable],
     dense_limit: float | None,
+    filled: tf.Tensor | None = None,
 ) -> None:
-    """Applies the gradients of a loss.
+    """Applies the gradients of a loss, unless `filled` is false: there was no example.
 
     Sparse gradients of embedding tables of up to `dense_limit` rows are converted to dense ones
     where that gives the same weights; with `None`, they stay sparse.
@@ -48,8 +49,17 @@ def update_weights(
             else gradient
             for gradient, weight in zip(gradients, weights, strict=True)
         ]
-    # TensorFlow keeps the graph of each aggregation for ever: 3.5 MB for each trained model.
-    optimizer.apply_gradients(zip(gradients, weights, strict=True), skip_gradients_aggregation=True)
+
+    def apply() -> bool:
+        # TensorFlow keeps the graph of each aggregation for ever: 3.5 MB for each trained model.
+        pairs = zip(gradients, weights, strict=True)
+        optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+        return True
+
+    if filled is None:
+        apply()
+    else:
+        tf.cond(filled, apply, lambda: False)
 
 
 def _is_of_keras(optimizer: Any) -> bool:

@@ -94,6 +94,45 @@ def test_sample_weights_with_a_loss_of_a_batch_are_refused(rows, loss):
         model.fit(rk.data.batches(rows, 32), verbose=0)
 
 
+def of_rows(y_true, y_pred):
+    return tf.numpy_function(lambda a, b: ((a - b) ** 2)[:, 0], (y_true, y_pred), tf.float32)
+
+
+def of_rows_in_a_column(y_true, y_pred):
+    return tf.numpy_function(lambda a, b: (a - b) ** 2, (y_true, y_pred), tf.float32)
+
+
+def of_one_row(y_true, y_pred):
+    return of_rows(y_true, y_pred)[:1]
+
+
+@pytest.mark.parametrize("function", [of_rows, of_rows_in_a_column])
+@pytest.mark.parametrize("change", [lambda data: data, lambda data: data.map(dict)])
+def test_functions_of_numpy_are_weighted(rows, function, change):
+    model = make_model(
+        rows, function, metrics=[], weighted_metrics=[function, "mse"], sample_weight="weight"
+    )
+    found = model.evaluate(change(rk.data.batches(rows, 32)), verbose=0, return_dict=True)
+    scores = model.predict(rk.data.batches(rows, 32), verbose=0)[:, 0]
+    expected = np.mean(rows["weight"] * (rows["rating"] - scores) ** 2)
+    assert found["loss"] == pytest.approx(expected, rel=1e-5)
+    assert found[function.__name__] == pytest.approx(found["mse"], rel=1e-5)
+
+
+@pytest.mark.parametrize("function", [of_unknown_shape, of_one_row])
+@pytest.mark.parametrize("change", [lambda data: data, lambda data: data.map(dict)])
+def test_functions_of_numpy_that_return_one_number_cannot_be_weighted(rows, function, change):
+    batches = change(rk.data.batches(rows, 32))
+    text = r"must be (a loss|metrics) of examples, which have weights\. Got: \w+='of_\w+'\. Return"
+    for arguments in (
+        {"loss": function, "metrics": []},
+        {"loss": "mse", "weighted_metrics": [function]},
+    ):
+        model = make_model(rows, **arguments, sample_weight="weight")
+        with pytest.raises(ValueError, match=text):
+            model.evaluate(batches, verbose=0)
+
+
 def test_metric_of_a_batch_weighs_batches_by_their_size(rows):
     metrics = [of_batch, of_batch_in_a_list, of_unknown_shape, "mae"]
     model = make_model(rows, "mse", metrics=metrics)

@@ -219,3 +219,75 @@ def test_graphs_of_a_training_are_freed(rows, optimizer, change):
         gc.collect()
         counts.append(sum(isinstance(each, FuncGraph) for each in gc.get_objects()))
     assert counts[1] == counts[0]
+
+
+# --- Empty batches ---
+
+
+def stream(rows, sizes, *, lists=False):
+    """Batches of these sizes, some of them empty, as a function that yields them."""
+
+    def batches():
+        start = 0
+        for size in sizes:
+            part = {name: each[start : start + size] for name, each in columns(rows).items()}
+            if lists:  # one per row
+                part = {name: values[:, np.newaxis] for name, values in part.items()}
+                part["mask"] = np.ones((size, 1), bool)
+            yield {name: tf.constant(values) for name, values in part.items()}
+            start += size
+
+    return batches
+
+
+def over_data_set(batches):
+    [first, *_] = list(batches())
+    specs = {
+        name: tf.TensorSpec([None, *each.shape[1:]], each.dtype) for name, each in first.items()
+    }
+    return tf.data.Dataset.from_generator(batches, output_signature=specs)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings", "read"),
+    [
+        ("adam", {}, over_data_set),
+        ("lazy", {}, over_data_set),
+        ("scaled", {}, over_data_set),
+        ("adam", {}, lambda batches: batches()),
+        ("adam", {"run_eagerly": True}, over_data_set),
+        ("adam", {"jit_compile": True}, over_data_set),
+        ("adam", {}, lambda batches: over_data_set(batches).map(lambda b: (b, b["rating"]))),
+    ],
+    ids=["data set", "lazy", "scaled", "generator", "eager", "xla", "tuples"],
+)
+def test_empty_batches_change_nothing(rows, optimizer, settings, read):
+    found = []
+    for sizes in ((50, 50, 50), (50, 0, 50, 50, 0)):
+        made = {
+            "lazy": lambda: rk.optimizers.LazyAdam(0.1),
+            "scaled": lambda: tf.keras.mixed_precision.LossScaleOptimizer(
+                tf.keras.optimizers.Adam(0.1)
+            ),
+        }.get(optimizer, lambda: optimizer)()
+        model = make_model(rows, made, **settings)
+        history = model.fit(read(stream(rows, sizes)), verbose=0).history
+        weights = [each.numpy() for each in model.trainable_variables]
+        found.append([int(model.optimizer.iterations), history, *weights])
+    assert found[0][:2] == found[1][:2]
+    assert found[0][0] == 3
+    for expected, weight in zip(found[0][2:], found[1][2:], strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_train_on_an_empty_batch_or_a_batch_of_no_lists_changes_nothing(rows):
+    for loss in (None, rk.losses.SoftmaxLoss()):
+        model = make_model(rows, loss=loss)
+        [batch] = stream(rows, [0], lists=loss is not None)()
+        before = model.get_weights()
+        model.train_on_batch(batch)
+        assert int(model.optimizer.iterations) == 0
+        names = [each.name for each in model.weights]
+        for name, old, new in zip(names, before, model.get_weights(), strict=True):
+            if "calls" not in name:
+                np.testing.assert_array_equal(old, new, err_msg=name)
