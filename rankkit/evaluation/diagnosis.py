@@ -37,7 +37,7 @@ class Diagnosis:
             `low` to `high` training rows: `rows` in words, `column`, `low`, `high`, `num_rows`,
             `rmse`, `mean_error`, `biases_rmse` and `biases_mean_error`.
         warnings: Problems that were found, one text each; empty if there are none.
-        unchecked: Checks that were not possible, and why.
+        unchecked: Checks that were not possible, and why; how scores were judged by their values.
     """
 
     label: str

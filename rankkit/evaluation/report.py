@@ -18,7 +18,8 @@ class Report:
             `num_queries`, and each metric with the bounds of its confidence interval, which have
             the suffixes `_low` and `_high`. A metric that is undefined is `None`; so are the bounds
             of one that only a single query, or row, has.
-        notes: What is left out or undefined, and why; `print` shows it below the table.
+        notes: What is left out or undefined, and why, and how scores were judged by their values;
+            `print` shows it below the table.
     """
 
     lines: list[dict[str, Any]]
