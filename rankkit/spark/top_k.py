@@ -273,46 +273,33 @@ def rank_in_batches(
     indices, scores = [np.zeros(0, int)], [np.zeros(0, np.float32)]
     counts = [np.zeros(0, int)]
     for start in range(0, users.num_rows, height):
+        all_scores = _score_pairs(scorer, users.slice(start, start + height), candidates, width)
         low, high = np.searchsorted(excluded.users, [start, start + height])
-        excluded_here = Pairs(excluded.users[low:high] - start, excluded.candidates[low:high])
-        batch = users.slice(start, start + height)
-        best, best_scores = _rank_batch(scorer, batch, candidates, width, k, excluded_here)
-        is_found = np.isfinite(best_scores)
-        indices.append(best[is_found])
-        scores.append(best_scores[is_found])
+        all_scores[excluded.users[low:high] - start, excluded.candidates[low:high]] = -np.inf
+        # Among equal scores, top_k puts the earlier candidate first.
+        top, order = tf.math.top_k(all_scores, min(k, candidates.num_rows))
+        is_found = np.isfinite(top.numpy())
+        indices.append(order.numpy()[is_found])
+        scores.append(top.numpy()[is_found])
         counts.append(is_found.sum(axis=1))
     user_indices = np.repeat(np.arange(users.num_rows), np.concatenate(counts))
     return Pairs(user_indices, np.concatenate(indices)), np.concatenate(scores)
 
 
-def _rank_batch(
-    scorer: Any, users: Rows, candidates: Rows, width: int, k: int, excluded: Pairs
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns indices and scores `(users, at most k)`; excluded candidates have score `-inf`."""
-    best = np.zeros((users.num_rows, 0), int)
-    best_scores = np.zeros((users.num_rows, 0), np.float32)
-    for first in range(0, candidates.num_rows, width):
-        chunk = candidates.slice(first, first + width)
-        scores = _score_pairs(scorer, users, chunk)
-        here = (first <= excluded.candidates) & (excluded.candidates < first + width)
-        scores[excluded.users[here], excluded.candidates[here] - first] = -np.inf
-        scores = np.concatenate([best_scores, scores], axis=1)
-        indices = np.arange(first, first + chunk.num_rows)
-        indices = np.broadcast_to(indices, (users.num_rows, chunk.num_rows))
-        best = np.concatenate([best, indices], axis=1)
-        # Among equal scores, top_k puts the earlier candidate first.
-        top, order = tf.math.top_k(scores, min(k, scores.shape[1]))
-        best, best_scores = np.take_along_axis(best, order.numpy(), axis=1), top.numpy()
-    return best, best_scores
+def _score_pairs(scorer: Any, users: Rows, candidates: Rows, width: int) -> np.ndarray:
+    """Returns the scores `(users, candidates)` of all pairs, of `width` candidates at a time."""
+    starts = range(0, candidates.num_rows, width)
+    chunks = (_pair(users, candidates.slice(start, start + width)) for start in starts)
+    scores = compute_scores(scorer, chunks, users.num_rows * candidates.num_rows)
+    return scores.reshape(users.num_rows, candidates.num_rows)
 
 
-def _score_pairs(scorer: Any, users: Rows, candidates: Rows) -> np.ndarray:
-    """Returns the scores `(users, candidates)` of all pairs."""
+def _pair(users: Rows, candidates: Rows) -> dict[str, tf.Tensor]:
+    """Returns the features of all pairs, one user after another."""
     columns = {
         name: tf.repeat(column, candidates.num_rows, axis=0)
         for name, column in users.features.items()
     }
     for name, column in candidates.features.items():
         columns[name] = tf.tile(column, [users.num_rows, *[1] * (column.shape.rank - 1)])
-    scores = compute_scores(scorer, [columns], users.num_rows * candidates.num_rows)
-    return scores.reshape(users.num_rows, candidates.num_rows)
+    return columns
