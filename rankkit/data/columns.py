@@ -14,11 +14,12 @@ from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.core.vocabulary import MISSING_ID
 from rankkit.utils.errors import (
     as_names,
+    check_choice,
+    check_known,
     check_mapping,
     invalid,
     missing,
     subject,
-    unknown,
     wrong_type,
 )
 
@@ -131,13 +132,9 @@ def check_keys(columns: Mapping[str, np.ndarray], *names: str) -> None:
         column = single_values(f"rows[{name!r}]", columns[name])
         cells = column.tolist() if column.dtype.kind in "OfM" else []
         kinds = dict.fromkeys(map(type, cells))
-        if kinds.keys() <= {str, int}:
-            absent = None
-        else:
-            absent = next((i for i, cell in enumerate(cells) if is_missing(cell)), None)
-        if absent is not None:
-            where = f"rows[{name!r}][{absent}]"
-            raise wrong_type(where, cells[absent], "an id", MISSING_ID)
+        for index, cell in enumerate([] if kinds.keys() <= {str, int} else cells):
+            if is_missing(cell):
+                raise wrong_type(f"rows[{name!r}][{index}]", cell, "an id", MISSING_ID)
         if len(kinds) > 1 and not any(
             all(issubclass(k, of) for k in kinds) for of in (str, NUMBER)
         ):
@@ -150,9 +147,8 @@ def check_keys(columns: Mapping[str, np.ndarray], *names: str) -> None:
 def select_names(names: Iterable[str] | None, known: list[str], kind: str = "column") -> list[str]:
     """The requested names, or all known ones if `names` is None; raises for unknown names."""
     selected = known if names is None else as_names("columns", names)
+    check_known(kind, selected, known)
     for name in selected:
-        if name not in known:
-            raise unknown(kind, name, known)
         if (count := known.count(name)) > 1:
             raise ValueError(
                 f"The name of each {kind.rstrip(':')} must be unique. Got: {name!r} {count} times. "
@@ -169,8 +165,7 @@ def check_column_names(
     """Checks that columns such as `query` exist, and that `function` adds none of their names."""
     names = list(columns)
     for argument, name in used.items():
-        if name not in names:
-            raise unknown(argument, name, names)
+        check_choice(argument, name, names)
     for name in added:
         if not isinstance(name, str) or not name:
             raise wrong_type("label", name, "the name of a column")

@@ -25,9 +25,9 @@ from rankkit.utils.errors import (
     as_names,
     check_boolean,
     check_integer,
+    check_known,
     check_number,
     invalid,
-    unknown,
     wrong_type,
 )
 
@@ -156,9 +156,8 @@ def _check_outcomes(
     outcomes: Iterable[str], clicks: Mapping[str, np.ndarray], replaced: Iterable[str]
 ) -> list[str]:
     outcomes = as_names("outcomes", outcomes, "a list of names of columns")
+    check_known("column in outcomes", outcomes, clicks)
     for name in outcomes:
-        if name not in clicks:
-            raise unknown("column in outcomes", name, clicks)
         if name in replaced:
             raise invalid("outcomes", name, "columns of neither the query nor the candidates")
         if fill_numbers(clicks[name]).dtype.kind not in "biuf":

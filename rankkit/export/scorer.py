@@ -10,7 +10,7 @@ import tensorflow as tf
 from rankkit.core.columns import check_vectors
 from rankkit.export.description import Description
 from rankkit.models.network import select_features
-from rankkit.utils.errors import invalid, unknown
+from rankkit.utils.errors import check_choice, invalid
 from rankkit.utils.graph_errors import plain_errors
 
 
@@ -80,8 +80,7 @@ class ExportScorer:
             ValueError: If there is no head of that name.
         """
         known = [each for each, width in self.widths.items() if width == 1 and each != self.score]
-        if name not in known:
-            raise unknown("head", name, known)
+        check_choice("head", name, known)
         head = object.__new__(type(self))
         head.__dict__ = {**self.__dict__, "score": name}
         return head
@@ -90,25 +89,22 @@ class ExportScorer:
         """Returns the features as tensors of the declared shapes and of equal length."""
         with plain_errors():
             features = select_features(columns, self.feature_specs)
-        rows = None
         for name, value in features.items():
             spec = self.feature_specs[name]
             if not spec.shape.is_compatible_with(value.shape):
                 expected = f"of shape (rows, {', '.join(map(str, spec.shape[1:]))})"
+                fix = "Pass as many values in each row as the layer expects."
                 if spec.shape.rank == 1:
                     expected = "a column with one value per row"
-                fix = "Pass a list with one value per row."
-                if spec.shape.rank != 1:
-                    fix = "Pass as many values in each row as the layer expects."
+                    fix = "Pass a list with one value per row."
                 raise invalid(f"columns[{name!r}]", columns[name], expected, fix)
             check_vectors(name, value, spec)
-            rows = len(value) if rows is None else rows
-            if len(value) != rows:
-                raise ValueError(
-                    "columns must have equal lengths. "
-                    f"Got: { {name: len(each) for name, each in features.items()} }. "
-                    "Pass one value per row in each column."
-                )
+        lengths = {name: len(value) for name, value in features.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"columns must have equal lengths. Got: {lengths}. Pass one value per row in each "
+                "column."
+            )
         return features
 
 

@@ -9,7 +9,7 @@ from rankkit.core.features import as_features
 from rankkit.interactions import FactorizationMachine, concatenate
 from rankkit.layers import DenseRatingHead
 from rankkit.models.network import ranking_network
-from rankkit.utils.errors import as_names, unknown
+from rankkit.utils.errors import as_names, check_known
 
 
 def factorization_machine(
@@ -77,9 +77,7 @@ def svd_plus_plus(
     items = list(features)[-1:] if item is None else [item]
     if item is not None and not isinstance(item, str):
         items = as_names("item", item, "the name of a feature, or a list of names")
-    for name in items:
-        if name not in features:
-            raise unknown("feature", name, features)
+    check_known("feature", items, features)
     groups = ([], [])
     for index, name in enumerate(features):
         groups[name in items].append(index)

@@ -11,7 +11,7 @@ from rankkit.core.features import check_names
 from rankkit.core.keras_graph import layer_of
 from rankkit.layers import WeightedScore
 from rankkit.models.logits import outputs_logits
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.errors import check_known, invalid, unknown, wrong_type
 
 SCORE = "score"  # the output by which candidates are ranked
 _LOGGED = ("total", "regularization")  # `fit` logs `total_loss` and `regularization_loss`
@@ -35,9 +35,7 @@ def check_heads(
         fix = f"For example, score={{{next(iter(heads))!r}: 1.0}}."
         raise invalid("score", None, "a dict of weights by head, or a function of the scores", fix)
     if isinstance(score, Mapping):
-        for name in score:
-            if name not in heads:
-                raise unknown("head in score", name, heads)
+        check_known("head in score", score, heads)
     elif not callable(score):
         raise wrong_type("score", score, "a dict of weights by head, or a function of the scores")
     return dict(heads)
@@ -147,9 +145,7 @@ def per_head(
             fix = f"For example, {setting}={{{next(iter(heads))!r}: ...}}."
             raise wrong_type(setting, value, "a dict by head, because there are several heads", fix)
         return dict.fromkeys(heads, value)
-    for head in value:
-        if head not in heads:
-            raise unknown(f"head in {setting}", head, heads)
+    check_known(f"head in {setting}", value, heads)
     return dict(value)
 
 

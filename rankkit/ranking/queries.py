@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_cells, as_list, is_column
-from rankkit.utils.errors import invalid, missing, unknown, wrong_type
+from rankkit.utils.errors import check_known, invalid, missing, wrong_type
 
 Columns = dict[str, list | np.ndarray]  # cells, as `rankkit.core.columns.as_cells` returns them
 
@@ -80,10 +80,9 @@ def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
             fix = f"Exclude by one of several columns: {', '.join(map(repr, candidates))}."
             raise invalid("exclude", exclude, "a dict of column name to values", fix)
         exclude = {next(iter(candidates)): exclude}
+    check_known("candidate column in exclude", exclude, candidates)
     excluded: set[int] = set()
     for name, values in exclude.items():
-        if name not in candidates:
-            raise unknown("candidate column in exclude", name, candidates)
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             where = f"the values of {name!r} in exclude"
             raise wrong_type(where, values, "a collection", "Put it in a list.")

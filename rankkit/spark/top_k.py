@@ -24,7 +24,7 @@ from rankkit.spark._jobs import (
 )
 from rankkit.spark._session import get_session
 from rankkit.spark._tables import ShippedModel, as_frame, check_columns, load_model, table_features
-from rankkit.utils.errors import check_integer, check_path, unknown
+from rankkit.utils.errors import check_integer, check_known, check_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -157,9 +157,9 @@ class KeyColumns(NamedTuple):
         """Finds them by their names, and checks their types."""
         from pyspark.sql.types import StringType
 
+        known = [*users.columns, *candidates.columns]
+        check_known("column of exclude", exclude.columns, known)
         for name in exclude.columns:
-            if name not in (*users.columns, *candidates.columns):
-                raise unknown("column of exclude", name, [*users.columns, *candidates.columns])
             table = users if name in users.columns else candidates
             kind, expected = (each.schema[name].dataType for each in (exclude, table))
             if isinstance(kind, StringType) != isinstance(expected, StringType):

@@ -36,15 +36,6 @@ def reads_text(model: Any) -> bool:
     return any(spec.dtype == tf.string for spec in model.feature_specs.values())
 
 
-@dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """Execution options from `RankingModel.compile`."""
-
-    steps_per_execution: int | None  # None: chosen for each data set, or tuned by Keras
-    jit_compile: bool | None  # None: chosen for each training
-    precompute_lookups: bool
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Execution:
     """How one call of `fit` or `evaluate` runs its steps."""
@@ -70,13 +61,25 @@ class Executor:
     inside the graph, with lookups precomputed, and compiled by XLA where that pays. All other data
     goes through Keras's iterator. With parameter servers, batches repeat without an end for
     training, and evaluation runs in this process.
+
+    The options are those of `RankingModel.compile`. `steps_per_execution` is `None` if it is chosen
+    for each data set, or tuned by Keras, and `jit_compile` if it is chosen for each training.
     """
 
     def __init__(
-        self, model: Any, options: RunOptions, heads: HeadSettings, objectives: Objectives
+        self,
+        model: Any,
+        heads: HeadSettings,
+        objectives: Objectives,
+        *,
+        steps_per_execution: int | None,
+        jit_compile: bool | None,
+        precompute_lookups: bool,
     ):
         self._model = model
-        self._options = options
+        self._steps_per_execution = steps_per_execution
+        self.jit_compile = jit_compile
+        self._precompute_lookups = precompute_lookups
         self._heads = heads
         self._objectives = objectives
         self._networks = [model.network, *heads.biases.values()]
@@ -92,10 +95,6 @@ class Executor:
         self._functions: dict[str, Any] = {}  # those over an iterator, as long as Keras keeps them
         self._local_test_step = tf.function(model.test_step)
 
-    def set_jit_compile(self, value: bool) -> None:
-        """Replaces the option of `compile`, as the property of Keras does."""
-        self._options = dataclasses.replace(self._options, jit_compile=value)
-
     # --- The choice ---
 
     def plan(
@@ -105,7 +104,7 @@ class Executor:
 
         `is_plain` is false where the call has positional arguments beside the data.
         """
-        model, fixed = self._model, self._options.steps_per_execution
+        model, fixed = self._model, self._steps_per_execution
         if has_servers(model.distribute_strategy):
             if kind == "train":
                 data, steps_per_epoch = repeat_for_workers(data, kwargs.get("steps_per_epoch"))
@@ -121,7 +120,7 @@ class Executor:
         return self._over_iterator(kind, data, kwargs)
 
     def _over_iterator(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Execution:
-        model, steps = self._model, self._options.steps_per_execution
+        model, steps = self._model, self._steps_per_execution
         if kind == "train":
             self._check_jit_over_iterator()
         # TensorFlow cannot loop over steps that have no examples on one of the replicas.
@@ -143,12 +142,11 @@ class Executor:
 
     def _loop(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Loop | None:
         """The loop over examples in memory; `None` where they have to go through an iterator."""
-        model, options = self._model, self._options
-        validation = self._validation_loop
+        model, validation = self._model, self._validation_loop
         if kind == "test" and validation is not None and data is validation.stand_in:
             return validation
         rows = in_memory_rows(data)
-        if rows is None or not options.precompute_lookups or self._needs_iterator(kind, kwargs):
+        if rows is None or not self._precompute_lookups or self._needs_iterator(kind, kwargs):
             return None
         loops = self._loops[kind]
         if data not in loops:
@@ -157,11 +155,11 @@ class Executor:
             lookups = make_lookups(self._networks, rows)
             loops[data] = Loop(model, kind, rows, lookups, autograph=self._runs_user_code())
         loop = loops[data]
-        if options.jit_compile and not loop.is_compilable:
+        if self.jit_compile and not loop.is_compilable:
             return None
-        if options.jit_compile:
+        if self.jit_compile:
             loop.compiled, loop.falls_back = True, False
-        elif options.jit_compile is None and kind == "train":
+        elif self.jit_compile is None and kind == "train":
             epochs, callbacks = kwargs.get("epochs", 1), kwargs.get("callbacks")
             pays = should_compile_with_xla(model, loop, epochs, callbacks)
             loop.compiled, loop.falls_back = pays and not self._runs_user_code(), True
@@ -199,7 +197,7 @@ class Executor:
             )
 
     def _check_jit_over_iterator(self) -> None:
-        if self._options.jit_compile and reads_text(self._model):
+        if self.jit_compile and reads_text(self._model):
             fix = (
                 "XLA cannot compile ids that are strings, unless their lookup is precomputed: in "
                 "whole epochs of rankkit.data.batches over examples in memory."
@@ -228,8 +226,7 @@ class Executor:
 
     def apart(self) -> contextlib.AbstractContextManager[None]:
         """Keeps a callback's own use of the model apart from the steps of `fit`."""
-        fixed = self._options.steps_per_execution
-        return self._activated({"train": None, "test": None}, fixed or 1)
+        return self._activated({"train": None, "test": None}, self._steps_per_execution or 1)
 
     @contextlib.contextmanager
     def _activated(self, active: Mapping[str, Execution | None], steps: int) -> Iterator[None]:

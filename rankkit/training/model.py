@@ -17,12 +17,12 @@ from rankkit.models.network import feature_specs, select_features
 from rankkit.models.raw_numbers import check_raw_precision
 from rankkit.training.batch import checked_rows
 from rankkit.training.consistency import check_workers
-from rankkit.training.executor import Executor, RunOptions, reads_text
+from rankkit.training.executor import Executor, reads_text
 from rankkit.training.head_scorer import SingleHeadScorer
 from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
 from rankkit.training.objective import Objectives
 from rankkit.training.step import update_weights
-from rankkit.utils.errors import check_boolean, check_integer, invalid, unknown
+from rankkit.utils.errors import check_boolean, check_choice, check_integer, invalid
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors
 from rankkit.utils.keras import forget_validation_data
@@ -192,12 +192,14 @@ class RankingModel(tfrs.models.Model):
         )
         # Each replica reads the metrics of all replicas. Keras would sum what they read.
         self.distribute_reduction_method = "first"
-        options = RunOptions(
+        self._executor = Executor(
+            self,
+            self._heads,
+            objectives,
             steps_per_execution=None if steps_per_execution == "auto" else steps_per_execution,
             jit_compile=None if jit_compile == "auto" else bool(jit_compile),
             precompute_lookups=precompute_lookups,
         )
-        self._executor = Executor(self, options, self._heads, self._objectives)
 
     @property
     def jit_compile(self) -> bool:
@@ -208,7 +210,7 @@ class RankingModel(tfrs.models.Model):
     def jit_compile(self, value: bool) -> None:
         tf.keras.Model.jit_compile.fset(self, value)
         if self._is_ready:
-            self._executor.set_jit_compile(bool(value))
+            self._executor.jit_compile = bool(value)
 
     @property
     def tasks(self) -> dict[Any, tfrs.tasks.Ranking]:
@@ -409,8 +411,7 @@ class RankingModel(tfrs.models.Model):
             raise ValueError(
                 f"The network has a single head. Got: name={name!r}. Use the model itself."
             )
-        if name not in labels:
-            raise unknown("head", name, labels)
+        check_choice("head", name, labels)
         kind = self._objectives.heads[name].score_kind if self._is_ready else None
         return SingleHeadScorer(self.network, name, labels[name], kind)
 

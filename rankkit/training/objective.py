@@ -26,7 +26,7 @@ from rankkit.training.compile_args import (
     takes_logits,
     usual_metric,
 )
-from rankkit.utils.errors import invalid, is_number, unknown, wrong_type
+from rankkit.utils.errors import check_choice, invalid, is_number, wrong_type
 from rankkit.utils.keras import rename_metric
 
 
@@ -61,8 +61,7 @@ class Objective:
         self._shown = shown_name(loss)
         self._check_labels = getattr(loss, "checked", tf.identity)
         self.reads = getattr(loss, "reads", SCORE)
-        if self.reads not in outputs:
-            raise unknown(f"output of the network that {loss.name} reads", self.reads, outputs)
+        check_choice(f"output of the network that {loss.name} reads", self.reads, outputs)
         self.ranks_lists = isinstance(loss, ListLoss)
         self.score_kind = _score_kind(loss, told)
         if metrics is None:

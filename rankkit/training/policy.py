@@ -128,7 +128,9 @@ def should_compile_with_xla(model: Any, loop: Loop, epochs: float, callbacks: An
     if loop.reads_raw or len(model.tasks) > 1 or not accepts_dense_and_sparse(model.optimizer):
         return False
     layers = [part for part in model.submodules if isinstance(part, tf.keras.layers.Layer)]
-    if any(map(_is_special, layers)) or _has_gpu():
+    if tf.config.list_physical_devices("GPU"):  # where none of this was measured
+        return False
+    if any(map(_is_special, layers)):
         return False
     tables = [layer for layer in layers if isinstance(layer, tf.keras.layers.Embedding)]
     in_tables = sum(table.count_params() for table in tables)
@@ -137,10 +139,6 @@ def should_compile_with_xla(model: Any, loop: Loop, epochs: float, callbacks: An
         return False
     limit = dense_update_limit(loop.rows_a_step, compiled=True)
     return updates_all_rows(model.optimizer) or all(table.input_dim <= limit for table in tables)
-
-
-def _has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))  # where none of this was measured
 
 
 def _is_special(layer: tf.keras.layers.Layer) -> bool:

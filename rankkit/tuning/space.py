@@ -10,7 +10,7 @@ import keras_tuner as kt
 import numpy as np
 import tensorflow as tf
 
-from rankkit.utils.errors import invalid, is_number, unknown, wrong_type
+from rankkit.utils.errors import check_known, invalid, is_number, unknown, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +54,7 @@ class Space:
         if not isinstance(opened, Iterable | None):
             raise wrong_type("space", opened, "a dict or a list of names")
         given = dict(opened) if isinstance(opened, Mapping) else dict.fromkeys(opened or ())
-        for name in given:
-            if name not in HYPERPARAMETERS:
-                raise unknown("hyperparameter", name, HYPERPARAMETERS)
+        check_known("hyperparameter", given, HYPERPARAMETERS)
         given = {**dict.fromkeys(ALWAYS_SEARCHED), **given}
         # The order must not depend on the user's dict: a seed then samples the same values.
         self.domains: dict[str, Any] = {}

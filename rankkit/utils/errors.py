@@ -10,7 +10,7 @@ import os
 import re
 import reprlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -143,6 +143,13 @@ def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in known:
         raise unknown(name, value, known)
     return value
+
+
+def check_known(kind: str, names: Iterable[Any], known: Collection[Any]) -> None:
+    """Raises for the first name that is not among the known ones."""
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
 
 
 def _is_ordered(values: Any) -> bool:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from rankkit.core.precision import check_float32
-from rankkit.utils.errors import check_mapping, unknown, wrong_type
+from rankkit.utils.errors import check_known, check_mapping, wrong_type
 
 _RANGE_FIX = (
     "write the column as int64, or pass types={...: int} to read_csv. To accept rounded numbers, "
@@ -27,9 +27,7 @@ def output_type(name: str, source: pa.DataType) -> pa.DataType:
         return pa.large_list(output_type(name, source.value_type))
     if source in _TEXT:
         return pa.large_binary()
-    if types.is_timestamp(source) or types.is_date(source):
-        return pa.int64()
-    if types.is_uint64(source):
+    if types.is_timestamp(source) or types.is_date(source) or types.is_uint64(source):
         return pa.int64()
     if types.is_float64(source):
         return pa.float32()
@@ -52,10 +50,9 @@ def fill_scalars(
 ) -> dict[str, pa.Scalar]:
     """Values to replace nulls with, as scalars; columns that are not read are ignored."""
     fill = {} if fill is None else check_mapping("fill", fill, "a dict from column to value")
+    check_known("column in fill", fill, known)
     scalars = {}
     for name, value in fill.items():
-        if name not in known:
-            raise unknown("column in fill", name, known)
         if name not in types:
             continue
         is_boolean = isinstance(value, bool | np.bool_)  # Arrow would convert it to a number

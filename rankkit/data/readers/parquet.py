@@ -14,7 +14,7 @@ from rankkit.data.columns import select_names
 from rankkit.data.readers.arrow import cast_table, fill_scalars, null_error, output_type
 from rankkit.data.readers.paths import file_paths
 from rankkit.data.readers.table_batches import Slice, TableFiles, table_batches
-from rankkit.utils.errors import invalid, unknown, unreadable
+from rankkit.utils.errors import check_known, invalid, unreadable
 
 THREAD_NAME_PREFIX = "rankkit-parquet"
 _FOOTERS_AT_ONCE = 8
@@ -145,9 +145,8 @@ def _read_footer(path: str) -> pq.FileMetaData:
 def _check_schema(path: str, footer: pq.FileMetaData, first: pa.Schema, names: list[str]) -> None:
     """Checks that a file has the columns of the first one, with the same types."""
     schema = footer.schema.to_arrow_schema()
+    check_known(f"column of {path}:", names, schema.names)
     for name in names:
-        if name not in schema.names:
-            raise unknown(f"column of {path}:", name, schema.names)
         types = [each.field(name).type for each in (schema, first)]
         if output_type(name, types[0]) != output_type(name, types[1]):
             raise TypeError(
