@@ -72,12 +72,10 @@ def is_data_frame(rows: Any) -> bool:
 
 
 def table_names(rows: Any) -> list[str] | None:
-    """Names of the columns of a DataFrame or an Arrow table; `None` for any other data.
-
-    An Arrow table may be of any library that exports them, such as polars.
-    """
+    """Names of the columns of a DataFrame or an Arrow table; `None` for any other data."""
     if is_data_frame(rows):
         return list(rows.columns)
+    # Of any library that exports Arrow tables, such as polars.
     if hasattr(rows, "__arrow_c_stream__") and hasattr(rows, "columns"):
         return _arrow_table(rows).column_names
     return None
@@ -101,10 +99,7 @@ def check_table(argument: str, columns: Any) -> None:
 
 
 def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) -> Any:
-    """The features of a table, and `more` columns that it has, as tensors; other data as it is.
-
-    In a dict, only arrays of objects and of times are converted, which Keras cannot read.
-    """
+    """The features of a table, and `more` columns that it has, as tensors; other data as it is."""
     known, features = table_names(rows), list(features)
     if known is None and isinstance(rows, dict):
         return {name: _readable(name, column) for name, column in rows.items()}
@@ -118,6 +113,7 @@ def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) 
 
 
 def _readable(name: str, column: Any) -> Any:
+    """An array of objects or of times, which Keras cannot read, as a tensor; others as they are."""
     is_array = isinstance(column, np.ndarray) and column.ndim == 1
     return _all_cells(name, column) if is_array and column.dtype.kind in "OM" else column
 
@@ -170,18 +166,13 @@ def check_column_names(
         if not isinstance(name, str) or not name:
             raise wrong_type("label", name, "the name of a column")
         if name in names:
-            raise ValueError(
-                f"Column {name!r} conflicts with the column that rankkit.data.{function} adds. "
-                "Rename it."
-            )
+            expected = f"different from the names that rankkit.data.{function} adds"
+            raise invalid("each column name", name, expected, "Rename it.")
 
 
 def encode_column(name: str, column: np.ndarray) -> Column:
-    """Converts a column to tensors; text and lists (ragged) are dictionary-encoded.
-
-    That takes a fraction of the memory and is faster to read in random order. Dates and times
-    become seconds since 1970.
-    """
+    """Converts a column to tensors; text and lists (ragged) are dictionary-encoded."""
+    # That takes a fraction of the memory and is faster to read in random order.
     column = fill_numbers(as_seconds(f"rows[{name!r}]", column))
     if column.dtype.kind in "US":
         column = column.astype(object)

@@ -228,10 +228,8 @@ def with_candidates(
     items = _find(clicks[item], pool[item].tolist())
     if (items < 0).any():
         missing = clicks[item][items < 0].tolist()[0]
-        raise ValueError(
-            f"Each {item} of rows must be among the candidates, but {missing!r} is not. "
-            "Add it to the candidates, or drop its rows."
-        )
+        fix = "Add it to the candidates, or drop its rows."
+        raise invalid(f"each {item} of rows", missing, "among the candidates", fix)
     labels = np.zeros((len(distinct), len(pool[item])), np.float32)
     labels[queries, items] = 1.0
     kept = np.ones(labels.shape, bool)

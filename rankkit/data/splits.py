@@ -128,9 +128,9 @@ def random_split(columns: Rows, *, test_fraction: float = 0.2, seed: int = 42) -
         (array([3, 2, 4, 9, 6, 1, 7, 0]), array([8, 5]))
     """
     num_rows = _num_rows(columns)
-    num_test = _num_test(num_rows, test_fraction)
+    first_test = num_rows - num_test(num_rows, test_fraction)
     order = _shuffle_indices(num_rows, seed)
-    return _take(columns, order[:-num_test]), _take(columns, order[-num_test:])
+    return _take(columns, order[:first_test]), _take(columns, order[first_test:])
 
 
 def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> tuple[Rows, Rows]:
@@ -162,8 +162,7 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
         (array([30, 10, 20]), array([40]))
     """
     timestamps = _times(timestamp, as_columns(columns, [timestamp])[timestamp])
-    num_test = _num_test(len(timestamps), test_fraction)
-    start = np.sort(timestamps)[-num_test]
+    start = np.sort(timestamps)[-num_test(len(timestamps), test_fraction)]
     if start == timestamps.min():
         expected = "small enough to leave rows for training"
         fix = f"The test rows would start at the first timestamp, {start}: pass a smaller fraction."
@@ -203,8 +202,8 @@ def cold_start_split(
     chosen = as_columns(columns, [ids])
     check_keys(chosen, ids)
     distinct, indices = np.unique(chosen[ids], return_inverse=True)
-    num_test = _num_test(len(distinct), test_fraction, f"values of {ids!r}")
-    test_indices = _shuffle_indices(len(distinct), seed)[-num_test:]
+    num_test_ids = num_test(len(distinct), test_fraction, f"values of {ids!r}")
+    test_indices = _shuffle_indices(len(distinct), seed)[-num_test_ids:]
     return _split(columns, np.isin(indices, test_indices))
 
 
@@ -224,17 +223,17 @@ def _num_rows(columns: Any) -> int:
     return len(next(iter(as_columns(columns).values())))
 
 
-def _num_test(count: int, test_fraction: float, what: str = "rows") -> int:
+def num_test(
+    count: int, fraction: float, what: str = "rows", argument: str = "test_fraction"
+) -> int:
     """How many of `count` rows or ids to test on, neither none nor all of them."""
-    fix = f"Pass the fraction of the {what} to test on, such as 0.2."
-    check_number("test_fraction", test_fraction, "between 0 and 1", fix, above=0, below=1)
-    num_test = round(count * test_fraction)
-    if not 0 < num_test < count:
-        raise ValueError(
-            "The training and the test set must not be empty. Got: "
-            f"test_fraction={test_fraction!r} of {count} {what}. Change it, or pass more rows."
-        )
-    return num_test
+    expected = f"a fraction that leaves some of the {count} {what} on both sides"
+    fix = "Pass another one, such as 0.2, or more rows."
+    check_number(argument, fraction, expected, fix, above=0, below=1)
+    number = round(count * fraction)
+    if not 0 < number < count:
+        raise invalid(argument, fraction, expected, fix)
+    return number
 
 
 def _take(rows: Any, indices: np.ndarray) -> Any:

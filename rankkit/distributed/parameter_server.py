@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.utils.errors import invalid
 from rankkit.utils.tensorflow import dataset_graph
 
 _PYTHON = {"PyFunc", "EagerPyFunc", "PyFuncStateless"}  # operations that run Python code
@@ -51,10 +52,8 @@ def evaluate_locally(
 ) -> dict[str, float]:
     """Evaluates each batch once in this process; workers would each take batches of their own."""
     if steps is None and batches.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            "steps must be given to evaluate a data set without an end. Got: steps=None. Pass the "
-            "number of batches to evaluate."
-        )
+        fix = "Pass the number of batches to evaluate."
+        raise invalid("steps", None, "an integer for a data set without an end", fix)
     if not isinstance(callbacks, tf.keras.callbacks.CallbackList):
         callbacks = tf.keras.callbacks.CallbackList(callbacks, model=model)
     callbacks.on_test_begin()

@@ -12,12 +12,10 @@ _SUMS = Path("assets.extra", "SHA256SUMS")
 
 
 def seal_flatbuffer(content: bytes, end: bytes = b"") -> list[bytes | memoryview]:
-    """Returns the parts of a flatbuffer, and of an `end` that follows it, with their checksum.
-
-    The checksum comes first, so that no truncated file appears to have been written without one,
-    and twice, so that one of them is recognized if the other is damaged. A flatbuffer may have
-    such a gap: all of its offsets are relative.
-    """
+    """Returns the parts of a flatbuffer, and of an `end` that follows it, with their checksum."""
+    # The checksum comes first, so that no truncated file appears to have been written without one,
+    # and twice, so that one of them is recognized if the other is damaged. A flatbuffer may have
+    # such a gap: all of its offsets are relative.
     start = int.from_bytes(content[:4], "little") + _SEAL
     header = start.to_bytes(4, "little") + content[4:_HEADER]
     body = memoryview(content)[_HEADER:]

@@ -84,10 +84,8 @@ def check_parity(export: str, scorer: Any, source: Any, columns: Mapping[str, An
     if not len(theirs):
         raise invalid("sample", columns, "a dict of columns with at least one row")
     if not np.isfinite(theirs).all():
-        raise ValueError(
-            f"The model must have finite scores to be exported. Got: {theirs}. "
-            "Check whether training diverged."
-        )
+        fix = "Check whether training diverged."
+        raise invalid("scores of the model", theirs, "finite to be exported", fix)
     if not np.all(np.abs(ours - theirs) <= TOLERANCE * np.maximum(1.0, np.abs(theirs))):
         raise ValueError(
             f"{export} must have the scores of its source, within {TOLERANCE:g}. Got: a difference "

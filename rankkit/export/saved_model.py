@@ -121,10 +121,8 @@ def save(
         index = indexable_columns(candidates, specs)
         check_names(index, "column")
         if taken := set(index) & set(named_outputs(network.output)):
-            raise ValueError(
-                f"No column of the candidates may have the name of an output. Got: {min(taken)!r}. "
-                "Rename the column."
-            )
+            expected = "different from the names of the outputs"
+            raise invalid("each column name of candidates", min(taken), expected, "Rename it.")
     with write_atomically(path) as part:
         _write(Servable(network, specs, columns, index), describe(model), part)
         loaded = tf.saved_model.load(str(part))
@@ -210,11 +208,8 @@ class SavedModelScorer(ExportScorer):
             fix = "Use the candidates of the loaded scorer, or rank columns."
             raise invalid("score", self.score, "the score of all heads to rank an index", fix)
         if "rank_indexed" not in self.loaded.signatures:
-            raise ValueError(
-                "The SavedModel must have a candidate index, with the signature 'rank_indexed'. "
-                f"Got: signatures {list(self.loaded.signatures)}. "
-                "Write it with rankkit.export.save(..., candidates=...)."
-            )
+            fix = "Write it with rankkit.export.save(..., candidates=...)."
+            raise invalid("path", self._path, "a SavedModel that has a candidate index", fix)
         return SavedCandidateIndex(self, self.loaded)
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rankkit.data.columns import check_table
 from rankkit.layers import EnsembleMean
 from rankkit.models.network import feature_specs, select_features
-from rankkit.utils.errors import check_boolean, check_sequence, check_text, wrong_type
+from rankkit.utils.errors import check_boolean, check_sequence, check_text, invalid, wrong_type
 
 _BATCH_SIZE = 8192
 
@@ -49,10 +49,8 @@ def ensemble(
     check_text("name", name)
     networks = check_sequence("networks", networks, "a list of networks")
     if len(networks) < 2:
-        raise ValueError(
-            f"An ensemble needs at least two networks. Got: {len(networks)}. Build more, or use "
-            "the network itself."
-        )
+        fix = "Build more, or use the network itself."
+        raise invalid("the number of networks", len(networks), "at least 2", fix)
     for index, network in enumerate(networks):
         if (first := next(i for i, each in enumerate(networks) if each is network)) < index:
             raise ValueError(

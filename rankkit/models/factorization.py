@@ -9,7 +9,7 @@ from rankkit.core.features import as_features
 from rankkit.interactions import FactorizationMachine, concatenate
 from rankkit.layers import DenseRatingHead
 from rankkit.models.network import ranking_network
-from rankkit.utils.errors import as_names, check_known
+from rankkit.utils.errors import as_names, check_known, invalid
 
 
 def factorization_machine(
@@ -132,7 +132,5 @@ def _check_embeddings(features: Mapping[str, Any]) -> None:
     for name, feature in as_features(features).items():
         layer = getattr(feature.layer, "layer", feature.layer)  # an Attribute wraps another layer
         if getattr(layer, "embedding_dim", 1) is None:
-            raise ValueError(
-                f"The layer of feature {name!r} must have an embedding. Got: embedding_dim=None. "
-                "Set embedding_dim to the dimension of the other features."
-            )
+            fix = "Set it to the dimension of the other features."
+            raise invalid(f"the embedding_dim of feature {name!r}", None, "an integer", fix)

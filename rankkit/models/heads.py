@@ -27,10 +27,8 @@ def check_heads(
     reserved = [SCORE, *_LOGGED, *features]
     for name in heads:
         if name in reserved:
-            raise ValueError(
-                f"A head must not have the name of a feature or of another output: {reserved}. "
-                f"Got: a head named {name!r}. Rename it."
-            )
+            expected = f"different from the features and the other outputs, {reserved}"
+            raise invalid("the name of a head", name, expected, "Rename it.")
     if score is None:
         fix = f"For example, score={{{next(iter(heads))!r}: 1.0}}."
         raise invalid("score", None, "a dict of weights by head, or a function of the scores", fix)
@@ -44,10 +42,8 @@ def check_heads(
 def apply_heads(heads: Mapping[str, Any], inputs: Any, score: Any) -> dict[str, Any]:
     """Calls heads on one vector, or on a dict with one each, and names their outputs."""
     if isinstance(inputs, Mapping) and set(inputs) != set(heads):
-        raise ValueError(
-            "The interaction must return a single vector or a dict with one vector for each of "
-            f"the heads {list(heads)}. Got: vectors for {sorted(inputs)}."
-        )
+        expected = f"a single vector, or a dict with one for each of the heads {list(heads)}"
+        raise invalid("the result of the interaction", sorted(inputs), expected)
     scores: dict[str, Any] = {}
     others: dict[str, Any] = {}
     for name, head in heads.items():

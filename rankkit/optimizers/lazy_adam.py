@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.utils.errors import check_number
+from rankkit.utils.errors import check_number, invalid
 from rankkit.utils.keras import moments_of
 
 
@@ -50,10 +50,8 @@ class LazyAdam(tf.keras.optimizers.Adam):
     ):
         for setting in ("amsgrad", "weight_decay", "use_ema"):
             if kwargs.get(setting):
-                raise ValueError(
-                    f"LazyAdam does not support {setting}, which updates all rows at each step. "
-                    f"Got: {setting}={kwargs[setting]!r}. Use tf.keras.optimizers.Adam instead."
-                )
+                expected = "left out of LazyAdam, as it updates all rows at each step"
+                raise invalid(setting, kwargs[setting], expected, "Use tf.keras.optimizers.Adam.")
         if not isinstance(learning_rate, tf.keras.optimizers.schedules.LearningRateSchedule):
             expected = "a number of at least 0, or a schedule of Keras"
             learning_rate = check_number("learning_rate", learning_rate, expected, least=0)

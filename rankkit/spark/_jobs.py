@@ -24,10 +24,8 @@ _ERRORS = {error.__name__: error for error in (OSError, TypeError, ValueError)}
 
 
 def run_and_report(partition: int, write: Callable[[], None]) -> pa.Table:
-    """Writes a partition on a worker, and returns a row of the schema `REPORT`.
-
-    Errors are reported and not raised: Spark would retry, and then cancel all other partitions.
-    """
+    """Writes a partition on a worker, and returns a row of the schema `REPORT`."""
+    # Errors are reported and not raised: Spark would retry, and then cancel all other partitions.
     message = None
     try:
         write()

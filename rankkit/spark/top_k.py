@@ -24,7 +24,7 @@ from rankkit.spark._jobs import (
 )
 from rankkit.spark._session import get_session
 from rankkit.spark._tables import ShippedModel, as_frame, check_columns, load_model, table_features
-from rankkit.utils.errors import check_integer, check_known, check_path
+from rankkit.utils.errors import check_integer, check_known, check_path, invalid
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -171,10 +171,8 @@ class KeyColumns(NamedTuple):
             *([n for n in exclude.columns if n in table.columns] for table in (users, candidates))
         )
         if not all(keys):
-            raise ValueError(
-                "exclude must have a column of users and a column of candidates. "
-                f"Got: columns {exclude.columns}. Add the missing column."
-            )
+            expected = "a column of users and a column of candidates"
+            raise invalid("columns of exclude", exclude.columns, expected, "Add the missing one.")
         return keys
 
 

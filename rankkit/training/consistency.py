@@ -13,14 +13,12 @@ _COMPARED = 1000  # evenly spaced rows
 
 
 def check_workers(model: tf.keras.Model, data: Any) -> None:
-    """Checks that all workers train the same network on the same examples in memory.
-
-    Otherwise a worker with fewer batches would keep the others waiting, and a worker with another
-    vocabulary of the same size would train other embeddings. (TensorFlow itself raises for tables
-    of different sizes.) Each worker takes its share of each batch, so that with other rows or
-    another order some rows would be used twice and some never. Streams are not compared: workers
-    may read different files.
-    """
+    """Checks that all workers train the same network on the same examples in memory."""
+    # Otherwise a worker with fewer batches would keep the others waiting, and a worker with another
+    # vocabulary of the same size would train other embeddings. (TensorFlow itself raises for tables
+    # of different sizes.) Each worker takes its share of each batch, so that with other rows or
+    # another order some rows would be used twice and some never. Streams are not compared: workers
+    # may read different files.
     strategy = model.distribute_strategy
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return

@@ -121,8 +121,12 @@ class Executor:
 
     def _over_iterator(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Execution:
         model, steps = self._model, self._steps_per_execution
-        if kind == "train":
-            self._check_jit_over_iterator()
+        if kind == "train" and self.jit_compile and reads_text(model):
+            fix = (
+                "XLA cannot compile ids that are strings, unless their lookup is precomputed: in "
+                "whole epochs of rankkit.data.batches over examples in memory."
+            )
+            raise invalid("jit_compile", True, "'auto' or False", fix)
         # TensorFlow cannot loop over steps that have no examples on one of the replicas.
         chooses = steps is None and not self._is_distributed()
         if self._leaves_steps_to_keras():
@@ -195,14 +199,6 @@ class Executor:
             self._objectives.check(
                 {name: column(tf.range(column.num_rows)) for name, column in columns.items()}
             )
-
-    def _check_jit_over_iterator(self) -> None:
-        if self.jit_compile and reads_text(self._model):
-            fix = (
-                "XLA cannot compile ids that are strings, unless their lookup is precomputed: in "
-                "whole epochs of rankkit.data.batches over examples in memory."
-            )
-            raise invalid("jit_compile", True, "'auto' or False", fix)
 
     # --- The run ---
 
@@ -277,11 +273,9 @@ class Executor:
         return evaluate_locally(self._model, self._local_test_step, data, steps, callbacks)
 
     def once_read(self, kind: str, batch: Any) -> contextlib.AbstractContextManager[None]:
-        """Runs the operations of a step once its batch is read: there may be no further batch.
-
-        Counting the step, weight decay and the metrics of some losses do not depend on the batch.
-        Steps in memory always have one, and so have those that XLA compiles as one operation.
-        """
+        """Runs the operations of a step once its batch is read: there may be no further batch."""
+        # Counting the step, weight decay and the metrics of some losses do not depend on the batch.
+        # Steps in memory always have one, and so have those that XLA compiles as one operation.
         execution = self._active[kind]
         if (execution is not None and execution.loop is not None) or self._model.jit_compile:
             return contextlib.nullcontext()

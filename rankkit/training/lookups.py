@@ -17,10 +17,8 @@ _CHUNK = 65_536  # rows that are encoded at once
 
 
 def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Lookups:
-    """Precomputes the indices of feature layers for rows in memory.
-
-    A layer that is called twice, or has too many indices per row to keep, reads raw values.
-    """
+    """Precomputes the indices of feature layers for rows in memory."""
+    # A layer that is called twice, or has too many indices per row to keep, reads raw values.
     specs: dict[str, tf.TensorSpec] = {}
     sources: dict[Any, dict[int, list[str]]] = {}
     for network in networks:

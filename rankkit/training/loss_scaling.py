@@ -8,10 +8,8 @@ import tensorflow as tf
 
 
 def policy_of(networks: Iterable[tf.keras.Model]) -> str:
-    """The dtype policy of a model, by which Keras decides whether to scale its loss.
-
-    Keras's global policy may differ from that of the layers, as it does where a file is loaded.
-    """
+    """The dtype policy of a model, by which Keras decides whether to scale its loss."""
+    # Keras's global policy may differ from that of the layers, as it does where a file is loaded.
     layers = [
         part
         for network in networks

@@ -54,10 +54,8 @@ class Objective:
         self._of_clicks = is_cross_entropy(loss)
         levels = [getattr(each, "levels", None) for each in (loss, layer)]
         if None not in levels and levels[0] != levels[1]:
-            raise ValueError(
-                f"The loss and the head must have the same levels. Got: {levels[0]} for the loss, "
-                f"{levels[1]} for the head. Pass the same levels to both."
-            )
+            expected = f"those of the head, {levels[1]}"
+            raise invalid("levels of the loss", levels[0], expected, "Pass the same to both.")
         self._shown = shown_name(loss)
         self._check_labels = getattr(loss, "checked", tf.identity)
         self.reads = getattr(loss, "reads", SCORE)
@@ -118,7 +116,8 @@ class Objective:
         of_rows = (labels, outputs[SCORE], weights)
         of_loss = (labels, outputs[self.reads], weights)
         if positions is not None:
-            self.notices.count_lists(labels)
+            uninformative = tf.reduce_sum(tf.cast(~has_order(labels), tf.float32))
+            self.notices.count(lists=tf.shape(labels)[0], uninformative=uninformative)
             scores = tf.scatter_nd(positions, outputs[SCORE][:, 0], tf.shape(labels, tf.int64))
             of_loss = (labels, scores, weights)
             if weights is not None:
@@ -139,7 +138,7 @@ class Objective:
             error = invalid("loss", self._shown, "a loss of examples, which have weights", fix)
             has_rank = losses.shape.rank is not None
             losses = check_per_example(losses, labels, error)
-            self.notices.count_weights(weights)
+            self.notices.count(weighted=tf.size(weights), weight=tf.reduce_sum(weights))
             if has_rank:
                 losses = self.task.call(labels, predictions, weights, compute_metrics=False)
             else:  # Keras cannot weight them
@@ -231,10 +230,8 @@ class Objectives:
         names = Counter(metric.name for metric in self.metrics)
         name, count = names.most_common(1)[0]
         if count > 1:
-            raise ValueError(
-                f"Metrics must have different names. Got: {name!r} twice. Rename one, such as "
-                "RootMeanSquaredError(name='weighted')."
-            )
+            fix = "Rename one, such as RootMeanSquaredError(name='weighted')."
+            raise invalid("the name of each metric", name, "different from the others", fix)
 
     def take_apart(self, inputs: Any, features: Iterable[str]) -> dict[Any, Batch]:
         """Splits a batch into one per head; the first holds the features."""
@@ -267,7 +264,7 @@ class Objectives:
             if head is not None:
                 size = tf.shape(given[SCORE] if batch.positions is None else batch.labels)[0]
                 batch, rows = labeled(batch, lists=objective.ranks_lists)
-                objective.notices.count_rows(size, tf.shape(batch.labels)[0])
+                objective.notices.count(rows=size, labeled=tf.shape(batch.labels)[0])
                 given = {name: tf.gather(output, rows) for name, output in given.items()}
             losses = objective.update(batch, given)
             count = over_replicas(tf.cast(tf.size(losses), losses.dtype))
@@ -364,29 +361,17 @@ class Notices:
 
     def __init__(self, head: str | None):
         self._of = "" if head is None else f" for head {head!r}"
+        # Examples, lists of no two different labels, sample weights, and the sum of these.
         names = ("rows", "labeled", "lists", "uninformative", "weighted", "weight")
         self._sums = {name: tf.keras.metrics.Sum(name) for name in names}
         self._counted: set[str] = set()  # in traced steps; reading all sums takes time
         self._warned: set[str] = set()
 
-    def count_rows(self, rows: tf.Tensor, labeled: tf.Tensor) -> None:
-        """Counts the examples of a batch, and those that have a label."""
-        self._add("rows", rows)
-        self._add("labeled", labeled)
-
-    def count_lists(self, labels: tf.Tensor) -> None:
-        """Counts lists, and those in which no two items have different labels."""
-        self._add("lists", tf.shape(labels)[0])
-        self._add("uninformative", tf.reduce_sum(tf.cast(~has_order(labels), tf.float32)))
-
-    def count_weights(self, weights: tf.Tensor) -> None:
-        """Sums sample weights."""
-        self._add("weighted", tf.size(weights))
-        self._add("weight", tf.reduce_sum(weights))
-
-    def _add(self, name: str, number: tf.Tensor) -> None:
-        self._counted.add(name)
-        self._sums[name].update_state(tf.cast(number, tf.float32))
+    def count(self, **numbers: tf.Tensor) -> None:
+        """Adds the numbers of a batch to the sums of these names."""
+        for name, number in numbers.items():
+            self._counted.add(name)
+            self._sums[name].update_state(tf.cast(number, tf.float32))
 
     def take(self) -> dict[str, float]:
         """Returns the counts and resets them."""

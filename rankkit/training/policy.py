@@ -27,11 +27,8 @@ def steps_in_memory(model: Any, loop: Loop, kwargs: Mapping[str, Any], kind: str
 
 
 def steps_over_iterator(model: Any, data: Any, kwargs: Mapping[str, Any], kind: str) -> int:
-    """Chooses the steps per execution over an iterator of batches.
-
-    It is 1 unless the iterator is known to have enough batches: an execution that runs out of
-    batches returns no metrics.
-    """
+    """Chooses the steps per execution over an iterator: 1 if the number of batches is unknown."""
+    # An execution that runs out of batches returns no metrics.
     limit = _step_limit(kwargs, kind)
     if not isinstance(data, tf.data.Dataset) or limit == 1:
         return 1
@@ -101,12 +98,10 @@ _FUNCTION_LAYERS = ("Lambda", "SlicingOpLambda", "TFOpLambda")  # may hold anyon
 
 
 def dense_update_limit(rows_a_step: int, *, compiled: bool) -> int:
-    """The largest embedding table, in rows, that is best updated as a whole.
-
-    Measured with 32 numbers a row on two cores and Adagrad: 1.2 to 1.5 times as fast for tables of
-    up to twice the batch size, and slower above. With XLA 1.6 times as fast for ten times the batch
-    size, and 0.8 times for thirty times.
-    """
+    """The largest embedding table, in rows, that is best updated as a whole."""
+    # Measured with 32 numbers a row on two cores and Adagrad: 1.2 to 1.5 times as fast for tables
+    # of up to twice the batch size, and slower above. With XLA 1.6 times as fast for ten times the
+    # batch size, and 0.8 times for thirty times.
     return (20 if compiled else 2) * rows_a_step
 
 

@@ -77,11 +77,9 @@ def updates_all_rows(optimizer: Any) -> bool:
 
 
 def accepts_dense_and_sparse(optimizer: Any) -> bool:
-    """Whether dense and sparse gradients of a table give the same weights.
-
-    This is unknown for optimizers that are not Keras's own, and false with clipping, which takes
-    the norm of sparse gradients before repeated rows are summed.
-    """
+    """Whether dense and sparse gradients of a table give the same weights."""
+    # This is unknown for optimizers that are not Keras's own, and false with clipping, which takes
+    # the norm of sparse gradients before repeated rows are summed.
     clips = ("clipnorm", "global_clipnorm", "clipvalue")
     known = type(optimizer) in (*_UPDATE_ALL_ROWS, *_UPDATE_ROWS_OF_THE_BATCH)
     return known and not any(getattr(optimizer, name) for name in clips)

@@ -37,10 +37,7 @@ import numpy as np
 
 
 class OracleAdapter(kt.Oracle):
-    """Public names for the private attributes of keras-tuner's oracles.
-
-    Goes before a class of keras-tuner among the bases.
-    """
+    """Public names for the private attributes of keras-tuner's oracles; the first of the bases."""
 
     @property
     def seed_state(self) -> int:

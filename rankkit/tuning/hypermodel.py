@@ -186,10 +186,9 @@ class RankingHyperModel(kt.HyperModel):
             ValueError: If `batch_size` is passed, or is a hyperparameter and `x` is batched.
         """
         if "batch_size" in kwargs:
-            raise ValueError(
-                "batch_size is a hyperparameter and must not be passed to fit. Got: "
-                f"batch_size={kwargs['batch_size']!r}. Add it to the space instead."
-            )
+            expected = "left out of the arguments of fit, as it is a hyperparameter"
+            fix = "Add it to the space instead."
+            raise invalid("batch_size", kwargs["batch_size"], expected, fix)
         if isinstance(x, tf.data.Dataset) and "batch_size" in self.space.domains:
             expected = "a dict of arrays or a DataFrame when batch_size is a hyperparameter"
             raise invalid("x", x, expected, "Pass such rows, or leave batch_size out of the space.")

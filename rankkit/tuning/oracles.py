@@ -32,10 +32,7 @@ _FIELDS: dict[str, set[str]] = {
 
 
 class JournaledOracle(OracleAdapter):
-    """Base of all oracles: writes events to the journal and replays them.
-
-    Goes before a class of keras-tuner among the bases.
-    """
+    """Base of all oracles: writes events to the journal and replays them."""
 
     def __init__(self, space: Space, **kwargs: Any):
         super().__init__(**kwargs)
@@ -253,11 +250,9 @@ def make_oracle(
 
 
 def oracle_seed(seed: int) -> int:
-    """Hashes a seed, so that consecutive seeds give unrelated trials.
-
-    keras-tuner increments the seed for each value, so the trials of seed 43 would be those of
-    seed 42, shifted. It interprets 0 as no seed.
-    """
+    """Hashes a seed, so that consecutive seeds give unrelated trials."""
+    # keras-tuner increments the seed for each value, so the trials of seed 43 would be those of
+    # seed 42, shifted. It interprets 0 as no seed.
     return 1 + int(np.random.SeedSequence(seed).generate_state(1)[0]) % 2**30
 
 

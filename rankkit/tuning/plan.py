@@ -22,6 +22,7 @@ from rankkit.tuning.hypermodel import RankingHyperModel
 from rankkit.tuning.journal import read_journal
 from rankkit.tuning.oracles import JournaledOracle, make_oracle
 from rankkit.tuning.reporting import TENSORBOARD, Progress
+from rankkit.utils.errors import invalid
 from rankkit.utils.files import write_atomically
 
 # In the directory of a search.
@@ -98,10 +99,8 @@ def claim(directory: Path, fingerprint: Mapping[str, Any], *, overwrite: bool) -
     """Locks the directory of a search; raises if it holds another search or other files."""
     path = directory / FINGERPRINT
     if directory.exists() and not (directory.is_dir() and (path.exists() or _is_new(directory))):
-        raise ValueError(
-            f"directory must be new, empty or the directory of a search. Got: "
-            f"directory={str(directory)!r}, which holds something else. Use another directory."
-        )
+        expected = "new, empty or the directory of a search"
+        raise invalid("directory", str(directory), expected, "Use another directory.")
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("ab") as lock:
         try:

@@ -150,10 +150,7 @@ def _hparams_domain(space: Space, name: str) -> Any:
 
 
 class TrialLog(tf.keras.callbacks.Callback):
-    """Logs a run to TensorBoard: hyperparameters, metrics of each epoch, and the score.
-
-    The folder of the run is emptied first. All runs of a trial share its id.
-    """
+    """Logs a run to TensorBoard: hyperparameters, metrics of each epoch, and the score."""
 
     def __init__(self, folder: Path, trial_id: str, values: Mapping[str, Any]):
         super().__init__()

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.data.columns import as_columns
+from rankkit.data.splits import num_test
 from rankkit.metrics import ListMetric
 from rankkit.training.model import RankingModel
 from rankkit.tuning._keras_tuner import delete_tuner_state
@@ -182,7 +183,8 @@ def search(
     prune, overwrite = check_boolean("prune", prune), check_boolean("overwrite", overwrite)
     directory = check_path("directory", directory, "the path of a folder")
     columns = as_columns(rows, hypermodel.columns)
-    _check_fraction(validation_fraction, len(columns[hypermodel.columns[0]]))
+    num_rows = len(columns[hypermodel.columns[0]])
+    num_test(num_rows, validation_fraction, argument="validation_fraction")  # raises
     plan = Plan(
         hypermodel=hypermodel,
         columns=columns,
@@ -204,14 +206,6 @@ def search(
     with claim(plan.directory, plan.fingerprint(), overwrite=overwrite):
         use_workers = workers > 1 and role.kind == "alone"
         return _train_best(plan, _run_with_workers(plan) if use_workers else _run(plan))
-
-
-def _check_fraction(fraction: float, num_rows: int) -> None:
-    expected = f"a fraction that leaves some of the {num_rows} rows on both sides"
-    fix = "Add rows or change it."
-    check_number("validation_fraction", fraction, expected, fix, above=0, below=1)
-    if not 0 < round(num_rows * fraction) < num_rows:
-        raise invalid("validation_fraction", fraction, expected, fix)
 
 
 def _check_objective(

@@ -188,7 +188,7 @@ def test_queries_can_be_numbers_and_columns_are_selected():
         ({"shuffle": 5}, "shuffle must be True or False for rows in memory"),
         ({"columns": ["rating"]}, "Unknown query 'user_id'"),
         ({"rows": stream()}, "list_size must be a number if the rows are a data set"),
-        ({"rows": {**ROWS, "mask": ROWS["row"]}}, "Column 'mask' conflicts .* rankkit.data.lists"),
+        ({"rows": {**ROWS, "mask": ROWS["row"]}}, "rankkit.data.lists adds. Got: 'mask'"),
     ],
 )
 def test_invalid_arguments_are_named(change, message):

@@ -162,7 +162,7 @@ def test_queries_that_clicked_nearly_all_popularity_get_the_other_item(popularit
         ({"outcomes": ["item_id"]}, ValueError, "outcomes must be columns of neither"),
         ({"outcomes": ["text"]}, TypeError, "Outcomes must be numeric, but 'text' holds 'x'"),
         ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
-        ({"label": "year"}, ValueError, "Column 'year' conflicts"),
+        ({"label": "year"}, ValueError, "names that .*with_negatives adds. Got: 'year'"),
         ({"candidates": {"item_id": ["i1", "i1"]}}, ValueError, "each item_id once. Got: 2 cand"),
         (
             {"candidates": {"item_id": ["i1"]}},
@@ -222,7 +222,7 @@ def test_with_candidates_feeds_evaluate_ranking():
     [
         ({"item": "movie"}, ValueError, "Unknown item 'movie'"),
         ({"query": "user"}, ValueError, "Unknown query 'user'"),
-        ({"label": "age"}, ValueError, "Column 'age' conflicts"),
+        ({"label": "age"}, ValueError, "names that .*with_candidates adds. Got: 'age'"),
         ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
         ({"candidates": {"item_id": ["a", "b"]}}, ValueError, "candidates, but 'c' is not. Add"),
     ],

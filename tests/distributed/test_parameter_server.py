@@ -158,7 +158,7 @@ def test_what_parameter_servers_do_not_support_raises(found):
     reader = "With parameter servers, x must be a data set that runs no Python code"
     texts = {
         "save": "A model whose weights are held by parameter servers cannot be saved as a .keras",
-        "endless evaluation": "steps must be given to evaluate a data set without an end.",
+        "endless evaluation": "steps must be an integer for a data set without an end.",
         "unknown number of batches": "steps_per_epoch must be given with parameter servers",
         "reader": reader,
         "reader within a data set": reader,

@@ -135,7 +135,7 @@ def test_candidates_that_cannot_be_exported_raise(saved, tmp_path, candidates, m
 def test_candidate_column_named_like_an_output_raises(tmp_path):
     heads = {name: rk.layers.DenseRatingHead([]) for name in ("like", "click")}
     network = make_network(head=heads, score={"click": 1.0})
-    with pytest.raises(ValueError, match="candidates may have the name of an output.*'click'"):
+    with pytest.raises(ValueError, match="of candidates must be different from .*outputs.*'click'"):
         rk.export.save(network, tmp_path / "1", candidates={"movie_title": ["a"], "click": [1]})
 
 
@@ -158,7 +158,7 @@ def test_export_without_rank_signatures_is_ranked_by_rows(saved, tmp_path):
     expected = rk.rank(saved[0], {"user_id": "7"}, CANDIDATES)
     for each in (scorer, tf.saved_model.load(str(tmp_path / "1"))):
         assert_same_ranking(rk.rank(each, {"user_id": "7"}, CANDIDATES), expected)
-    with pytest.raises(ValueError, match="must have a candidate index.*candidates=..."):
+    with pytest.raises(ValueError, match="path must be .* candidate index.*candidates=..."):
         _ = scorer.candidates
 
 

@@ -187,7 +187,7 @@ def test_parity_is_checked_within_the_tolerance(score):
         check_parity("It", scorer(1.1), scorer(0.0), {"x": [1, 2]})
     with pytest.raises(ValueError, match="sample must be a dict of columns with at least one row"):
         check_parity("It", scorer(0.0), scorer(0.0), {"x": []})
-    with pytest.raises(ValueError, match="must have finite scores.*Got: .*nan"):
+    with pytest.raises(ValueError, match="cores of the model must be finite.*Got: .*nan"):
         check_parity("It", scorer(0.0), scorer(np.nan), {"x": [1]})
 
 

@@ -99,7 +99,7 @@ def test_number_without_an_embedding_is_rejected(name, is_attribute, features):
     age = rk.layers.NormalizedNumber(30.0, 10.0)
     if is_attribute:
         age = rk.layers.Attribute(["7", "42"], [24.0, 50.0], age, default=30.0)
-    with pytest.raises(ValueError, match="feature 'age' must have an embedding.*embedding_dim"):
+    with pytest.raises(ValueError, match="embedding_dim of feature 'age' must be an integer. Got"):
         getattr(rk.models, name)({"age": age, **features})
 
 

@@ -102,7 +102,7 @@ def test_networks_that_cannot_be_combined_are_rejected():
     one, other = make_member(0), make_member(1)
     with pytest.raises(ValueError, match=r"networks\[0\] and networks\[2\] are the same"):
         rk.ensemble([one, other, one])
-    with pytest.raises(ValueError, match="at least two networks. Got: 1"):
+    with pytest.raises(ValueError, match="number of networks must be at least 2. Got: 1"):
         rk.ensemble([one])
     with pytest.raises(ValueError, match="feature 'user' is .*string.* in another"):
         rk.ensemble([one, make_member(0, users=[1, 2])])

@@ -124,7 +124,7 @@ def test_error_of_a_worker_is_raised_in_one_line(top_k, tmp_path):
         ({"exclude": {"user_id": ["u1"], "item": ["i1"]}}, ValueError,
          "Unknown column of exclude 'item'.*mean 'item_id'?"),
         ({"exclude": {"item_id": ["i1"]}}, ValueError,
-         "exclude must have a column of users and a column of candidates. Got: .*'item_id'"),
+         "of exclude must be a column of users and a column of candidates. Got: .*'item_id'"),
         ({"exclude": {"user_id": ["u1"], "item_id": [1]}}, TypeError,
          "Column 'item_id' of exclude must be of type string, as .*bigint"),
         ({"spark": "local"}, TypeError, "spark must be a pyspark.sql.SparkSession, or None"),

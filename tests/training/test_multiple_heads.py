@@ -427,15 +427,15 @@ ORDINAL_AND_STD = {"a": rk.layers.OrdinalHead((1, 2), [2]), "a_std": rk.layers.D
         ({"score": {"rating": 0}}, ValueError, "weights must be .* not all 0"),
         ({"score": 3}, TypeError, "score must be a dict of weights"),
         ({"head": {}}, ValueError, "head must be a dict with at least one head"),
-        ({"head": {"item_id": None}}, ValueError, "A head must not have the name of .*'item_id'"),
-        ({"head": {"total": None}}, ValueError, "A head must not have the name of .*'total'"),
+        ({"head": {"item_id": None}}, ValueError, "name of a head must be.* Got: 'item_id'"),
+        ({"head": {"total": None}}, ValueError, "name of a head must be different.* Got: 'total'"),
         (
             {"head": ORDINAL_AND_STD, "score": {"a": 1}}, ValueError,
             "Head 'a' has an output named 'a_std'",
         ),
         (
             {"interaction": lambda vectors: {"rating": vectors[0]}}, ValueError,
-            "The interaction must return .* one vector for each of",
+            "The result of the interaction must be .* one for each of",
         ),
     ],
 )  # fmt: skip

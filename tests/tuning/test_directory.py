@@ -15,7 +15,7 @@ def open_search(directory, fingerprint=FINGERPRINT, *, overwrite=False):
 def test_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for directory in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(ValueError, match="holds something else"):
+        with pytest.raises(ValueError, match="directory must be new, empty or .* Got: directory="):
             open_search(directory, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

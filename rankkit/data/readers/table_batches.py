@@ -152,10 +152,8 @@ def _checked_shard(shard: Any, files: TableFiles) -> RowShard:
         expected = "(number, count), with 0 <= number < count"
         raise invalid("shard", shard, expected, "The second of four workers takes (1, 4).")
     if numbers[1] > (num_rows := files.count_rows()):
-        raise ValueError(
-            f"shard must not have more parts than there are rows. Got: shard={shard!r} for "
-            f"{num_rows} rows. Use fewer workers."
-        )
+        expected = f"one of at most {num_rows} parts, the number of rows"
+        raise invalid("shard", shard, expected, "Use fewer workers.")
     return RowShard(*map(int, numbers))
 
 
