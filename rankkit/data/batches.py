@@ -229,16 +229,14 @@ def batch_rows(rows: tf.data.Dataset, batch_size: int, *, drop_remainder: bool) 
     batch = rows.ragged_batch if is_ragged else rows.batch
     batched = batch(batch_size, drop_remainder=drop_remainder)
     if any(spec.dtype == tf.float64 for spec in specs):
-        batched = batched.map(
-            lambda batch: {
-                name: _to_float32(name, value) if value.dtype == tf.float64 else value
-                for name, value in batch.items()
-            }
-        )
+        batched = batched.map(_to_float32)
     return batched.prefetch(tf.data.AUTOTUNE)
 
 
-def _to_float32(name: str, column: Any) -> Any:
-    if isinstance(column, tf.RaggedTensor):
-        return column.with_flat_values(to_float32(f"Column {name!r}", column.flat_values))
-    return to_float32(f"Column {name!r}", column)
+def _to_float32(batch: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tf.ragged.map_flat_values(to_float32, f"Column {name!r}", column)
+        if column.dtype == tf.float64
+        else column
+        for name, column in batch.items()
+    }

@@ -89,10 +89,8 @@ def leave_last_out(
     rows_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(order))  # of the group
     is_last = (rows_left <= num_rows) & np.repeat(sizes > num_rows, sizes)
     if not is_last.any():
-        raise ValueError(
-            f"No {query} has more than {num_rows} row{'s' if num_rows > 1 else ''}, so no training "
-            "row would be left. Use random_split."
-        )
+        expected = f"below the number of rows of a {query}, which leaves a row for training"
+        raise invalid("num_rows", num_rows, expected, "Use random_split.")
     return _split(columns, np.isin(np.arange(len(order)), order[is_last]))
 
 

@@ -24,10 +24,9 @@ def repeat_for_workers(x: Any, steps_per_epoch: int | None) -> tuple[Any, int | 
         return x, steps_per_epoch
     count = int(x.cardinality())
     if count < 0:
-        raise ValueError(
-            "steps_per_epoch must be given with parameter servers, as the number of batches is "
-            "unknown and each worker takes batches at its own pace. Got: steps_per_epoch=None."
-        )
+        expected = "an integer with parameter servers, if the number of batches is unknown"
+        fix = "Each worker takes batches at its own pace: pass how many make an epoch."
+        raise invalid("steps_per_epoch", None, expected, fix)
     return x.repeat(), count
 
 

@@ -38,10 +38,8 @@ def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> f
     check_table("columns", columns)
     ours, theirs = _flat_outputs(columns, scorer, other)
     if len(ours) != len(theirs):
-        raise ValueError(
-            "Both scorers must have the same number of output values. "
-            f"Got: {len(ours)} and {len(theirs)}. Compare scorers with the same heads."
-        )
+        expected, fix = f"{len(ours)}, as of scorer", "Compare scorers with the same heads."
+        raise invalid("number of output values of other", len(theirs), expected, fix)
     return float(np.max(np.abs(ours - theirs), initial=0.0))
 
 

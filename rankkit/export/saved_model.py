@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ def save(
     path = check_path("path", path)
     network = gathered(getattr(model, "network", model))
     specs = feature_specs(network)
-    if not _is_version(Path(path).name):
+    version = re.fullmatch("0*([1-9][0-9]{0,18})", Path(path).name)
+    if version is None or int(version[1]) >= 2**63:
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
         raise invalid("path", str(path), "a folder named by a version number below 2**63", fix)
     check_names(specs, "column")
@@ -128,13 +130,6 @@ def save(
         loaded = tf.saved_model.load(str(part))
         check_parity("The SavedModel", loaded, network, columns)
         check_rank_signatures(loaded, network, columns, index)
-
-
-def _is_version(name: str) -> bool:
-    """Whether a folder has a name that TensorFlow Serving reads as a version above 0."""
-    digits = name.lstrip("0")
-    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= 19
-    return is_number and int(digits) < 2**63
 
 
 def _write(servable: Servable, description: Description, folder: Path) -> None:

@@ -53,16 +53,11 @@ def ensemble(
         raise invalid("the number of networks", len(networks), "at least 2", fix)
     for index, network in enumerate(networks):
         if (first := next(i for i, each in enumerate(networks) if each is network)) < index:
-            raise ValueError(
-                f"The networks of an ensemble must be separate objects. Got: networks[{first}] "
-                f"and networks[{index}] are the same. Build the network twice."
-            )
+            expected, fix = f"another object than networks[{first}]", "Build the network twice."
+            raise invalid(f"networks[{index}]", network, expected, fix)
         if (shape := getattr(network, "output_shape", None)) != (None, 1):
-            raise ValueError(
-                "Each network of an ensemble must have output shape (None, 1). Got: "
-                f"networks[{index}] has output shape {shape}. Pass the network of a RankingModel, "
-                "or of one of its heads: model.head(...).network."
-            )
+            fix = "Pass the network of a RankingModel, or that of a head: model.head(...).network."
+            raise invalid(f"output shape of networks[{index}]", shape, "(None, 1)", fix)
     specs: dict[str, tf.TensorSpec] = {}
     for network in networks:
         for feature, spec in feature_specs(network).items():

@@ -53,10 +53,7 @@ def shared_bottom(
     layers = [tf.keras.layers.Dense(units, activation) for units in widths]
     bottom = tf.keras.Sequential(layers, name="shared_bottom")
     return ranking_network(
-        features,
-        interaction=lambda vectors: bottom(concatenate(vectors)),
-        head=heads,
-        score=score,
+        features, interaction=lambda vectors: bottom(concatenate(vectors)), head=heads, score=score
     )
 
 

@@ -18,7 +18,7 @@ from rankkit.ranking.queries import (
     remaining_indices,
 )
 from rankkit.ranking.scoring import compute_scores, get_feature_specs, make_single_query_scorer
-from rankkit.utils.errors import check_integer, wrong_type
+from rankkit.utils.errors import check_integer, invalid, wrong_type
 
 
 def rank(
@@ -123,10 +123,8 @@ def _candidate_chunks(candidates: Any, num_queries: int) -> Iterator[list[Column
     for chunk in chunks:
         for columns in chunk:
             if list(columns) != (names := names or list(columns)):
-                raise ValueError(
-                    "All candidates must have the same columns in the same order. "
-                    f"Got: {list(columns)} after {names}. Select the same columns everywhere."
-                )
+                expected, fix = f"{names}, as before", "Select the same columns in the same order."
+                raise invalid("columns of candidates", list(columns), expected, fix)
         yield chunk
 
 

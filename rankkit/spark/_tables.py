@@ -80,10 +80,9 @@ def check_columns(
         kind = frames[name].schema[feature].dataType
         if not _matches(kind, spec):
             expected = _expected_type(spec)
-            raise TypeError(
-                f"Column {feature!r} of {name} must be of type {expected}. "
-                f"Got: {kind.simpleString()}. Cast it first: {feature}.cast({expected!r})."
-            )
+            fix = f"Cast it first: {feature}.cast({expected!r})."
+            where = f"column {feature!r} of {name}"
+            raise wrong_type(where, kind.simpleString(), f"of type {expected}", fix)
 
 
 def _matches(kind: "DataType", spec: tf.TensorSpec) -> bool:

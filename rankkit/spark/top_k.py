@@ -24,7 +24,7 @@ from rankkit.spark._jobs import (
 )
 from rankkit.spark._session import get_session
 from rankkit.spark._tables import ShippedModel, as_frame, check_columns, load_model, table_features
-from rankkit.utils.errors import check_integer, check_known, check_path, invalid
+from rankkit.utils.errors import check_integer, check_known, check_path, invalid, wrong_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -163,10 +163,9 @@ class KeyColumns(NamedTuple):
             table = users if name in users.columns else candidates
             kind, expected = (each.schema[name].dataType for each in (exclude, table))
             if isinstance(kind, StringType) != isinstance(expected, StringType):
-                raise TypeError(
-                    f"Column {name!r} of exclude must be of type {expected.simpleString()}, as in "
-                    f"the other table. Got: {kind.simpleString()}. Cast it first."
-                )
+                same = f"of type {expected.simpleString()}, as in the other table"
+                where = f"column {name!r} of exclude"
+                raise wrong_type(where, kind.simpleString(), same, "Cast it first.")
         keys = cls(
             *([n for n in exclude.columns if n in table.columns] for table in (users, candidates))
         )

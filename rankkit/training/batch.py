@@ -166,10 +166,7 @@ def numbers_of(
         )
     single = values.shape.rank in (None, 1) or values.shape[1:].num_elements() == 1
     if not single and not (lists and values.shape.rank == 2):
-        raise TypeError(
-            f"{shown} must have one number per row, shape (batch,) or (batch, 1). "
-            f"Got: {values.shape}."
-        )
+        raise TypeError(f"{shown} must be of shape (batch,) or (batch, 1). Got: {values.shape}.")
     numbers = to_float32(shown, values)
     checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers
     message = f"{shown} must be finite. Got: NaN or inf. Drop or fix those rows."

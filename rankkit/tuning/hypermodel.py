@@ -227,7 +227,6 @@ class Batching:
     lists: dict[str, Any] | None  # arguments of `rankkit.data.lists`
     negatives: dict[str, Any] | None  # arguments of `rankkit.data.with_negatives`
     size: int  # default size of a training batch: rows, lists or clicks
-    validation_size: int  # larger, as it needs no gradients
 
     def get_config(self) -> dict[str, Any]:
         """The columns and the grouping into examples."""
@@ -237,7 +236,8 @@ class Batching:
         """Batches that are the same in each epoch; training `clicks` are no negatives."""
         # The seed samples the same negatives for each trial and epoch.
         sampling = {} if self.negatives is None else {"seed": 0, "exclude": clicks}
-        return self.make(rows, self.validation_size, shuffle=False, **sampling)
+        # Larger batches, as validation needs no gradients.
+        return self.make(rows, 8 * self.size, shuffle=False, **sampling)
 
     def to_fit(
         self, rows: Any, batch_size: int, seed: int | None, initial_epoch: int
@@ -274,10 +274,10 @@ def make_batching(
             check_mapping(name, arguments, "a dict of arguments")
     if negatives is None:
         if lists is None:
-            return Batching(list(columns), None, None, 1024, 8192)
+            return Batching(list(columns), None, None, 1024)
         lists = {"query": "user_id", **lists}
         columns |= {lists["query"]: None}
-        return Batching(list(columns), lists, None, 32, 256)
+        return Batching(list(columns), lists, None, 32)
     if lists is not None:
         fix = "For lists of a click and its negatives, use negatives={'lists': True, ...}."
         raise invalid("lists", dict(lists), "None when negatives are sampled", fix)
@@ -286,7 +286,7 @@ def make_batching(
         raise missing("argument of negatives", "item", ["item"], negatives)
     columns.pop(negatives["label"], None)  # made by with_negatives
     columns |= dict.fromkeys([negatives["query"], negatives["item"]])
-    return Batching(list(columns), None, negatives, 256, 2048)
+    return Batching(list(columns), None, negatives, 256)
 
 
 # With small batches, averaging after each step would take longer than the step.

@@ -274,10 +274,9 @@ def _make_hyperband(
             continue
         num_sampled = sum(bracket[0] for bracket in sizes)
         if space.size is not None and space.size < num_sampled:
-            raise ValueError(
-                f"tuner='hyperband' samples {num_sampled} combinations of values, but the space "
-                f"has only {space.size}. Use tuner='grid' to try them all."
-            )
+            expected = f"at least {num_sampled} for tuner='hyperband'"
+            fix = "Use tuner='grid' to try them all."
+            raise invalid("number of combinations of the space", space.size, expected, fix)
         oracle.expected_trials = totals[-1]
         return oracle
     fix = "Allow more trials, fewer epochs, or use another tuner."

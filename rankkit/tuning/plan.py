@@ -203,9 +203,7 @@ def describe(value: Any, parents: tuple[int, ...] = ()) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
     if isinstance(value, Mapping):
-        if (
-            _package(value.get("module")) == "rankkit"
-        ):  # the config of a layer, as Keras serializes it
+        if _package(value.get("module")) == "rankkit":  # the config of a layer of Keras
             value = {**value, "module": "rankkit"}
         return sorted(([inner(key), inner(each)] for key, each in value.items()), key=json.dumps)
     if isinstance(value, set | frozenset):

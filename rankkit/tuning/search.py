@@ -225,13 +225,11 @@ def _check_objective(
         objective = _USUAL_OBJECTIVE if is_error else "val_loss"
     name = objective.name if isinstance(objective, kt.Objective) else objective
     check_choice("objective", name, known)
-    if isinstance(objective, kt.Objective) and objective.direction in ("min", "max"):
-        return objective
-    if isinstance(objective, kt.Objective) or not (direction := _direction(known[name])):
-        raise ValueError(
-            f"The direction of objective={name!r} is unknown. Pass "
-            f'keras_tuner.Objective({name!r}, "max"), or "min".'
-        )
+    is_given = isinstance(objective, kt.Objective)
+    direction = objective.direction if is_given else _direction(known[name])
+    if direction not in ("min", "max"):
+        fix = f'Pass keras_tuner.Objective({name!r}, "max"), or "min".'
+        raise invalid("objective", name, "a metric of known direction", fix)
     return kt.Objective(name, direction)
 
 

@@ -43,7 +43,7 @@ def test_time_split_trains_only_on_earlier_rows(rows, test_fraction):
 def test_leave_last_out_tests_on_the_last_rows_of_each_user(rows, num_rows):
     sizes = np.bincount([user for user, _ in rows])
     if sizes.max() <= num_rows:
-        with pytest.raises(ValueError, match=f"No user_id has more than {num_rows} row"):
+        with pytest.raises(ValueError, match="num_rows must be below .* of a user_id"):
             leave_last_out(columns(rows), timestamp="timestamp", num_rows=num_rows)
         return
     train, test = leave_last_out(columns(rows), timestamp="timestamp", num_rows=num_rows)

@@ -159,7 +159,7 @@ def test_what_parameter_servers_do_not_support_raises(found):
     texts = {
         "save": "A model whose weights are held by parameter servers cannot be saved as a .keras",
         "endless evaluation": "steps must be an integer for a data set without an end.",
-        "unknown number of batches": "steps_per_epoch must be given with parameter servers",
+        "unknown number of batches": "steps_per_epoch must be an integer with parameter servers",
         "reader": reader,
         "reader within a data set": reader,
     }

@@ -26,7 +26,7 @@ def test_max_abs_difference_is_the_largest_difference():
 
 
 def test_scorers_with_different_numbers_of_outputs_are_not_compared():
-    with pytest.raises(ValueError, match="same number of output values. Got: 2 and 3"):
+    with pytest.raises(ValueError, match="output values of other must be 2, as of scorer. Got: 3"):
         rk.export.max_abs_difference(lambda _: [1.0, 2.0], lambda _: [1.0, 2.0, 3.0], {})
 
 

@@ -112,7 +112,7 @@ def test_error_of_a_worker_is_raised_in_one_line(top_k, tmp_path):
         ({"k": True}, ValueError, "k must be an integer of at least 1. Got: k=True"),
         ({"users": {"user": USERS}}, ValueError, "Missing feature 'user_id'.*mean 'user'?"),
         ({"users": {"user_id": [1, 2]}}, TypeError,
-         "Column 'user_id' of users must be of type string. Got: bigint. Cast it first"),
+         "Column 'user_id' of users must be of type string. Got: 'bigint'. Cast it first"),
         ({"users": USERS}, TypeError, "users must be a Spark DataFrame, the path of a Parquet"),
         ({"users": "nowhere"}, ValueError,
          "users must be the path of a Parquet table. Got: users='nowhere'.*PATH_NOT_FOUND"),

@@ -110,10 +110,8 @@ def _check_range(name: str, column: pa.ChunkedArray, where: str) -> None:
     if pa.types.is_float64(column.type):
         fix = f"{where} has it as double. Read ids and timestamps as integers: {_RANGE_FIX}."
         check_float32(f"Column {name!r}", column.to_numpy(), fix)
-    if (
-        pa.types.is_uint64(column.type)
-        and (largest := pc.call_function("max", [column]).as_py() or 0) >= 2**63
-    ):
+    is_unsigned = pa.types.is_uint64(column.type)
+    if is_unsigned and (largest := pc.call_function("max", [column]).as_py() or 0) >= 2**63:
         raise ValueError(
             f"Column {name!r} must have integers below 2^63. Got: {largest} in {where}. Read or "
             "write the column as text."
