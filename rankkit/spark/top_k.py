@@ -214,13 +214,12 @@ class PartitionRanker(NamedTuple):
             chunk_rows(scorer),
         )
         ranks = np.arange(len(scores)) - np.searchsorted(pairs.users, pairs.users) + 1
-        ranked = [users.take(pairs.users), candidates.take(pairs.candidates)]
-        table = pa.table(
-            [column for each in ranked for column in each.columns],
-            names=[name for each in ranked for name in each.column_names],
-        )
-        table = table.append_column("score", pa.array(scores, pa.float32()))
-        table = table.append_column("rank", pa.array(ranks, pa.int32()))
+        columns = {name: users[name].take(pairs.users) for name in users.column_names}
+        for name in candidates.column_names:
+            columns[name] = candidates[name].take(pairs.candidates)
+        columns["score"] = pa.array(scores, pa.float32())
+        columns["rank"] = pa.array(ranks, pa.int32())
+        table = pa.table(columns)
         with self.folder.write(partition, table.schema, {}) as writer:
             writer.write_table(table)
 

@@ -9,23 +9,15 @@ from rankkit.models.network import feature_specs, select_features
 
 
 class SingleHeadScorer:
-    """Scores rows with one head of a network; `RankingModel.head` makes it.
-
-    Args:
-        network: A network with several heads.
-        name: Name of the head.
-        label: Column of the head's labels, in which NaN means that a row has no label.
-        score_kind: What the loss of the head makes of its score, as of `RankingModel`. Defaults to
-            `None`.
+    """Scores rows with one head of a network with several; `RankingModel.head` makes it.
 
     Attributes:
         network: The network of this head alone. It shares its layers with the whole network.
-        label: Column of the head's labels.
-        score_kind: What the loss of the head makes of its score; `None` if that is unknown.
-        is_partly_labeled: Always true: rows without a label do not count in an evaluation.
+        label: Column of the head's labels, in which NaN means that a row has no label.
+        score_kind: What the loss of the head makes of its score, as of `RankingModel`.
     """
 
-    is_partly_labeled = True
+    is_partly_labeled = True  # rows without a label do not count in an evaluation
 
     def __init__(
         self, network: tf.keras.Model, name: str, label: str, score_kind: str | None = None
@@ -40,12 +32,5 @@ class SingleHeadScorer:
         return feature_specs(self.network)
 
     def __call__(self, columns: Mapping[str, Any]) -> tf.Tensor:
-        """Scores rows.
-
-        Args:
-            columns: Column name to values, one per row. Columns that are no features are ignored.
-
-        Returns:
-            Scores of shape `(rows, 1)`.
-        """
+        """Returns the scores `(rows, 1)` of columns; those that are no features are ignored."""
         return self.network(select_features(columns, self.feature_specs), training=False)

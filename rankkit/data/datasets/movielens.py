@@ -9,14 +9,13 @@ import zipfile
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from rankkit.data.columns import select_names
 from rankkit.data.datasets.tfds import damaged, prepare, read_columns, staging
 from rankkit.utils.errors import check_choice, check_path, invalid
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _STDERR = 2  # file descriptor, since sys.stderr may be replaced
 HOST = "files.grouplens.org"
@@ -38,7 +37,7 @@ def movielens(
     *,
     columns: Iterable[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
-) -> "dict[str, np.ndarray]":
+) -> dict[str, np.ndarray]:
     """Loads the MovieLens ratings, joined with their movies and users, as NumPy arrays.
 
     The rows are those of TensorFlow Datasets (TFDS), `movielens/{version}-ratings`, in the same
