@@ -1,7 +1,7 @@
 """Batches of rows held in memory or read from a `tf.data.Dataset`."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from rankkit.core.in_memory import RowsInMemory, remember
 from rankkit.core.precision import to_float32
 from rankkit.data.columns import as_columns, encode_column, select_names
 from rankkit.data.shuffle import seeds_by_epoch, shuffled
-from rankkit.utils.errors import check_boolean, check_integer, invalid, is_integer, wrong_type
+from rankkit.utils.errors import check_boolean, check_integer, check_mapping, invalid, is_integer
 
 SHUFFLE_BUFFER = 100_000  # rows, for data sets of unknown size
 _MAX_PRECOMPUTED_ROWS = 1_000_000
@@ -194,10 +194,8 @@ def select_rows(
     rows: tf.data.Dataset, columns: Iterable[str] | None, *, cache: bool
 ) -> tf.data.Dataset:
     """Checks that the elements of `rows` are dicts of single rows, and selects columns."""
-    spec = rows.element_spec
-    if not isinstance(spec, Mapping):
-        fix = 'Map them to dicts, such as {"user_id": ..., "user_rating": ...}.'
-        raise wrong_type("rows", spec, "a data set of dicts", fix)
+    fix = 'Map them to dicts, such as {"user_id": ..., "user_rating": ...}.'
+    spec = check_mapping("rows", rows.element_spec, "a data set of dicts", fix)
     if rows.cardinality() == 0:
         fix = "Was everything filtered out?"
         raise invalid("rows", rows, "a data set of at least one row", fix)

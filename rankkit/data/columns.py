@@ -67,8 +67,8 @@ def as_columns(
 
 
 def is_data_frame(rows: Any) -> bool:
-    """Whether `rows` is a pandas DataFrame; does not import pandas."""
-    return type(rows).__module__.partition(".")[0] == "pandas" and hasattr(rows, "columns")
+    """Whether `rows` is a DataFrame of pandas, or one that is used in the same way."""
+    return hasattr(rows, "columns") and hasattr(rows, "iloc")
 
 
 def table_names(rows: Any) -> list[str] | None:

@@ -1,14 +1,14 @@
 """Vocabularies of ids, from columns, data sets or files."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
 
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.data.columns import as_columns, select_names
-from rankkit.utils.errors import as_names, check_boolean, check_integer, wrong_type
+from rankkit.utils.errors import as_names, check_boolean, check_integer, check_mapping
 
 
 def vocabulary(column: Any, *, min_count: int = 1) -> list[str] | list[int]:
@@ -86,9 +86,8 @@ def vocabularies(
             name: distinct_ids(column, min_count, name=f"column {name!r}", lists=True)
             for name, column in in_memory.items()
         }
-    if not isinstance(rows.element_spec, Mapping):
-        raise wrong_type("rows", rows.element_spec, "a data set of dicts", "Map them to dicts.")
-    names = select_names(columns, list(rows.element_spec))
+    spec = check_mapping("rows", rows.element_spec, "a data set of dicts", "Map them to dicts.")
+    names = select_names(columns, list(spec))
     # Imported here because importing pyarrow takes time.
     from rankkit.data.counting import IdCounts, open_columns
 

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_cells, as_list, is_column
-from rankkit.utils.errors import check_known, invalid, missing, wrong_type
+from rankkit.data.columns import is_data_frame
+from rankkit.utils.errors import check_known, check_mapping, invalid, missing, wrong_type
 
 Columns = dict[str, list | np.ndarray]  # cells, as `rankkit.core.columns.as_cells` returns them
 
@@ -16,9 +17,8 @@ def query_columns(
     query: Any, specs: Mapping[str, tf.TensorSpec] | None = None
 ) -> tuple[Columns, bool]:
     """Returns the features of the queries as columns, and whether a single query was given."""
-    if not isinstance(query, Mapping):
-        fix = "Pass, for example, {'user_id': '42'}."
-        raise wrong_type("query", query, "a dict of feature name to raw value", fix)
+    fix = "Pass, for example, {'user_id': '42'}."
+    query = check_mapping("query", query, "a dict of feature name to raw value", fix)
     if specs:  # columns that are not features are ignored
         query = {name: query[name] for name in query if name in specs} or query
     specs = specs or {}
@@ -39,11 +39,9 @@ def query_columns(
 
 def candidate_columns(candidates: Any) -> Columns:
     """Returns candidates as columns of equal length."""
-    candidates = _unpack_data_frame(candidates)
-    if not isinstance(candidates, Mapping):
-        fix = "Pass, for example, {'movie_title': titles}."
-        raise wrong_type("candidates", candidates, "a dict of columns", fix)
-    for name, column in candidates.items():
+    fix = "Pass, for example, {'movie_title': titles}."
+    candidates = dict(candidates) if is_data_frame(candidates) else candidates
+    for name, column in check_mapping("candidates", candidates, "a dict of columns", fix).items():
         if not is_column(column):
             expected = "a column with one value per candidate"
             fix = "Pass a list of values." if column is None else f"Write [{column!r}]."
@@ -74,7 +72,7 @@ def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
     """Returns the indices of the candidates of one query that are not excluded."""
     if exclude is None:
         return range(num_rows(candidates))
-    exclude = _unpack_data_frame(exclude)
+    exclude = dict(exclude) if is_data_frame(exclude) else exclude
     if not isinstance(exclude, Mapping):
         if len(candidates) != 1:
             fix = f"Exclude by one of several columns: {', '.join(map(repr, candidates))}."
@@ -116,12 +114,6 @@ def _equal_columns(argument: str, columns: Mapping[str, Any]) -> Columns:
             "Pass one value per row in each column."
         )
     return cells
-
-
-def _unpack_data_frame(value: Any) -> Any:
-    """Returns a DataFrame as a dict of its columns, any other value unchanged."""
-    is_data_frame = hasattr(value, "columns") and hasattr(value, "iloc")  # of pandas
-    return dict(value) if is_data_frame else value
 
 
 def _is_batch(value: Any, spec: tf.TensorSpec | None) -> bool:

@@ -10,7 +10,7 @@ import keras_tuner as kt
 import numpy as np
 import tensorflow as tf
 
-from rankkit.utils.errors import check_known, invalid, is_number, unknown, wrong_type
+from rankkit.utils.errors import as_names, check_known, invalid, is_number, unknown, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +49,8 @@ class Space:
     """
 
     def __init__(self, opened: Mapping[str, Any] | Iterable[str] | None = None):
-        if isinstance(opened, str):
-            raise wrong_type("space", opened, "a dict or a list of names", f"Write [{opened!r}].")
-        if not isinstance(opened, Iterable | None):
-            raise wrong_type("space", opened, "a dict or a list of names")
-        given = dict(opened) if isinstance(opened, Mapping) else dict.fromkeys(opened or ())
+        names = as_names("space", () if opened is None else opened, "a dict or a list of names")
+        given = dict(opened) if isinstance(opened, Mapping) else dict.fromkeys(names)
         check_known("hyperparameter", given, HYPERPARAMETERS)
         given = {**dict.fromkeys(ALWAYS_SEARCHED), **given}
         # The order must not depend on the user's dict: a seed then samples the same values.
