@@ -33,16 +33,10 @@ def as_columns(
 ) -> dict[str, np.ndarray]:
     """Columns of a dict or a table as arrays of one length, all of them by default."""
     known = table_names(rows)
-    if known is None and isinstance(rows, Mapping):
-        known = list(rows)
     if known is None:
-        expected = "a dict of arrays or a DataFrame"
-        if allows_data_sets:
-            expected = "a dict of arrays, a DataFrame or a tf.data.Dataset"
-        raise TypeError(
-            f"{argument} must be {expected}. Got: a {type(rows).__name__}. Name the columns, as in "
-            '{"user_id": [...], "item_id": [...]}.'
-        )
+        others = ", a DataFrame or a tf.data.Dataset" if allows_data_sets else " or a DataFrame"
+        fix = 'Name the columns, as in {"user_id": [...], "item_id": [...]}.'
+        known = list(check_mapping(argument, rows, f"a dict of arrays{others}", fix))
     selected = select_names(names, known)
     if not is_data_frame(rows) and not isinstance(rows, Mapping):
         rows = _arrow_table(rows)
@@ -53,16 +47,12 @@ def as_columns(
             raise wrong_type(f"{argument}[{name!r}]", column.item(), "an array", fix)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
         raise ValueError(
-            f"{argument} must have columns of equal length. Got: {listed}. Pass one value per row "
+            f"{argument} must have columns of equal length. Got: {lengths}. Pass one value per row "
             "in each column."
         )
     if not any(lengths.values()):
-        raise ValueError(
-            f"{argument} must have at least one row, but the columns {list(columns)} are empty. "
-            "Check whether all rows were filtered out."
-        )
+        raise ValueError(f"{argument} must have at least one row. Got: 0. Was all filtered out?")
     return columns
 
 

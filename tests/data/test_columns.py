@@ -86,10 +86,10 @@ def test_mixed_types_are_not_converted():
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ([[1, 2]], TypeError, r"rows must be a dict of arrays or a DataFrame\. Got: a list\."),
-        ([None], TypeError, r"dict of arrays or a DataFrame\. Got: a NoneType\. Name the columns"),
-        ([{"a": [1, 2], "b": [1]}], ValueError, r"equal length\. Got: 'a' has 2, 'b' has 1\. Pass"),
-        ([{"a": []}], ValueError, r"at least one row, but the columns \['a'\] are empty\. Check"),
+        ([[1, 2]], TypeError, r"must be a dict of arrays or a DataFrame\. Got: rows=\[1, 2\]\."),
+        ([None], TypeError, r"dict of arrays or a DataFrame\. Got: rows=None\. Name the columns"),
+        ([{"a": [1, 2], "b": [1]}], ValueError, r"equal length\. Got: {'a': 2, 'b': 1}\. Pass"),
+        ([{"a": []}], ValueError, "rows must have at least one row. Got: 0. Was"),
         ([{}], ValueError, r"columns must be a list of at least one name\. Got: columns=\[\]"),
         ([{"user_id": [1]}, ["user"]], ValueError, r"'user'\. Known: 'user_id'\. Did you mean 'us"),
         ([{"a": [1]}, "a"], TypeError, r"list of names\. Got: .*='a'\. Write columns=\['a'\]\."),
