@@ -133,9 +133,8 @@ def per_head(
     if value is None:
         return {}
     if None in heads and isinstance(value, Mapping):
-        text = f"{setting} must not be a dict by head, because there is a single head."
         fix = "Pass the value itself, or label as a dict by head."
-        raise TypeError(f"{text} Got: {setting}={dict(value)}. {fix}")
+        raise wrong_type(setting, dict(value), "no dict by head, as there is a single head", fix)
     if not isinstance(value, Mapping):
         if None not in heads and not can_be_shared:
             fix = f"For example, {setting}={{{next(iter(heads))!r}: ...}}."

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.listwise import MASK
 from rankkit.core.precision import to_float32
-from rankkit.utils.errors import missing, wrong_type
+from rankkit.utils.errors import check_mapping, missing, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph, check_numerics
 
 
@@ -44,14 +44,9 @@ def take_apart(
     is_tuple = isinstance(data, (tuple, list)) and 1 <= len(data) <= 3
     parts: list[Any] = [*data, None, None] if is_tuple else [data, None, None]
     columns, labels, weights = parts[:3]
-    if not isinstance(columns, Mapping):
-        kind = "Tensor" if tf.is_tensor(columns) else type(columns).__name__
-        shape = f" of shape {columns.shape}" if hasattr(columns, "shape") else ""
-        raise TypeError(
-            "A batch must be a dict of columns, or (features, label[, sample_weight]) with a dict "
-            f"of features. Got: a {kind}{shape}. Pass a dict of columns: "
-            "{'user_id': ..., 'movie_title': ...}."
-        )
+    expected = "a dict of columns, or (features, label[, sample_weight]) with a dict of features"
+    fix = "Pass a dict of columns: {'user_id': ..., 'movie_title': ...}."
+    columns = check_mapping("a batch", columns, expected, fix)
     if partly and labels is not None and not isinstance(labels, Mapping):
         fix = f"Pass {{{label!r}: ...}}."
         raise wrong_type("labels", labels, "a dict by column, as there are several heads", fix)
@@ -161,9 +156,7 @@ def numbers_of(
     shown = f"{role.capitalize().replace('_', ' ')} {name!r}" if name else role
     values = tf.convert_to_tensor(values)
     if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
-        raise TypeError(
-            f"{shown} must be numbers. Got: dtype {values.dtype.name}. Convert the column first."
-        )
+        raise wrong_type(shown, values.dtype.name, "numbers", "Convert the column first.")
     single = values.shape.rank in (None, 1) or values.shape[1:].num_elements() == 1
     if not single and not (lists and values.shape.rank == 2):
         raise TypeError(f"{shown} must be of shape (batch,) or (batch, 1). Got: {values.shape}.")

@@ -340,7 +340,7 @@ def test_fewer_labels_or_weights_than_rows_raise(labels, weights, text):
     ("labels", "error", "text"),
     [
         ([1.0, np.nan], ValueError, "Label 'rating' must be finite. Got: NaN or inf. Drop or fix"),
-        (["good", "bad"], TypeError, "Label 'rating' must be numbers. Got: dtype string. Convert"),
+        (["good", "bad"], TypeError, "Label 'rating' must be numbers. Got: 'string'. Convert"),
         ([[1.0, 2.0], [1.0, 2.0]], TypeError, "Label 'rating' must be of shape"),
     ],
 )
