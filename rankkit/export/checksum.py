@@ -41,7 +41,7 @@ def seal_folder(folder: Path) -> None:
     """Writes the checksums of a SavedModel, except those of weights: TensorFlow has its own."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     lines = [
-        f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
+        f"{sha256_of(path)}  {path.relative_to(folder).as_posix()}\n"
         for path in files
         if not path.name.startswith("variables.data")
     ]
@@ -58,7 +58,7 @@ def check_folder(folder: Path) -> bool:
         raise ValueError(f"{_SUMS} is damaged, it has no checksum")
     for line in lines:
         digest, _, name = line.partition("  ")
-        if _sha256(folder / name) != digest:
+        if sha256_of(folder / name) != digest:
             raise ValueError(f"{name} is damaged, its checksum differs")
     return True
 
@@ -72,6 +72,7 @@ def warn_without_checksum(path: Path) -> None:
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,6 +18,7 @@ import tensorflow as tf
 from rankkit.core.features import as_feature
 from rankkit.data.columns import as_columns, is_data_frame
 from rankkit.export import SavedModelScorer
+from rankkit.export.checksum import sha256_of
 from rankkit.utils.errors import invalid, missing, wrong_type
 
 if TYPE_CHECKING:
@@ -110,12 +111,8 @@ class ShippedModel:
     def __init__(self, spark: "SparkSession", export: str | os.PathLike[str]):
         self.specs = SavedModelScorer(export).feature_specs
         files = sorted(path for path in Path(export).rglob("*") if path.is_file())
-        digest = hashlib.sha256()
-        for path in files:
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(export)} {content}\n".encode())
-        self.sha256 = digest.hexdigest()
+        lines = [f"{path.relative_to(export)} {sha256_of(path)}\n" for path in files]
+        self.sha256 = hashlib.sha256("".join(lines).encode()).hexdigest()
         self.name = f"rankkit-{self.sha256}"
         context = spark.sparkContext
         if not any(archive.endswith(f"#{self.name}") for archive in context.listArchives):

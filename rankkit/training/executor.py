@@ -24,7 +24,7 @@ from rankkit.training.policy import (
 )
 from rankkit.training.step import build_optimizer
 from rankkit.utils.errors import invalid
-from rankkit.utils.tensorflow import has_servers, has_user_layers
+from rankkit.utils.tensorflow import has_servers, has_user_layers, layers_of
 
 _LOG = logging.getLogger("rankkit")
 # With these arguments Keras has to go through the data itself.
@@ -83,10 +83,9 @@ class Executor:
         self._heads = heads
         self._objectives = objectives
         self._networks = [model.network, *heads.biases.values()]
-        parts = chain.from_iterable((network, *network.submodules) for network in self._networks)
-        self._trainable = {  # during `fit`, Keras restores these values
-            part: part.trainable for part in parts if isinstance(part, tf.keras.layers.Layer)
-        }
+        layers = chain.from_iterable(map(layers_of, self._networks))
+        # During `fit`, Keras restores these values.
+        self._trainable = {layer: layer.trainable for layer in layers}
         self._active: dict[str, Execution | None] = {"train": None, "test": None}
         self._loops: dict[str, Any] = {
             kind: weakref.WeakKeyDictionary[tf.data.Dataset, Loop]() for kind in self._active

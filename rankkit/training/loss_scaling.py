@@ -6,17 +6,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.utils.tensorflow import layers_of
+
 
 def policy_of(networks: Iterable[tf.keras.Model]) -> str:
     """The dtype policy of a model, by which Keras decides whether to scale its loss."""
     # Keras's global policy may differ from that of the layers, as it does where a file is loaded.
-    layers = [
-        part
-        for network in networks
-        for part in network.submodules
-        if isinstance(part, tf.keras.layers.Layer) and not isinstance(part, tf.keras.Model)
-    ]
-    is_scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in layers)
+    layers = [layer for network in networks for layer in layers_of(network)]
+    policies = {each.dtype_policy.name for each in layers if not isinstance(each, tf.keras.Model)}
+    is_scaled = "mixed_float16" in policies
     return "mixed_float16" if is_scaled else "float32"
 
 

@@ -16,6 +16,7 @@ from rankkit.models.heads import check_heads
 from rankkit.models.network import ranking_network
 from rankkit.tuning.space import Space
 from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.tensorflow import layers_of
 
 
 class LayerTemplate:
@@ -87,7 +88,7 @@ class LayerTemplate:
             layer.feature_spec = self._feature_spec
         if self._states:
             self._states[0].build(layer)
-        for state, part in zip(self._states, _with_sublayers(layer), strict=False):
+        for state, part in zip(self._states, layers_of(layer), strict=False):
             state.restore(part)
         return layer
 
@@ -110,10 +111,6 @@ def _replace(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     if inner := _nested_layer(config):
         known["layer"] = {**inner, "config": _replace(inner["config"], changes)}
     return {**config, **known}
-
-
-def _with_sublayers(layer: Any) -> list[Any]:
-    return [layer, *(each for each in layer.submodules if isinstance(each, tf.keras.layers.Layer))]
 
 
 class _State:
@@ -151,7 +148,7 @@ class _State:
 
 
 def _layer_states(layer: Any) -> list[_State]:
-    return [_State(each, layer.trainable) for each in _with_sublayers(layer)]
+    return [_State(each, layer.trainable) for each in layers_of(layer)]
 
 
 def _are_equal(states: list[_State], others: list[_State]) -> bool:

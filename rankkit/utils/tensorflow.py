@@ -41,10 +41,13 @@ def is_user_code(part: Any) -> bool:
 
 def has_user_layers(network: tf.Module) -> bool:
     """Whether a layer is the user's own, which AutoGraph has to convert; it takes seconds."""
-    parts = (network, *network.submodules)
-    return any(
-        isinstance(part, tf.keras.layers.Layer) and is_user_code(type(part)) for part in parts
-    )
+    return any(is_user_code(type(layer)) for layer in layers_of(network))
+
+
+def layers_of(module: tf.Module) -> list[tf.keras.layers.Layer]:
+    """A layer or network, and all layers inside it."""
+    parts = (module, *module.submodules)
+    return [part for part in parts if isinstance(part, tf.keras.layers.Layer)]
 
 
 def sample_indices(num_rows: int, most: int = 64) -> list[int]:
