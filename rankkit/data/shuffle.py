@@ -1,7 +1,5 @@
 """Reproducible shuffle orders that continue from any epoch."""
 
-from typing import Any
-
 import tensorflow as tf
 
 
@@ -25,6 +23,8 @@ def shuffled(
 ) -> tf.data.Dataset:
     """Like `rows.shuffle(buffer_size, seed=seed)`, starting with the order of `initial_epoch`."""
     specs = tf.nest.flatten(rows.element_spec)
+    # Ragged and sparse elements travel between data sets as variants.
+    types = [spec.dtype if isinstance(spec, tf.TensorSpec) else tf.variant for spec in specs]
     variant = tf.raw_ops.ShuffleDatasetV3(
         input_dataset=tf.data.experimental.to_variant(rows),
         buffer_size=buffer_size,
@@ -32,17 +32,12 @@ def shuffled(
         seed2=seed,
         seed_generator=tf.raw_ops.DummySeedGenerator(),
         reshuffle_each_iteration=True,
-        output_types=[_dtype(spec) for spec in specs],
+        output_types=types,
         output_shapes=[tf.TensorShape(None)] * len(specs),
     )
     dataset = tf.data.experimental.from_variant(variant, rows.element_spec)
     _skip_epochs(dataset, initial_epoch)
     return dataset
-
-
-def _dtype(spec: Any) -> tf.DType:
-    # Ragged and sparse elements travel between data sets as variants.
-    return spec.dtype if isinstance(spec, tf.TensorSpec) else tf.variant
 
 
 def _skip_epochs(dataset: tf.data.Dataset, num_epochs: int) -> None:

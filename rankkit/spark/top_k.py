@@ -266,20 +266,17 @@ def rank_in_batches(
     """
     width = max(1, min(candidates.num_rows, batch_size))
     height = batch_size // width
-    indices, scores = [np.zeros(0, int)], [np.zeros(0, np.float32)]
-    counts = [np.zeros(0, int)]
+    found = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32))]
     for start in range(0, users.num_rows, height):
         all_scores = _score_pairs(scorer, users.slice(start, start + height), candidates, width)
         low, high = np.searchsorted(excluded.users, [start, start + height])
         all_scores[excluded.users[low:high] - start, excluded.candidates[low:high]] = -np.inf
         # Among equal scores, top_k puts the earlier candidate first.
-        top, order = tf.math.top_k(all_scores, min(k, candidates.num_rows))
-        is_found = np.isfinite(top.numpy())
-        indices.append(order.numpy()[is_found])
-        scores.append(top.numpy()[is_found])
-        counts.append(is_found.sum(axis=1))
-    user_indices = np.repeat(np.arange(users.num_rows), np.concatenate(counts))
-    return Pairs(user_indices, np.concatenate(indices)), np.concatenate(scores)
+        top, order = map(np.asarray, tf.math.top_k(all_scores, min(k, candidates.num_rows)))
+        rows, ranks = np.nonzero(np.isfinite(top))
+        found.append((start + rows, order[rows, ranks], top[rows, ranks]))
+    user_indices, indices, scores = map(np.concatenate, zip(*found, strict=True))
+    return Pairs(user_indices, indices), scores
 
 
 def _score_pairs(scorer: Any, users: Rows, candidates: Rows, width: int) -> np.ndarray:

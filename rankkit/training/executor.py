@@ -259,12 +259,10 @@ class Executor:
         if kind == "train":
             # A step that creates the optimizer's variables would be traced twice.
             self.build_optimizer()
-        self._functions[kind] = (
-            _trace_once(make, model.steps_per_execution)
-            if execution.traces_once
-            else make(force=True)
-        )
-        return self._functions[kind]
+        steps = model.steps_per_execution
+        made = _trace_once(make, steps) if execution.traces_once else make(force=True)
+        self._functions[kind] = made
+        return made
 
     def evaluate_locally(self, data: tf.data.Dataset, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Evaluates in this process, where parameter servers hold the weights."""
