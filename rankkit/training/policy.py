@@ -46,12 +46,8 @@ def steps_over_iterator(model: Any, data: Any, kwargs: Mapping[str, Any], kind: 
 
 def _step_limit(kwargs: Mapping[str, Any], kind: str) -> int | None:
     """The maximum number of steps per execution for a call, `None` without a limit."""
-    validation = kwargs.get("validation_data")
-    if (
-        kind == "train"
-        and kwargs.get("validation_steps") is None
-        and _is_of_unknown_size(validation)
-    ):
+    reads_to_the_end = kind == "train" and kwargs.get("validation_steps") is None
+    if reads_to_the_end and _is_of_unknown_size(kwargs.get("validation_data")):
         return 1  # Keras reads validation data with the steps per execution of training
     callbacks = kwargs.get("callbacks")
     listed = getattr(callbacks, "callbacks", callbacks)  # a list, or Keras's CallbackList
