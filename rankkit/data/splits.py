@@ -89,7 +89,7 @@ def leave_last_out(
     rows_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(order))  # of the group
     is_last = (rows_left <= num_rows) & np.repeat(sizes > num_rows, sizes)
     if not is_last.any():
-        expected = f"below the number of rows of a {query}, which leaves a row for training"
+        expected = f"below the most rows of a {query}, so that some are left for training"
         raise invalid("num_rows", num_rows, expected, "Use random_split.")
     return _split(columns, np.isin(np.arange(len(order)), order[is_last]))
 

@@ -27,7 +27,7 @@ def steps_in_memory(model: Any, loop: Loop, kwargs: Mapping[str, Any], kind: str
 
 
 def steps_over_iterator(model: Any, data: Any, kwargs: Mapping[str, Any], kind: str) -> int:
-    """Chooses the steps per execution over an iterator: 1 if the number of batches is unknown."""
+    """Chooses the steps per execution over an iterator: 1 unless it surely has enough batches."""
     # An execution that runs out of batches returns no metrics.
     limit = _step_limit(kwargs, kind)
     if not isinstance(data, tf.data.Dataset) or limit == 1:

@@ -224,7 +224,7 @@ def test_with_candidates_feeds_evaluate_ranking():
         ({"query": "user"}, ValueError, "Unknown query 'user'"),
         ({"label": "age"}, ValueError, "names that .*with_candidates adds. Got: 'age'"),
         ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
-        ({"candidates": {"item_id": ["a", "b"]}}, ValueError, "among the candidates. Got: 'c'. Add"),
+        ({"candidates": {"item_id": ["a", "b"]}}, ValueError, "the candidates. Got: 'c'. Add"),
     ],
 )
 def test_invalid_arguments_of_with_candidates_are_named(change, error, message):
