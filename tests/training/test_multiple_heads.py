@@ -427,8 +427,8 @@ ORDINAL_AND_STD = {"a": rk.layers.OrdinalHead((1, 2), [2]), "a_std": rk.layers.D
         ({"score": {"rating": 0}}, ValueError, "weights must be .* not all 0"),
         ({"score": 3}, TypeError, "score must be a dict of weights"),
         ({"head": {}}, ValueError, "head must be a dict with at least one head"),
-        ({"head": {"item_id": None}}, ValueError, "name of a head must be.* Got: 'item_id'"),
-        ({"head": {"total": None}}, ValueError, "name of a head must be different.* Got: 'total'"),
+        ({"head": {"item_id": None}}, ValueError, "The name of a head must.* Got: 'item_id'"),
+        ({"head": {"total": None}}, ValueError, "The name of a head must.* Got: 'total'"),
         (
             {"head": ORDINAL_AND_STD, "score": {"a": 1}}, ValueError,
             "Head 'a' has an output named 'a_std'",

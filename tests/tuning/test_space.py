@@ -58,7 +58,7 @@ def test_order_of_the_dict_does_not_matter():
     ("opened", "error", "words"),
     [
         ({"tower_widht": (1, 2)}, ValueError, "'tower_widht'.*mean 'tower_width'"),
-        ("l2", TypeError, r"Write \['l2'\]"),
+        ("l2", TypeError, r"Write space=\['l2'\]"),
         ({"tower_width": (512, 32)}, ValueError, "low < high"),
         ({"learning_rate": (0.1, 0.1)}, ValueError, r"\{'learning_rate': 0.1\}"),
         ({"tower_width": (32, 40)}, ValueError, r"Use \(32, 64\), or a list.*\[32, 40\]"),
