@@ -75,7 +75,7 @@ def test_features_of_lists_and_numbers_are_scored(spark, tmp_path):
         rk.spark.score(tmp_path / "1", nulls, output=tmp_path / "other")
     for column, expected in {"tags": "array<string>", "year": "float"}.items():
         wrong = {**rows, column: ["a"] * 6}
-        message = f"Column '{column}' of pairs must be of type {expected}. Got: string"
+        message = f"Column '{column}' of pairs must be of type {expected}. Got: 'string'"
         with pytest.raises(TypeError, match=message):
             rk.spark.score(tmp_path / "1", wrong, output=tmp_path / "other")
 
