@@ -136,7 +136,7 @@ def test_hyperband_with_two_workers_can_be_replayed(seed, start):
 @pytest.mark.parametrize(
     ("space", "words"),
     [
-        ({"tower_width": [4, 8], "learning_rate": [0.05, 0.1]}, "has only 4. Use tuner='grid'"),
+        ({"tower_width": [4, 8], "learning_rate": [0.05, 0.1]}, "Got: 4. Use tuner='grid'"),
         (["epochs"], "epochs is in the space. Leave epochs out"),
     ],
 )
