@@ -30,12 +30,6 @@ def test_from_members_lists_co_occurring_ids():
     assert layer.get_config()["values"] == [["a", "b"], ["b", "c"], ["a"]]
 
 
-def test_bytes_are_read_as_text():
-    items = [each.encode() for each in ITEMS]
-    layer = Attribute.from_columns(items, ITEMS, layers.IdEmbedding(["a", "b"], 2))
-    assert layer.ids == ["a", "b", "c"]
-
-
 def test_weights_of_the_layer_are_trained():
     inner = layers.IdEmbedding(["x", "y"], 2)
     network = rk.ranking_network(

@@ -24,26 +24,19 @@ def test_calendar_equals_that_of_python(utc_offset):
         assert layer.encode(tf.constant(seconds)).numpy().tolist() == values, part
 
 
-MILLISECONDS = 1_577_934_245_000  # 2020-01-02
-
-
 @pytest.mark.parametrize(("factor", "unit"), [(1, "ms"), (10**3, "us"), (10**6, "ns")])
 def test_milliseconds_are_refused(factor, unit):
-    stamps = [0, MILLISECONDS * factor]
-    text = (
-        rf"layer 'hour' must be in seconds .* Got: \[?{stamps[1]}\]?\. Divide milliseconds by 1000"
-    )
+    stamps = [0, 1_577_934_245_000 * factor]  # 2020-01-02
+    text = rf"layer 'hour' must be in seconds .* Got: \[?{stamps[1]}\]?\. Divide milliseconds by"
     layer = rk.layers.CalendarEmbedding("hour_of_day", 2, name="hour")
     with pytest.raises(ValueError, match=text):
         rk.layers.Attribute(["a", "b"], stamps, layer, default=0)
-    model = rk.RankingModel(
-        rk.ranking_network({"when": layer}, head=rk.layers.DenseRatingHead([])), label="rating"
-    )
+    network = rk.ranking_network({"when": layer}, head=rk.layers.DenseRatingHead([]))
+    model = rk.RankingModel(network, label="rating")
     model.compile("adam")
     rows = {"when": stamps, "rating": [1.0, 2.0]}
     for batches in (rk.data.batches(rows, 2), tf.data.Dataset.from_tensors(rows)):
         with pytest.raises(ValueError, match=text):
             model.fit(batches, verbose=0)
-    model.fit(
-        rk.data.batches({**rows, "when": np.array(stamps, f"datetime64[{unit}]")}, 2), verbose=0
-    )
+    rows["when"] = np.array(stamps, f"datetime64[{unit}]")
+    model.fit(rk.data.batches(rows, 2), verbose=0)

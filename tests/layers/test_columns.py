@@ -14,15 +14,15 @@ NAN = float("nan")
 WORDS = ["a", "b", "a", "c"]
 NUMBERS = [3, 1, 2, 3]
 GENRES = L.TagsEmbedding(["a", "b", "c"], 2)
+NUMBER = L.NormalizedNumber(2.0, 1.0)
+ARROW = {str: "string[pyarrow]", int: "int64[pyarrow]"}
 
 # A layer from the column under test, and the kind of cells that it reads.
 MAKERS = {
     "Attribute of ids": (lambda c: L.Attribute.from_columns(c, WORDS, words()), "id"),
     "Attribute of words": (lambda c: L.Attribute.from_columns([1, 2, 3, 4], c, words()), "word"),
     "Attribute of numbers": (
-        lambda c: L.Attribute.from_columns([1, 2, 3, 4], c, number(), default=0),
-        "number",
-    ),
+        lambda c: L.Attribute.from_columns([1, 2, 3, 4], c, NUMBER, default=0), "number"),
     "Attribute of members": (lambda c: L.Attribute.from_members(NUMBERS, c, GENRES), "word"),
     "BucketEmbedding": (lambda c: L.BucketEmbedding.from_column(c, 2, num_buckets=2), "number"),
     "CrossEmbedding, first": (lambda c: L.CrossEmbedding.from_columns(c, WORDS, 2), "id"),
@@ -36,22 +36,14 @@ MAKERS = {
     "TagsEmbedding": (lambda c: L.TagsEmbedding.from_column(c, 2), "list"),
     "TextEmbedding": (lambda c: L.TextEmbedding.from_column(c, 2), "word"),
     "TimeSinceEmbedding, ids": (
-        lambda c: L.TimeSinceEmbedding.from_columns(c, [1, 2, 30, 4], 2, num_buckets=4),
-        "id",
-    ),
+        lambda c: L.TimeSinceEmbedding.from_columns(c, [1, 2, 30, 4], 2, num_buckets=4), "id"),
     "TimeSinceEmbedding, timestamps": (
-        lambda c: L.TimeSinceEmbedding.from_columns(["u"] * 4, c, 2, num_buckets=2),
-        "time",
-    ),
-}
+        lambda c: L.TimeSinceEmbedding.from_columns(["u"] * 4, c, 2, num_buckets=2), "time"),
+}  # fmt: skip
 
 
 def words():
     return L.IdEmbedding(["a", "b", "c"], 2)
-
-
-def number():
-    return L.NormalizedNumber(2.0, 1.0)
 
 
 def of(*kinds):
@@ -71,47 +63,30 @@ def test_every_layer_with_columns_has_a_maker():
     assert made == {name.partition(",")[0].partition(" ")[0] for name in MAKERS}
 
 
-TEXT_COLUMNS = {
-    "tuple": tuple(WORDS),
-    "array": np.array(WORDS),
-    "bytes": np.array(WORDS, "S"),
-    "objects": np.array(WORDS, object),
-    "mask without masked cells": np.ma.array(WORDS),
-    "pandas": pd.Series(WORDS),
-    "nullable": pd.Series(WORDS, dtype="string"),
-    "category": pd.Series(WORDS, dtype="category"),
-    "arrow": pa.array(WORDS),
-    "arrow dictionary": pa.array(WORDS).dictionary_encode(),
-    "arrow chunks": pa.chunked_array([WORDS[:1], WORDS[1:]]),
-    "tensor": tf.constant(WORDS),
-}
-NUMBER_COLUMNS = {
-    "tuple": tuple(NUMBERS),
-    "array": np.array(NUMBERS),
-    "int8": np.array(NUMBERS, np.int8),
-    "objects": np.array(NUMBERS, object),
-    "mask without masked cells": np.ma.array(NUMBERS),
-    "pandas": pd.Series(NUMBERS),
-    "nullable": pd.Series(NUMBERS, dtype="Int64"),
-    "category": pd.Series(NUMBERS, dtype="category"),
-    "arrow": pa.array(NUMBERS),
-    "arrow chunks": pa.chunked_array([NUMBERS[:1], NUMBERS[1:]]),
-    "tensor": tf.constant(NUMBERS),
+CONTAINERS = {
+    "tuple": tuple,
+    "array": np.array,
+    "bytes or int8": lambda cells: np.array(cells, "S" if cells is WORDS else np.int8),
+    "objects": lambda cells: np.array(cells, object),
+    "mask without masked cells": np.ma.array,
+    "pandas": pd.Series,
+    "nullable": lambda cells: pd.Series(cells).convert_dtypes(),
+    "category": lambda cells: pd.Series(cells, dtype="category"),
+    "arrow": pa.array,
+    "arrow dictionary": lambda cells: pa.array(cells).dictionary_encode(),
+    "arrow chunks": lambda cells: pa.chunked_array([cells[:1], cells[1:]]),
+    "tensor": tf.constant,
 }
 
 
-@pytest.mark.parametrize("make", of("id", "word", "list"))
-def test_columns_of_text_of_all_types_are_equal(make):
-    expected = config(make(WORDS))
-    for name, column in TEXT_COLUMNS.items():
-        assert config(make(column)) == expected, name
-
-
-@pytest.mark.parametrize("make", of("id", "number", "list", "time"))
-def test_columns_of_numbers_of_all_types_are_equal(make):
-    expected = config(make(NUMBERS))
-    for name, column in NUMBER_COLUMNS.items():
-        assert config(make(column)) == expected, name
+@pytest.mark.parametrize("name", MAKERS)
+def test_columns_of_all_types_are_equal(name):
+    make, kind = MAKERS[name]
+    for cells, others in ((WORDS, ("number", "time")), (NUMBERS, ("word",))):
+        if kind not in others:
+            expected = config(make(cells))
+            for container, function in CONTAINERS.items():
+                assert config(make(function(cells))) == expected, container
 
 
 NOT_SINGLE = {
@@ -128,18 +103,16 @@ NOT_SINGLE = {
 @pytest.mark.parametrize("column", NOT_SINGLE)
 @pytest.mark.parametrize("make", of("id", "word", "number", "time"))
 def test_lists_and_matrices_are_refused(make, column):
-    with pytest.raises(
-        TypeError, match=r"single value in each row\. Got: .*Pass|Use TagsEmbedding"
-    ):
+    text = r"single value in each row\. Got: .*Pass|Use TagsEmbedding"
+    with pytest.raises(TypeError, match=text):
         make(NOT_SINGLE[column])
 
 
 @pytest.mark.parametrize("column", ["abc", b"abc", 5, None, {"a": 1}, np.array(5), iter("abcd")])
 @pytest.mark.parametrize("make", of("id", "word", "number", "time", "list"))
 def test_single_values_are_refused(make, column):
-    with pytest.raises(
-        TypeError, match=r"^\w+ must be an array or list of one value per row\. Got: "
-    ):
+    text = r"^\w+ must be an array or list of one value per row\. Got: "
+    with pytest.raises(TypeError, match=text):
         make(column)
 
 
@@ -152,46 +125,42 @@ def test_empty_columns_are_refused(make, column):
         make(column)
 
 
-MISSING_TEXT = {
-    "None": ["a", None, "a", "c"],
-    "NaN": ["a", NAN, "a", "c"],
-    "all None": [None] * 4,
-    "masked": np.ma.array(WORDS, mask=[False, True, False, False]),
-    "pandas": pd.Series(["a", None, "a", "c"]),
-    "nullable": pd.Series(["a", None, "a", "c"], dtype="string"),
-    "arrow": pa.array(["a", None, "a", "c"]),
-}
-MISSING_NUMBERS = {
-    "None": [3, None, 2, 3],
-    "NaN": [3, NAN, 2, 3],
-    "masked": np.ma.array(NUMBERS, mask=[False, True, False, False]),
-    "masked floats": np.ma.array(NUMBERS, float, mask=[False, True, False, False]),
-    "nullable": pd.Series([3, None, 2, 3], dtype="Int64"),
-    "pandas of arrow": pd.Series([3, None, 2, 3], dtype="int64[pyarrow]"),
-    "arrow": pa.array([3, None, 2, 3]),
+SECOND_IS_MISSING = [False, True, False, False]
+# Columns of which the second cell is missing.
+MISSING = {
+    "None": lambda cells: [cells[0], None, *cells[2:]],
+    "NaN": lambda cells: [cells[0], NAN, *cells[2:]],
+    "masked": lambda cells: np.ma.array(cells, mask=SECOND_IS_MISSING),
+    "masked objects": lambda cells: np.ma.array(cells, object, mask=SECOND_IS_MISSING),
+    "pandas": lambda cells: pd.Series(cells).mask(SECOND_IS_MISSING),
+    "nullable": lambda cells: pd.Series(cells).convert_dtypes().mask(SECOND_IS_MISSING),
+    "pandas of arrow": lambda cells: pd.Series(
+        MISSING["arrow"](cells), dtype=ARROW[type(cells[0])]
+    ),
+    "arrow": lambda cells: pa.array([cells[0], None, *cells[2:]]),
 }
 
 
-@pytest.mark.parametrize("column", MISSING_TEXT)
+@pytest.mark.parametrize("column", [*MISSING, "all"])
 @pytest.mark.parametrize("make", of("id", "word", "list"))
 def test_missing_ids_and_texts_are_refused(make, column):
     # The cell is named, and no fix would write the text "None" or "nan".
     text = r"Got: .*(None|nan|<NA>)\. (Drop the rows|Write ''|Pass '' for|Leave out)(?!.*astype)"
     with pytest.raises(TypeError, match=text):
-        make(MISSING_TEXT[column])
+        make([None] * 4 if column == "all" else MISSING[column](WORDS))
 
 
-@pytest.mark.parametrize("column", MISSING_NUMBERS)
+@pytest.mark.parametrize("column", MISSING)
 @pytest.mark.parametrize("make", of("id", "number", "time"))
 def test_missing_numbers_are_refused_at_once(make, column):
     text = r"(Got: .*(None|nan|missing or infinite)).*(Drop|missing='learn')"
     with pytest.raises((TypeError, ValueError), match=text):
-        make(MISSING_NUMBERS[column])
+        make(MISSING[column](NUMBERS))
 
 
-@pytest.mark.parametrize("column", MISSING_NUMBERS)
+@pytest.mark.parametrize("column", MISSING)
 def test_missing_numbers_are_learned(column):
-    cells = MISSING_NUMBERS[column]
+    cells = MISSING[column](NUMBERS)
     layers = [
         L.NormalizedNumber.from_column(cells, missing="learn"),
         L.BucketEmbedding.from_column(cells, 2, num_buckets=2, missing="learn"),
@@ -207,23 +176,19 @@ def test_missing_numbers_are_learned(column):
 
 
 @pytest.mark.parametrize("missing", ["error", "learn"])
-@pytest.mark.parametrize("column", [[NAN] * 4, [None] * 4, [None, NAN]])
-def test_columns_without_any_number_are_refused(column, missing):
-    for make in (L.NormalizedNumber.from_column, L.BucketEmbedding.from_column):
-        arguments = {} if make is L.NormalizedNumber.from_column else {"embedding_dim": 2}
-        with pytest.raises((TypeError, ValueError), match=r"column must (be a list|have a number)"):
-            make(column, missing=missing, **arguments)
-
-
-@pytest.mark.parametrize("column", [[5] * 4, [5.0] * 4, [True] * 4, [5, None, 5]])
-@pytest.mark.parametrize("missing", ["error", "learn"])
-def test_constant_numbers_are_refused(column, missing):
-    if None in column and missing == "error":
-        return
-    for make in (L.NormalizedNumber.from_column, L.BucketEmbedding.from_column):
-        arguments = {} if make is L.NormalizedNumber.from_column else {"embedding_dim": 2}
-        with pytest.raises(ValueError, match="values (of column )?are (5|1).*leave"):
-            make(column, missing=missing, **arguments)
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        *((column, "must (be a list|have a number)") for column in ([NAN] * 4, [None] * 4)),
+        *((column, "are (5|1).*leave") for column in ([5] * 4, [5.0] * 4, [True] * 4)),
+        ([5, None, 5], "are 5.*leave|must have a number in every row"),
+    ],
+)
+def test_columns_without_two_numbers_are_refused(column, message, missing):
+    with pytest.raises((TypeError, ValueError), match=message):
+        L.NormalizedNumber.from_column(column, missing=missing)
+    with pytest.raises((TypeError, ValueError), match=message):
+        L.BucketEmbedding.from_column(column, 2, missing=missing)
 
 
 @pytest.mark.parametrize("layer", ["Bucket", "HashedId", "Id", "Tags", "Text"])
@@ -231,22 +196,21 @@ def test_errors_have_the_name_of_a_pandas_column(layer):
     arguments = {"num_bins": 9} if layer == "HashedId" else {}
     make = getattr(L, f"{layer}Embedding").from_column
     for column in (pd.Series([None, "a"], name="C17"), pd.Series([1.5, NAN], name="C17")):
-        with pytest.raises(
-            (TypeError, ValueError), match="^(Column|Each [a-z]+ in column) 'C17' must "
-        ):
+        text = "^(Column|Each [a-z]+ in column) 'C17' must "
+        with pytest.raises((TypeError, ValueError), match=text):
             make(column, 2, **arguments)
 
 
 def test_booleans_are_numbers_and_categories_but_no_ids():
-    for column in (
-        [True, False],
-        pd.Series([True, False], dtype="boolean"),
-        pa.array([True, False]),
-    ):
-        assert L.OneHot.from_column(column).vocabulary == [0, 1]
+    both = [True, False]
+    for column in (both, pd.Series(both, dtype="boolean"), pa.array(both)):
+        one_hot = L.OneHot.from_column(column)
+        assert one_hot.vocabulary == [0, 1]
         assert L.BucketEmbedding.from_column(column, 2, num_buckets=2).boundaries.tolist() == [1]
         with pytest.raises(TypeError, match=r"Ids in column must be str or int\. Got: .* bool"):
             L.IdEmbedding.from_column(column, 2)
+    network = rk.ranking_network({"new": one_hot}, head=L.DenseRatingHead([]))
+    assert network({"new": tf.constant(both)}).shape == (2, 1)
 
 
 @pytest.mark.parametrize("make", of("id", "list", "word"))

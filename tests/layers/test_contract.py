@@ -37,76 +37,40 @@ CASES = {
     "OrdinalHead": [case(VECTORS, levels=(1.0, 2.0, 5.0), hidden_units=(4,), activation="tanh")],
     "EnsembleMean": [case(VECTORS, independent=True)],
     "MultiGateMixtureOfExperts": [
-        case(VECTORS, heads=["a", "b"], num_experts=3, units=(4, 2), activation="tanh")
+        case(VECTORS, heads=["a", "b"], num_experts=3, units=(4, 2), activation="tanh"),
     ],
     "ProgressiveExtraction": [
-        case(VECTORS, heads=["a", "b"], num_levels=2, num_shared=1, units=(4, 2))
+        case(VECTORS, heads=["a", "b"], num_levels=2, num_shared=1, units=(4, 2)),
     ],
     "TimeSinceEmbedding": [
-        case(
-            text(*WORDS[:3], "unknown"),
-            [9, 115, 1020, 5],
-            ids=WORDS[:3],
-            references=[0, 100, 1000],
-            boundaries=[10, 20],
-            embedding_dim=3,
-        ),
-        case(
-            [4, 4, 4, 8],
-            [4, 5, 2**40 + 5, 5],
-            ids=[4, 7],
-            references=[5, -5],
-            boundaries=[0, 2**40],
-            embedding_dim=2,
-        ),
+        case(text(*WORDS[:3], "unknown"), [9, 115, 1020, 5], ids=WORDS[:3],
+             references=[0, 100, 1000], boundaries=[10, 20], embedding_dim=3),
+        case([4, 4, 4, 8], [4, 5, 2**40 + 5, 5], ids=[4, 7],
+             references=[5, -5], boundaries=[0, 2**40], embedding_dim=2),
     ],
     "Attribute": [
-        case(
-            WORDS_AND_UNKNOWN,
-            ids=WORDS,
-            values=[["x"], [], ["x", "y"], ["y"], ["z"]],
-            layer=L.TagsEmbedding(["x", "y"], 3),
-        ),
-        case(
-            [1, 2, 3, 4],
-            ids=[1, 2, 3],
-            values=["Die Hard", "", "Hard 8"],
-            layer=L.TextEmbedding(["die", "hard"], 2),
-        ),
-        case(
-            text("a", "b", "c"),
-            ids=["a", "b"],
-            values=[1.5, 2.5],
-            layer=L.NormalizedNumber(2.0, 0.5, embedding_dim=2),
-            default=2.25,
-        ),
+        case(WORDS_AND_UNKNOWN, ids=WORDS, values=[["x"], [], ["x", "y"], ["y"], ["z"]],
+             layer=L.TagsEmbedding(["x", "y"], 3)),
+        case([1, 2, 3, 4], ids=[1, 2, 3], values=["Die Hard", "", "Hard 8"],
+             layer=L.TextEmbedding(["die", "hard"], 2)),
+        case(text("a", "b", "c"), ids=["a", "b"], values=[1.5, 2.5],
+             layer=L.NormalizedNumber(2.0, 0.5, embedding_dim=2), default=2.25),
     ],
     "BucketEmbedding": [
         case([17, 18, 64, 65, 2**40], boundaries=[18, 65], embedding_dim=3),
         case(YEARS_AND_PRICES, boundaries=[1999.5, 69_999.5], embedding_dim=3),
-        case(
-            np.array([0.0, 0.5, np.nan, 7.0], np.float32),
-            boundaries=[0.5, 1.5],
-            embedding_dim=2,
-            missing="learn",
-        ),
+        case(np.array([0.0, 0.5, np.nan, 7.0], np.float32),
+             boundaries=[0.5, 1.5], embedding_dim=2, missing="learn"),
     ],
     "CalendarEmbedding": [
         case([0, 10**9, 2 * 10**9], part=part, embedding_dim=2, utc_offset=5.5)
         for part in ("hour_of_day", "day_of_week", "day_of_month", "month")
     ],
     "CrossEmbedding": [
-        case(
-            text("a", "a", "b", "b", "c"),
-            [59, 60, 119, 0, 60],
-            first=["a", "a", "b"],
-            second=[0, 60, 60],
-            embedding_dim=2,
-            width=60,
-        ),
-        case(
-            [5, 5, 7, 8], text("x", "y", "y", "z"), first=[5, 7], second=["x", "y"], embedding_dim=2
-        ),
+        case(text("a", "a", "b", "b", "c"), [59, 60, 119, 0, 60],
+             first=["a", "a", "b"], second=[0, 60, 60], embedding_dim=2, width=60),
+        case([5, 5, 7, 8], text("x", "y", "y", "z"),
+             first=[5, 7], second=["x", "y"], embedding_dim=2),
     ],
     "HashedIdEmbedding": [
         case(text(*WORDS), num_bins=50, embedding_dim=3),
@@ -114,62 +78,33 @@ CASES = {
         case([-1, 0, 7, 2**40], num_bins=50, embedding_dim=2, integers=True),
     ],
     "HistoryEmbedding": [
-        case(
-            text(*WORDS[:3], "unknown"),
-            text("x", "z", "y", "y"),
-            ids=WORDS[:3],
-            histories=[["x", "y"], ["y"], []],
-            embedding_dim=2,
-        ),
-        case(
-            [1, 2, 1, 3],
-            [3, 3, 99, 3],
-            ids=[1, 2],
-            histories=[list(range(40)), [3, 4]],
-            embedding_dim=2,
-            pooling="mean",
-        ),
+        case(text(*WORDS[:3], "unknown"), text("x", "z", "y", "y"),
+             ids=WORDS[:3], histories=[["x", "y"], ["y"], []], embedding_dim=2),
+        case([1, 2, 1, 3], [3, 3, 99, 3],
+             ids=[1, 2], histories=[list(range(40)), [3, 4]], embedding_dim=2, pooling="mean"),
     ],
     "NormalizedNumber": [
         case([10, 30, 45], mean=30, standard_deviation=10.0),
         case(YEARS_AND_PRICES, mean=1965.5, standard_deviation=20.0, embedding_dim=2),
-        case(
-            np.array([-1.0, np.nan, 0.5, 9.0], np.float32),
-            mean=0.5,
-            standard_deviation=2.0,
-            embedding_dim=3,
-            missing="learn",
-        ),
+        case(np.array([-1.0, np.nan, 0.5, 9.0], np.float32),
+             mean=0.5, standard_deviation=2.0, embedding_dim=3, missing="learn"),
     ],
     "OneHot": [case(WORDS_AND_UNKNOWN, vocabulary=WORDS), case([0, 1, 7], vocabulary=[0, 1])],
     "TagsEmbedding": [
-        case(
-            text(["ant", "bee"], ["cat", ""], ["", ""], ["ant", "unknown"]),
-            vocabulary=WORDS,
-            embedding_dim=3,
-            pooling="sqrtn",
-        ),
+        case(text(["ant", "bee"], ["cat", ""], ["", ""], ["ant", "unknown"]),
+             vocabulary=WORDS, embedding_dim=3, pooling="sqrtn"),
         case([[1, 2, -1], [9, -1, -1], [-1, -1, -1]], vocabulary=[3, 1, 2], embedding_dim=2),
     ],
     "TextEmbedding": [
-        case(
-            text("Die hard 2", "", "?", "Große Freiheit"),
-            vocabulary=["die", "hard"],
-            embedding_dim=2,
-            pooling="sum",
-        )
+        case(text("Die hard 2", "", "?", "Große Freiheit"),
+             vocabulary=["die", "hard"], embedding_dim=2, pooling="sum"),
     ],
     "IdEmbedding": [
         case(WORDS_AND_UNKNOWN, vocabulary=WORDS, embedding_dim=3),
-        case(
-            [-1, 0, 7, 2**40, 8],
-            vocabulary=[-1, 0, 7, 2**40],
-            embedding_dim=2,
-            id_dropout_rate=0.5,
-            embeddings_regularizer=L2(0.1),
-        ),
+        case([-1, 0, 7, 2**40, 8], vocabulary=[-1, 0, 7, 2**40], embedding_dim=2,
+             id_dropout_rate=0.5, embeddings_regularizer=L2(0.1)),
     ],
-}
+}  # fmt: skip
 
 
 def parametrize(*left_out):
@@ -204,22 +139,16 @@ def as_inputs(name, values):
     return inputs
 
 
-def as_model(layer, values):
-    """A model with the layer alone; it is called with a list of the raw values."""
-    inputs = list(as_inputs("raw", values).values())
-    return tf.keras.Model(inputs, layer(inputs if len(inputs) > 1 else inputs[0]))
-
-
 def as_array(outputs):
     """The outputs of a layer side by side; most layers have one."""
     return np.concatenate([np.asarray(each) for each in tf.nest.flatten(outputs)], axis=-1)
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """Outputs of all layers by case: of a model, its SavedModel and its TensorFlow Lite file."""
+def outputs_by_way(tmp_path_factory):
+    """Outputs of all layers by case: of a model, each of its files, and its rows one by one."""
     inputs, outputs, raw = {}, {}, {}
-    for param in tflite_layers.args[1]:
+    for param in all_layers.args[1]:
         layer_class, arguments, values = param.values
         own = as_inputs(param.id, values)
         tensors = list(own.values())
@@ -229,14 +158,26 @@ def exported(tmp_path_factory):
         inputs |= own
         for column, each in zip(own, values, strict=True):
             raw[column] = tf.constant(each[np.arange(8) % len(each)])  # columns of equal length
-    outputs["score"] = tf.keras.layers.Dense(1)(outputs["DenseRatingHead_0"])
     model = tf.keras.Model(inputs, outputs)
     folder = tmp_path_factory.mktemp("exported")
-    rk.export.save(model, folder / "1", sample=raw)
+    model.save(folder / "m.keras")
+    names = [param.id for param in tflite_layers.args[1]]
+    columns = [each for each in inputs if each[:-2] in map(str.lower, names)]
+    lite_outputs = {name: outputs[name] for name in names}
+    lite_outputs["score"] = tf.keras.layers.Dense(1)(outputs["DenseRatingHead_0"])
+    lite = tf.keras.Model({each: inputs[each] for each in columns}, lite_outputs)
+    lite_raw = {each: raw[each] for each in columns}
+    rk.export.save(lite, folder / "1", sample=lite_raw)
     rk.export.to_tflite(folder / "1", folder / "m.tflite")
-    files = {"SavedModel": folder / "1", "TensorFlow Lite": folder / "m.tflite"}
-    scores = {name: rk.export.load(path).outputs_of(raw) for name, path in files.items()}
-    return {"model": model(raw), **scores}
+    scorer = rk.export.load(folder / "m.tflite")
+    rows = [scorer.outputs_of({k: v[i : i + 1] for k, v in lite_raw.items()}) for i in range(8)]
+    return {
+        "model": model(raw),
+        "Keras file": rk.export.load(folder / "m.keras")(raw),
+        "SavedModel": rk.export.load(folder / "1").outputs_of(lite_raw),
+        "TensorFlow Lite": scorer.outputs_of(lite_raw),
+        "single rows": {name: np.concatenate([row[name] for row in rows]) for name in names},
+    }
 
 
 def test_every_layer_has_cases():
@@ -257,23 +198,12 @@ def test_config_holds_every_argument_and_rebuilds_the_layer(layer_class, argumen
     np.testing.assert_array_equal(as_array(rebuilt(as_input(values))), expected)
 
 
-@all_layers
-def test_keras_file_gives_equal_outputs(layer_class, arguments, values, tmp_path):
-    model = as_model(layer_class(**arguments), values)
-    model.save(tmp_path / "m.keras")
-    loaded = rk.export.load(tmp_path / "m.keras")
-    expected = as_array(model(as_input(values)))
-    np.testing.assert_array_equal(as_array(loaded(as_input(values))), expected)
-
-
-@tflite_layers
-def test_saved_model_and_tflite_give_equal_outputs(
-    layer_class, arguments, values, exported, request
-):
-    name = request.node.callspec.id
-    expected = exported["model"][name]
-    for file in ("SavedModel", "TensorFlow Lite"):
-        np.testing.assert_allclose(exported[file][name], expected, atol=1e-6, err_msg=file)
+@pytest.mark.parametrize("way", ["Keras file", "SavedModel", "TensorFlow Lite", "single rows"])
+def test_outputs_are_equal(way, outputs_by_way):
+    cases = all_layers if way == "Keras file" else tflite_layers
+    for name in [param.id for param in cases.args[1]]:
+        found, expected = (outputs_by_way[each][name] for each in (way, "model"))
+        np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=name)
 
 
 @feature_layers
@@ -308,14 +238,6 @@ def test_operation_that_tflite_does_not_have_is_named(layer, operation, tmp_path
 
 
 @all_layers
-def test_batches_of_one_and_of_any_size(layer_class, arguments, values):
-    model = as_model(layer_class(**arguments), values)
-    whole = as_array(model(as_input(values)))
-    rows = [as_input([each[row : row + 1] for each in values]) for row in range(len(values[0]))]
-    np.testing.assert_allclose(np.concatenate([as_array(model(r)) for r in rows]), whole, atol=1e-6)
-
-
-@all_layers
 def test_declared_output_shape_is_correct(layer_class, arguments, values):
     layer = layer_class(**arguments)
     shapes = [each.shape for each in values]
@@ -336,51 +258,39 @@ def test_gradients_reach_every_weight(layer_class, arguments, values):
         assert np.abs(tf.convert_to_tensor(gradient)).sum() > 0
 
 
-@all_layers
-@pytest.mark.parametrize("half", [tf.bfloat16, tf.float16])
-def test_mixed_precision_computes_vectors_in_half_and_scores_in_full(
-    layer_class, arguments, values, half
-):
-    layer = layer_class(**arguments, dtype=f"mixed_{half.name}")
-    # The layer of an attribute has a policy of its own.
-    is_full = layer_class in (*HEADS, L.Attribute)
-    for output in tf.nest.flatten(layer(as_input(values))):
-        assert output.dtype == (tf.float32 if is_full else half)
-    assert all(weight.dtype == tf.float32 for weight in layer.weights)
+def outputs_and_gradients(layer, batch):
+    with tf.GradientTape() as tape:
+        outputs = tf.nest.flatten(layer(batch))
+        loss = tf.add_n([tf.reduce_sum(tf.cast(each, tf.float32)) for each in outputs])
+    gradients = tape.gradient(loss, layer.trainable_variables)
+    return outputs, [tf.convert_to_tensor(each) for each in gradients]
 
 
 @all_layers
-@pytest.mark.parametrize("half", [tf.bfloat16, tf.float16])
-def test_mixed_precision_does_not_round_raw_values(layer_class, arguments, values, half):
-    """Only the vectors are rounded, to 8 or 11 bits; raw numbers are normalized before."""
-    full, mixed = layer_class(**arguments), layer_class(**arguments, dtype=f"mixed_{half.name}")
-    expected = as_array(full(as_input(values)))
-    mixed(as_input(values))
-    mixed.set_weights(full.get_weights())
-    outputs = mixed(as_input(values))
-    found = np.concatenate([tf.cast(each, tf.float32) for each in tf.nest.flatten(outputs)], -1)
-    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02)
-    if layer_class not in (*HEADS, *MULTI_TASK):  # as rows in memory are computed
-        np.testing.assert_array_equal(outputs, mixed.embed(full.encode(as_input(values))))
+def test_mixed_precision_rounds_only_vectors(layer_class, arguments, values):
+    """Raw values and scores are not rounded, and gradients of a batch are summed in full.
 
-
-@all_layers
-@pytest.mark.parametrize("half", [tf.bfloat16, tf.float16])
-def test_mixed_precision_sums_gradients_of_a_batch_in_full(layer_class, arguments, values, half):
-    """TensorFlow sums the gradient of a bias in bfloat16, which ends at 256 times an addend."""
-    full, mixed = layer_class(**arguments), layer_class(**arguments, dtype=f"mixed_{half.name}")
+    TensorFlow sums the gradient of a bias in bfloat16, which ends at 256 times an addend.
+    """
+    full = layer_class(**arguments)
     batch = as_input([np.concatenate([each] * 600) for each in values])
-    found = []
-    for layer in (full, mixed):
-        layer(as_input(values))
-        layer.set_weights(full.get_weights())
-        with tf.GradientTape() as tape:
-            outputs = tf.nest.flatten(layer(batch))
-            loss = tf.add_n([tf.reduce_sum(tf.cast(each, tf.float32)) for each in outputs])
-        found.append(tape.gradient(loss, layer.trainable_variables))
-    for a, b in zip(*found, strict=True):
-        a, b = tf.convert_to_tensor(a).numpy(), tf.convert_to_tensor(b).numpy()
-        np.testing.assert_allclose(b, a, atol=0.03 * max(1, np.abs(a).max()))
+    expected = outputs_and_gradients(full, batch)
+    for half in (tf.bfloat16, tf.float16):
+        mixed = layer_class(**arguments, dtype=f"mixed_{half.name}")
+        mixed(as_input(values))
+        mixed.set_weights(full.get_weights())
+        found = outputs_and_gradients(mixed, batch)
+        assert all(weight.dtype == tf.float32 for weight in mixed.weights)
+        # The layer of an attribute has a policy of its own.
+        is_full = layer_class in (*HEADS, L.Attribute)
+        for output, other in zip(found[0], expected[0], strict=True):
+            assert output.dtype == (tf.float32 if is_full else half)
+            np.testing.assert_allclose(tf.cast(output, tf.float32), other, rtol=0.02, atol=0.02)
+        for gradient, other in zip(found[1], expected[1], strict=True):
+            tolerance = 0.03 * max(1, np.abs(other).max())
+            np.testing.assert_allclose(gradient, other, atol=tolerance)
+        if layer_class not in (*HEADS, *MULTI_TASK):  # as rows in memory are computed
+            np.testing.assert_array_equal(found[0][0], mixed.embed(full.encode(batch)))
 
 
 @feature_layers
@@ -394,22 +304,23 @@ def test_activity_regularizer_is_kept_in_the_config(layer_class, arguments, valu
 
 
 @feature_layers
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_matrix_of_the_initializer_is_the_table(layer_class, arguments, values, dtype):
+def test_matrix_of_the_initializer_is_the_table(layer_class, arguments, values):
     layer = layer_class(**arguments)
-    layer(as_input(values))
     if "embeddings_initializer" not in layer.get_config():
         return
+    layer(as_input(values))
     shape = layer.get_weights()[0].shape
-    table = np.random.default_rng(1).normal(size=shape).astype(dtype)
 
     def make(matrix):
         initializer = tf.keras.initializers.Constant(matrix)
         return layer_class(**{**arguments, "embeddings_initializer": initializer})
 
-    for made in (make(table), layer_class.from_config(make(table).get_config())):
-        made(as_input(values))
-        np.testing.assert_array_equal(made.get_weights()[0], table.astype(np.float32))
+    for dtype in (np.float16, np.float32, np.float64):
+        table = np.random.default_rng(1).normal(size=shape).astype(dtype)
+        made = make(table)
+        for each in (made, layer_class.from_config(made.get_config())):
+            each(as_input(values))
+            np.testing.assert_array_equal(each.get_weights()[0], table.astype(np.float32))
     for matrix in (table[1:], table.T if len(set(shape)) > 1 else table[:1], table * np.nan):
         with pytest.raises(ValueError, match="^The matrix of embeddings_initializer must have one"):
             make(matrix)

@@ -18,8 +18,3 @@ def test_unknown_pairs_of_known_values_are_out_of_vocabulary():
     layer = CrossEmbedding(["u1", "u2"], [0, 60], 2)
     rows = layer.encode([tf.constant(["u1", "u2", "u3"]), tf.constant([60, 60, 0])])
     assert rows.numpy().tolist() == [0, 2, 0]
-
-
-def test_bytes_are_read_as_text():
-    layer = CrossEmbedding.from_columns([b"u1", b"u2"], [b"a", b"b"], 2)
-    assert layer.get_config()["first"] == ["u1", "u2"]

@@ -15,12 +15,6 @@ def test_head_is_hidden_layers_and_one_linear_unit():
     np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
-def test_default_hidden_units_are_those_of_the_tensorflow_recommenders_tutorial():
-    head = DenseRatingHead()
-    head(tf.zeros((1, 64)))
-    assert [kernel.shape[1] for kernel in head.get_weights()[::2]] == [256, 64, 1]
-
-
 def test_rating_range_is_a_scaled_sigmoid():
     head = DenseRatingHead([], rating_range=(1, 5), kernel_initializer="ones")
     # 1 + 4 / (1 + exp(-x)) for x = -100, 0, ln 3 and 100

@@ -29,20 +29,17 @@ def test_list_of_vectors_is_concatenated(layer_class):
 
 @pytest.mark.parametrize("layer_class", [MMoE, PLE])
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("arguments", "message"),
     [
-        ({"heads": []}, ValueError, "heads must be a list of at least one name"),
-        ({"heads": ["a", "a"]}, ValueError, "heads must be .*without duplicates"),
-        ({"heads": "ab"}, TypeError, "heads must be a list of at least one name.*'ab'"),
-        ({"heads": ["_shared"]}, ValueError, "heads must be names other than '_shared'"),
-        ({"units": []}, ValueError, "units must be a list of at least one number of units"),
-        ({"units": [0]}, ValueError, r"units must be integers of at least 1. Got: units=\[0\]"),
-        ({"units": [True]}, ValueError, "units must be integers of at least 1"),
-        ({"units": 8}, TypeError, "units must be a sequence of integers"),
+        ({"heads": []}, "heads must be a list of at least one name"),
+        ({"heads": ["a", "a"]}, "heads must be .*without duplicates"),
+        ({"heads": ["_shared"]}, "heads must be names other than '_shared'"),
+        ({"units": []}, "units must be a list of at least one number of units"),
+        ({"units": [0]}, r"units must be integers of at least 1. Got: units=\[0\]"),
     ],
 )
-def test_invalid_arguments_are_named(layer_class, arguments, error, message):
-    with pytest.raises(error, match=message):
+def test_invalid_arguments_are_named(layer_class, arguments, message):
+    with pytest.raises(ValueError, match=message):
         layer_class(**{"heads": ["a"], **arguments})
 
 
@@ -51,6 +48,5 @@ def test_invalid_arguments_are_named(layer_class, arguments, error, message):
     [(MMoE, "num_experts"), (PLE, "num_levels"), (PLE, "num_own"), (PLE, "num_shared")],
 )
 def test_numbers_below_one_are_named(layer_class, name):
-    for value in (0, True):
-        with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
-            layer_class(["a"], **{name: value})
+    with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
+        layer_class(["a"], **{name: 0})

@@ -39,9 +39,3 @@ def test_training_row_does_not_leak_into_its_own_history():
         order = dict.fromkeys(i for each in layer.get_config()["histories"] for i in each)
         layer.set_weights([np.array([table[item] for item in order], np.float32)])
     np.testing.assert_array_equal(with_row(row), without(row))
-
-
-def test_bytes_are_read_as_text():
-    users, items = ([each.encode() for each in ids] for ids in (USERS, ITEMS))
-    layer = HistoryEmbedding.from_columns(users, items, 2)
-    assert layer.get_config()["histories"] == [["a", "b"], ["b", "c"], ["a"]]

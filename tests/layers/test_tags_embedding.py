@@ -44,18 +44,13 @@ def test_vocabulary_of_a_column_of_lists():
 
 
 def test_network_reads_lists_of_any_length_in_fit_and_rank():
-    rows = {
-        "movie": ["m1", "m2", "m3"],
-        "genres": [["Drama"], [], ["Comedy", "Drama"]],
-        "rating": [3.0, 1.0, 5.0],
+    genres = [["Drama"], [], ["Comedy", "Drama"]]
+    rows = {"movie": ["m1", "m2", "m3"], "genres": genres, "rating": [3.0, 1.0, 5.0]}
+    layers = {
+        "movie": rk.layers.IdEmbedding(rows["movie"], 2),
+        "genres": TagsEmbedding.from_column(rows["genres"], 2),
     }
-    network = rk.ranking_network(
-        {
-            "movie": rk.layers.IdEmbedding(rows["movie"], 2),
-            "genres": TagsEmbedding.from_column(rows["genres"], 2),
-        },
-        head=rk.layers.DenseRatingHead([4]),
-    )
+    network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([4]))
     model = rk.RankingModel(network, label="rating")
     model.compile("adagrad")
     model.fit(rk.data.batches(rows, 2), verbose=0)

@@ -8,9 +8,7 @@ TimeSinceEmbedding = rk.layers.TimeSinceEmbedding
 
 def test_reference_is_the_first_timestamp_of_each_id():
     ids, timestamps = ["a", "b", "a", "b"], [100, 1000, 160, 1005]
-    layer = TimeSinceEmbedding.from_columns(
-        ids, timestamps=timestamps, embedding_dim=2, num_buckets=4
-    )
+    layer = TimeSinceEmbedding.from_columns(ids, timestamps, embedding_dim=2, num_buckets=4)
     config = layer.get_config()
     assert (config["ids"], config["references"]) == (["a", "b"], [100, 1000])
     assert config["boundaries"] == [5, 60]

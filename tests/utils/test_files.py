@@ -13,17 +13,14 @@ def write(path, text, **kwargs):
         temporary.write_text(text)
 
 
-def test_file_is_written_in_a_new_folder_without_leftovers(tmp_path):
+def test_file_and_folder_are_written_in_a_new_folder_without_leftovers(tmp_path):
     write(tmp_path / "new" / "a.txt", "one")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
-    assert (tmp_path / "new" / "a.txt").read_text() == "one"
-
-
-def test_folder_is_written(tmp_path):
-    with write_atomically(tmp_path / "folder") as temporary:
+    with write_atomically(tmp_path / "new" / "folder") as temporary:
         temporary.mkdir()
         (temporary / "a.txt").write_text("one")
-    assert (tmp_path / "folder" / "a.txt").read_text() == "one"
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"a.txt", "folder"}
+    for folder in (tmp_path / "new", tmp_path / "new" / "folder"):
+        assert (folder / "a.txt").read_text() == "one"
 
 
 def test_existing_file_is_replaced_only_on_request(tmp_path):
@@ -52,10 +49,10 @@ def test_failed_write_changes_nothing(replace, tmp_path):
     assert [each.read_text() for each in tmp_path.iterdir()] == (["one"] if replace else [])
 
 
+# Runs the module alone, without the imports of the package.
 WRITER = """
-import sys
-from pathlib import Path
-from rankkit.utils.files import write_atomically
+import runpy, sys
+write_atomically = runpy.run_path(sys.argv[3])["write_atomically"]
 with write_atomically(sys.argv[1], replace=True) as temporary:
     if sys.argv[2] == "folder":
         temporary.mkdir()
@@ -70,7 +67,7 @@ with write_atomically(sys.argv[1], replace=True) as temporary:
 @contextlib.contextmanager
 def another_process(path, kind):
     """Starts a process that writes to the same path and waits before it moves the result there."""
-    command = [sys.executable, "-c", WRITER, str(path), kind]
+    command = [sys.executable, "-c", WRITER, str(path), kind, files.__file__]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None

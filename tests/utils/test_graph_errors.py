@@ -42,9 +42,8 @@ def test_message_of_an_assertion_shows_a_value_of_the_graph(run):
             return tf.identity(x)
 
     assert run(check, 4.0) == 4.0
-    with pytest.raises(
-        ValueError, match=r"^Labels of 'click' must be below 5\. Got: 7\.5\. Scale\.$"
-    ):
+    text = r"^Labels of 'click' must be below 5\. Got: 7\.5\. Scale\.$"
+    with pytest.raises(ValueError, match=text):
         run(check, 7.5)
 
 
