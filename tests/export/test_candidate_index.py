@@ -7,7 +7,6 @@ import rankkit as rk
 from rankkit.export import servable
 import tensorflow as tf
 
-
 TITLES = ["a", "b", "c"]
 CANDIDATES = {
     "movie_title": [*TITLES, "new"],
@@ -191,9 +190,7 @@ def test_nan_scores_come_last_in_the_rank_signature(tmp_path):
 
 
 @pytest.mark.parametrize(("signature", "num_arguments"), [("rank", 3), ("rank_indexed", 4)])
-def test_signature_with_other_scores_is_not_written(
-    tmp_path, monkeypatch, signature, num_arguments
-):
+def test_signature_of_other_scores_is_not_written(tmp_path, monkeypatch, signature, num_arguments):
     evaluate_factored = servable.evaluate_factored
 
     def shifted(*arguments):

@@ -55,15 +55,12 @@ def test_file_with_other_scores_is_not_written(exported, make_network, tmp_path,
 
 
 def test_existing_file_is_not_changed(exported, tmp_path):
+    with pytest.raises(FileNotFoundError, match="No folder exists at path='.*/9'"):
+        rk.export.to_tflite(tmp_path / "9", tmp_path / "r.tflite")
     (tmp_path / "r.tflite").write_text("mine")
     with pytest.raises(FileExistsError, match="path must be new"):
         rk.export.to_tflite(exported[1] / "1", tmp_path / "r.tflite")
     assert (tmp_path / "r.tflite").read_text() == "mine"
-
-
-def test_missing_source_raises(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No folder exists at path='.*/9'"):
-        rk.export.to_tflite(tmp_path / "9", tmp_path / "r.tflite")
 
 
 class MeanPooling(tf.keras.layers.Layer):
@@ -92,15 +89,11 @@ def make_lists():
 
 @pytest.mark.parametrize("query", [{}, {"user_id": ["7", "42", "?"]}], ids=["no query", "query"])
 def test_raw_lists_of_any_length_are_scored_like_in_the_model(make_network, tmp_path, query):
-    users = {"user_id": rk.layers.IdEmbedding(["7", "42"], 4)} if query else {}
-    network = make_network(**users, **make_lists())
-    columns = {
-        **query,
-        "words": [["x", "new"], [], ["y"]],
-        "numbers": [[3, 4, 5, 3], [4], []],
-        "ids": [[1], [8, 0, 8], []],
-        "prices": [[0.5], [], [1.0, 2.0]],
-    }
+    words = {"words": [["x", "new"], [], ["y"]]}
+    numbers = {"numbers": [[3, 4, 5, 3], [4], []], "ids": [[1], [8, 0, 8], []]}
+    columns = {**query, **words, **numbers, "prices": [[0.5], [], [1.0, 2.0]]} if query else words
+    layers = {"user_id": rk.layers.IdEmbedding(["7", "42"], 4), **make_lists()}
+    network = make_network(**{name: layers[name] for name in columns})
     rk.export.save(network, tmp_path / "1", sample=columns)
     rk.export.to_tflite(tmp_path / "1", tmp_path / "m.tflite")
     scorer = rk.export.load(tmp_path / "m.tflite")

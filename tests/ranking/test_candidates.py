@@ -15,19 +15,12 @@ import tensorflow as tf
 USERS, TITLES = ["7", "42"], ["a", "b", "c", "d"]
 QUERY = {"user_id": "7"}
 CANDIDATES = {"movie_title": [*TITLES, "new"], "shelf": [10, 20, 30, 40, 50]}
-ROWS = {
-    "user_id": np.array(["7", "42", "7", "42"]),
-    "movie_title": np.array(TITLES),
-    "rating": np.array([1.0, 5.0, 2.0, 4.0]),
-    "click": np.array([0.0, 1.0, 0.0, 1.0]),
-}
+ROWS = {"user_id": USERS * 2, "movie_title": TITLES, "rating": [1.0, 5.0, 2.0, 4.0]}
 
 
 def features():
-    return {
-        "user_id": rk.layers.IdEmbedding(USERS, 4),
-        "movie_title": rk.layers.IdEmbedding(TITLES, 4),
-    }
+    ids = {"user_id": USERS, "movie_title": TITLES}
+    return {name: rk.layers.IdEmbedding(each, 4) for name, each in ids.items()}
 
 
 def make_model(network=None):
@@ -82,18 +75,13 @@ def test_index_is_refreshed_after_further_training(architecture):
     model = make_model(getattr(rk.models, architecture)(features()))
     index = rk.CandidateIndex(model, CANDIDATES)
     before = rk.rank(model, QUERY, index)
+    assert_same(rk.rank(model, QUERY, CANDIDATES), before)
     model.fit(rk.data.batches(ROWS, 2), verbose=0)
     after = rk.rank(model, QUERY, index)
     assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) > 1e-3
-    assert_same(after, rank_by_rows(model, QUERY, CANDIDATES))
-
-
-def test_traced_functions_read_the_current_weights():
-    model = make_model()
-    for _ in range(2):
-        expected = rank_by_rows(model, QUERY, CANDIDATES)
-        assert_same(rk.rank(model, QUERY, CANDIDATES), expected)
-        model.network.set_weights([2.0 * each + 0.1 for each in model.network.get_weights()])
+    expected = rank_by_rows(model, QUERY, CANDIDATES)
+    assert_same(after, expected)
+    assert_same(rk.rank(model, QUERY, CANDIDATES), expected)
 
 
 def test_model_on_several_replicas_is_ranked_with_its_current_weights(mirrored_strategy):
@@ -111,9 +99,8 @@ def test_refresh_reads_assigned_embeddings():
     many = {"movie_title": [f"x{number}" for number in range(200)]}
     many["movie_title"][1] = "a"  # not among the candidates that each query compares
     index = rk.CandidateIndex(model, many)
-    titles = next(
-        layer for layer in model.network.layers if getattr(layer, "vocabulary", None) == TITLES
-    )
+    layers = model.network.layers
+    [titles] = [each for each in layers if getattr(each, "vocabulary", None) == TITLES]
     (table,) = titles.weights
     table.assign(table + tf.constant([[0.0], [5.0], [0.0], [0.0], [0.0]]))  # of "a"
     index.refresh()
@@ -121,15 +108,20 @@ def test_refresh_reads_assigned_embeddings():
     assert_same(rk.rank(model, QUERY, index, 3), expected)
 
 
+class CountingHead(rk.layers.DenseRatingHead):
+    """Counts how often it is traced, slowly enough for other threads to begin to trace."""
+
+    num_calls = 0
+
+    def call(self, inputs, training=None):
+        self.num_calls += 1
+        time.sleep(0.05)
+        return super().call(inputs, training=training)
+
+
 def test_one_trace_serves_any_number_of_candidates():
-    calls = []
-
-    class CountingHead(rk.layers.DenseRatingHead):
-        def call(self, inputs, training=None):
-            calls.append(inputs)  # once per trace
-            return super().call(inputs, training=training)
-
-    network = rk.ranking_network(features(), head=CountingHead([8]))
+    head = CountingHead([8])
+    network = rk.ranking_network(features(), head=head)
 
     def rank_both(titles):
         rk.rank(network, QUERY, {"movie_title": titles})
@@ -137,18 +129,17 @@ def test_one_trace_serves_any_number_of_candidates():
 
     titles = [str(number) for number in range(50)]
     rank_both(titles)
-    before = len(calls)
+    before = head.num_calls
     for count in (1, 7, 49):
         rank_both(titles[:count])
-    assert len(calls) == before > 0
+    assert head.num_calls == before > 0
 
 
 def test_threads_rank_while_others_refresh_and_replace_the_index(model):
     both = [CANDIDATES, {"movie_title": TITLES[::-1], "shelf": [9, 8, 7, 6]}]
     indexes = [rk.CandidateIndex(model, candidates) for candidates in both]
-    expected = [
-        [rk.rank(model, {"user_id": user}, index, k=3) for user in USERS] for index in indexes
-    ]
+    queries = [{"user_id": user} for user in USERS]
+    expected = [[rk.rank(model, query, index, k=3) for query in queries] for index in indexes]
 
     def rank(number):
         which, user = number % 2, number // 2 % 2
@@ -156,9 +147,7 @@ def test_threads_rank_while_others_refresh_and_replace_the_index(model):
             indexes[which] = rk.CandidateIndex(model, both[which])
         elif number % 10 == 5:
             indexes[which].refresh()
-        assert (
-            rk.rank(model, {"user_id": USERS[user]}, indexes[which], k=3) == expected[which][user]
-        )
+        assert rk.rank(model, queries[user], indexes[which], k=3) == expected[which][user]
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(rank, range(200)))
@@ -167,11 +156,8 @@ def test_threads_rank_while_others_refresh_and_replace_the_index(model):
 def test_slow_refresh_does_not_hide_that_weights_have_changed(monkeypatch):
     model = make_model()
     index = rk.CandidateIndex(model, CANDIDATES)
-    compute, is_waiting, may_end = (
-        candidates_module.compute_activations,
-        threading.Event(),
-        threading.Event(),
-    )
+    compute = candidates_module.compute_activations
+    is_waiting, may_end = threading.Event(), threading.Event()
 
     def compute_slowly(*arguments):
         activations = compute(*arguments)
@@ -192,17 +178,9 @@ def test_slow_refresh_does_not_hide_that_weights_have_changed(monkeypatch):
 
 
 def test_threads_trace_a_network_once():
-    calls = []
-
-    class SlowHead(rk.layers.DenseRatingHead):
-        def call(self, inputs, training=None):
-            calls.append(inputs)  # once per trace
-            time.sleep(0.05)  # lets other threads begin to trace
-            return super().call(inputs, training=training)
-
     def num_traces(num_threads):
-        network = rk.ranking_network(features(), head=SlowHead([8]))
-        before = len(calls)
+        head = CountingHead([8])
+        network = rk.ranking_network(features(), head=head)
 
         def rank(_):
             index = rk.CandidateIndex(network, CANDIDATES)
@@ -211,7 +189,7 @@ def test_threads_trace_a_network_once():
         with ThreadPoolExecutor(num_threads) as pool:
             rankings = list(pool.map(rank, range(num_threads)))
         assert rankings == [rankings[0]] * num_threads
-        return len(calls) - before
+        return head.num_calls
 
     assert num_traces(8) == num_traces(1)
 
@@ -243,10 +221,8 @@ def test_each_head_has_its_own_index():
     def output(name):
         return lambda columns: network({each: columns[each] for each in network.input})[name]
 
-    for scorer, its_index, name in (
-        (model, index, "score"),
-        (model.head("click"), click_index, "click"),
-    ):
+    click = model.head("click")
+    for scorer, its_index, name in ((model, index, "score"), (click, click_index, "click")):
         expected = rk.rank(output(name), QUERY, CANDIDATES)
         assert_same(rk.rank(scorer, QUERY, its_index), expected)
         assert_same(rk.rank(scorer, QUERY, CANDIDATES), expected)
@@ -268,20 +244,16 @@ def test_model_with_its_own_call_is_ranked_by_rows():
 
 def test_all_features_may_belong_to_the_query(model):
     query = {"user_id": "7", "movie_title": "a"}
-    (first, second) = rk.rank(model, query, {"shelf": [1, 2]})
-    assert (first[0], second[0]) == (1, 2)
-    assert first[1] == pytest.approx(second[1])
+    (one, score), (two, same_score) = rk.rank(model, query, {"shelf": [1, 2]})
+    assert (one, two, score) == (1, 2, pytest.approx(same_score))
 
 
 def test_index_holds_features_of_lists():
-    network = rk.models.tower(
-        {"user_id": rk.layers.IdEmbedding(USERS, 4), "tags": rk.layers.TagsEmbedding(["x"], 4)}
-    )
-    candidates = {"tags": [["x"], [], ["x", "new"]]}
-    model = make_model(network)
-    index = rk.CandidateIndex(model, candidates)
-    expected = rk.rank(model, QUERY, candidates)
-    assert_same(rk.rank(model, QUERY, index), expected)
+    layers = {**features(), "tags": rk.layers.TagsEmbedding(["x"], 4)}
+    candidates = {"movie_title": TITLES[:3], "tags": [["x"], [], ["x", "new"]]}
+    model = make_model(rk.models.tower(layers))
+    ranking = rk.rank(model, QUERY, rk.CandidateIndex(model, candidates))
+    assert_same(ranking, rk.rank(model, QUERY, candidates))
 
 
 @pytest.mark.parametrize(
@@ -300,12 +272,10 @@ def test_candidates_that_cannot_be_indexed_are_named(model, candidates, message)
 
 def test_queries_that_do_not_match_an_index_are_named(model):
     index = rk.CandidateIndex(model, CANDIDATES)
-    for query, message in (
-        ({"user_id": "7", "movie_title": "a"}, "Feature 'movie_title' is given twice"),
-        ({}, "Missing feature 'user_id'"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            rk.rank(model, query, index)
+    with pytest.raises(ValueError, match="Feature 'movie_title' is given twice"):
+        rk.rank(model, {"user_id": "7", "movie_title": "a"}, index)
+    with pytest.raises(ValueError, match="Missing feature 'user_id'"):
+        rk.rank(model, {}, index)
     message = "candidates must be an index of this scorer. Got: .*5"
     for scorer in (make_model(), lambda columns: [0.0] * 5):
         with pytest.raises(ValueError, match=message):

@@ -26,10 +26,6 @@ MATRICES = {
 in_every_container = pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
 
 
-def price(columns):
-    return -np.asarray(columns["price"], float)
-
-
 @pytest.fixture(scope="module")
 def network():
     """A network of users and vectors of three numbers."""
@@ -161,11 +157,11 @@ def test_functions_get_arrays_as_they_get_lists(values, dtype):
         assert tensor.numpy().tolist() == values
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0**24 + 1], [[1.0], [1e9 + 1]]])
-@pytest.mark.parametrize("kind", [list, np.array])
-def test_functions_get_no_rounded_numbers(values, kind):
-    with pytest.raises(ValueError, match=r"'x' must not have numbers beyond 2\^24"):
-        rk.rank(lambda columns: [1.0, 0.0], {}, {"x": kind(values)})
+def test_functions_get_no_rounded_numbers():
+    for values in ([1.0, 2.0**24 + 1], [[1.0], [1e9 + 1]]):
+        for column in (values, np.array(values)):
+            with pytest.raises(ValueError, match=r"'x' must not have numbers beyond 2\^24"):
+                rk.rank(lambda columns: [1.0, 0.0], {}, {"x": column})
 
 
 def test_index_does_not_change_with_the_array_it_was_made_from(network):
@@ -191,5 +187,8 @@ def test_exclusion_by_a_column_of_vectors_is_refused(network):
 
 
 def test_ids_in_arrays_of_numbers_are_excluded():
+    def price(columns):
+        return -np.asarray(columns["price"], float)
+
     ranking = rk.rank(price, {}, {"price": np.array([3, 1, 2])}, exclude=np.array([1]))
     assert [value for value, _ in ranking] == [2, 3]

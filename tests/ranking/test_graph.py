@@ -50,10 +50,9 @@ class Doubled(L.DenseRatingHead):
         return 2.0 * super().call(inputs, training=training)
 
 
+MEMBERS = rk.interactions.FactorizationMachine(num_members=3, groups=[[0, 3], [1, 2]])
 NETWORKS = {
-    "tower": lambda: rk.models.tower(
-        features(), hidden_units=[16, 8], dropout_rate=0.1, rating_range=(1, 5)
-    ),
+    "tower": lambda: rk.models.tower(features(), dropout_rate=0.1, rating_range=(1, 5)),
     "linear": lambda: rk.models.tower(features(), hidden_units=[]),
     "fm": lambda: rk.models.factorization_machine(features(), initial_bias=3.5),
     "svd++": lambda: rk.models.svd_plus_plus(features(), item=["movie_title", "genres"]),
@@ -66,20 +65,17 @@ NETWORKS = {
     "ensemble": lambda: rk.ensemble(
         [rk.models.tower(features()), rk.models.deepfm(features(history=False))]
     ),
-    "field dropout": lambda: rk.ranking_network(
-        features(), interaction=rk.interactions.FieldDropout(0.1), head=L.DenseRatingHead([8])
+    "field dropout": lambda: combine(features(), rk.interactions.FieldDropout(0.1)),
+    "members": lambda: combine(
+        features(12, history=False), rk.interactions.FieldDropout(0.1, MEMBERS), L.EnsembleMean()
     ),
-    "members": lambda: rk.ranking_network(
-        features(12, history=False),
-        interaction=rk.interactions.FieldDropout(
-            0.1, rk.interactions.FactorizationMachine(num_members=3, groups=[[0, 3], [1, 2]])
-        ),
-        head=L.EnsembleMean(),
-    ),
-    "function": lambda: rk.ranking_network(
-        features(), interaction=lambda vectors: tf.concat(vectors, 1) * 2.0, head=Doubled([8])
-    ),
+    "function": lambda: combine(features(), lambda x: tf.concat(x, 1) * 2.0, Doubled([8])),
 }
+
+
+def combine(layers, interaction, head=None):
+    head = head or L.DenseRatingHead([8])
+    return rk.ranking_network(layers, interaction=interaction, head=head)
 
 
 @functools.cache
@@ -108,9 +104,13 @@ def sides_of(query):
 
 
 def check(outputs, expected):
-    pairs = zip(tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True)
-    for ours, theirs in pairs:
+    for ours, theirs in zip(*map(tf.nest.flatten, (outputs, expected)), strict=True):
         np.testing.assert_allclose(np.broadcast_to(ours, theirs.shape), theirs, atol=1e-5)
+
+
+@functools.cache
+def expected_scores(name, query):
+    return network(name)(with_query(query))
 
 
 def check_factored(made, query):
@@ -126,13 +126,12 @@ QUERIES = [("user_id", "timestamp"), ("movie_title",)]
 @pytest.mark.parametrize("query", [*QUERIES, tuple(COLUMNS)], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_factored_scores_equal_scores_of_rows(name, query):
-    columns = with_query(query)
-    expected = network(name)(columns)
-    check_factored(network(name), query)
-    check(evaluate_factored(network(name), columns, sides_of(query)), expected)
+    columns, made, expected = with_query(query), network(name), expected_scores(name, query)
+    short = with_short_query(columns, query)
+    check(evaluate_factored(made, short, sides_of(query)), expected)
+    check(evaluate_factored(made, columns, sides_of(query)), expected)
     # In an export the sides are found by the lengths of the columns.
-    alone = {each: each for each in columns}
-    check(evaluate_factored(network(name), with_short_query(columns, query), alone), expected)
+    check(evaluate_factored(made, short, {each: each for each in columns}), expected)
 
 
 @pytest.mark.parametrize("query", [*QUERIES, ("user_id",)], ids=str)
@@ -144,7 +143,8 @@ def test_cached_candidates_give_equal_scores(name, query):
     evaluate_factored(network(name), {**columns, **other}, sides, cache)
     query_columns = {each: columns[each][:1] for each in query}
     reused = ActivationCache("candidates", cache.tensors)
-    check(evaluate_factored(network(name), query_columns, sides, reused), network(name)(columns))
+    outputs = evaluate_factored(network(name), query_columns, sides, reused)
+    check(outputs, expected_scores(name, query))
 
 
 def test_first_dense_layer_caches_its_products():
@@ -166,11 +166,7 @@ def test_layers_with_masks_are_evaluated_by_rows():
             present = tf.cast(mask[0], tf.float32)[..., tf.newaxis]
             return tf.reduce_sum(inputs[0] * present * inputs[1][:, tf.newaxis, :], axis=1)
 
-    made = rk.ranking_network(
-        {"words": words, "user_id": L.IdEmbedding(USERS, 4)},
-        interaction=Mean(),
-        head=L.DenseRatingHead([8]),
-    )
+    made = combine({"words": words, "user_id": L.IdEmbedding(USERS, 4)}, Mean())
     columns = {"words": tf.constant([[1, 2, 0]], tf.int64), "user_id": COLUMNS["user_id"]}
     rows = {**columns, "words": tf.repeat(columns["words"], ROWS, axis=0)}
     sides = {"words": "query", "user_id": "candidates"}
@@ -201,5 +197,4 @@ def test_constant_inputs_of_a_layer_are_kept():
             [sum(vectors), ones]
         )
 
-    made = rk.ranking_network(features(), interaction=interaction, head=L.DenseRatingHead([8]))
-    check_factored(made, ("user_id",))
+    check_factored(combine(features(), interaction), ("user_id",))

@@ -30,17 +30,12 @@ def spark():
 
 
 @pytest.fixture(scope="session")
-def network():
+def export(tmp_path_factory):
+    """A SavedModel of these users and items."""
     tf.keras.utils.set_random_seed(1)
-    features = {
-        "user_id": rk.layers.IdEmbedding(USERS, 4),
-        "item_id": rk.layers.IdEmbedding(ITEMS, 4),
-    }
-    return rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
-
-
-@pytest.fixture(scope="session")
-def export(network, tmp_path_factory):
+    ids = {"user_id": USERS, "item_id": ITEMS}
+    features = {name: rk.layers.IdEmbedding(each, 4) for name, each in ids.items()}
+    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
     path = tmp_path_factory.mktemp("export") / "1"
     rk.export.save(network, path)
     return path

@@ -39,7 +39,9 @@ def test_rows_are_scored_like_in_process(spark, export, tmp_path):
     assert (tmp_path / "out" / "_SUCCESS").exists()
 
 
-def test_resumed_job_writes_only_missing_partitions(spark, export, tmp_path, pairs):
+def test_resumed_job_writes_only_missing_partitions_and_refuses_another_job(
+    spark, export, tmp_path, pairs
+):
     out = tmp_path / "out"
     table = spark.read.parquet(str(pairs)).repartition(6, "position")
     rk.spark.score(export, table, output=out)
@@ -51,6 +53,21 @@ def test_resumed_job_writes_only_missing_partitions(spark, export, tmp_path, pai
     assert_scored(rk.spark.score(export, table, output=out), export)
     is_kept = [partition_times(out)[path] == time for path, time in before.items()]
     assert is_kept == [False] * 4 + [True] * 2
+
+    (out / "_SUCCESS").unlink()
+    with pytest.raises(ValueError, match="a job that differs in: columns. Name another folder"):
+        rk.spark.score(export, table.withColumnRenamed("position", "where"), output=out)
+    layers = {name: rk.layers.IdEmbedding(["u1"], 2) for name in ("user_id", "item_id")}
+    other = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([]))
+    rk.export.save(other, tmp_path / "2")
+    with pytest.raises(ValueError, match="a job that differs in: model. Name another folder"):
+        rk.spark.score(tmp_path / "2", table, output=out)
+    for path in list(partition_times(out))[:5]:
+        path.unlink()
+    with pytest.raises(ValueError, match="other rows than in partition 5 of output"):
+        rk.spark.score(export, table.repartition(4, "position"), output=out)  # has no partition 5
+    with pytest.raises(ValueError, match="pairs must have the same rows in each partition"):
+        rk.spark.score(export, table.where("position % 6 < 3"), output=out)
 
 
 def test_table_with_one_partition_is_repartitioned(spark, export, tmp_path, pairs):
@@ -78,26 +95,6 @@ def test_features_of_lists_and_numbers_are_scored(spark, tmp_path):
         message = f"Column '{column}' of pairs must be of type {expected}. Got: 'string'"
         with pytest.raises(TypeError, match=message):
             rk.spark.score(tmp_path / "1", wrong, output=tmp_path / "other")
-
-
-def test_job_with_other_rows_or_another_model_raises(spark, export, tmp_path, pairs):
-    out = tmp_path / "out"
-    table = spark.read.parquet(str(pairs)).repartition(6, "position")
-    rk.spark.score(export, table, output=out)
-    (out / "_SUCCESS").unlink()
-    with pytest.raises(ValueError, match="a job that differs in: columns. Name another folder"):
-        rk.spark.score(export, table.withColumnRenamed("position", "where"), output=out)
-    layers = {name: rk.layers.IdEmbedding(["u1"], 2) for name in ("user_id", "item_id")}
-    other = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([]))
-    rk.export.save(other, tmp_path / "2")
-    with pytest.raises(ValueError, match="a job that differs in: model. Name another folder"):
-        rk.spark.score(tmp_path / "2", table, output=out)
-    for path in list(partition_times(out))[:5]:
-        path.unlink()
-    with pytest.raises(ValueError, match="other rows than in partition 5 of output"):
-        rk.spark.score(export, table.repartition(4, "position"), output=out)  # has no partition 5
-    with pytest.raises(ValueError, match="pairs must have the same rows in each partition"):
-        rk.spark.score(export, table.where("position % 6 < 3"), output=out)
 
 
 @pytest.mark.parametrize(

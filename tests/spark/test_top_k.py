@@ -109,7 +109,7 @@ def test_error_of_a_worker_is_raised_in_one_line(top_k, tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"k": True}, ValueError, "k must be an integer of at least 1. Got: k=True"),
+        ({"k": 0}, ValueError, "k must be an integer of at least 1. Got: k=0"),
         ({"users": {"user": USERS}}, ValueError, "Missing feature 'user_id'.*mean 'user'?"),
         ({"users": {"user_id": [1, 2]}}, TypeError,
          "Column 'user_id' of users must be of type string. Got: 'bigint'. Cast it first"),

@@ -454,7 +454,7 @@ def test_single_head_has_no_name_weight_or_score(rows):
         ValueError, match="name must be of one of several heads. Got: name='rating'"
     ):
         model.head("rating")
-    with pytest.raises(TypeError, match="loss must not be a dict by head.*a single head"):
+    with pytest.raises(TypeError, match="loss must be no dict by head.*a single head"):
         model.compile("adam", loss={"rating": "mse"})
     assert model.task is None
     model.compile("adam")
