@@ -141,12 +141,11 @@ def kinds_of(annotation):
 def fits(value: Any, kinds):
     """Whether a value is allowed by one of several types."""
     is_text = isinstance(value, str | bytes)
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
     return (
         (value is None and type(None) in kinds)
         or (isinstance(value, bool | np.bool_) and bool in kinds)
-        or (
-            isinstance(value, int) and not isinstance(value, bool) and {int, float} & kinds != set()
-        )
+        or (is_integer and {int, float} & kinds != set())
         or (isinstance(value, float) and math.isfinite(value) and float in kinds)
         or (isinstance(value, str) and {str, os.PathLike} & kinds != set())
         or (isinstance(value, list) and collections.abc.Sequence in kinds)
@@ -225,13 +224,9 @@ CONFIGURED = [
 
 @pytest.mark.parametrize("name", CONFIGURED)
 def test_numpy_scalars_are_accepted_and_become_plain_python(valid, name):
-    plain = {
-        key: {"k": 3, "projection_dim": 3}.get(key, default)
-        for key, default in (
-            (each.name, valid.get(each.name, each.default))
-            for each in inspect.signature(CALLABLES[name]).parameters.values()
-        )
-    }
+    values = {**valid, "k": 3, "projection_dim": 3}
+    parameters = inspect.signature(CALLABLES[name]).parameters.items()
+    plain = {key: values.get(key, parameter.default) for key, parameter in parameters}
     scalars = {key: value for key, value in plain.items() if isinstance(value, int | float)}
     scalars |= {"name": "mine"} if "name" in plain or "kwargs" in plain else {}
     expected = call(valid, name, **scalars).get_config()

@@ -49,11 +49,8 @@ def test_code_of_the_page_runs(page, tmp_path, run_after_tensorflow):
     assert exit_code == 0, f"{page.name}\n{output[-4000:]}"
 
 
-def test_readme_shows_code():
-    assert code(ROOT / "README.md")
-
-
 def test_pages_with_cells_are_executed():
+    assert code(ROOT / "README.md")
     pages = [page for page in PAGES if "{code-cell}" in page.read_text()]
     assert [name(page) for page in pages if not page.read_text().startswith(CELLS_HEAD)] == []
     assert [name(page) for page in pages if "```python" in page.read_text()] == []
@@ -99,11 +96,8 @@ def command_problems(command: str, root: Path) -> list[str]:
             return [*found, f"no file {script[1]}"]
         shared = path.with_name("run_folder.py")  # the options of every example
         text = path.read_text() + (shared.read_text() if shared.is_file() else "")
-        found += [
-            f"no flag {flag} in {script[1]}"
-            for flag in re.findall(r"(--[\w-]+)", script[2])
-            if flag not in text
-        ]
+        flags = [flag for flag in re.findall(r"--[\w-]+", script[2]) if flag not in text]
+        found += [f"no flag {flag} in {script[1]}" for flag in flags]
     return found
 
 

@@ -16,19 +16,25 @@ import rankkit as rk
 import tensorflow as tf
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-MOVIELENS = str(EXAMPLES / "01_movielens_ranking.py")
-TUNE = str(EXAMPLES / "02_tune_movielens.py")
+SCRIPTS = sorted(map(str, EXAMPLES.glob("[0-9]*.py")))
+MOVIELENS, TUNE, SIDE, TABLE, LISTS, CLICKS, HEADS, WORKERS = SCRIPTS
 
 
 def start(script, *arguments):
     environment = {**os.environ, "PYTHONWARNINGS": "error::DeprecationWarning:__main__"}
-    return subprocess.Popen(
-        [sys.executable, script, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    command, pipe = [sys.executable, script, *map(str, arguments)], subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+def wait_for(process, is_reached):
+    """Waits until a running example has reached a point."""
+    while not is_reached():
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def num_lines(path):
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def run(script, *arguments, exit_code=0):
@@ -55,7 +61,7 @@ def metrics(folder):
     return json.loads((folder / "metrics.json").read_text())
 
 
-@pytest.mark.parametrize("script", sorted(map(str, EXAMPLES.glob("[0-9]*.py"))))
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_help_is_fast_and_scripts_are_short(script):
     started = time.perf_counter()
     output, _ = run(script, "--help")
@@ -100,9 +106,7 @@ def test_a_resumed_run_gives_the_same_metrics(tmp_path, run_here):
 
     process = start(MOVIELENS, *options, "--output-dir", stopped)
     log = stopped / "history.csv"
-    while not log.exists() or len(log.read_text().splitlines()) < 4:
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for(process, lambda: num_lines(log) >= 4)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -110,11 +114,10 @@ def test_a_resumed_run_gives_the_same_metrics(tmp_path, run_here):
     assert "Traceback" not in errors
     assert not (stopped / "metrics.json").exists()
 
-    _, errors = run(
-        MOVIELENS, *options, "--resume", "--seed", 1, "--output-dir", stopped, exit_code=1
-    )
+    options = (*options, "--resume", "--output-dir", stopped)
+    _, errors = run(MOVIELENS, *options, "--seed", 1, exit_code=1)
     assert "was started with" in errors
-    output, _ = run(MOVIELENS, *options, "--resume", "--output-dir", stopped)
+    output, _ = run(MOVIELENS, *options)
     assert "Epoch 1/30" not in output
     for name in ("test_rmse", "ranking"):
         assert metrics(stopped)[name] == metrics(straight)[name]
@@ -130,9 +133,7 @@ def test_a_killed_search_resumes_with_the_same_result(tmp_path, run_here):
 
     process = start(TUNE, *options, "--max-trials", 3, "--workers", 2, "--output-dir", killed)
     journal = killed / "tuning" / "journal.jsonl"
-    while not journal.exists() or '"end"' not in journal.read_text():
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for(process, lambda: journal.exists() and '"end"' in journal.read_text())
     process.kill()
     process.communicate(timeout=60)
     # Resuming with more trials in one process continues the same search.
@@ -145,9 +146,8 @@ def test_a_killed_search_resumes_with_the_same_result(tmp_path, run_here):
 
     assert 0.9 < found["test_rmse"] < 1.2
     assert 0.9 < found["bias_baseline_rmse"] < 1.1
-    assert set(found["best_hyperparameters"]) == {
-        "tower_width", "learning_rate", "optimizer", "l2", "embedding_dim",
-    }  # fmt: skip
+    names = {"tower_width", "learning_rate", "optimizer", "l2", "embedding_dim"}
+    assert set(found["best_hyperparameters"]) == names
     assert found["trials"] == 4
     assert found["seconds"]["search"] > 0
     for text in (f"test RMSE {found['test_rmse']:.4f}", "tutorial, 1.10"):
@@ -171,10 +171,6 @@ def test_an_invalid_search_is_rejected_and_its_folder_stays_usable(tmp_path, run
     assert not (tmp_path / "parallel_coordinates.png").exists()  # a single trial
 
 
-SIDE = str(EXAMPLES / "03_side_features.py")
-TABLE = str(EXAMPLES / "04_results_table.py")
-
-
 @pytest.mark.slow
 def test_side_features_example_writes_plots_and_exports(tmp_path):
     folder = tmp_path / "run"
@@ -184,8 +180,7 @@ def test_side_features_example_writes_plots_and_exports(tmp_path):
     assert found["max_abs_difference"] < 1e-5
     assert "NormalizedNumber" not in output
     assert "HistoryEmbedding" in output
-    pictures = ("learning_curve", "predicted_against_true", "calibration", "error_by_count")
-    for name in pictures:
+    for name in ("learning_curve", "predicted_against_true", "calibration", "error_by_count"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "ranker.tflite").exists()
 
@@ -225,9 +220,6 @@ def test_the_results_table_accepts_a_number_of_ratings(tmp_path, run_here, capsy
     assert not (tmp_path / "other").exists()
 
 
-LISTS = str(EXAMPLES / "05_listwise.py")
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Lists with a single item")  # a tenth of the rows has some
 def test_listwise_example_compares_losses(tmp_path, run_here, capsys):
@@ -237,10 +229,6 @@ def test_listwise_example_compares_losses(tmp_path, run_here, capsys):
     assert line["scorer"] == "softmax - mean_squared_error"
     assert line["ndcg_at_10_low"] < line["ndcg_at_10"] < line["ndcg_at_10_high"]
     assert "softmax              NDCG@10 0." in capsys.readouterr().out
-
-
-CLICKS = str(EXAMPLES / "06_clicks.py")
-HEADS = str(EXAMPLES / "07_multitask.py")
 
 
 @pytest.mark.slow
@@ -274,9 +262,6 @@ def test_multitask_example_trains_both_objectives(tmp_path, sharing, run_here, c
     assert (folder / "ranker.tflite").exists()
 
 
-WORKERS = str(EXAMPLES / "08_multi_worker.py")
-
-
 def rmse_without_workers(epochs, batch_size):
     """Test RMSE of the same training in one process, without a strategy."""
     tf.keras.utils.set_random_seed(42)
@@ -302,9 +287,7 @@ def test_training_resumes_after_a_worker_is_killed_with_the_same_result(tmp_path
     while not (line := process.stdout.readline()).startswith("worker 1 is process "):
         assert process.poll() is None
     log = killed / "history_0.csv"
-    while not log.exists() or len(log.read_text().splitlines()) < 3:
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for(process, lambda: num_lines(log) >= 3)
     os.kill(int(line.split()[-1]), signal.SIGKILL)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors

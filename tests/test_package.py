@@ -2,11 +2,10 @@
 
 import ast
 import configparser
-import functools
 import importlib
 import inspect
+import os
 import re
-import subprocess
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
@@ -116,35 +115,26 @@ def test_module_with_a_single_importer_lies_in_the_folder_of_the_importer():
             if module in modules:
                 importers[module].add(path)
 
-    def folder(path: Path) -> str:
-        return path.relative_to(package).parts[0]
-
-    far = {
-        module: path.name
-        for module, paths in importers.items()
-        for path in list(paths)[:1]
-        if len(paths) == 1 and path.parent != package and folder(path) != module.split(".")[1]
-    }
-    assert far == {}
+    far = []
+    for module, paths in importers.items():
+        folders = {path.relative_to(package).parts[0] for path in paths}
+        if len(paths) == 1 and not folders <= {"__init__.py", module.split(".")[1]}:
+            far.append((module, *paths))
+    assert far == []
 
 
 # --- Files ---
 
 
 def test_no_file_is_over_500_lines():
-    lengths = {
-        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
-        for path in (ROOT / "rankkit").rglob("*.py")
-    }
-    assert {path: lines for path, lines in lengths.items() if lines > 500} == {}
+    files = (ROOT / "rankkit").rglob("*.py")
+    assert [str(path) for path in files if len(path.read_text().splitlines()) > 500] == []
 
 
 def test_tests_mirror_the_folders():
-    folders = {
-        path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")
-    }
-    missing = [str(each) for each in folders if not (ROOT / "rankkit" / each).is_dir()]
-    assert missing == []
+    tests = ROOT / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    assert [str(each) for each in folders if not (ROOT / "rankkit" / each).is_dir()] == []
 
 
 def test_tests_import_public_names_or_modules_of_the_mirrored_folder():
@@ -165,42 +155,38 @@ def test_tests_import_public_names_or_modules_of_the_mirrored_folder():
     assert found == []
 
 
-@functools.cache
-def repository_text() -> dict[str, str]:
-    git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others"]
-    listed = subprocess.run(
-        [*git, "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if listed.returncode:
-        pytest.skip("needs a git checkout, to know which files belong to it")
-    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
-    return {
-        str(path.relative_to(ROOT)): path.read_text(errors="replace")
-        for path in paths
-        if path.is_file()
-    }
+def repository_files() -> Iterator[Path]:
+    """All files but those that .gitignore names; works without git, too."""
+    ignored = {".git", *(ROOT / ".gitignore").read_text().replace("/\n", "\n").split()}
+    for folder, folders, files in os.walk(ROOT):
+        inside = Path(folder).relative_to(ROOT)
+        folders[:] = [
+            name
+            for name in folders
+            if not any(inside.joinpath(name).match(pattern) for pattern in ignored)
+        ]
+        yield from (Path(folder, name) for name in files if name not in ignored)
 
 
 LOCAL_PATH_OR_INDEX = re.compile(
     r"(?<![\w.:/])/(?:home|Users|root|work|farm|tmp|opt)/[\w.]"  # an absolute path of one host
-    r"|pypi\.org|python[h]osted|index[-]url|registry\.npmjs",  # a package index
+    r"|pypi\.org|python[h]osted|index[-]url|registry\.npmjs"  # a package index
 )
 
 
 def test_no_file_has_a_local_path_or_a_package_index():
+    for folder in ("home", "root", "tmp"):
+        assert LOCAL_PATH_OR_INDEX.search(f"reads /{folder}/someone")
+        assert not LOCAL_PATH_OR_INDEX.search(f"reads output/{folder}/someone")
+    files = list(repository_files())
+    assert {ROOT / "Makefile", ROOT / "rankkit" / "__init__.py", Path(__file__)} <= set(files)
     lines = [
-        f"{path}: {line}"
-        for path, text in repository_text().items()
-        for line in text.splitlines()
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in files
+        for line in path.read_text(errors="replace").splitlines()
         if LOCAL_PATH_OR_INDEX.search(line)
     ]
     assert lines == []
-
-
-@pytest.mark.parametrize("folder", ["home", "root", "tmp"])
-def test_local_path_is_found(folder):
-    assert LOCAL_PATH_OR_INDEX.search(f"reads /{folder}/someone")
-    assert not LOCAL_PATH_OR_INDEX.search(f"reads output/{folder}/someone")
 
 
 def test_metadata_is_in_setup_cfg_and_tool_settings_in_pyproject():
@@ -217,12 +203,8 @@ def test_constraints_pin_a_version_that_setup_cfg_allows():
     config.read(ROOT / "setup.cfg")
     texts = [config["options"]["install_requires"], *config["options.extras_require"].values()]
     lines = [line for text in texts for line in text.splitlines() if line.strip()]
-    pins = dict(
-        line.split("==")
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if "==" in line
-    )
-    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    found = re.findall(r"^(\S+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    pins = {canonicalize_name(name): version for name, version in found}
     for requirement in map(Requirement, (line for line in lines if not line.startswith("#"))):
         if requirement.name != "rankkit":
             assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
@@ -263,7 +245,7 @@ def test_reference_lists_every_public_name():
 
 
 def test_every_name_in_all_exists():
-    packages = [ROOT / "rankkit" / "__init__.py", *(ROOT / "rankkit").glob("*/__init__.py")]
+    packages = (ROOT / "rankkit").glob("**/__init__.py")
     folders = [".".join(path.relative_to(ROOT).parent.parts) for path in packages]
     modules = [value.__name__ for value in vars(rk).values() if inspect.ismodule(value)]
     public_modules = [name for name in modules if name.split(".")[-1] in rk.__all__]
@@ -280,10 +262,8 @@ def documented_arguments(doc: str) -> dict[str, str]:
     if section is None:
         return {}
     entries = re.split(r"^(\*{0,2}\w+)[ ]*(?:\([^)]*\))?:", textwrap.dedent(section[1]), flags=re.M)
-    return {
-        name: " ".join(text.split())
-        for name, text in zip(entries[1::2], entries[2::2], strict=True)
-    }
+    pairs = zip(entries[1::2], entries[2::2], strict=True)
+    return {name: " ".join(text.split()) for name, text in pairs}
 
 
 def signature_arguments(function: Callable) -> dict[str, inspect.Parameter]:
