@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
 
 import rankkit as rk  # isort: skip
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -24,6 +25,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+# On a busy host an example takes longer than Hypothesis allows by default.
+hypothesis.settings.register_profile("rankkit", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("rankkit")
 
 # Tests with slow shared fixtures: each of these groups runs in one process of pytest-xdist.
 GROUPS = (
