@@ -5,7 +5,6 @@ import collections
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 import rankkit as rk
 
@@ -53,14 +52,14 @@ def test_every_click_comes_once_per_epoch_and_is_never_a_negative(popularity):
 
 
 def test_seed_fixes_each_epoch_and_initial_epoch_resumes_it():
-    def epochs(**kwargs):
+    def epochs(count, **kwargs):
         batches = with_negatives(seed=5, **kwargs)
-        return [as_dicts(batches) for _ in range(3)]
+        return [as_dicts(batches) for _ in range(count)]
 
-    first = epochs()
-    assert first == epochs()
+    first = epochs(3)
+    assert first[:1] == epochs(1)
     assert first[0] != first[1]
-    assert epochs(initial_epoch=1)[:2] == first[1:]
+    assert epochs(2, initial_epoch=1) == first[1:]
 
 
 def sampled_shares(rows, candidates, user, popularity):
@@ -146,39 +145,6 @@ def test_queries_that_clicked_nearly_all_popularity_get_the_other_item(popularit
     assert {item for user, item in found if user == f"v{many - 1}"} == {"a"}
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"item": "item"}, ValueError, "Unknown item 'item'"),
-        ({"query": "user"}, ValueError, "Unknown query 'user'"),
-        ({"num_negatives": 0}, ValueError, "num_negatives must be an integer of at least 1"),
-        ({"popularity": -1}, ValueError, "popularity must be a finite power of at least 0"),
-        ({"popularity": np.nan}, ValueError, "popularity must be a finite power"),
-        ({"popularity": np.inf}, ValueError, "popularity must be a finite power"),
-        ({"popularity": "0.75"}, ValueError, "popularity must be a finite power"),
-        ({"outcomes": "rating"}, TypeError, r"Write outcomes=\['rating'\]"),
-        ({"initial_epoch": 2, "seed": None}, ValueError, "seed must be a number when"),
-        ({"outcomes": ["rating"]}, ValueError, "Unknown column in outcomes 'rating'"),
-        ({"outcomes": ["item_id"]}, ValueError, "outcomes must be columns of neither"),
-        ({"outcomes": ["text"]}, TypeError, "Outcomes must be numeric, but 'text' holds 'x'"),
-        ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
-        ({"label": "year"}, ValueError, "names that .*with_negatives adds. Got: 'year'"),
-        ({"candidates": {"item_id": ["i1", "i1"]}}, ValueError, "each item_id once. Got: 2 cand"),
-        (
-            {"candidates": {"item_id": ["i1"]}},
-            ValueError,
-            "Each user_id must have a candidate without a click.* Got: 'u[0-9]+'",
-        ),
-        ({"candidates": {"year": [1990]}}, TypeError, "candidates must be .* with 'item_id'"),
-        ({"rows": tf.data.Dataset.range(3)}, TypeError, "rows must be in memory.*All clicks"),
-    ],
-)
-def test_invalid_arguments_of_with_negatives_are_named(change, error, message):
-    rows = {**ROWS, "text": ["x"] * len(CLICKS)}
-    with pytest.raises(error, match=message):
-        with_negatives(**{"rows": rows, **change})
-
-
 HELD_OUT = {"user_id": ["u2", "u1", "u2"], "item_id": ["a", "b", "c"], "age": [30, 20, 31]}
 KNOWN = {"user_id": ["u1", "u3", "u2", "u2"], "item_id": ["c", "d", "d", "a"]}
 
@@ -215,18 +181,3 @@ def test_with_candidates_feeds_evaluate_ranking():
     )
     # u2 has c first; the three candidates of u1 are tied, and b was clicked.
     assert report.metrics["mrr"] == pytest.approx((1 + (1 + 1 / 2 + 1 / 3) / 3) / 2)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"item": "movie"}, ValueError, "Unknown item 'movie'"),
-        ({"query": "user"}, ValueError, "Unknown query 'user'"),
-        ({"label": "age"}, ValueError, "names that .*with_candidates adds. Got: 'age'"),
-        ({"exclude": {"user_id": ["u1"]}}, ValueError, "Unknown column 'item_id'"),
-        ({"candidates": {"item_id": ["a", "b"]}}, ValueError, "the candidates. Got: 'c'. Add"),
-    ],
-)
-def test_invalid_arguments_of_with_candidates_are_named(change, error, message):
-    with pytest.raises(error, match=message):
-        rk.data.with_candidates(HELD_OUT, **{"item": "item_id", **change})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rankkit.data import cold_start_split, k_fold, leave_last_out, random_split, time_split
@@ -27,7 +27,6 @@ def assert_complete(train, test, rows):
 
 
 @given(ROWS, st.floats(0.05, 0.95))
-@settings(max_examples=50, deadline=None)
 def test_time_split_trains_only_on_earlier_rows(rows, test_fraction):
     try:
         train, test = time_split(columns(rows), timestamp="timestamp", test_fraction=test_fraction)
@@ -39,7 +38,6 @@ def test_time_split_trains_only_on_earlier_rows(rows, test_fraction):
 
 
 @given(ROWS, st.integers(1, 3))
-@settings(max_examples=50, deadline=None)
 def test_leave_last_out_tests_on_the_last_rows_of_each_user(rows, num_rows):
     sizes = np.bincount([user for user, _ in rows])
     if sizes.max() <= num_rows:
@@ -55,7 +53,6 @@ def test_leave_last_out_tests_on_the_last_rows_of_each_user(rows, num_rows):
 
 
 @given(st.integers(2, 40), st.integers(2, 7), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
 def test_k_fold_tests_on_each_row_once(num_rows, k, seed):
     if k > num_rows:
         return
@@ -69,7 +66,6 @@ def test_k_fold_tests_on_each_row_once(num_rows, k, seed):
 
 
 @given(ROWS.filter(lambda rows: len({user for user, _ in rows}) > 2), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
 def test_cold_start_split_separates_ids(rows, seed):
     train, test = cold_start_split(columns(rows), test_fraction=0.4, seed=seed)
     assert_complete(train, test, rows)
@@ -97,32 +93,26 @@ def test_data_frames_are_split_into_data_frames():
 
 def test_timestamps_can_be_datetimes():
     rows = {"when": np.array(["2020-01-02", "2020-01-01"], "datetime64[D]"), "user_id": [1, 1]}
-    for train, _ in (
-        time_split(rows, timestamp="when", test_fraction=0.5),
-        leave_last_out(rows, timestamp="when"),
-    ):
+    by_time = time_split(rows, timestamp="when", test_fraction=0.5)
+    for train, _ in (by_time, leave_last_out(rows, timestamp="when")):
         assert train["when"].tolist() == [rows["when"][1]]
 
 
-@pytest.mark.parametrize(
-    "times",
-    [
-        [3.0, np.nan, 1.0, np.nan],
-        [3.0, np.inf, 1.0, -np.inf],
-        np.array([3, "NaT", 1, "NaT"], "datetime64[s]"),
-        pd.Series([3, None, 1, None], dtype="Int64"),
-        pd.Series(pd.to_datetime([3, None, 1, None], utc=True)),
+def test_missing_timestamps_are_refused():
+    cells, text = (
         [3, None, 1, None],
+        r"Column 'when' must have a finite timestamp.* Got: 2 of 4 row",
+    )
+    for times in (
+        *(cells, [3.0, np.nan, 1.0, np.nan], [3.0, np.inf, 1.0, -np.inf]),
+        np.array([3, "NaT", 1, "NaT"], "datetime64[s]"),
+        pd.Series(cells, dtype="Int64"),
+        pd.Series(pd.to_datetime(cells, utc=True)),
         [pd.Timestamp(3), pd.NaT, pd.Timestamp(1), pd.NaT],
-    ],
-)
-def test_missing_timestamps_are_refused(times):
-    rows = {"when": times, "user_id": [1, 1, 1, 1]}
-    text = r"Column 'when' must have a finite timestamp.* Got: 2 of 4 rows .*Drop those rows"
-    with pytest.raises(ValueError, match=text):
-        time_split(rows, timestamp="when", test_fraction=0.25)
-    with pytest.raises(ValueError, match=text):
-        leave_last_out(rows, timestamp="when")
+    ):
+        for split in (time_split, leave_last_out):
+            with pytest.raises(ValueError, match=text):
+                split({"when": times, "user_id": [1] * 4}, timestamp="when")
 
 
 def test_timestamps_of_all_kinds_have_one_order():
@@ -132,15 +122,6 @@ def test_timestamps_of_all_kinds_have_one_order():
         assert leave_last_out(rows, timestamp="when")[1]["row"].tolist() == [2]
         _, test = time_split(rows, timestamp="when", test_fraction=0.5)
         assert test["row"].tolist() == [0, 2]
-
-
-def test_text_is_no_timestamp():
-    rows = {"when": ["2020-01-02", "2020-01-01"], "user_id": [1, 1]}
-    for split in (time_split, leave_last_out):
-        with pytest.raises(
-            TypeError, match="Column 'when' must be numbers or datetime64. Got: .*to_d"
-        ):
-            split(rows, timestamp="when")
 
 
 def sha256(rows):
@@ -185,40 +166,3 @@ def test_random_split_shuffles_data_frames_like_arrays():
     arrays, _ = random_split({"row": np.arange(10)})
     assert train["row"].tolist() == arrays["row"].tolist() == (train.index - 10).tolist()
     assert list(test.columns) == ["row", "id"]
-
-
-OUT_OF_RANGE = (
-    r"test_fraction must be a fraction that leaves some of the 3 (rows|values of 'user_id') on "
-    r"both sides\. Got: test_fraction=.*\. Pass another one"
-)
-
-
-@pytest.mark.parametrize(
-    ("split", "arguments", "message"),
-    [
-        (time_split, {"timestamp": "time"}, "Unknown column 'time'.*'timestamp'"),
-        (time_split, {"timestamp": "timestamp", "test_fraction": 0}, OUT_OF_RANGE),
-        (
-            time_split,
-            {"timestamp": "first", "test_fraction": 0.5},
-            "would start at the first time.*, 5",
-        ),
-        (leave_last_out, {"timestamp": "timestamp", "num_rows": 0}, "num_rows must be an integer"),
-        (k_fold, {"k": 1}, "k must be an integer of at least 2"),
-        (k_fold, {"k": True}, "k must be an integer of at least 2"),
-        (k_fold, {"k": 4}, "k must be at most 3, the number of rows. Got: k=4"),
-        (cold_start_split, {"ids": "user"}, "Unknown column 'user'.*'user_id'"),
-        (cold_start_split, {"test_fraction": 0.1}, OUT_OF_RANGE),
-        (cold_start_split, {"seed": -1}, "seed must be an integer of at least 0. Got: seed=-1"),
-        (random_split, {"test_fraction": 1}, OUT_OF_RANGE),
-        (random_split, {"test_fraction": -0.1}, OUT_OF_RANGE),
-        (random_split, {"test_fraction": float("nan")}, OUT_OF_RANGE),
-        (random_split, {"test_fraction": 0.1}, OUT_OF_RANGE),
-        (random_split, {"test_fraction": 0.9}, OUT_OF_RANGE),
-        (random_split, {"seed": 2**31 - 1}, "seed must be below 2147483647. Got: .* smaller seed"),
-    ],
-)
-def test_invalid_arguments_are_named(split, arguments, message):
-    rows = {"user_id": [0, 1, 2], "timestamp": [1, 2, 3], "first": [5, 5, 6]}
-    with pytest.raises(ValueError, match=message):
-        split(rows, **arguments)

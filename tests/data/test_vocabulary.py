@@ -10,33 +10,19 @@ from rankkit.data import batches, counting, read_csv, read_parquet, vocabularies
 # --- One column ---
 
 
-@pytest.mark.parametrize(
-    "column",
-    [
-        ["b", "a", "b"],
-        ("b", "a", "b"),
-        np.array(["b", "a", "b"]),
-        np.array(["b", "a", "b"], dtype=object),
-        np.array([b"b", b"a", b"b"]),
-        np.array([b"b", b"a", "b"], dtype=object),
-        pd.Series(["b", "a", "b"]),
-        pd.Series(["b", "a", "b"], dtype="category"),
-    ],
-)
-def test_all_text_types_become_sorted_str(column):
-    ids = vocabulary(column)
-    assert ids == ["a", "b"]
-    assert [type(id_) for id_ in ids] == [str, str]
+TEXT, NUMBERS = ["b", "a", "b"], [10, 9, 10]
 
 
-@pytest.mark.parametrize(
-    "column",
-    [[10, 9, 10], np.array([10, 9, 10], np.int32), pd.Series([10, 9, 10]), [np.int64(10), 9]],
-)
-def test_integers_become_sorted_int(column):
-    ids = vocabulary(column)
-    assert ids == [9, 10]
-    assert [type(id_) for id_ in ids] == [int, int]
+def test_ids_of_all_types_become_sorted_str_or_int():
+    both = np.array([b"b", b"a", "b"], object)
+    series = (pd.Series(TEXT), pd.Series(TEXT, dtype="category"))
+    arrays = (np.array(TEXT), np.array(TEXT, object), np.array(TEXT, "S"), both)
+    for column in (TEXT, tuple(TEXT), *arrays, *series):
+        ids = vocabulary(column)
+        assert (ids, set(map(type, ids))) == (["a", "b"], {str})
+    for column in (NUMBERS, np.array(NUMBERS, np.int32), pd.Series(NUMBERS), [np.int64(10), 9]):
+        ids = vocabulary(column)
+        assert (ids, set(map(type, ids))) == ([9, 10], {int})
 
 
 def test_lists_contribute_their_members():
@@ -52,33 +38,6 @@ def test_min_count_leaves_out_rare_ids():
     assert vocabulary(np.array([3, 1, 3]), min_count=2) == [3]
     assert vocabulary([["x", "y"], [], ["x"]], min_count=2) == ["x"]
     assert vocabulary(np.array([b"a", "a", "b"], object), min_count=2) == ["a"]
-
-
-@pytest.mark.parametrize(
-    ("column", "error", "text"),
-    [
-        ([1.5, 2.0], TypeError, r"Ids in column must be str or int\. Got: .*float64"),
-        ([True, False], TypeError, r"Ids in column must be .* dtype bool"),
-        ("abc", TypeError, r"column must be .* one value per row\. Got: column='abc'\."),
-        (
-            ["a", None],
-            TypeError,
-            r"^Each id in column must be str or int\. Got: None\. Drop",
-        ),
-        (["a", float("nan")], TypeError, r"Got: nan\. Drop the rows"),
-        (pd.Series(["a", pd.NA], dtype=object), TypeError, r"Got: <NA>\. Drop the rows"),
-        ([1, "a"], TypeError, r"Ids in column must be all str or all int\. Got: \[.*\]\."),
-        ([], ValueError, r"column must be a list of at least one id\. Got: .*\[\]\. Was"),
-        (["a", "b\nc"], ValueError, r"valid UTF-8 without newline and NUL\. Got: 'b\\nc'\."),
-        (["a", "b\0c"], ValueError, r"without newline and NUL\. Got: 'b\\x00c'\. Replace"),
-        (["a", "b\ud800"], ValueError, r"valid UTF-8 .*Got: 'b\\ud800'\. Replace"),
-        ([b"a", b"\xff"], ValueError, r"valid UTF-8\. Got: b'\\xff'\. Decode it"),
-        ([1, 2**63], ValueError, r"at most 64 bits\. Got: 9223372036854775808\. Cast"),
-    ],
-)
-def test_invalid_ids(column, error, text):
-    with pytest.raises(error, match=text):
-        vocabulary(column)
 
 
 # --- Several columns, data sets and files ---
@@ -171,24 +130,10 @@ def test_invalid_ids_in_files(tmp_path):
         vocabularies(files, ["of"])
 
 
-@pytest.mark.parametrize("min_count", [0, True, 1.5])
-def test_invalid_min_count(folder, min_count):
-    text = r"min_count must be an integer of at least 1\. Got: min_count="
-    with pytest.raises(ValueError, match=text):
-        vocabularies(read_parquet(folder), ["user_id"], min_count=min_count)
-    with pytest.raises(ValueError, match=text):
-        vocabulary(["a"], min_count=min_count)
-
-
 def test_columns_without_text_or_integer_ids_are_named(folder):
-    text = r"Each id in column 'b' must be str or int\. Got: None\. Drop the rows"
-    with pytest.raises(TypeError, match=text):
-        vocabularies({"a": [1, 2], "b": ["x", None]}, ["a", "b"])
     files = read_parquet(folder)
     with pytest.raises(ValueError, match=r"Unknown column 'user'\. .*Did you mean 'user_id'\?"):
         vocabularies(files, ["user"])
     text = r"Ids must be str or int, but column 'rating' has the type float\. Cast the ids"
     with pytest.raises(TypeError, match=text):
         vocabularies(files, ["rating"])
-    with pytest.raises(TypeError, match=r"rows must be a data set of dicts\. Got: rows=TensorSpec"):
-        vocabularies(tf.data.Dataset.range(3), ["id"])

@@ -25,12 +25,8 @@ print(len(rk.data.movielens("100k", data_dir=data_dir)["user_id"]))
 
 
 def start(archive, data_dir):
-    return subprocess.Popen(
-        [sys.executable, "-c", PREPARE, str(archive), str(data_dir)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command, pipe = [sys.executable, "-c", PREPARE, str(archive), str(data_dir)], subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
 
 
 def start_until_it_prepares(archive, data_dir):
@@ -110,7 +106,7 @@ def test_staging_is_exclusive(tmp_path, capsys):
     assert capsys.readouterr().err == line
 
 
-def test_signal_handler_of_the_user_is_kept(tmp_path):
+def test_signal_handler_of_the_user_is_kept_and_the_default_restored(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     seen = []
     signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
@@ -120,9 +116,6 @@ def test_signal_handler_of_the_user_is_kept(tmp_path):
         assert seen == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def test_default_sigterm_handler_is_restored(tmp_path):
     with staging(tmp_path):
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -20,17 +20,16 @@ SIZES = (7, 1, 12)  # rows per file, in row groups of at most 5
 
 def table(start, stop):
     numbers = range(start, stop)
-    return pa.table(
-        {
-            "id": pa.array([f"u{number}" for number in numbers]).dictionary_encode(),
-            "number": pa.array(numbers, pa.int16()),
-            "rating": pa.array([number / 4 for number in numbers], pa.float64()),
-            "liked": pa.array([number % 2 == 0 for number in numbers]),
-            "tags": [["x", f"t{number}"][: number % 3] for number in numbers],
-            "near": [[number, number + 1] for number in numbers],
-            "time": pa.array([number * 1_000_000 for number in numbers], pa.timestamp("us")),
-        }
-    )
+    columns = {
+        "id": pa.array([f"u{number}" for number in numbers]).dictionary_encode(),
+        "number": pa.array(numbers, pa.int16()),
+        "rating": pa.array([number / 4 for number in numbers], pa.float64()),
+        "liked": pa.array([number % 2 == 0 for number in numbers]),
+        "tags": [["x", f"t{number}"][: number % 3] for number in numbers],
+        "near": [[number, number + 1] for number in numbers],
+        "time": pa.array([number * 1_000_000 for number in numbers], pa.timestamp("us")),
+    }
+    return pa.table(columns)
 
 
 @pytest.fixture
@@ -75,11 +74,13 @@ def test_times_become_seconds(tmp_path):
     day = datetime.date(1970, 1, 3)
     time = datetime.datetime(1970, 1, 1, 1, 0, 2, 999_000, datetime.UTC)
     times = pa.array([time], pa.timestamp("ms", "Europe/Berlin"))
-    pq.write_table(pa.table({"day": [day], "time": times}), tmp_path / "one.parquet")
+    early = np.array(["1969-12-31T23:59:59.5"], "datetime64[ms]")
+    columns = {"day": [day], "time": times, "early": early}
+    pq.write_table(pa.table(columns), tmp_path / "one.parquet")
     [batch] = read_parquet(tmp_path)
-    # Two days of 86,400 seconds; one hour and two seconds, in UTC.
-    assert (plain(batch["day"]), plain(batch["time"])) == ([172_800], [3602])
-    assert batch["day"].dtype == batch["time"].dtype == tf.int64
+    # Two days of 86,400 seconds; one hour and two seconds, in UTC; rounded down as in memory.
+    assert list(map(plain, batch.values())) == [[172_800], [3602], [-1]]
+    assert {column.dtype for column in batch.values()} == {tf.int64}
 
 
 def test_all_text_types_become_strings(tmp_path):
@@ -219,30 +220,25 @@ def test_nulls_are_found_before_reading(with_nulls):
     text = r"'rating' must have .* nulls in .*s\.parquet\. Pass fill=\{'rating': "
     with pytest.raises(ValueError, match=text):
         read_parquet(with_nulls, ["id", "rating"], fill={"id": ""})
-    with pytest.raises(ValueError, match=r"'id' .*Got: 1 nulls in .*s\.parquet"):
-        read_parquet(with_nulls, ["id"])
     with pytest.raises(ValueError, match=r"'rating', 'id' .*Got: 2 nulls in 'rating', 1 nulls in"):
         read_parquet(with_nulls, ["id", "rating"])
-
-
-def test_nulls_without_statistics_are_found_while_reading(tmp_path):
-    rows = pa.table({"id": ["a", None]})
-    pq.write_table(rows, tmp_path / "quiet.parquet", write_statistics=False)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Got: 1 nulls in row group 0 of"):
-        list(read_parquet(tmp_path))
-
-
-def test_nulls_in_lists(tmp_path):
-    pq.write_table(pa.table({"tags": [["a"], ["b", None]]}), tmp_path / "lists.parquet")
-    text = r"Lists of column 'tags' must not contain nulls\. Got: 1 nulls in row group 0 of .*Rem"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=text):
-        list(read_parquet(tmp_path))
-
-
-def test_fill_must_have_the_type_of_the_column(with_nulls):
     text = r"fill\['rating'\] must be a value for a column of type float\. Got: .*='none'"
     with pytest.raises(TypeError, match=text):
         read_parquet(with_nulls, fill={"rating": "none"})
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (["a", None], r"must have a value in every row\. "),
+        ([["a"], ["b", None]], r"Lists of column 'x' must not contain nulls\. "),
+    ],
+)
+def test_nulls_without_statistics_are_found_while_reading(tmp_path, column, text):
+    pq.write_table(pa.table({"x": column}), tmp_path / "quiet.parquet", write_statistics=False)
+    text += "Got: 1 nulls in row group 0 of"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+        list(read_parquet(tmp_path))
 
 
 # --- Invalid files and arguments ---
@@ -252,8 +248,6 @@ def test_columns_that_do_not_fit_the_files(folder):
     text = r"Unknown column of .*0\.parquet: 'ratng'\. Known: 'id', .* Did you mean 'rating'\?"
     with pytest.raises(ValueError, match=text):
         read_parquet(folder, ["id", "ratng"])
-    with pytest.raises(TypeError, match=r"columns must be a list of names\. Got: columns=8192"):
-        read_parquet(folder, 8192)  # pyright: ignore
     pq.write_table(pa.table({"id": [1, 2], "number": [3, 4]}), folder / "3.parquet")
     text = r"Unknown column of .*3\.parquet: 'rating'\. Known: 'id', 'number'"
     with pytest.raises(ValueError, match=text):
@@ -263,22 +257,21 @@ def test_columns_that_do_not_fit_the_files(folder):
         read_parquet(folder, ["id"])
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, [[1]], decimal.Decimal(1)])
-def test_unsupported_column_type(tmp_path, value):
-    pq.write_table(pa.table({"odd": pa.array([value])}), tmp_path / "odd.parquet")
+def test_unsupported_column_type(tmp_path):
     text = r"Column 'odd' has the type .*, which is not supported\. Cast it to numbers, booleans"
-    with pytest.raises(TypeError, match=text):
-        read_parquet(tmp_path)
+    for value in ({"a": 1}, [[1]], decimal.Decimal(1)):
+        pq.write_table(pa.table({"odd": pa.array([value])}), tmp_path / "odd.parquet")
+        with pytest.raises(TypeError, match=text):
+            read_parquet(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "csv"])
-def test_file_that_is_not_parquet(folder, damage):
+def test_file_that_is_not_parquet(folder):
     path = folder / "1.parquet"
-    contents = {"truncated": path.read_bytes()[:-20], "empty": b"", "csv": b"user_id\n7\n"}
-    path.write_bytes(contents[damage])
     text = r"'.*1\.parquet' cannot be read as a Parquet file: .*create the file again\."
-    with pytest.raises(ValueError, match=text):
-        read_parquet(folder)
+    for content in (path.read_bytes()[:-20], b"", b"user_id\n7\n"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=text):
+            read_parquet(folder)
 
 
 def test_damaged_row_group_is_found_while_reading(tmp_path):
@@ -299,7 +292,7 @@ def test_flipped_bit_in_a_page_with_a_checksum_is_never_read_as_data(tmp_path):
     pq.write_table(pa.table({"number": numbers}), path, write_page_checksum=True)
     content = path.read_bytes()
     start = content.index(numbers[:2].tobytes())  # the page is not compressed: random numbers
-    for position in range(start, start + numbers.nbytes, 97):
+    for position in range(start, start + numbers.nbytes, 197):
         damaged = bytearray(content)
         damaged[position] ^= 4
         path.write_bytes(bytes(damaged))
@@ -315,19 +308,14 @@ def test_files_without_rows_are_skipped(tmp_path):
     assert all_of(read_parquet(tmp_path)) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("paths", ["none.parquet", "none-*.parquet", "."])
-def test_paths_without_files(tmp_path, monkeypatch, paths):
+def test_paths_without_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = rf"No files match paths='{re.escape(paths)}' \(working directory: '.*'\)\. Check"
-    with pytest.raises(FileNotFoundError, match=text):
-        read_parquet(paths)
-
-
-def test_paths_must_name_at_least_one_file():
+    for paths in ("none.parquet", "none-*.parquet", "."):
+        text = rf"No files match paths='{re.escape(paths)}' \(working directory: '.*'\)\. Check"
+        with pytest.raises(FileNotFoundError, match=text):
+            read_parquet(paths)
     with pytest.raises(ValueError, match=r"paths must be a list of at least one file\. Got: "):
         read_parquet([])
-    with pytest.raises(TypeError, match=r"paths must be a file, a folder, a pattern or a list of"):
-        read_parquet(7)  # pyright: ignore
 
 
 def test_numbers_that_would_be_rounded_or_wrapped_are_refused(tmp_path):
@@ -347,10 +335,3 @@ def test_numbers_that_would_be_rounded_or_wrapped_are_refused(tmp_path):
     assert (batch["exact"].dtype, plain(batch["exact"])) == (tf.int64, [2**63 - 1, 0])
     with pytest.raises(ValueError, match="'unsigned' .*below 2.63"):
         rk.data.vocabularies(read_parquet(tmp_path, ["unsigned"]), ["unsigned"])
-
-
-def test_times_before_1970_are_rounded_down_as_in_memory(tmp_path):
-    times = np.array(["1969-12-31T23:59:59.5"], "datetime64[ms]")
-    pq.write_table(pa.table({"when": times}), tmp_path / "one.parquet")
-    [read], [held] = read_parquet(tmp_path), batches({"when": times}, 1)
-    assert plain(read["when"]) == plain(held["when"]) == [-1]

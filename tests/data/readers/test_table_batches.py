@@ -38,12 +38,12 @@ def all_of(batched):
 def test_each_epoch_is_shuffled_differently_and_resumable(read):
     settings = {"batch_size": 6, "shuffle": 8, "seed": 3}
     whole = read(**settings)
-    epochs = [numbers_of(whole) for _ in range(4)]
+    epochs = [numbers_of(whole) for _ in range(3)]
     assert all(sorted(itertools.chain(*epoch)) == list(range(20)) for epoch in epochs)
-    assert len({str(epoch) for epoch in epochs}) == 4
+    assert len({str(epoch) for epoch in epochs}) == 3
     tf.random.set_seed(99)  # has no effect
-    resumed = read(**settings, initial_epoch=2)
-    assert [numbers_of(resumed) for _ in range(2)] == epochs[2:]
+    resumed = read(**settings, initial_epoch=1)
+    assert [numbers_of(resumed) for _ in range(2)] == epochs[1:]
     assert numbers_of(read(**{**settings, "seed": 4})) != epochs[0]
 
 
@@ -75,11 +75,8 @@ def test_shards_partition_the_rows_of_each_epoch(read, count):
 )
 def test_shards_have_equally_many_batches(read, count, batch_size, drop_remainder, sizes):
     settings = {"shuffle": 8, "seed": 1, "drop_remainder": drop_remainder}
-    shards = [
-        numbers_of(read(batch_size=batch_size, **settings, shard=(number, count)))
-        for number in range(count)
-    ]
-    assert {tuple(map(len, shard)) for shard in shards} == sizes
+    shards = [read(batch_size=batch_size, **settings, shard=(i, count)) for i in range(count)]
+    assert {tuple(map(len, numbers_of(shard))) for shard in shards} == sizes
 
 
 def test_auto_sharding_is_off_for_shards_only(read):
@@ -101,9 +98,6 @@ SHARD = r"shard must be \(number, count\), with 0 <= number < count\. Got: shard
         ({"shuffle": -1}, r"shuffle must be True, False or a buffer size of at least 1 row\. Got"),
         ({"shuffle": True, "initial_epoch": 2}, r"seed must be a number when initial_epoch is not"),
         ({"shard": (2, 2)}, SHARD + r"\(2, 2\)\. The second of four workers takes \(1, 4\)\."),
-        ({"shard": 3}, SHARD),
-        ({"shard": "12"}, SHARD),
-        ({"shard": (False, True)}, SHARD),
         ({"shard": (0.5, 2)}, SHARD),
         ({"shard": (0, 21)}, r"one of at most 20 parts.* Got: shard=\(0, 21\)"),
     ],
@@ -126,9 +120,8 @@ def batches_of(shard, num_rows, batch_size):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_shards_have_equally_many_batches_with_a_row_per_worker(count):
-    for num_rows, batch_size in itertools.product(
-        range(count * count, 60), range(2 * count, 12, 2)
-    ):
+    sizes = itertools.product(range(count * count, 60), range(2 * count, 12, 2))
+    for num_rows, batch_size in sizes:
         shards = [list(batches_of(RowShard(n, count), num_rows, batch_size)) for n in range(count)]
         expected = RowShard(0, count).num_batches(num_rows, batch_size, drop_remainder=False)
         assert {len(shard) for shard in shards} == {expected}
