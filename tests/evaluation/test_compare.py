@@ -77,22 +77,3 @@ def test_scores_of_rows_without_a_label_of_the_head_do_not_count():
     report = compare_rankings({"head": Head(), "same": rows["score"]}, rows, relevant=1)
     assert report.lines[0]["num_rows"] == 133
     assert report.metrics == pytest.approx(dict.fromkeys(report.metrics, 0.0))
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "error", "message"),
-    [
-        ({"scorers": {"a": ROWS["good"], "b": [1.0]}}, ValueError,
-         r"scorers\['b'\] must have the shape \(200,\) or \(200, 1\).*shape \(1,\)"),
-        ({"scorers": {"a": ROWS["good"], "b": ROWS["good"] - 9}, "query": None}, ValueError,
-         "With query=None there is no metric to compare. The scores of 'b' are only an order"),
-        ({"scorers": {"one": SCORERS["good"]}}, ValueError, "a dict with at least two"),
-        ({"scorers": [*SCORERS.values()]}, TypeError, "scorers must be a dict .*Name the scorers"),
-        ({"label": None}, TypeError, "label must be the name of a column.*no label of its own"),
-        ({"query": "user"}, ValueError, "Unknown column 'user'.*Did you mean 'user_id'"),
-        ({"k": 0}, ValueError, "k must be .* of at least 1"),
-    ],
-)  # fmt: skip
-def test_invalid_arguments_raise(kwargs, error, message):
-    with pytest.raises(error, match=message):
-        compare_rankings(**{"scorers": SCORERS, "columns": ROWS, "label": "rating", **kwargs})

@@ -3,11 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rankkit.evaluation.diagnosis import (
-    calibration_lines,
-    error_lines_by_count,
-    histogram_lines,
-)
+from rankkit.evaluation.diagnosis import calibration_lines, error_lines_by_count, histogram_lines
 
 
 def test_errors_are_grouped_by_number_of_training_rows():

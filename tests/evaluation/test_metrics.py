@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
@@ -39,7 +39,6 @@ def mean_over_orders(labels, scores, value):
 
 
 @given(ROWS, st.sampled_from([1, 2, 5, 99]))
-@settings(max_examples=60, deadline=None)
 def test_ndcg_equals_that_of_scikit_learn(rows, k):
     ranked = RankedRows(*columns(rows))
     ndcg = ranked.ndcg(np.exp2(ranked.labels) - 1, k)
@@ -52,7 +51,6 @@ def test_ndcg_equals_that_of_scikit_learn(rows, k):
 
 
 @given(ROWS)
-@settings(max_examples=60, deadline=None)
 def test_auc_of_two_labels_equals_that_of_scikit_learn(rows):
     queries, labels, scores = columns(rows)
     auc = RankedRows(queries, labels > 1, scores).auc()
@@ -74,7 +72,6 @@ def test_auc_of_graded_labels_is_the_share_of_correctly_ordered_pairs():
 
 
 @given(ROWS.filter(lambda rows: len(rows) <= 6), st.sampled_from([1, 2, 3, 99]))
-@settings(max_examples=60, deadline=None)
 def test_mrr_and_hit_rate_are_means_over_all_orders_of_ties(rows, k):
     queries, labels, scores = columns(rows)
     ranked = RankedRows(queries, labels, scores)
@@ -92,7 +89,6 @@ def test_mrr_and_hit_rate_are_means_over_all_orders_of_ties(rows, k):
 
 
 @given(ROWS, st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
 def test_order_of_the_rows_does_not_matter(rows, random):
     values = []
     for each in (rows, random.sample(rows, len(rows))):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from sklearn.metrics import log_loss, roc_auc_score
 
 import rankkit as rk
@@ -59,14 +60,18 @@ def test_intervals_equal_those_of_a_bootstrap_of_the_metrics_themselves(query):
     found = line(PROBABILITIES, {**ROWS, "click": clicks}, query=query, num_bootstrap=4000)
     units = ROWS["user_id"] if query else np.arange(600)
     rows_of = [np.flatnonzero(units == unit) for unit in np.unique(units)]
+    losses = -np.log(np.where(clicks == 1, PROBABILITIES, 1 - PROBABILITIES))
     samples = []
     for _ in range(1000):
         chosen = rng.integers(len(rows_of), size=len(rows_of))
         rows = np.concatenate([rows_of[unit] for unit in chosen])
         y, p, rate = clicks[rows], PROBABILITIES[rows], clicks[rows].mean()
         entropy = -rate * np.log(rate) - (1 - rate) * np.log(1 - rate)
-        loss = log_loss(y, p)
-        samples.append((loss, loss / entropy, p.sum() / y.sum(), roc_auc_score(y, p)))
+        loss, num_clicks = losses[rows].mean(), y.sum()
+        # The statistic of Mann and Whitney.
+        wins = rankdata(p)[y == 1].sum() - num_clicks * (num_clicks + 1) / 2
+        auc = wins / num_clicks / (len(rows) - num_clicks)
+        samples.append((loss, loss / entropy, p.sum() / num_clicks, auc))
     low, high = np.quantile(samples, [0.025, 0.975], axis=0)
     names = ["log_loss", "normalized_entropy", "calibration", "global_auc"]
     widths = [half_width(found, name) for name in names]

@@ -40,8 +40,12 @@ def metrics_over_rows(scorer, label="click", **kwargs):
     return names[: names.index("ndcg_at_10")]
 
 
-@pytest.mark.parametrize("name", sorted(LIST_LOSSES.keys() - {"ListLoss", "PairwiseLoss"}))
-@pytest.mark.parametrize("label", ["click", "rating"])
+NAMES = sorted(LIST_LOSSES.keys() - {"ListLoss", "PairwiseLoss"})
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [*((name, "click") for name in NAMES), (NAMES[0], "rating")]
+)
 def test_scores_of_list_losses_are_an_order(name, label):
     model = compiled(LIST_LOSSES[name](), label)
     assert metrics_over_rows(model, label) == (["global_auc"] if label == "click" else [])
@@ -75,6 +79,9 @@ def test_scores_of_cross_entropies_are_logits_or_probabilities(loss, rating_rang
     )
     assert report.metrics["log_loss"] == pytest.approx(float(expected), rel=1e-5)
     diagnosis = rk.evaluation.diagnose(model, ROWS, train=ROWS)
+    probabilities = 1 / (1 + np.exp(-scores[:, 0])) if of_logits else scores[:, 0]
+    expected = np.sqrt(np.mean((probabilities - ROWS["click"]) ** 2))
+    assert diagnosis.errors[0]["rmse"] == pytest.approx(expected, rel=1e-5)
     assert 0 <= diagnosis.calibration[0]["mean_prediction"] <= 1
     assert not any("outside" in each for each in diagnosis.warnings)
 
