@@ -35,21 +35,15 @@ def trials():
     """Seven trials: trial 2 failed, trial 4 diverged, trial 5 is the best."""
     return [
         {
-            "trial": str(number),
-            "status": "FAILED" if score is None else "COMPLETED",
-            "score": score,
-            "best_epoch": None if score is None else number + 1,
-            "seconds": 1.5 * number,
-            "worker": "tuner0",
+            "trial": str(number), "status": "FAILED" if score is None else "COMPLETED",
+            "score": score, "best_epoch": None if score is None else number + 1,
+            "seconds": 1.5 * number, "worker": "tuner0",
             "message": "ResourceExhaustedError: out of memory" if score is None else None,
-            "tower_width": width,
-            "learning_rate": rate,
-            "optimizer": optimizer,
-            "batch_size": 1024,
-            "tuner/epochs": number,
+            "tower_width": width, "learning_rate": rate, "optimizer": optimizer,
+            "batch_size": 1024, "tuner/epochs": number,
         }
         for number, (score, width, rate, optimizer) in enumerate(TRIALS)
-    ]
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -77,10 +71,8 @@ def diagnosis():
         label="user_rating",
         edges=[0.0, 1.0, 2.0, 3.0],
         histograms=[
-            {
-                "scorer": scorer, "low": label, "high": label, "num_rows": sum(counts),
-                "mean_prediction": label / 2, "counts": counts,
-            }
+            {"scorer": scorer, "low": label, "high": label, "num_rows": sum(counts),
+             "mean_prediction": label / 2, "counts": counts}
             for scorer, label, counts in histogram
         ],
         calibration=[

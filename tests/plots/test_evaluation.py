@@ -12,10 +12,6 @@ def points(axes):
     return {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
 
 
-def legend(figure):
-    return [text.get_text() for text in figure.legends[0].texts]
-
-
 @pytest.mark.parametrize("plot", PLOTS)
 def test_plots_are_written_with_a_single_bin_or_column(plot, diagnosis, tmp_path):
     line = {"num_rows": 7, "mean_prediction": 2.0, "mean_label": 2.0}
@@ -50,25 +46,18 @@ def test_calibration_plots_true_against_predicted_and_the_diagonal(draw, diagnos
     figure = draw(calibration, diagnosis)
     [axes] = figure.axes
     lines = points(axes)
-    assert list(lines) == legend(figure) == ["bias baseline", "model", "perfectly calibrated"]
+    assert list(lines) == ["bias baseline", "model", "perfectly calibrated"]
     assert lines["model"] == [[1.4, 1.2], [1.6, 1.8]]
     assert lines["bias baseline"] == [[1.3, 1.3]]
     # From 1.2 to 1.8, with a margin of 0.05 of that on either side.
     diagonal = np.ravel(lines["perfectly calibrated"])
     assert diagonal == pytest.approx([1.17, 1.17, 1.83, 1.83])
     assert axes.get_xlim() == axes.get_ylim() == pytest.approx((1.17, 1.83))
-    assert axes.get_xlabel() == "mean predicted user rating"
-    assert axes.get_ylabel() == "mean true user rating"
-
-
-@pytest.mark.parametrize(
-    ("num_rows", "text"), [(7, "7 examples per bin"), (1200, "7 to 1,200 examples per bin")]
-)
-def test_calibration_shows_the_size_of_the_bins(draw, diagnosis, num_rows, text):
+    assert [each.get_text() for each in axes.texts] == ["7 examples per bin"]
     first, *rest = diagnosis.calibration
-    bins = dataclasses.replace(diagnosis, calibration=[{**first, "num_rows": num_rows}, *rest])
+    bins = dataclasses.replace(diagnosis, calibration=[{**first, "num_rows": 1200}, *rest])
     [axes] = draw(calibration, bins).axes
-    assert [each.get_text() for each in axes.texts] == [text]
+    assert [each.get_text() for each in axes.texts] == ["7 to 1,200 examples per bin"]
 
 
 # --- error_by_count ---
@@ -87,25 +76,12 @@ def test_error_by_count_has_a_column_of_rmse_and_mean_error_per_id(draw, diagnos
     assert user_mean["bias baseline"] == pytest.approx([-0.00004, -0.0001])
     assert item_rmse["model"] == pytest.approx([1.00001, 1.00003, 1.12345])
     assert item_mean["bias baseline"] == pytest.approx([-0.00001, -0.00003, -0.12345])
-    left, right, below, _ = figure.axes
-    assert left.get_ylabel() == "RMSE"
-    assert below.get_ylabel() == "mean error\n(predicted - true)"
+    left, right, users, items = figure.axes
     assert left.get_ylim() == right.get_ylim()  # so that they can be compared
-
-
-def test_error_by_count_labels_ranges_and_numbers_of_examples(draw, diagnosis):
-    figure = draw(error_by_count, diagnosis)
-    _, _, users, items = figure.axes
     assert [label.get_text() for label in users.get_xticklabels()] == ["0\n(4)", "3–9\n(10)"]  # noqa: RUF001
     assert [label.get_text() for label in items.get_xticklabels()] == [
         "0\n(1)", "1–2\n(3)", "10k–30k\n(12.3k)",  # noqa: RUF001
     ]  # fmt: skip
-    assert items.get_xlabel() == "number of training examples\nof the item\n(test examples)"
-    assert "predicted user rating" in figure.get_suptitle()
-    assert legend(figure) == ["model", "bias baseline"]
-
-
-def test_error_by_count_of_queries_alone_has_one_column(draw, diagnosis):
     lines = [line for line in diagnosis.errors if line["column"] == "user_id"]
     assert len(draw(error_by_count, dataclasses.replace(diagnosis, errors=lines)).axes) == 2
 
@@ -125,11 +101,7 @@ def test_each_true_rating_has_a_histogram_in_percent(draw, diagnosis):
     assert second.get_ylabel() == "true 2\n10 examples"
     assert histograms(first) == {"model": [25, 50, 25], "bias baseline": [0, 75, 25]}
     assert histograms(second) == {"model": [0, 50, 50], "bias baseline": [0, 0, 100]}
-    assert second.get_xlabel() == "predicted user rating"
     assert first.get_ylim() == second.get_ylim()  # so that they can be compared
-    assert sorted(legend(figure)) == [
-        "bias baseline", "mean prediction", "model", "true user rating",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("mean", "x"), [(1.0, 1), (99.0, 3)])
