@@ -342,10 +342,10 @@ def test_weights_of_other_files_are_refused(source, tmp_path, change, message):
     with zipfile.ZipFile(source) as archive:
         weights.write_bytes(archive.read("model.weights.h5"))
     with h5py.File(weights, "a") as file:
-        parts = []
-        file.visititems(lambda _, part: parts.append(part))
-        first = next(part for part in parts if isinstance(part, h5py.Dataset))
-        change(first.parent, first.name.rpartition("/")[2], tmp_path / "secret")
+        parts = {}
+        file.visititems(lambda path, part: parts.update({path: part}))
+        first = next(path for path, part in parts.items() if isinstance(part, h5py.Dataset))
+        change(parts[first].parent, first.rpartition("/")[2], tmp_path / "secret")
     changed = {"model.weights.h5": weights.read_bytes()}
     with pytest.raises(ValueError, match=rf"its weights.* {message}"):
         rk.export.load(with_members(source, tmp_path / "m.keras", **changed))

@@ -134,7 +134,7 @@ def test_factored_scores_equal_scores_of_rows(name, query):
     check(evaluate_factored(made, short, {each: each for each in columns}), expected)
 
 
-@pytest.mark.parametrize("query", [*QUERIES, ("user_id",)], ids=str)
+@pytest.mark.parametrize("query", [QUERIES[0], ("user_id",)], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_cached_candidates_give_equal_scores(name, query):
     columns, sides = with_query(query), sides_of(query)
