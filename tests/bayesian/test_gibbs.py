@@ -206,7 +206,7 @@ def test_chain_keeps_the_prior_if_labels_are_sampled_from_the_model(with_attribu
     if isinstance(second := chain.entities[1], EntityUpdate):
         tables += second.tables[1:]
     precisions, biases, noise = [], [], []
-    for _ in range(12_000):
+    for _ in range(6_000):
         chain.sweep()
         scale = 1 / np.sqrt(chain.state.precision * chain.state.weights)
         residual = scale * chain.state.rng.standard_normal(num_examples)
