@@ -1,5 +1,6 @@
 """Conversion of columns to arrays, lists and tensors."""
 
+import datetime
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -14,6 +15,9 @@ from rankkit.core.timestamps import as_seconds, is_missing, is_time
 from rankkit.utils.errors import invalid, wrong_type
 
 _PLAIN = {str, int, float}
+_ARRAYS = tuple("biufmM")  # kinds of the dtypes of columns that stay arrays
+_LISTS = {list, tuple}
+_TIMES = (datetime.date, np.datetime64, np.timedelta64)
 
 
 def is_column(value: Any) -> bool:
@@ -26,34 +30,44 @@ def is_column(value: Any) -> bool:
 
 def as_list(column: Any, name: str = "value") -> list:
     """Converts a column to a list of `str` and Python numbers; times become seconds since 1970."""
-    if type(column) not in (list, tuple) and tf.is_tensor(column):  # which takes long
-        column = column.numpy()
-    if hasattr(column, "to_pylist") or getattr(getattr(column, "dtype", None), "kind", "") == "M":
-        column = as_seconds(name, as_array(column))
-    values = column.tolist() if hasattr(column, "tolist") else list(column)
-    if _PLAIN.issuperset(map(type, values)):  # the usual case, which has to be fast
-        return values
-    return [_as_python(value, name) for value in values]
+    cells = as_cells(column, name)
+    if isinstance(cells, np.ndarray):
+        return as_seconds(name, cells).tolist()
+    return cells if _is_plain(cells) else [_as_python(cell, name) for cell in cells]
 
 
 def as_cells(column: Any, name: str) -> list | np.ndarray:
-    """Returns numbers as an array, `(rows, ...)`, and any other column as a list."""
-    if tf.is_tensor(column):
+    """Returns numbers and `datetime64` as an array, `(rows, ...)`, any other column as a list."""
+    if type(column) not in (list, tuple) and tf.is_tensor(column):  # which takes long
         column = column.numpy()
-    elif hasattr(column, "to_pylist"):  # of pyarrow
+    elif hasattr(column, "to_pylist") or _kind(column) == "M":  # of pyarrow; may be masked
         column = as_array(column)
-    if isinstance(getattr(column, "dtype", None), np.dtype) and column.dtype.kind in "biuf":
+    if _kind(column) in _ARRAYS:
         array = np.asanyarray(column)
         if type(array) is np.ndarray and array.ndim and array.itemsize <= 8:  # nothing is masked
             return array
-    return as_list(column, name)
+    values = column.tolist() if hasattr(column, "tolist") else list(column)
+    if _is_plain(values):
+        return values
+    return [cell if isinstance(cell, _TIMES) else _as_python(cell, name) for cell in values]
 
 
-def take(column: list | np.ndarray, rows: Sequence[int]) -> list | np.ndarray:
+def _kind(column: Any) -> str:
+    """Returns the kind of the NumPy dtype of a column, `""` if it has none."""
+    dtype = getattr(column, "dtype", None)
+    return dtype.kind if isinstance(dtype, np.dtype) else ""
+
+
+def _is_plain(cells: list) -> bool:
+    return _PLAIN.issuperset(map(type, cells))  # the usual case, which has to be fast
+
+
+def take(column: list | np.ndarray, rows: range | np.ndarray) -> list | np.ndarray:
     """Selects rows of a column."""
     if isinstance(rows, range):
         return column[rows.start : rows.stop : rows.step]
-    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+    is_array = isinstance(column, np.ndarray)
+    return column[rows] if is_array else list(map(column.__getitem__, rows.tolist()))
 
 
 def _as_python(value: Any, name: str) -> Any:
@@ -83,14 +97,16 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
     if spec is not None and spec.shape.rank == 2 and isinstance(values, list):
         values = _as_matrix(name, values, spec)
     if isinstance(values, np.ndarray):
+        values = as_seconds(f"feature {name!r}", values)
         tensor = _numbers_to_tensor(name, values, spec)
-    elif spec is not None and spec.shape.rank == 2 and all(map(is_column, values)):
+    elif spec is not None and spec.shape.rank == 2 and _are_columns(values):
         for length in set(map(len, values)):  # before they are padded to one length
             _check_shape(name, (len(values), length), spec)
         if spec.dtype == tf.float32:
             _check_range(name, np.array(list(chain.from_iterable(values))))
         tensor = as_feature(name, values, spec)
     else:
+        values = as_list(values, f"feature {name!r}")
         if spec is not None:
             _check_kind(name, values, spec.dtype)
         tensor = _constant(name, values, spec)
@@ -105,10 +121,13 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
 def _as_matrix(name: str, values: list, spec: tf.TensorSpec) -> list | np.ndarray:
     """Returns lists or arrays of equally many numbers as a matrix, others as lists."""
     if not all(type(cell) is np.ndarray and cell.dtype.kind in "biuf" for cell in values):
-        if not all(map(is_column, values)):
+        if not _are_columns(values):
             return values
-        values = [as_list(cell, f"feature {name!r}") for cell in values]
-        _check_kind(name, list(chain.from_iterable(values)), spec.dtype)
+        members = list(chain.from_iterable(values))
+        if not _LISTS.issuperset(map(type, values)) or not _is_plain(members):
+            values = [as_list(cell, f"feature {name!r}") for cell in values]
+            members = list(chain.from_iterable(values))
+        _check_kind(name, members, spec.dtype)
     lengths = set(map(len, values))
     if spec.dtype == tf.string or len(lengths) != 1 or 0 in lengths:
         return values
@@ -116,10 +135,14 @@ def _as_matrix(name: str, values: list, spec: tf.TensorSpec) -> list | np.ndarra
     return matrix if matrix.dtype.kind in "biuf" else values
 
 
+def _are_columns(values: list) -> bool:
+    return _LISTS.issuperset(map(type, values)) or all(map(is_column, values))
+
+
 def check_vectors(name: str, tensor: tf.Tensor, spec: tf.TensorSpec) -> None:
     """Raises for NaN and infinity in vectors, of which a fused operation may make a zero."""
     is_vector = spec.dtype.is_floating and tensor.shape.rank > 1
-    if is_vector and not np.isfinite(tensor.numpy()).all():
+    if is_vector and not np.isfinite(np.asarray(tensor)).all():
         raise ValueError(
             f"Feature {name!r} must have finite numbers in its vectors. Got: NaN or infinity. "
             "Fill in numbers, or drop those rows."
@@ -128,6 +151,9 @@ def check_vectors(name: str, tensor: tf.Tensor, spec: tf.TensorSpec) -> None:
 
 def _numbers_to_tensor(name: str, numbers: np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:
     dtype = None if spec is None else spec.dtype
+    if numbers.dtype.kind == "m":
+        fix = "Convert it, such as with / np.timedelta64(1, 's')."
+        raise wrong_type(f"feature {name!r}", numbers[:3], "numbers, text or times", fix)
     if dtype == tf.string:
         _check_kind(name, numbers[:1].tolist(), tf.string)
     if dtype not in (None, tf.float32, tf.int64) or not len(numbers):

@@ -86,6 +86,8 @@ def of_equal_length(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 def repeated(tensor: tf.Tensor, rows: Any) -> tf.Tensor:
     """Repeats a tensor of one row; any other must have that many rows already."""
+    if tensor.shape[1:].is_fully_defined():  # needs fewer operations
+        return tf.broadcast_to(tensor, tf.stack([rows, *tensor.shape[1:]]))
     return tf.broadcast_to(tensor, tf.concat([[rows], tf.shape(tensor)[1:]], axis=0))
 
 

@@ -19,6 +19,9 @@ _FIX = (
 
 def is_rounded(numbers: np.ndarray) -> np.ndarray:
     """Whether each number is beyond 2^24, and float32 or already float64 may have rounded it."""
+    within = numbers.dtype.kind in "iuf" and numbers.min(initial=0) > 1 - _EXACT
+    if within and numbers.max(initial=0) < _EXACT - 1:  # the usual case, which has to be fast
+        return np.zeros(numbers.shape, bool)
     with np.errstate(over="ignore", invalid="ignore"):
         narrow = numbers.astype(np.float32)
         rounded = (narrow.astype(numbers.dtype) != numbers) & (np.abs(narrow) >= _EXACT)

@@ -115,7 +115,7 @@ def check_rank_signatures(
     if index is None:
         return
     total = num_rows(index)
-    some = sample_indices(total)
+    some = np.array(sample_indices(total))
     features = candidate_features(network, index, some)
     for i in (0, rows - 1):  # the last row has unknown ids
         query = {name: column[i : i + 1] for name, column in sample.items() if name not in index}

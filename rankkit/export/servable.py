@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import to_tensor
-from rankkit.core.partial import ActivationCache, of_equal_length, repeated
+from rankkit.core.columns import as_list, to_tensor
+from rankkit.core.partial import ActivationCache, repeated
 from rankkit.core.precision import to_int64
+from rankkit.core.timestamps import as_seconds
 from rankkit.models.heads import named_outputs, score_name
 from rankkit.ranking.candidates import compute_activations
 from rankkit.ranking.graph import CANDIDATES, QUERY, evaluate_factored
@@ -74,20 +75,19 @@ class Servable(tf.Module):
         }
 
     def _score(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return named_outputs(self.__call__(_with_lengths(columns)))
+        return named_outputs(self.__call__(_with_rows(columns)[0]))
 
     def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        columns = _with_lengths(columns, query=columns)
+        columns, rows = _with_rows(columns, query=columns)
         # Which columns have one row, the query's, is not known yet: each is a side of its own.
         outputs = named_outputs(self._evaluate_factored(columns, {name: name for name in columns}))
-        rows = tf.shape(of_equal_length(list(columns.values()))[0])[0]
         outputs = {name: repeated(output, rows) for name, output in outputs.items()}
         return _top_k(k, outputs, {name: repeated(each, rows) for name, each in columns.items()})
 
     def _rank_indexed(self, k: tf.Tensor, **query: tf.Tensor) -> dict[str, tf.Tensor]:
         assert self.candidates is not None
         # As many rows as candidates would be paired with them.
-        query = _with_lengths(query, query=query, rows=1)
+        query, _ = _with_rows(query, query=query, rows=1)
         sides = {name: QUERY if name in query else CANDIDATES for name in self._specs}
         activations = ActivationCache(
             CANDIDATES, [tf.convert_to_tensor(each) for each in self._activations]
@@ -96,21 +96,24 @@ class Servable(tf.Module):
         return _top_k(k, outputs, self.candidates)
 
 
-def _with_lengths(
-    columns: Mapping[str, tf.Tensor], query: Collection[str] = (), rows: int | None = None
-) -> dict[str, tf.Tensor]:
-    """Returns columns after a check of their lengths; those of a `query` may have one row."""
+def _with_rows(
+    columns: Mapping[str, tf.Tensor], query: Collection[str] = (), rows: Any = None
+) -> tuple[dict[str, tf.Tensor], Any]:
+    """Returns columns after a check of their lengths, and the number of rows.
+
+    The columns of a `query` may have one row.
+    """
     if not columns:
-        return {}
+        return {}, rows
     lengths = tf.stack([tf.shape(column)[0] for column in columns.values()])
     others = tf.boolean_mask(lengths, lengths != 1) if query else lengths
-    expected = tf.concat([others, lengths], axis=0)[0] if rows is None else rows
     allowed = "one row" if rows == 1 else "equal lengths, or one row" if query else "equal lengths"
     names = ", ".join(columns)
     message = f"The columns {names} must have {allowed}. Pass one value per row. Got lengths:"
-    check = tf.debugging.Assert(tf.reduce_all(others == expected), [message, lengths], len(columns))
+    rows = tf.concat([others, lengths], axis=0)[0] if rows is None else rows
+    check = tf.debugging.Assert(tf.reduce_all(others == rows), [message, lengths], len(columns))
     with tf.control_dependencies([check]):
-        return {name: tf.identity(column) for name, column in columns.items()}
+        return {name: tf.identity(column) for name, column in columns.items()}, rows
 
 
 def _top_k(
@@ -129,6 +132,7 @@ def _top_k(
 
 def _candidate_tensor(name: str, values: Any, specs: Mapping[str, tf.TensorSpec]) -> tf.Tensor:
     """Converts a column of candidates, which may not be a feature, to a tensor."""
+    values = as_seconds(name, values) if isinstance(values, np.ndarray) else as_list(values, name)
     if isinstance(values, np.ndarray) and name not in specs:
         tensor = tf.constant(values)
         return to_int64(name, tensor) if tensor.dtype.is_integer else tensor

@@ -1,7 +1,7 @@
 """Candidate index: candidates with precomputed item-side activations."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,9 @@ class CandidateIndex(PrecomputedCandidates):
         columns = indexable_columns(candidates, feature_specs(network))
         self.columns = {name: copy.copy(cells) for name, cells in columns.items()}
         self._query = [name for name in feature_specs(network) if name not in self.columns]
-        self._sample = candidate_features(network, self.columns, sample_indices(len(self)))
+        self._sample = candidate_features(
+            network, self.columns, np.array(sample_indices(len(self)))
+        )
         self.refresh()
 
     def refresh(self) -> None:
@@ -147,7 +149,7 @@ def compute_activations(network: tf.keras.Model, columns: Columns) -> list[list[
 
 
 def candidate_features(
-    network: tf.keras.Model, columns: Columns, rows: Sequence[int]
+    network: tf.keras.Model, columns: Columns, rows: range | np.ndarray
 ) -> dict[str, tf.Tensor]:
     """Converts the columns that are features to tensors, at some rows."""
     return {

@@ -1,6 +1,6 @@
 """Queries, candidates and exclusions of `rank`, checked and converted to columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def check_feature_names(
             raise missing("feature", name, specs or (), [*query, *candidates])
 
 
-def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
+def remaining_indices(exclude: Any, candidates: Columns) -> range | np.ndarray:
     """Returns the indices of the candidates of one query that are not excluded."""
     if exclude is None:
         return range(num_rows(candidates))
@@ -88,7 +88,7 @@ def remaining_indices(exclude: Any, candidates: Columns) -> Sequence[int]:
         _check_excluded_values(name, values, column)
         values = set(values)
         excluded.update(i for i, value in enumerate(column) if value in values)
-    return [i for i in range(num_rows(candidates)) if i not in excluded]
+    return np.array([i for i in range(num_rows(candidates)) if i not in excluded], int)
 
 
 def _check_excluded_values(name: str, values: list, column: list) -> None:

@@ -1,6 +1,6 @@
 """`rank`: orders the candidates of a query by their scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -55,8 +55,9 @@ def rank(
 
     Returns:
         A list of `(candidate, score)`, best first. A candidate is its value if there is one
-        candidate column, and a dict of its values if there are several. With several queries, a
-        list with one such list per query.
+        candidate column, and a dict of its values if there are several: Python values, the rows of
+        a matrix as arrays, and dates and times as they were given. With several queries, a list
+        with one such list per query.
 
     Raises:
         ValueError: If a feature is missing, given twice or has the wrong shape; if column lengths
@@ -133,7 +134,7 @@ def _score_precomputed(
     specs: Mapping[str, tf.TensorSpec] | None,
     queries: Columns,
     candidates: PrecomputedCandidates,
-    remaining: list[Sequence[int]],
+    remaining: list[range | np.ndarray],
     k: int | None,
 ) -> list[np.ndarray]:
     """Returns the scores of the remaining candidates of each query."""
@@ -158,22 +159,25 @@ def _score_columns(
     specs: Mapping[str, tf.TensorSpec] | None,
     queries: Columns,
     candidates: list[Columns],
-    remaining: list[Sequence[int]],
+    remaining: list[range | np.ndarray],
 ) -> list[np.ndarray]:
     """Returns the scores of the remaining candidates of each query."""
     counts = [len(indices) for indices in remaining]
     single_query_scorer = make_single_query_scorer(scorer, queries) if len(counts) == 1 else None
-    query_features, row_features = {}, {}  # of one row; of one row per candidate
+    query_features: dict[str, Any] = {}  # of one row
+    row_features: dict[str, Any] = {}  # of one row per candidate; arrays become tensors by chunk
     for name in specs or [*queries, *candidates[0]]:
         spec = specs[name] if specs else None
         if name not in queries:
-            row_features[name] = to_tensor(name, _select(name, candidates, remaining), spec)
+            cells = _select(name, candidates, remaining)
+            is_chunked = spec is not None and isinstance(cells, np.ndarray)
+            row_features[name] = cells if is_chunked else to_tensor(name, cells, spec)
         elif single_query_scorer is not None:
             query_features[name] = to_tensor(name, queries[name], spec)
         else:
             row_features[name] = tf.repeat(to_tensor(name, queries[name], spec), counts, axis=0)
     total = sum(counts)
-    chunks = _split_rows(row_features, total, chunk_rows(scorer))
+    chunks = _split_rows(row_features, specs or {}, total, chunk_rows(scorer))
     scores = compute_scores(
         single_query_scorer or scorer, (query_features | chunk for chunk in chunks), total
     )
@@ -181,7 +185,7 @@ def _score_columns(
 
 
 def _select(
-    name: str, candidates: list[Columns], remaining: list[Sequence[int]]
+    name: str, candidates: list[Columns], remaining: list[range | np.ndarray]
 ) -> list | np.ndarray:
     """Returns one column of the remaining candidates of all queries, one query after another."""
     pairs = zip(candidates, remaining, strict=True)
@@ -194,13 +198,16 @@ def _select(
 
 
 def _split_rows(
-    columns: dict[str, tf.Tensor], num_rows: int, size: int
+    columns: Mapping[str, Any], specs: Mapping[str, tf.TensorSpec], num_rows: int, size: int
 ) -> Iterator[dict[str, tf.Tensor]]:
-    if 0 < num_rows <= size:  # saves a slicing operation
-        yield columns
-        return
     for start in range(0, num_rows, size):
-        yield {name: column[start : start + size] for name, column in columns.items()}
+        chunk = dict(columns)
+        for name, column in columns.items():
+            if num_rows > size:  # otherwise slicing would take time for nothing
+                chunk[name] = column[start : start + size]
+            if isinstance(column, np.ndarray):
+                chunk[name] = to_tensor(name, chunk[name], specs[name])
+        yield chunk
 
 
 class TopCandidates:
@@ -211,14 +218,14 @@ class TopCandidates:
         self._scores = np.zeros(0)
         self._candidates: list[Any] = []
 
-    def add(self, columns: Columns, indices: Sequence[int], scores: np.ndarray) -> None:
+    def add(self, columns: Columns, indices: range | np.ndarray, scores: np.ndarray) -> None:
         """Adds the candidates at `indices` of the columns; they follow earlier ones of equal score.
 
         Their scores have shape `(len(indices),)`.
         """
         order = top_k_indices(scores, self._k)
-        rows = [indices[i] for i in order]
-        cells = [as_list(take(values, rows)) for values in columns.values()]
+        rows = order if isinstance(indices, range) else indices[order]
+        cells = [self._values(take(column, rows)) for column in columns.values()]
         if len(cells) == 1:
             self._candidates += cells[0]
         else:
@@ -230,6 +237,15 @@ class TopCandidates:
             order = top_k_indices(self._scores, self._k)
             self._scores = self._scores[order]
             self._candidates = [self._candidates[i] for i in order]
+
+    def _values(self, cells: list | np.ndarray) -> list:
+        """Returns cells as Python values, vectors and times as those of NumPy."""
+        if not isinstance(cells, np.ndarray):
+            return cells
+        if cells.ndim == 1 and cells.dtype.kind not in "mM":
+            return cells.tolist()
+        # With `k`, the best of a chunk must not keep the others in memory.
+        return list(cells) if self._k is None else [cell.copy() for cell in cells]
 
     def ranking(self) -> list[tuple[Any, float]]:
         """Returns `(candidate, score)`, best first."""

@@ -80,14 +80,95 @@ def test_several_queries_chunks_and_exclusions_take_any_container(network, matri
     assert_equal(rank(iter([other, lists]), k=5), rank(iter([lists, other]), k=5))
 
 
-def test_candidates_are_returned_as_python_values(network):
+def test_candidates_are_returned_as_python_values_and_rows_of_matrices(network):
     frame = pd.DataFrame({"id": IDS, "shelf": np.arange(4), "price": [0.5, 1.0, 1.5, 2.0]})
     candidates = {**frame, "vector": np.array(VECTORS), "new": np.array([True, False] * 2)}
     for row, _ in rk.rank(network, QUERY, candidates):
         i = IDS.index(row["id"])
-        assert row == {**frame.iloc[i], "vector": VECTORS[i], "new": i % 2 == 0}
         types = {name: type(value) for name, value in row.items()}
-        assert types == {"id": str, "shelf": int, "price": float, "vector": list, "new": bool}
+        assert types == {
+            "id": str,
+            "shelf": int,
+            "price": float,
+            "vector": np.ndarray,
+            "new": bool,
+        }
+        assert row.pop("vector").tolist() == VECTORS[i]
+        assert row == {**frame.iloc[i], "new": i % 2 == 0}
+
+
+TIMES = ["2026-01-03T04:05:06.789", "2026-01-01", "2026-01-04", "2026-01-02"]
+TIMES64 = np.array(TIMES, "datetime64[ms]")
+IN_ZONE = pd.Series(TIMES64).dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (TIMES64, list(TIMES64)),
+        (TIMES64.astype("datetime64[ns]"), list(TIMES64.astype("datetime64[ns]"))),
+        (np.ma.masked_array(TIMES64), list(TIMES64)),
+        (list(TIMES64), list(TIMES64)),
+        (TIMES64.tolist(), TIMES64.tolist()),  # of datetime.datetime
+        (TIMES64.astype("datetime64[D]").tolist(), TIMES64.astype("datetime64[D]").tolist()),
+        (pd.Series(TIMES64), list(TIMES64)),
+        (pd.Series(TIMES64.tolist(), dtype=object), TIMES64.tolist()),
+        (IN_ZONE, IN_ZONE.tolist()),
+        (pa.array(TIMES64), list(TIMES64)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_times_are_scored_in_seconds_and_returned_as_given(tmp_path, times, expected):
+    calendar = rk.layers.CalendarEmbedding("day_of_week", 2)
+    network = rk.models.tower({"user_id": rk.layers.IdEmbedding(["7"], 2), "when": calendar})
+    seconds = TIMES64.astype("datetime64[s]").astype(int).tolist()
+    in_seconds = rk.rank(network, QUERY, {"when": seconds})
+    candidates = {"when": times}
+    index = rk.CandidateIndex(network, candidates)
+    chunks = iter([{"when": times[:2]}, {"when": times[2:]}])
+
+    def of_function(columns):
+        return network({"user_id": tf.constant(["7"] * 4), **columns})
+
+    for found in (
+        rk.rank(network, QUERY, candidates),
+        rk.rank(network, QUERY, index),
+        rk.rank(network, QUERY, chunks, k=4),
+        rk.rank(network, {"user_id": ["7", "8"]}, candidates)[0],
+        rk.rank(of_function, {}, candidates),
+    ):
+        assert [score for _, score in found] == pytest.approx([score for _, score in in_seconds])
+        order = [seconds.index(value) for value, _ in in_seconds]
+        assert [value for value, _ in found] == [expected[i] for i in order]
+        assert {type(value) for value, _ in found} == {type(expected[0])}
+    kept = rk.rank(network, QUERY, candidates, exclude=times[:1])
+    assert [value for value, _ in kept] == [expected[i] for i in order if i > 0]
+    rk.export.save(network, tmp_path / "1", candidates=candidates)
+    scorer = rk.export.load(tmp_path / "1")
+    of_saved = [value for value, _ in rk.rank(scorer, QUERY, scorer.candidates)]
+    days = [value // 86_400 for value in seconds]
+    assert [days.index(value // 86_400) for value in of_saved] == order
+
+
+def test_only_features_need_times_that_are_not_missing():
+    times = np.array(["2026-01-01", "NaT"], "datetime64[s]")
+    network = rk.models.tower({"id": rk.layers.IdEmbedding(["a", "b"], 2)})
+    found = rk.rank(network, {}, {"id": ["a", "b"], "when": times, "for": times - times[0]})
+    assert sum(bool(np.isnat(row["when"]) and np.isnat(row["for"])) for row, _ in found) == 1
+    assert {type(row["for"]) for row, _ in found} == {np.timedelta64}
+    with pytest.raises(ValueError, match="'when' must have a finite timestamp in every row"):
+        rk.rank(lambda columns: columns["when"], {}, {"when": times})
+    with pytest.raises(TypeError, match="'for' must be numbers, text or times"):
+        rk.rank(lambda columns: columns["for"], {}, {"for": times - times[0]})
+
+
+def test_rows_of_matrices_do_not_change_with_the_matrix_or_keep_it_in_memory(network):
+    vectors = np.array(VECTORS)
+    rankings = [rk.rank(network, QUERY, {"vector": vectors}, k) for k in (None, 2)]
+    expected = [[vector.tolist() for vector, _ in ranking] for ranking in rankings]
+    vectors[:] = 0
+    assert [[vector.tolist() for vector, _ in ranking] for ranking in rankings] == expected
+    assert all(vector.base is None for vector, _ in rankings[1])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +232,9 @@ def test_functions_get_arrays_as_they_get_lists(values, dtype):
         return [1.0, 0.0]
 
     for column in (values, np.array(values), pd.Series(values), tf.constant(np.array(values))):
-        assert rk.rank(score, {}, {"x": column}) == list(zip(values, [1.0, 0.0], strict=True))
+        ranking = rk.rank(score, {}, {"x": column})
+        assert [np.array(value).tolist() for value, _ in ranking] == values
+        assert [score for _, score in ranking] == [1.0, 0.0]
     for tensor in seen:
         assert tensor.dtype == dtype
         assert tensor.numpy().tolist() == values
@@ -170,14 +253,17 @@ def test_index_does_not_change_with_the_array_it_was_made_from(network):
     before = rk.rank(network, QUERY, index)
     vectors[:] = 0
     index.refresh()
-    assert rk.rank(network, QUERY, index) == before
+    after = rk.rank(network, QUERY, index)
+    for (vector, score), (other, other_score) in zip(before, after, strict=True):
+        assert (vector.tolist(), score) == (other.tolist(), other_score)
 
 
 def test_saved_candidates_keep_numbers_that_look_like_padding(network, saved):
     scorer = saved[0]
     expected = rk.rank(network, QUERY, {"vector": VECTORS, "id": IDS})
     found = rk.rank(scorer, QUERY, scorer.candidates)
-    assert [row for row, _ in found] == [row for row, _ in expected]
+    for (row, _), (expected_row, _) in zip(found, expected, strict=True):
+        assert {**row, "vector": row["vector"].tolist()} == expected_row
 
 
 def test_exclusion_by_a_column_of_vectors_is_refused(network):
