@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
-from rankkit.layers._dense import make_dense
+from rankkit.layers._dense import get_activation, make_dense
 from rankkit.utils.errors import check_integer, check_sequence, check_text, check_units, invalid
 
 _SHARED = "_shared"  # names the shared experts, beside the names of the heads
@@ -19,7 +19,7 @@ class Experts(tf.keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_experts = num_experts
         self.units = tuple(units)
-        self._activation = tf.keras.activations.get(activation)
+        self._activation = get_activation(activation)
 
     def build(self, input_shape: Any) -> None:
         self._kernels, self._biases = [], []
