@@ -10,7 +10,7 @@ from rankkit.core.arrays import as_array
 from rankkit.core.chunking import chunk_rows
 from rankkit.core.columns import is_column
 from rankkit.data import batches
-from rankkit.data.columns import as_columns
+from rankkit.data.columns import as_columns, select_names
 from rankkit.evaluation.baselines import (
     BiasBaseline,
     check_finite_labels,
@@ -40,7 +40,8 @@ class LabeledRows:
     ):
         self.label = _label_column(scorer, label)
         columns = as_columns(rows, argument=argument)
-        labels = numeric_labels(self.label, as_columns(columns, [*ids, self.label])[self.label])
+        select_names([*ids, self.label], list(columns))  # raises if one is missing
+        labels = numeric_labels(self.label, columns[self.label])
         columns[self.label] = labels
         self._is_kept = np.ones(len(labels), bool)
         if getattr(scorer, "is_partly_labeled", False):
