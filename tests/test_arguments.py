@@ -197,6 +197,27 @@ def test_wrong_type_is_refused_by_name(valid, argument):
     assert not accepted
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "text"),
+    [
+        ("data.batches", {"columns": ["user_id"] * 2}, "columns must be .* differ.*'user_id' once"),
+        ("data.vocabularies", {"columns": ["user_id"] * 2}, "columns must be .* differ"),
+        ("data.read_csv", {"columns": ["rating"] * 2}, "columns must be .* differ"),
+        (
+            "data.read_csv",
+            {"fill": {"rating": math.inf}},
+            r"fill\['rating'\] must be finite or NaN",
+        ),
+        ("data.read_parquet", {"columns": ["user_id"] * 2}, "columns must be .* differ"),
+        ("tuning.RankingHyperModel", {"metrics": [1]}, "metrics must be a list of metrics"),
+        ("tuning.RankingHyperModel", {"metrics": {"a": "auc"}}, "metrics must be .* by head"),
+    ],
+)
+def test_wrong_members_are_refused_by_name(valid, name, arguments, text):
+    with pytest.raises((TypeError, ValueError), match=text):
+        call(valid, name, **arguments)
+
+
 def test_exceptions_are_arguments():
     known = {
         f"{name}({parameter})"

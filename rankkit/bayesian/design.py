@@ -12,6 +12,7 @@ from rankkit.core.columns import as_list, to_tensor
 from rankkit.core.features import Feature, as_features
 from rankkit.data.columns import as_columns
 from rankkit.layers import Attribute, IdEmbedding
+from rankkit.layers.base import EmbeddingLayer
 from rankkit.utils.errors import check_sequence, invalid, unknown, wrong_type
 
 
@@ -140,7 +141,7 @@ def _groups_by_feature(features: Mapping[str, Any], groups: Any) -> dict[str, in
 def _embedding_layer(name: str, layer: Any) -> Any:
     """Returns the layer that holds the embedding table of a feature."""
     layer = layer.layer if isinstance(layer, Attribute) else layer
-    if not hasattr(layer, "embedding_dim") or not hasattr(layer, "_embedding"):
+    if not isinstance(layer, EmbeddingLayer):
         raise wrong_type(f"features[{name!r}]", layer, "a layer with an embedding table", _FIX)
     if getattr(layer, "num_oov_indices", 1) != 1:
         fix = "Build the layer with the default."
@@ -181,7 +182,7 @@ def build_design(plan: DesignPlan, columns: Mapping[str, Any], label: str) -> De
         if indices.ndim != 1 or indices.dtype.kind != "i":
             expected = "a layer that looks up one embedding per example"
             raise wrong_type(f"features[{name!r}]", feature.layer, expected, _FIX)
-        fields.append(Field(group, indices, feature.layer._embedding.input_dim))
+        fields.append(Field(group, indices, feature.layer.num_embeddings))
     ids = {entity.source for entity in plan.entities}
     ids |= {each.sources[0] for each, _ in plan.fields.values() if type(each.layer) is IdEmbedding}
     noise_indices = tuple(np.unique(columns[name], return_inverse=True)[1] for name in sorted(ids))
@@ -201,13 +202,13 @@ def _encode(layer: Any, sources: Sequence[str], columns: Mapping[str, Any]) -> n
 
 def _attribute_matrix(layer: Attribute, spec: tf.TensorSpec, ids: list) -> scipy.sparse.csr_array:
     """Returns the weight of each embedding of an attribute for unknown ids, then for `ids`."""
-    indices = np.concatenate([layer._indices[:1], layer.encode(tf.constant(ids, spec.dtype))])
+    indices = np.concatenate([layer.default_codes, layer.encode(tf.constant(ids, spec.dtype))])
     if indices.dtype.kind != "i":
         expected = "a layer that looks up embeddings"
         raise wrong_type("the layer of an Attribute", layer.layer, expected, _FIX)
     lists = indices if indices.ndim == 2 else indices[:, None]  # -1 is padding
     entities, positions = np.nonzero(lists >= 0)
-    shape = (len(indices), layer.layer._embedding.input_dim)
+    shape = (len(indices), layer.layer.num_embeddings)
     counts = np.maximum((lists >= 0).sum(axis=1), 1).astype(np.float32)
     power = {"mean": 1.0, "sqrtn": 0.5}.get(getattr(layer.layer, "pooling", "sum"), 0.0)
     weights = (counts**-power)[entities]

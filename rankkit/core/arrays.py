@@ -45,7 +45,10 @@ def _to_numpy(column: Any) -> np.ndarray:
     """Converts a column of pandas, polars or pyarrow; times with a time zone become UTC."""
     if hasattr(column, "to_pylist"):
         column = column.combine_chunks() if hasattr(column, "combine_chunks") else column
-        return column.to_numpy(zero_copy_only=False)
+        try:
+            return column.to_numpy(zero_copy_only=False)
+        except NotImplementedError:  # for lists of string views, as polars exports them
+            return np.fromiter(column.to_pylist(), object, len(column))
     dtype = getattr(column, "dtype", None)
     if getattr(dtype, "kind", None) == "M" and not isinstance(dtype, np.dtype):
         return column.to_numpy(f"datetime64[{getattr(dtype, 'unit', 'us')}]")

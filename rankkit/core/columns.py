@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import NUMBER, as_array
-from rankkit.core.features import as_feature
+from rankkit.core.features import as_feature, check_dense, check_shape, conform
 from rankkit.core.precision import check_float32
 from rankkit.core.timestamps import as_seconds, is_missing, is_time
 from rankkit.utils.errors import invalid, wrong_type
+from rankkit.utils.graph_errors import plain_errors
 
 _PLAIN = {str, int, float}
 _ARRAYS = tuple("biufmM")  # kinds of the dtypes of columns that stay arrays
@@ -38,15 +39,18 @@ def as_list(column: Any, name: str = "value") -> list:
 
 def as_cells(column: Any, name: str) -> list | np.ndarray:
     """Returns numbers and `datetime64` as an array, `(rows, ...)`, any other column as a list."""
-    if type(column) not in (list, tuple) and tf.is_tensor(column):  # which takes long
-        column = column.numpy()
-    elif hasattr(column, "to_pylist") or _kind(column) == "M":  # of pyarrow; may be masked
+    if type(column) not in (list, tuple):  # the checks take long
+        check_dense(name, column)
+        if tf.is_tensor(column):
+            column = column.numpy()
+    if hasattr(column, "to_pylist") or _kind(column) == "M":  # of pyarrow; may be masked
         column = as_array(column)
     if _kind(column) in _ARRAYS:
         array = np.asanyarray(column)
         if type(array) is np.ndarray and array.ndim and array.itemsize <= 8:  # nothing is masked
             return array
-    values = column.tolist() if hasattr(column, "tolist") else list(column)
+    convert = getattr(column, "tolist", None) or getattr(column, "to_list", None)  # of polars
+    values = convert() if convert else list(column)
     if _is_plain(values):
         return values
     return [cell if isinstance(cell, _TIMES) else _as_python(cell, name) for cell in values]
@@ -92,30 +96,25 @@ def decode(name: str, value: bytes) -> str:
         raise invalid(f"each string in {name}", value, "valid UTF-8", fix) from None
 
 
+@plain_errors()
 def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:
     """Converts the cells of a column, as from `as_cells`, to the tensor that a scorer expects."""
+    if spec is not None and not len(values):
+        return as_feature(name, [], spec)
     if spec is not None and spec.shape.rank == 2 and isinstance(values, list):
         values = _as_matrix(name, values, spec)
     if isinstance(values, np.ndarray):
-        values = as_seconds(f"feature {name!r}", values)
-        tensor = _numbers_to_tensor(name, values, spec)
-    elif spec is not None and spec.shape.rank == 2 and _are_columns(values):
+        return _numbers_to_tensor(name, as_seconds(f"feature {name!r}", values), spec)
+    if spec is not None and spec.shape.rank == 2 and _are_columns(values):
         for length in set(map(len, values)):  # before they are padded to one length
-            _check_shape(name, (len(values), length), spec)
+            check_shape(name, (len(values), length), spec)
         if spec.dtype == tf.float32:
             _check_range(name, np.array(list(chain.from_iterable(values))))
-        tensor = as_feature(name, values, spec)
-    else:
-        values = as_list(values, f"feature {name!r}")
-        if spec is not None:
-            _check_kind(name, values, spec.dtype)
-        tensor = _constant(name, values, spec)
-        if tensor.dtype == tf.float32:
-            _check_range(name, np.array(values))
-    if spec is not None and len(values):
-        _check_shape(name, tensor.shape, spec)
-        check_vectors(name, tensor, spec)
-    return tensor
+        return as_feature(name, values, spec)
+    values = as_list(values, f"feature {name!r}")
+    if spec is not None:
+        _check_kind(name, values, spec.dtype)
+    return _constant(name, values, spec)
 
 
 def _as_matrix(name: str, values: list, spec: tf.TensorSpec) -> list | np.ndarray:
@@ -139,16 +138,6 @@ def _are_columns(values: list) -> bool:
     return _LISTS.issuperset(map(type, values)) or all(map(is_column, values))
 
 
-def check_vectors(name: str, tensor: tf.Tensor, spec: tf.TensorSpec) -> None:
-    """Raises for NaN and infinity in vectors, of which a fused operation may make a zero."""
-    is_vector = spec.dtype.is_floating and tensor.shape.rank > 1
-    if is_vector and not np.isfinite(np.asarray(tensor)).all():
-        raise ValueError(
-            f"Feature {name!r} must have finite numbers in its vectors. Got: NaN or infinity. "
-            "Fill in numbers, or drop those rows."
-        )
-
-
 def _numbers_to_tensor(name: str, numbers: np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:
     dtype = None if spec is None else spec.dtype
     if numbers.dtype.kind == "m":
@@ -169,7 +158,7 @@ def _numbers_to_tensor(name: str, numbers: np.ndarray, spec: tf.TensorSpec | Non
 
 def _constant(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
     try:
-        return tf.constant(values, None if spec is None else spec.dtype)
+        tensor = tf.constant(values, None if spec is None else spec.dtype)
     except (TypeError, ValueError):
         for value in values:
             if isinstance(value, str) and not is_utf8(value):
@@ -182,6 +171,9 @@ def _constant(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
             ) from None
         expected = "strings, or numbers of at most 64 bits"
         raise invalid(f"column {name!r}", values[:3], expected, "Convert it first.") from None
+    if tensor.dtype == tf.float32:
+        _check_range(name, np.array(values))
+    return tensor if spec is None else conform(name, tensor, spec)
 
 
 def is_utf8(text: str) -> bool:
@@ -193,16 +185,6 @@ def _check_range(name: str, numbers: np.ndarray) -> None:
     """Raises for numbers that float32 would round."""
     if numbers.dtype.kind in "iuf":
         check_float32(f"feature {name!r}", numbers)
-
-
-def _check_shape(name: str, shape: Sequence[int], spec: tf.TensorSpec) -> None:
-    if not spec.shape[1:].is_compatible_with(shape[1:]):
-        sizes = ["any" if size is None else size for size in spec.shape[1:]]
-        expected = ", ".join(map(str, ["rows", *sizes]))
-        raise ValueError(
-            f"Feature {name!r} must have the shape ({expected}). Got: {tuple(shape)}. "
-            "Pass as many values in each row as the layer expects."
-        )
 
 
 def _check_kind(name: str, values: list, dtype: tf.DType) -> None:

@@ -1,7 +1,7 @@
 """Feature specifications and the conversion of columns to feature tensors."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -11,8 +11,8 @@ import tensorflow as tf
 from rankkit.core.arrays import as_array, fill_numbers
 from rankkit.core.precision import to_float32, to_int64
 from rankkit.core.timestamps import as_seconds, is_missing
-from rankkit.utils.errors import invalid, wrong_type
-from rankkit.utils.graph_errors import assert_in_graph
+from rankkit.utils.errors import invalid, subject, wrong_type
+from rankkit.utils.graph_errors import assert_in_graph, check_numerics
 
 # Names that are valid in graphs, as function arguments and in every export.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -128,9 +128,10 @@ def check_names(names: Iterable[str], kind: str = "feature") -> None:
         seen[name.lower()] = name
 
 
+@tf.autograph.experimental.do_not_convert
 def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
-    """Converts raw values, one per row, to the tensor that a layer expects; pad lists."""
-    value = _as_tensor(name, value, spec)
+    """Converts raw values, one per row, to the tensor that a layer expects; pads lists."""
+    value = conform(name, _as_tensor(name, value, spec), spec)
     if spec.dtype == tf.string:
         fits, expected = value.dtype == tf.string, "strings"
         expected += ". Drop rows without a value and convert it with .astype(str)"
@@ -152,9 +153,65 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     return to_int64(f"Column {name!r}", value) if spec.dtype == tf.int64 else value
 
 
+def conform(name: str, value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
+    """Returns a column in the shape that its layer expects, with any number of rows.
+
+    A last axis of size 1 is added or dropped, as Keras does for the inputs of a network. In
+    vectors, NaN and infinity are refused: a fused operation may make a zero of them.
+    """
+    if value.shape.rank is None:
+        value = _of_known_rank(name, value, spec)
+    rank, expected = value.shape.rank, spec.shape
+    if rank == expected.rank + 1 and value.shape[-1] == 1:
+        return tf.squeeze(value, axis=-1)
+    if rank and rank == expected.rank - 1 and expected[-1] == 1:
+        value = tf.expand_dims(value, axis=-1)
+    check_shape(name, value.shape, spec)
+    if expected.rank == 1 or not value.dtype.is_floating:
+        return value
+    message = f"Feature {name!r} must have finite numbers in its vectors. Got: NaN or infinity. "
+    return check_numerics(value, f"{message}Fill in numbers, or drop those rows.")
+
+
+def _of_known_rank(name: str, value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
+    """Returns a column in a function that was traced for columns of several ranks."""
+    shape, sizes = tf.shape(value), spec.shape[1:]
+    fits = tf.size(shape) == spec.shape.rank
+    if sizes.is_fully_defined():
+        fits = tf.size(value) == shape[0] * sizes.num_elements()
+    with tf.control_dependencies([assert_in_graph(fits, *_wrong_shape(name, shape, spec))]):
+        return tf.reshape(value, [shape[0], *(-1 if size is None else size for size in sizes)])
+
+
+def check_shape(name: str, shape: Sequence[int], spec: tf.TensorSpec) -> None:
+    """Raises for a column of another shape than its layer expects, with any number of rows."""
+    if not tf.TensorShape([None, *spec.shape[1:]]).is_compatible_with(shape):
+        raise ValueError("".join(map(str, _wrong_shape(name, tuple(shape), spec))))
+
+
+def _wrong_shape(name: str, shape: Any, spec: tf.TensorSpec) -> tuple[Any, ...]:
+    """The parts of the error for a column of another shape."""
+    sizes = "".join(f" {'any' if size is None else size}" for size in spec.shape[1:])
+    fix = "Pass as many values in each row as the layer expects."
+    return f"Feature {name!r} must have the shape (rows,{sizes}). Got: ", shape, f". {fix}"
+
+
+def check_dense(name: str, column: Any) -> None:
+    """Raises for a sparse tensor."""
+    if isinstance(column, tf.SparseTensor):
+        fix = "Convert it with tf.sparse.to_dense or tf.RaggedTensor.from_sparse."
+        raise TypeError(f"{subject(name)} must be a dense or ragged tensor. Got: sparse. {fix}")
+
+
 def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
+    check_dense(f"column {name!r}", value)
     if not tf.is_tensor(value):
         value = fill_numbers(as_seconds(f"Column {name!r}", as_array(value)))
+        if not value.ndim:
+            fix = "Pass a list or an array with one value per row."
+            raise wrong_type(f"column {name!r}", value.item(), "a column", fix)
+        if value.shape == (0,):  # which has no type
+            return tf.zeros([0, *(size or 0 for size in spec.shape[1:])], spec.dtype)
         if spec.shape.rank == 2 and value.ndim == 1 and value.dtype.kind == "O":
             value = value.tolist()
     if spec.shape.rank == 2 and isinstance(value, list | tuple):
@@ -169,6 +226,7 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         flat = np.array(members) if is_number else tf.constant(members, dtype)
         value = tf.RaggedTensor.from_row_lengths(flat, [len(cell) for cell in value])
     if isinstance(value, tf.RaggedTensor):
+        check_shape(name, value.shape, spec)
         is_text = value.dtype == tf.string
         width = spec.shape[1] if spec.shape.rank == 2 else None
         if width is not None:
@@ -183,6 +241,10 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         return tf.convert_to_tensor(value)
     except (TypeError, ValueError):
         cells = value.ravel().tolist()
+        lists = [cell for cell in cells if isinstance(cell, list | tuple | np.ndarray)]
+        if lists:
+            where, fix = f"each value of column {name!r}", "Lists are for TagsEmbedding."
+            raise wrong_type(where, lists[0], "a single value", fix) from None
         wrong = next(filter(is_missing, cells), cells[:3])
         fix = "Drop the rows without one, or replace missing values by a value such as 'unknown'."
         raise wrong_type(f"column {name!r}", wrong, "all strings or all numbers", fix) from None

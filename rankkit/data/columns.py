@@ -1,6 +1,6 @@
 """Columns of dicts and data frames, and their encoding as tensors."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -41,19 +41,24 @@ def as_columns(
     if not is_data_frame(rows) and not isinstance(rows, Mapping):
         rows = _arrow_table(rows)
     columns = {name: as_array(rows[name]) for name in selected}
+    _check_lengths(argument, columns)
+    if not any(map(len, columns.values())):
+        raise ValueError(f"{argument} must have at least one row. Got: 0. Was all filtered out?")
+    return columns
+
+
+def _check_lengths(argument: str, columns: Mapping[str, Any]) -> None:
+    """Raises unless all columns are arrays or tensors of one length."""
     for name, column in columns.items():
-        if column.ndim == 0:
+        if not len(column.shape):
             fix = "Pass an array or a list with one value per row."
-            raise wrong_type(f"{argument}[{name!r}]", column.item(), "an array", fix)
-    lengths = {name: len(column) for name, column in columns.items()}
+            raise wrong_type(f"{argument}[{name!r}]", np.asarray(column).item(), "an array", fix)
+    lengths = {name: column.shape[0] for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
             f"{argument} must have columns of equal length. Got: {lengths}. Pass one value per row "
             "in each column."
         )
-    if not any(lengths.values()):
-        raise ValueError(f"{argument} must have at least one row. Got: 0. Was all filtered out?")
-    return columns
 
 
 def is_data_frame(rows: Any) -> bool:
@@ -89,26 +94,39 @@ def check_table(argument: str, columns: Any) -> None:
 
 
 def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) -> Any:
-    """The features of a table, and `more` columns that it has, as tensors; other data as it is."""
+    """The features of a table, and `more` columns that it has, as tensors; other data as it is.
+
+    In a dict, only what Keras cannot read is converted, or left out if it is none of these columns.
+    """
     known, features = table_names(rows), list(features)
+    names = [*features, *more]
     if known is None and isinstance(rows, dict):
-        return {name: _readable(name, column) for name, column in rows.items()}
+        columns = {
+            name: column if _is_readable(column) else _all_cells(name, as_array(column))
+            for name, column in rows.items()
+            if name in names or _is_readable(column)
+        }
+        _check_lengths("x", {name: columns[name] for name in names if name in columns})
+        return columns
     if known is None:
         return rows
     for name in features:
         if name not in known:
             raise missing("feature", name, features, known)
-    columns = as_columns(rows, dict.fromkeys([*features, *(n for n in more if n in known)]))
+    columns = as_columns(rows, dict.fromkeys(name for name in names if name in known))
     return {name: _all_cells(name, column) for name, column in columns.items()}
 
 
-def _readable(name: str, column: Any) -> Any:
-    """An array of objects or of times, which Keras cannot read, as a tensor; others as they are."""
-    is_array = isinstance(column, np.ndarray) and column.ndim == 1
-    return _all_cells(name, column) if is_array and column.dtype.kind in "OM" else column
+def _is_readable(column: Any) -> bool:
+    """Whether Keras reads a column as it is."""
+    if isinstance(column, np.ndarray):
+        return column.dtype.kind not in "OM" and not isinstance(column, np.ma.MaskedArray)
+    return tf.is_tensor(column)
 
 
 def _all_cells(name: str, column: np.ndarray) -> Any:
+    if not column.ndim:
+        return column
     return encode_column(name, column)(tf.range(len(column)))
 
 
@@ -134,6 +152,9 @@ def select_names(names: Iterable[str] | None, known: list[str], kind: str = "col
     """The requested names, or all known ones if `names` is None; raises for unknown names."""
     selected = known if names is None else as_names("columns", names)
     check_known(kind, selected, known)
+    if names is not None and len(repeated := {n for n in selected if selected.count(n) > 1}):
+        fix = f"Name {min(map(str, repeated))!r} once."
+        raise invalid("columns", selected, "a list of names that differ", fix)
     for name in selected:
         if (count := known.count(name)) > 1:
             raise ValueError(
@@ -213,11 +234,15 @@ def _encode_lists(name: str, column: np.ndarray) -> Column:
         if not _is_list(cell):
             fix = "Pass a list in every row, an empty one if it has no members."
             raise wrong_type(f"rows[{name!r}][{row}]", cell, "a list like the first cell", fix)
-    indices, distinct = factorize(
-        tuple(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in column
-    )
-    members = list(chain.from_iterable(distinct))
     where = f"each value in the lists of rows[{name!r}]"
+    cells = [tuple(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in column]
+    try:
+        indices, distinct = factorize(cells)
+    except TypeError:  # a list or a dict is not hashable
+        members = chain.from_iterable(cells)
+        wrong = next(each for each in members if not isinstance(each, Hashable))
+        raise wrong_type(where, wrong, "a number or text") from None
+    members = list(chain.from_iterable(distinct))
     if all(isinstance(member, NUMBER) for member in members) and members:
         values = _numeric_tensor(where, as_numbers(members))
     else:

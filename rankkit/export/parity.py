@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.data.columns import check_table
 from rankkit.models.heads import score_of
-from rankkit.models.network import find_feature_layers
+from rankkit.models.network import find_feature_layers, first_layer
 from rankkit.ranking.candidates import candidate_features
 from rankkit.ranking.queries import Columns, num_rows
 from rankkit.ranking.scoring import scatter_scores
@@ -64,7 +64,7 @@ def make_sample(network: tf.keras.Model, count: int = 32) -> dict[str, list]:
 
 
 def _sample_values(name: str, network: tf.keras.Model, count: int) -> list:
-    layers = find_feature_layers(network, name)
+    layers = [(first_layer(found), each) for found, each in find_feature_layers(network, name)]
     for layer, position in layers:
         if hasattr(layer, "sample_values"):
             values = layer.sample_values(count)

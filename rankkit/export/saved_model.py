@@ -26,6 +26,7 @@ from rankkit.ranking.candidates import PrecomputedCandidates, indexable_columns
 from rankkit.ranking.scoring import check_finite_scores, scatter_scores
 from rankkit.utils.errors import check_path, invalid, unreadable
 from rankkit.utils.files import write_atomically
+from rankkit.utils.graph_errors import plain_errors
 
 
 class SavedCandidateIndex(PrecomputedCandidates):
@@ -104,16 +105,22 @@ def save(
         ValueError: If the folder is not named by a positive number, a feature has a name that
             cannot be exported, candidates have no feature or a column with the name of an output,
             or the scores of the SavedModel differ from those of the model.
-        FileExistsError: If the folder exists.
+        FileExistsError: If the folder exists, or another one has the same number, such as "01".
         OSError: If it cannot be written.
     """
     path = check_path("path", path)
     network = gathered(getattr(model, "network", model))
     specs = feature_specs(network)
-    version = re.fullmatch("0*([1-9][0-9]{0,18})", Path(path).name)
-    if version is None or int(version[1]) >= 2**63:
+    version = _version(Path(path).name)
+    if version is None:
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
         raise invalid("path", str(path), "a folder named by a version number below 2**63", fix)
+    for other in Path(path).absolute().parent.glob("[0-9]*"):
+        if _version(other.name) == version and other.name != Path(path).name:
+            raise FileExistsError(
+                f"TensorFlow Serving reads {other.name!r} as the same version as {str(path)!r}, "
+                "and would serve one of the two folders. Choose another number."
+            )
     check_names(specs, "column")
     if sample is not None:
         check_table("sample", sample)
@@ -130,6 +137,12 @@ def save(
         loaded = tf.saved_model.load(str(part))
         check_parity("The SavedModel", loaded, network, columns)
         check_rank_signatures(loaded, network, columns, index)
+
+
+def _version(name: str) -> int | None:
+    """The version above 0 that TensorFlow Serving reads in the name of a folder, such as "007"."""
+    is_version = re.fullmatch("0*[1-9][0-9]{0,18}", name) and int(name) < 2**63
+    return int(name) if is_version else None
 
 
 def _write(servable: Servable, description: Description, folder: Path) -> None:
@@ -208,5 +221,6 @@ class SavedModelScorer(ExportScorer):
         return SavedCandidateIndex(self, self.loaded)
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        outputs = self._serve(**self._select_features(columns))
+        with plain_errors():
+            outputs = self._serve(**self._select_features(columns))
         return {name: output.numpy() for name, output in outputs.items()}

@@ -7,10 +7,9 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import check_vectors
 from rankkit.export.description import Description
 from rankkit.models.network import select_features
-from rankkit.utils.errors import check_choice, invalid
+from rankkit.utils.errors import check_choice
 from rankkit.utils.graph_errors import plain_errors
 
 
@@ -88,24 +87,7 @@ class ExportScorer:
     def _select_features(self, columns: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         """Returns the features as tensors of the declared shapes and of equal length."""
         with plain_errors():
-            features = select_features(columns, self.feature_specs)
-        for name, value in features.items():
-            spec = self.feature_specs[name]
-            if not spec.shape.is_compatible_with(value.shape):
-                expected = f"of shape (rows, {', '.join(map(str, spec.shape[1:]))})"
-                fix = "Pass as many values in each row as the layer expects."
-                if spec.shape.rank == 1:
-                    expected = "a column with one value per row"
-                    fix = "Pass a list with one value per row."
-                raise invalid(f"columns[{name!r}]", columns[name], expected, fix)
-            check_vectors(name, value, spec)
-        lengths = {name: len(value) for name, value in features.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(
-                f"columns must have equal lengths. Got: {lengths}. Pass one value per row in each "
-                "column."
-            )
-        return features
+            return select_features(columns, self.feature_specs)
 
 
 def _reload(kind: type[ExportScorer], path: str, score: str) -> ExportScorer:

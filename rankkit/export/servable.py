@@ -45,7 +45,9 @@ class Servable(tf.Module):
         ]
         self._autograph = has_user_layers(network)
         self.__call__ = tf.function(
-            lambda features: network(features), input_signature=[specs], autograph=self._autograph
+            lambda features: network(_with_rows(features)[0]),
+            input_signature=[specs],
+            autograph=self._autograph,
         )
         self.sample = tf.function(lambda: sample, input_signature=[], autograph=False)
         self._evaluate_factored = lambda *arguments: evaluate_factored(network, *arguments)
@@ -75,7 +77,7 @@ class Servable(tf.Module):
         }
 
     def _score(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return named_outputs(self.__call__(_with_rows(columns)[0]))
+        return named_outputs(self.__call__(columns))
 
     def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
         columns, rows = _with_rows(columns, query=columns)

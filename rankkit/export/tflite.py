@@ -128,7 +128,7 @@ class TFLiteScorer(ExportScorer):
         inputs = {name: tensor.numpy() for name, tensor in features.items()}
         try:
             with self._lock:  # the interpreter holds the inputs and outputs of one call
-                return self._run(**inputs)
+                outputs = self._run(**inputs)
         except (RuntimeError, ValueError) as error:
             shapes = {name: values.shape for name, values in inputs.items()}
             reason = str(error).rstrip(". \n")
@@ -136,6 +136,15 @@ class TFLiteScorer(ExportScorer):
                 f"TensorFlow Lite cannot score columns of the shapes {shapes} with {self._path!r}: "
                 f"{reason}. Score them with the SavedModel that the file was made from."
             ) from None
+        # TensorFlow Lite leaves out the checks of the layers.
+        if not all(np.isfinite(each).all() for each in outputs.values()):
+            for name, values in inputs.items():
+                if values.dtype.kind == "f" and not np.isfinite(values).all():
+                    fix = "Drop or fix those rows, or learn a value for NaN: missing='learn'."
+                    raise ValueError(
+                        f"Feature {name!r} must be finite. Got: NaN or an infinite value. {fix}"
+                    )
+        return outputs
 
 
 def _input_spec(name: str, details: Mapping[str, Any]) -> tf.TensorSpec:

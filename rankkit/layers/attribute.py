@@ -133,6 +133,11 @@ class Attribute(FeatureLayer):
         """The known ids."""
         return self._lookup.ids.tolist()
 
+    @property
+    def default_codes(self) -> tf.Tensor:
+        """What `encode` returns for an unknown id, `(1, ...)`."""
+        return self._indices[:1]
+
     def sample_values(self, count: int) -> list:
         """Returns `count` example inputs."""
         return self._lookup.sample(count)

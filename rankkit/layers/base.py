@@ -142,6 +142,11 @@ class EmbeddingLayer(FeatureLayer):
         )
         self._check_matrix(getattr(self.embeddings_initializer, "value", 0.0))
 
+    @property
+    def num_embeddings(self) -> int:
+        """Number of rows of the embedding table."""
+        return self._embedding.input_dim
+
     def _check_matrix(self, value: Any) -> None:
         """Raises unless the value of a constant initializer fits; Keras would reshape a matrix."""
         table = self._embedding.input_dim, self._embedding.output_dim

@@ -131,4 +131,4 @@ _ARITHMETIC = {
 }
 SELECTIONS = {"Activation", "Average", "Concatenate", "Dropout", "Flatten", "Permute", "Reshape"}
 SELECTIONS |= {"cast", "concat", "expand_dims", "getitem", "identity", "reduce_max", "reduce_mean"}
-SELECTIONS |= {"reduce_min", "reshape", "squeeze", "stack", "stop_gradient"}
+SELECTIONS |= {"FiniteNumbers", "reduce_min", "reshape", "squeeze", "stack", "stop_gradient"}

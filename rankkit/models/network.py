@@ -1,6 +1,7 @@
 """`ranking_network`, which builds a Keras Functional model from feature layers."""
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 import tensorflow as tf
@@ -9,9 +10,11 @@ from rankkit.core.features import as_feature, as_features, keras_fix, of_keras_3
 from rankkit.core.keras_graph import input_positions
 from rankkit.data.columns import table_tensors
 from rankkit.interactions import concatenate
+from rankkit.models.finite import FiniteNumbers, apply_layer
 from rankkit.models.heads import apply_heads, check_heads
 from rankkit.models.raw_numbers import check_raw_precision
-from rankkit.utils.errors import check_text, invalid, missing, wrong_type
+from rankkit.utils.errors import check_mapping, check_text, invalid, missing, wrong_type
+from rankkit.utils.graph_errors import assert_in_graph
 
 
 def ranking_network(
@@ -85,9 +88,9 @@ def ranking_network(
         for name, spec in raw_specs(parsed).items()
     }
     vectors = []
-    for feature in parsed.values():
+    for key, feature in parsed.items():
         raw = [inputs[source] for source in feature.sources]
-        vectors.append(feature.layer(raw[0] if len(raw) == 1 else raw))
+        vectors.append(apply_layer(key, feature.layer, raw, first_layer(feature.layer)))
     combined = (interaction or concatenate)(vectors)
     if isinstance(head, Mapping):
         outputs = apply_heads(heads, combined, score)
@@ -101,6 +104,13 @@ def ranking_network(
     network = tf.keras.Model(inputs, outputs, name=name)
     check_raw_precision(network)
     return network
+
+
+def first_layer(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+    """Returns the layer that reads the input of a layer, which may be a Sequential model."""
+    while isinstance(layer, tf.keras.Sequential):
+        layer = layer.layers[0]
+    return layer
 
 
 def feature_specs(network: tf.keras.Model) -> dict[str, tf.TensorSpec]:
@@ -118,13 +128,18 @@ def find_feature_layers(
     network: tf.keras.Model, feature: str
 ) -> list[tuple[tf.keras.layers.Layer, int]]:
     """Finds the layers that read a raw feature, each with its position among their inputs."""
-    tensor = network.input[feature]
+    return _readers(network, network.input[feature])
+
+
+def _readers(network: tf.keras.Model, tensor: Any) -> list[tuple[tf.keras.layers.Layer, int]]:
     found = []
     for layer in network.layers:
         for position in input_positions(layer, tensor):
             if isinstance(layer, tf.keras.Model) and isinstance(layer.input, Mapping):
                 # Keras sorts the tensors of a dict by name.
                 found += find_feature_layers(layer, sorted(layer.input)[position])
+            elif isinstance(layer, FiniteNumbers):
+                found += _readers(network, layer.output)
             else:
                 found.append((layer, position))
     return found
@@ -134,9 +149,38 @@ def find_feature_layers(
 def select_features(
     columns: Mapping[str, Any], specs: Mapping[str, tf.TensorSpec]
 ) -> dict[str, tf.Tensor]:
-    """Selects the features of `specs` from a batch of columns and converts them to tensors."""
-    columns = table_tensors(columns, specs)
+    """Selects the features of `specs` from a batch of columns, as tensors of equal length."""
+    if not isinstance(columns, Mapping):
+        columns = table_tensors(columns, specs)
+    expected = "a dict of column name to values, or a DataFrame"
     for name in specs:
-        if name not in columns:
+        if name not in check_mapping("columns", columns, expected):
             raise missing("feature", name, specs, columns)
-    return {name: as_feature(name, columns[name], spec) for name, spec in specs.items()}
+    features = {name: as_feature(name, columns[name], spec) for name, spec in specs.items()}
+    return _of_equal_length(features)
+
+
+def _of_equal_length(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns features after a check of their lengths, at once where these are known.
+
+    A column of one row would be repeated by some layers.
+    """
+    message, fix = (
+        "Columns must have equal lengths. Got: ",
+        "Pass one value per row in each column.",
+    )
+    lengths = {name: value.shape[0] for name, value in features.items()}
+    if None in lengths.values():
+        sizes = [
+            tf.size(value) if value.shape.rank == 1 else tf.shape(value)[0]
+            for value in features.values()
+        ]
+        shown = chain.from_iterable(
+            (f"{name!r}: ", size, ", ") for name, size in zip(features, sizes, strict=True)
+        )
+        equal = tf.reduce_all(tf.stack(sizes) == sizes[0])
+        with tf.control_dependencies([assert_in_graph(equal, message, *[*shown][:-1], f". {fix}")]):
+            return {name: tf.identity(value) for name, value in features.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{message}{lengths}. {fix}")
+    return features

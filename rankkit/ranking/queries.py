@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_cells, as_list, is_column
-from rankkit.data.columns import is_data_frame
+from rankkit.data.columns import table_names
 from rankkit.utils.errors import check_known, check_mapping, invalid, missing, wrong_type
 
 Columns = dict[str, list | np.ndarray]  # cells, as `rankkit.core.columns.as_cells` returns them
@@ -40,7 +40,7 @@ def query_columns(
 def candidate_columns(candidates: Any) -> Columns:
     """Returns candidates as columns of equal length."""
     fix = "Pass, for example, {'movie_title': titles}."
-    candidates = dict(candidates) if is_data_frame(candidates) else candidates
+    candidates = _unpack_table(candidates)
     for name, column in check_mapping("candidates", candidates, "a dict of columns", fix).items():
         if not is_column(column):
             expected = "a column with one value per candidate"
@@ -72,7 +72,7 @@ def remaining_indices(exclude: Any, candidates: Columns) -> range | np.ndarray:
     """Returns the indices of the candidates of one query that are not excluded."""
     if exclude is None:
         return range(num_rows(candidates))
-    exclude = dict(exclude) if is_data_frame(exclude) else exclude
+    exclude = _unpack_table(exclude)
     if not isinstance(exclude, Mapping):
         if len(candidates) != 1:
             fix = f"Exclude by one of several columns: {', '.join(map(repr, candidates))}."
@@ -114,6 +114,12 @@ def _equal_columns(argument: str, columns: Mapping[str, Any]) -> Columns:
             "Pass one value per row in each column."
         )
     return cells
+
+
+def _unpack_table(value: Any) -> Any:
+    """Returns a DataFrame or an Arrow table as a dict of its columns, any other value unchanged."""
+    names = table_names(value)
+    return value if names is None else {name: value[name] for name in names}
 
 
 def _is_batch(value: Any, spec: tf.TensorSpec | None) -> bool:

@@ -41,8 +41,8 @@ def rank(
         query: Raw features of the query, such as the user: feature name to value. To rank for
             several queries in one call, feature name to a column with one value per query. Columns
             that are not features are ignored.
-        candidates: Column name to values, one per candidate, or a pandas DataFrame. A feature that
-            is a vector may be a matrix, `(candidates, size)`, which takes less time than lists.
+        candidates: Column name to values, one per candidate, or a DataFrame. A feature that is a
+            vector may be a matrix, `(candidates, size)`, which takes less time than lists.
             Columns that are not features are returned with the candidates. With several queries,
             the same candidates for all of them or a list with one entry per query. If the same
             candidates are ranked again and again, a `rankkit.CandidateIndex`, or the `candidates`

@@ -104,6 +104,11 @@ class Executor:
         `is_plain` is false where the call has positional arguments beside the data.
         """
         model, fixed = self._model, self._steps_per_execution
+        if kwargs.get("validation_split") and isinstance(data, Mapping):
+            for name, column in data.items():
+                if isinstance(column, tf.RaggedTensor):
+                    fix = f"Pass validation_data: Keras cannot split the lists of column {name!r}."
+                    raise invalid("validation_split", kwargs["validation_split"], "0", fix)
         if has_servers(model.distribute_strategy):
             if kind == "train":
                 data, steps_per_epoch = repeat_for_workers(data, kwargs.get("steps_per_epoch"))

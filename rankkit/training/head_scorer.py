@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.models.network import feature_specs, select_features
+from rankkit.utils.graph_errors import plain_errors
 
 
 class SingleHeadScorer:
@@ -33,4 +34,6 @@ class SingleHeadScorer:
 
     def __call__(self, columns: Mapping[str, Any]) -> tf.Tensor:
         """Returns the scores `(rows, 1)` of columns; those that are no features are ignored."""
-        return self.network(select_features(columns, self.feature_specs), training=False)
+        with plain_errors():
+            features = select_features(columns, self.feature_specs)
+            return self.network(features, training=False)

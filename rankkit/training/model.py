@@ -11,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from rankkit.core.features import as_feature
+from rankkit.core.keras_graph import is_symbolic
 from rankkit.data.columns import table_tensors
 from rankkit.models.heads import SCORE, head_settings, unwrap_dict
 from rankkit.models.network import feature_specs, select_features
@@ -110,8 +112,17 @@ class RankingModel(tfrs.models.Model):
         """Feature name to the `tf.TensorSpec` of its raw values."""
         return feature_specs(self.network)
 
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        # Keras would convert each cell of a list, and repeat a column of one row.
+        with plain_errors():
+            if not any(map(is_symbolic, tf.nest.flatten(inputs))):
+                inputs = select_features(inputs, self.feature_specs)
+            return super().__call__(inputs, *args, **kwargs)
+
     def call(self, inputs: Mapping[str, Any], training: Any = None) -> Any:
-        return self.network(select_features(inputs, self.feature_specs), training=training)
+        specs = self.feature_specs.items()
+        features = {name: as_feature(name, inputs[name], spec) for name, spec in specs}
+        return self.network(features, training=training)
 
     # --- Compilation ---
 
@@ -268,7 +279,7 @@ class RankingModel(tfrs.models.Model):
         names = dict.fromkeys(itertools.chain(specs, *bias_specs))
         batches = self._objectives.take_apart(inputs, names)
         features = next(iter(batches.values())).features
-        outputs = self(select_features(features, specs), training=training)
+        outputs = self(features, training=training)
         outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
         for (head, bias), columns in zip(biases.items(), bias_specs, strict=True):
             name = self._heads.outputs[head][SCORE]
@@ -298,7 +309,7 @@ class RankingModel(tfrs.models.Model):
 
     def predict_step(self, data: Any) -> Any:
         features = checked_rows(tf.keras.utils.unpack_x_y_sample_weight(data)[0])
-        return self(select_features(features, self.feature_specs), training=False)
+        return self(features, training=False)
 
     # --- Training, evaluation and prediction: Keras's loops, with steps run by the executor ---
 

@@ -15,6 +15,7 @@ from rankkit.tuning.space import Space
 from rankkit.utils.errors import (
     check_boolean,
     check_mapping,
+    check_sequence,
     check_text,
     invalid,
     missing,
@@ -106,8 +107,11 @@ class RankingHyperModel(kt.HyperModel):
             check_text("label", each, expected)
         for each in _names(sample_weight):
             check_text("sample_weight", each, expected)
-        if metrics is not None and not isinstance(metrics, list | tuple | Mapping):
-            raise wrong_type("metrics", metrics, "a list of metrics, or a dict of lists by head")
+        expected = "a list of metrics, their names or functions, or a dict of lists by head"
+        for each in metrics.values() if isinstance(metrics, Mapping) else [metrics or []]:
+            for metric in check_sequence("metrics", each, expected):
+                if not isinstance(metric, str) and not callable(metric):
+                    raise wrong_type("metrics", metric, expected)
         super().__init__(name=name)
         self.template = NetworkTemplate(features, head, interaction, score)
         self.space = Space(space)
@@ -119,7 +123,7 @@ class RankingHyperModel(kt.HyperModel):
         self.metrics = as_templates(metrics)
         self.loss_weights = loss_weights
         columns = [*self.template.columns, *_names(label), *_names(sample_weight)]
-        self.batching = make_batching(columns, lists, negatives)
+        self.batching = make_batching(list(dict.fromkeys(columns)), lists, negatives)
         self.average_weights = check_boolean("average_weights", average_weights)
 
     @property

@@ -38,6 +38,11 @@ def assert_in_graph(condition: tf.Tensor, *message: Any) -> Any:
     return tf.no_op()
 
 
+def marked(error: Exception) -> ValueError:
+    """Returns an error for Python code that TensorFlow runs, by which `plain_errors` finds it."""
+    return ValueError(f"{_START}{error}{_END}")
+
+
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
     """Raises rankkit's own errors as they were written, without the stack of a graph."""

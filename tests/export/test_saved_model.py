@@ -118,6 +118,14 @@ def test_path_that_is_no_version_or_cannot_be_written_raises(exported, tmp_path)
         with pytest.raises(ValueError, match="path must be a folder named by a version number"):
             rk.export.save(exported[0], tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_versions_of_one_number_are_refused(exported, tmp_path):
+    """TensorFlow Serving reads "01" as 1, and would not serve one of two such folders."""
+    rk.export.save(exported[0], tmp_path / "01")
+    with pytest.raises(FileExistsError, match="'01' as the same version as '.*/1'.*another number"):
+        rk.export.save(exported[0], tmp_path / "1")
+    assert [path.name for path in tmp_path.iterdir()] == ["01"]
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         rk.export.save(exported[0], tmp_path / "file" / "1")
@@ -211,3 +219,14 @@ def test_features_of_wide_networks_are_checked_in_groups(features, calls):
     assert len(queries) == calls
     # Each feature is once part of the query.
     assert sorted(name for query in queries for name in query) == sorted(names)
+
+
+def test_sample_values_are_found_within_sequential_models(tmp_path):
+    ids = rk.layers.IdEmbedding(["7", "42"], 4)
+    tower = tf.keras.Sequential([tf.keras.Sequential([ids]), tf.keras.layers.Dense(2)])
+    tower.feature_spec = ids.feature_spec
+    network = rk.ranking_network({"user_id": tower}, head=rk.layers.DenseRatingHead([2]))
+    rk.export.save(network, tmp_path / "1")
+    columns = {"user_id": ["7", "?"]}
+    expected = network({"user_id": tf.constant(columns["user_id"])})
+    np.testing.assert_allclose(rk.export.load(tmp_path / "1")(columns), expected, atol=1e-6)

@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -189,3 +191,42 @@ def test_feature_layers_are_found_within_nested_networks():
     expected = [pair for each in layers for pair in ((each["b"], 0), (each["age"][1], 0))]
     assert found == expected
     assert find_feature_layers(network, "a") == [(each["age"][1], 1) for each in layers]
+
+
+@tf.keras.utils.register_keras_serializable(package="tests")
+class Imputed(tf.keras.layers.Layer):
+    """Makes zero of NaN, as `tf.keras.layers.Normalization` does not."""
+
+    feature_spec = tf.TensorSpec((None,), tf.float32)
+
+    def __init__(self, missing=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.missing = missing
+
+    def call(self, inputs):
+        return tf.where(tf.math.is_nan(inputs), self.missing, inputs)[:, tf.newaxis]
+
+    def get_config(self):
+        return {**super().get_config(), "missing": self.missing}
+
+
+def test_vectors_of_own_layers_must_be_finite(tmp_path):
+    """Own layers may make something of NaN; what they return is checked, also after loading."""
+    for missing, expected in ((3.0, [1.0, 3.0]), (math.nan, None)):
+        network = rk.ranking_network({"x": Imputed(missing)}, head=lambda vector: vector)
+        network.save(tmp_path / "m.keras")
+        for each in (network, rk.export.load(tmp_path / "m.keras")):
+            columns = {"x": tf.constant([1.0, math.nan])}
+            if expected:
+                assert each(columns).numpy().ravel().tolist() == expected
+            else:
+                with pytest.raises(tf.errors.InvalidArgumentError, match="'x' must be finite"):
+                    each(columns)
+
+
+def test_two_features_read_one_column_by_keras_layers():
+    layers = [tf.keras.layers.Reshape((1,)) for _ in range(2)]
+    for layer in layers:
+        layer.feature_spec = tf.TensorSpec((None,), tf.float32)
+    network = rk.ranking_network({"x": layers[0], "y": ("x", layers[1])}, head=head())
+    assert [layer for layer, _ in find_feature_layers(network, "x")] == layers

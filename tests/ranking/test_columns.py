@@ -80,6 +80,16 @@ def test_several_queries_chunks_and_exclusions_take_any_container(network, matri
     assert_equal(rank(iter([other, lists]), k=5), rank(iter([lists, other]), k=5))
 
 
+def test_candidates_in_a_table_are_ranked_as_in_a_dict(network):
+    candidates = {"id": IDS, "vector": VECTORS}
+    views = pa.array(IDS, pa.string_view())  # as polars exports text
+    for table in (pd.DataFrame(candidates), pa.table({**candidates, "id": views})):
+        found, expected = (rk.rank(network, QUERY, each) for each in (table, candidates))
+        assert [(row["id"], score) for row, score in found] == [
+            (row["id"], score) for row, score in expected
+        ]
+
+
 def test_candidates_are_returned_as_python_values_and_rows_of_matrices(network):
     frame = pd.DataFrame({"id": IDS, "shelf": np.arange(4), "price": [0.5, 1.0, 1.5, 2.0]})
     candidates = {**frame, "vector": np.array(VECTORS), "new": np.array([True, False] * 2)}
@@ -176,7 +186,7 @@ def test_rows_of_matrices_do_not_change_with_the_matrix_or_keep_it_in_memory(net
     [
         (np.ones((4, 2)), r"'vector' must have the shape \(rows, 3\). Got: \(4, 2\)"),
         (np.ones((4, 4), np.float32), r"\(rows, 3\). Got: \(4, 4\)"),
-        (np.ones((4, 3, 1)), r"\(rows, 3\). Got: \(4, 3, 1\)"),
+        (np.ones((4, 3, 2)), r"\(rows, 3\). Got: \(4, 3, 2\)"),
         (np.ones(4), r"\(rows, 3\). Got: \(4,\)"),
         ([1.0] * 4, r"\(rows, 3\). Got: \(4,\)"),
         # Padded with -1 to three numbers, they would be scored.

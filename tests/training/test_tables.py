@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import rankkit as rk
+import tensorflow as tf
 
 L = rk.layers
 ROWS = {
@@ -21,6 +22,13 @@ TABLES = {
     "frame": pd.DataFrame({**ROWS, "unread": [None, "q", 3, 4.5]}),
     "nullable": pd.DataFrame(ROWS).convert_dtypes(),
     "arrow": pa.table(ROWS),
+    "views": pa.table(  # as polars exports text
+        {
+            **ROWS,
+            "user_id": pa.array(ROWS["user_id"], pa.string_view()),
+            "tags": pa.array(ROWS["tags"], pa.list_(pa.string_view())),
+        }
+    ),
 }
 
 
@@ -92,3 +100,30 @@ def test_exports_and_heads_score_tables(model, tmp_path):
     expected = np.asarray(model(TABLES["frame"])).ravel()
     for table in TABLES.values():
         np.testing.assert_allclose(np.ravel(scorer(table)), expected, atol=1e-5)
+
+
+def test_validation_split_of_lists_is_refused_by_name(model):
+    with pytest.raises(ValueError, match="validation_split must be 0.*lists of column 'tags'"):
+        model.fit(TABLES["frame"], validation_split=0.5, verbose=0)
+
+
+def test_columns_of_unequal_length_are_named(model):
+    columns = {**ROWS, "user_id": ["a"]}
+    message = "equal length.*'user_id'(:| has) 1.*'tags'(:| has) 4"
+    for score in (model, model.predict, model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            score(columns)
+    names = ("user_id", "age", "when", "tags", "rating", "weight")
+    columns = {name: rk.data.batches({name: ROWS[name]}, 4) for name in names}
+    columns = {name: next(iter(each))[name] for name, each in columns.items()}
+    columns["user_id"] = columns["user_id"][:1]
+    specs = {
+        name: tf.RaggedTensorSpec([None, None], tf.string)
+        if name == "tags"
+        else tf.TensorSpec([None], each.dtype)
+        for name, each in columns.items()
+    }
+    data = tf.data.Dataset.from_generator(lambda: iter([columns]), output_signature=specs)
+    for run in (model.predict, model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="equal lengths. Got: 'user_id': 1, 'tags': 4"):
+            run(data, verbose=0)

@@ -1,5 +1,6 @@
 """Conversion of Arrow tables to arrays and tensors."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from rankkit.core.precision import check_float32
-from rankkit.utils.errors import check_known, check_mapping, wrong_type
+from rankkit.utils.errors import check_known, check_mapping, invalid, wrong_type
 
 _RANGE_FIX = (
     "write the column as int64, or pass types={...: int} to read_csv. To accept rounded numbers, "
@@ -63,6 +64,9 @@ def fill_scalars(
         except (pa.ArrowException, TypeError):
             expected = f"a value for a column of type {types[name]}"
             raise wrong_type(f"fill[{name!r}]", value, expected) from None
+        if isinstance(value, float | np.floating) and math.isinf(value):
+            fix = "Pass a number, or NaN for a layer that learns missing numbers."
+            raise invalid(f"fill[{name!r}]", value, "finite or NaN", fix)
     return scalars
 
 

@@ -1,5 +1,6 @@
 """Reader of CSV files."""
 
+import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -19,10 +20,26 @@ from rankkit.utils.errors import (
     invalid,
     missing,
     unknown,
+    unreadable,
     wrong_type,
 )
 
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_MARKS = {  # how a text of another encoding starts; that of UTF-32 starts like that of UTF-16
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_OTHER_FILES = {  # how files start that are no text, and what to do about them
+    b"PAR1": ("a Parquet file", "Read it with rankkit.data.read_parquet."),
+    b"PK\x03\x04": ("a zip file, such as an Excel file", "Unpack it, or save it as CSV."),
+    b"\x1f\x8b": ("a file compressed by gzip", "Give it a name that ends in .gz."),
+    b"BZh": ("a file compressed by bzip2", "Give it a name that ends in .bz2."),
+    b"\x28\xb5\x2f\xfd": ("a file compressed by Zstandard", "Give it a name that ends in .zst."),
+    b"\xfd7zXZ\x00": ("a file compressed by xz", "Unpack it."),
+    b"ARROW1": ("an Arrow file", "Read it with pyarrow, and write it as Parquet."),
+}
+_FILE_START = 64  # bytes
 _BLOCK_BYTES = 1 << 22
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
 
@@ -75,8 +92,8 @@ def read_csv(
         FileNotFoundError: If there is no such file.
         TypeError: If a column has an unsupported type.
         ValueError: If a file lacks a column or has one twice, is not in UTF-8, there are no rows,
-            the first rows cannot be parsed, or a number is out of range. Problems further down are
-            raised as a TensorFlow error at that batch, with the line number.
+            a line cannot be parsed, or a number is out of range. Problems beyond the first rows are
+            raised at that batch, with the line number.
 
     Example:
         >>> import pathlib, tempfile
@@ -176,11 +193,41 @@ class CsvFiles(TableFiles):
     def _open(self, path: str, names: list[str] | None) -> pc.CSVStreamingReader:
         options = pc.ConvertOptions(include_columns=names, column_types=self._read_types)
         try:
-            if pa.input_stream(path).read(2) in _UTF16_MARKS:
-                raise _encoding_error(path, "UTF-16")
+            with pa.input_stream(path) as file:
+                _check_start(path, file.read(_FILE_START))
             return pc.open_csv(path, self._read_options, self._parse_options, options)
         except (OSError, pa.ArrowException) as error:
             raise _parse_error(path, error) from error
+
+
+def _check_start(path: str, start: bytes) -> None:
+    """Raises for a file that is no CSV file, or not in UTF-8."""
+    for mark, (kind, fix) in _OTHER_FILES.items():
+        if start.startswith(mark):
+            raise ValueError(f"{path} must be a CSV file. Got: {kind}. {fix}")
+    if (
+        start.removeprefix(codecs.BOM_UTF8)
+        .lstrip()[:14]
+        .lower()
+        .startswith((b"<!doctype html", b"<html", b"<?xml"))
+    ):
+        fix = "Download the file itself: this may be the page of an error."
+        raise ValueError(f"{path} must be a CSV file. Got: a page of HTML or XML. {fix}")
+    for mark, encoding in _MARKS.items():
+        if start.startswith(mark):
+            raise _encoding_error(path, encoding, encoding)
+    if encoding := _encoding_without_mark(start):
+        raise _encoding_error(path, encoding, encoding)
+
+
+def _encoding_without_mark(start: bytes) -> str | None:
+    """The encoding in which the other bytes of commas, digits and letters are NUL."""
+    if 4 * start.count(0) < len(start) or not start:
+        return None
+    for name, places in (("UTF-32LE", (2, 3)), ("UTF-32BE", (0, 1))):
+        if not any(any(start[place::4]) for place in places):
+            return name
+    return "UTF-16LE" if start[1::2].count(0) > start[::2].count(0) else "UTF-16BE"
 
 
 def _arrow_type(name: str, kind: Any) -> pa.DataType:
@@ -196,7 +243,7 @@ def _names(path: str, schema: pa.Schema) -> list[str]:
     except UnicodeDecodeError:
         raise _encoding_error(path, "its header is not valid UTF-8") from None
     if any("\0" in name for name in names):
-        raise _encoding_error(path, "its header has NUL characters, as UTF-16 has")
+        raise _encoding_error(path, "its header has NUL characters, as UTF-16 has", "UTF-16")
     return names
 
 
@@ -216,15 +263,20 @@ def _check_inferred(path: str, types: Mapping[str, pa.DataType]) -> None:
         )
 
 
-def _encoding_error(path: str, reason: str) -> ValueError:
+def _encoding_error(path: str, reason: str, encoding: str = "LATIN1") -> ValueError:
+    known = "" if encoding in reason else ", with the encoding that it was written in"
     return ValueError(
         f"{path} must be text in UTF-8. Got: {reason}. Convert the file first, such as with "
-        "iconv -f LATIN1 -t UTF-8, with the encoding that it was written in."
+        f"iconv -f {encoding} -t UTF-8{known}."
     )
 
 
 def _parse_error(path: str, error: Exception) -> ValueError:
     if "invalid UTF8" in str(error) or "\0" in str(error):
         return _encoding_error(path, str(error).rstrip("."))
+    if isinstance(error, OSError):
+        return unreadable(path, "a CSV file", error)
+    if "Empty CSV file" in str(error):
+        return invalid("paths", path, "files with at least one row")
     fix = "Fix that row, or pass the type of the column, such as types={'user_id': str}."
     return ValueError(f"{path} cannot be parsed: {str(error).rstrip('.')}. {fix}")

@@ -66,8 +66,7 @@ def read_parquet(
         FileNotFoundError: If there is no such file.
         TypeError: If a column has an unsupported type, or different types in different files.
         ValueError: If a file is damaged, lacks a column or has nulls, there are no rows, or a
-            number is out of range. Problems that only show while reading are raised with the same
-            text as a TensorFlow error at that batch.
+            number is out of range. Problems that only show while reading are raised at that batch.
 
     Example:
         >>> import tempfile

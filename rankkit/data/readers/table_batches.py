@@ -1,5 +1,6 @@
 """Batches of rows that are read from files as Arrow tables, and shards for workers."""
 
+import functools
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from rankkit.data.batches import buffer_size, prefetch, resolve_seed
 from rankkit.data.readers.arrow import slice_rows, tensor_specs, to_arrays
 from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.utils.errors import check_boolean, check_integer, invalid, is_integer
+from rankkit.utils.graph_errors import marked, plain_errors
 
 Slice = tuple[int, int, int]  # chunk of rows, start and stop within it
 
@@ -125,8 +127,11 @@ def table_batches(
             for stream in (0, 1 + part.shard_id)
         )
         tables = files.tables(chunk_rng, files.types, part)
-        for block in rechunk(tables, batch_size, buffer, row_rng, last_rows=last_rows):
-            yield {name: to_arrays(block[name]) for name in files.types}
+        try:
+            for block in rechunk(tables, batch_size, buffer, row_rng, last_rows=last_rows):
+                yield {name: to_arrays(block[name]) for name in files.types}
+        except (ValueError, TypeError, OSError) as error:
+            raise marked(error) from None
 
     signature = {name: tensor_specs(kind) for name, kind in files.types.items()}
     epochs = tf.data.Dataset.from_tensors(tf.zeros(2, tf.int64))
@@ -142,8 +147,30 @@ def table_batches(
         # Keras would take the cardinality of a shard for the number of batches of all workers.
         batched = batched.apply(known) if shard is None else batched.take(count)
     batched = prefetch(batched, auto_shard=shard is None)
+    batched.__class__ = _with_plain_errors(type(batched))
     _FILES[batched] = files
     return batched
+
+
+@functools.cache
+def _with_plain_errors(kind: Any) -> type:
+    """A subclass of a data set of TensorFlow, or of its iterator.
+
+    Iterating it raises errors of a reader as they were written, without TensorFlow's text. As only
+    Python code can tell, transformations, strategies and Keras take it as what it was.
+    """
+
+    def iterate(data: Any) -> Any:
+        iterator = kind.__iter__(data)
+        iterator.__class__ = _with_plain_errors(type(iterator))
+        return iterator
+
+    def advance(iterator: Any) -> Any:
+        with plain_errors():
+            return kind.__next__(iterator)
+
+    changed = {"__next__": advance} if hasattr(kind, "__next__") else {"__iter__": iterate}
+    return type(kind.__name__, (kind,), {"__module__": kind.__module__, "__slots__": (), **changed})
 
 
 def _checked_shard(shard: Any, files: TableFiles) -> RowShard:

@@ -1,9 +1,12 @@
+import bz2
 import gzip
+import lzma
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rankkit as rk
 import tensorflow as tf
 
 from rankkit.data import read_csv, read_parquet
@@ -89,7 +92,7 @@ def test_empty_numeric_cells_are_nulls(write):
     path = write("id,rating\na,\n,2\n")
     assert values(read_csv(path, fill={"rating": 0})) == [{"id": [b"a", b""], "rating": [0, 2]}]
     text = r"Column 'rating' must have a value in every row\. Got: 1 nulls in .*rows\.csv\. Pass"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+    with pytest.raises(ValueError, match=text):
         list(read_csv(path))
 
 
@@ -105,7 +108,7 @@ def test_malformed_line_is_named_with_a_fix(write, small_blocks, line, text):
     path = write("id,rating\n" + "u,1\n" * 20 + line + "\n")
     fix = r"Fix that row, or pass the type of the column, such as types=\{'user_id': str\}\."
     message = rf"(?s)rows\.csv cannot be parsed: {text}.*{fix}"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+    with pytest.raises(ValueError, match=message):
         list(read_csv(path))
 
 
@@ -119,7 +122,7 @@ PARSED = r"rows\.csv cannot be parsed: .*"
         ("id,rating\nu,x\n", {"types": {"rating": int}}, PARSED + "conversion error to int64"),
         # The rows are counted for a shard.
         ("id,rating\n" + "u,1\n" * 20 + "u,1,2\n", {"shard": (0, 2)}, PARSED + r"Row #22: Exp"),
-        ("", {}, "Empty CSV file"),
+        ("", {}, "files with at least one row"),
         ("id,rating\n", {}, "paths must be files with at least one row"),
     ],
 )
@@ -167,29 +170,93 @@ def test_repeated_and_missing_names_in_the_header(write):
     assert values(read_csv(path, ["rating"])) == [{"rating": [2]}]
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-be", "utf-16-le"])
-@pytest.mark.parametrize("text", ["id,r\né,1\n", "é,r\na,1\n"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("text", ["id,r\né,1\n", "é,r\na,1\n", "中,r\na,1\n"])
 def test_other_encodings_are_named(tmp_path, encoding, text):
     good, path = tmp_path / "0.csv", tmp_path / "1.csv.gz"
     path.write_bytes(gzip.compress(text.encode(encoding)))
-    good.write_text("é,r\na,1\n" if text[0] == "é" else text)
+    good.write_text(text)
+    name = encoding.upper().replace("-BE", "BE").replace("-LE", "LE")
     for paths in (path, [good, path]):
-        with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="1.csv.gz .*UTF-8"):
+        with pytest.raises(ValueError, match=f"1.csv.gz .* Got: {name}.* -f {name} -t UTF-8.$"):
             list(read_csv(paths))
+
+
+@pytest.mark.parametrize("text", ["id,r\né,1\n", "é,r\na,1\n"])
+def test_eight_bit_encodings_are_refused(tmp_path, text):
+    path = tmp_path / "1.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match="1.csv must be text in UTF-8.*with the encoding that it"):
+        read_csv(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (gzip.compress(b"id\n1\n"), "must be a CSV file. Got: .*gzip. .*ends in .gz"),
+        (bz2.compress(b"id\n1\n"), "must be a CSV file. Got: .*bzip2. .*ends in .bz2"),
+        (lzma.compress(b"id\n1\n"), "must be a CSV file. Got: .*xz. Unpack it"),
+        (b"PK\x03\x04" + bytes(99), "must be a CSV file. Got: a zip file.*Unpack it"),
+        (b"PAR1" + bytes(99), "must be a CSV file. Got: a Parquet file. .*read_parquet"),
+        (b"\n<!DOCTYPE html>\n<html>", "must be a CSV file. Got: a page of HTML.*Download"),
+        (b"\xef\xbb\xbf<HTML>\n", "must be a CSV file. Got: a page of HTML.*Download"),
+    ],
+)
+def test_other_files_are_named(tmp_path, content, text):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=text):
+        read_csv(path)
+
+
+def test_damaged_archive_is_refused(tmp_path):
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(b"id\n1\n")
+    with pytest.raises(ValueError, match="rows.csv.gz' cannot be read as a CSV file: .*inflate"):
+        read_csv(path)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_errors_of_the_reading_thread_are_one_sentence(write, small_blocks, method):
+    path = write("id,rating\n" + "u,1\n" * 20 + "u,x\n")
+    data = read_csv(path, batch_size=4)
+    text = r"^[^\n]*rows\.csv cannot be parsed: In CSV column #1: Row #22: [^\n]*: str\}\.$"
+    for iterate in (list, lambda each: list(each.as_numpy_iterator())):
+        with pytest.raises(ValueError, match=text):
+            iterate(data)
+    network = rk.models.tower({"id": rk.layers.IdEmbedding(["u"], 2)}, hidden_units=[2])
+    model = rk.RankingModel(network, label="rating")
+    model.compile("adagrad")
+    with pytest.raises(ValueError, match=text):
+        getattr(model, method)(data, verbose=0)
+
+
+def test_data_set_stays_one_of_tensorflow(write):
+    data = read_csv(write("id\na\nb\nc\n"), batch_size=2)
+    assert isinstance(data, tf.data.Dataset)
+    assert len(list(data.map(lambda batch: batch).take(9))) == 2
+    shared = tf.distribute.OneDeviceStrategy("/cpu:0").experimental_distribute_dataset(data)
+    assert len(list(shared)) == 2
+    count = tf.function(lambda each: each.reduce(0, lambda number, _: number + 1))
+    assert count(data) == 2
+    assert tf.function(lambda iterator: next(iterator))(iter(data))["id"].numpy().tolist() == [
+        b"a",
+        b"b",
+    ]
 
 
 def test_encoding_is_named_after_the_first_block(tmp_path, small_blocks):
     path = tmp_path / "rows.csv"
     path.write_bytes(b"id,rating\n" + b"abc,1\n" * 50 + "é,1\n".encode("latin-1"))
     text = r"must be text in UTF-8\. Got: .*Row #52: .*invalid UTF8.*iconv"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+    with pytest.raises(ValueError, match=text):
         list(read_csv(path))
 
 
 def test_all_columns_with_nulls_are_named_at_once(write):
     path = write("id,a,b\nx,1,\ny,,2\nz,,3\n")
     text = r"Columns 'a', 'b' must .* Got: 2 nulls in 'a', 1 nulls in 'b' in .*'a.{1,2}: ..., .*b"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+    with pytest.raises(ValueError, match=text):
         list(read_csv(path))
 
 
@@ -197,6 +264,6 @@ def test_ids_are_not_rounded(write):
     fix = "types=.*: int.* to read_csv"
     for cell in ("16777217.0", "18446744073709551615"):
         path = write(f"id\n{cell}\n")
-        with pytest.raises(tf.errors.InvalidArgumentError, match=f"2.24 .*float32 rounds.*{fix}"):
+        with pytest.raises(ValueError, match=f"2.24 .*float32 rounds.*{fix}"):
             list(read_csv(path))
         assert values(read_csv(path, types={"id": str})) == [{"id": [cell.encode()]}]
