@@ -193,7 +193,7 @@ def test_eight_bit_encodings_are_refused(tmp_path, text):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (gzip.compress(b"id\n1\n"), "must be a CSV file. Got: .*gzip. .*ends in .gz"),
+        (gzip.compress(b"id\n1\n", mtime=0), "must be a CSV file. Got: .*gzip. .*ends in .gz"),
         (bz2.compress(b"id\n1\n"), "must be a CSV file. Got: .*bzip2. .*ends in .bz2"),
         (lzma.compress(b"id\n1\n"), "must be a CSV file. Got: .*xz. Unpack it"),
         (b"PK\x03\x04" + bytes(99), "must be a CSV file. Got: a zip file.*Unpack it"),
