@@ -1,15 +1,17 @@
 """Conversion of columns of any kind to NumPy arrays."""
 
+import datetime
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from rankkit.core.timestamps import is_missing
-from rankkit.utils.errors import subject, wrong_type
+from rankkit.core.timestamps import as_times, is_missing
+from rankkit.utils.errors import invalid, is_integer, subject, wrong_type
 
 NUMBER = (bool, int, float, np.number, np.bool_)
+_EXACT_IN_FLOAT64 = 2**53
 _SEVERAL = (list, tuple, np.ndarray, set, dict)
 
 
@@ -46,25 +48,69 @@ def _to_numpy(column: Any) -> np.ndarray:
     if hasattr(column, "to_pylist"):
         column = column.combine_chunks() if hasattr(column, "combine_chunks") else column
         try:
-            return column.to_numpy(zero_copy_only=False)
+            array = column.to_numpy(zero_copy_only=False)
         except NotImplementedError:  # for lists of string views, as polars exports them
             return np.fromiter(column.to_pylist(), object, len(column))
+        is_list = hasattr(column.type, "value_field")
+        members = column.flatten().to_numpy(zero_copy_only=False) if is_list else array
+        return _unrounded(array, members, column.to_pylist)
     dtype = getattr(column, "dtype", None)
+    if getattr(dtype, "type", None) is datetime.date:
+        return as_times(column.to_numpy())
     if getattr(dtype, "kind", None) == "M" and not isinstance(dtype, np.dtype):
         return column.to_numpy(f"datetime64[{getattr(dtype, 'unit', 'us')}]")
-    return column.to_numpy()
+    array = column.to_numpy()
+    is_exact = dtype is None or isinstance(dtype, np.dtype)  # none in a data frame
+    return array if is_exact else _unrounded(array, array, lambda: column.to_list())
 
 
-def as_numbers(cells: Iterable[Any]) -> np.ndarray:
-    """Converts Python numbers to an array; integers beyond 64 bits stay objects."""
-    array = np.array(cells)
-    if array.dtype.kind == "f" and all(isinstance(cell, int) for cell in cells) and array.size:
-        return np.array(cells, object)
+def _unrounded(array: np.ndarray, members: np.ndarray, make_list: Callable) -> np.ndarray:
+    """Returns an array, or its cells if large integers beside missing ones became floats."""
+    if _has_large_floats(members):
+        cells = make_list()
+        if any(is_integer(cell) or isinstance(cell, list) for cell in cells):
+            return np.fromiter(cells, object, len(cells))
     return array
 
 
-def fill_numbers(array: np.ndarray) -> np.ndarray:
-    """Converts an object array of numbers, missing ones to NaN; returns others as is."""
+def _has_large_floats(array: np.ndarray) -> bool:
+    with np.errstate(invalid="ignore"):
+        return array.dtype.kind == "f" and bool((np.abs(array) >= _EXACT_IN_FLOAT64).any())
+
+
+def as_numbers(cells: Sequence[Any]) -> np.ndarray:
+    """Converts Python numbers to an array; integers that it would not hold exactly stay objects."""
+    array = np.array(cells)
+    if array.dtype.kind == "f" and array.size:
+        is_rounded = _has_large_floats(array) and any(
+            is_integer(cell) and int(float(cell)) != cell for cell in cells
+        )
+        if is_rounded or all(isinstance(cell, int) for cell in cells):
+            return np.fromiter(cells, object, len(cells))
+    return array
+
+
+def exact_numbers(name: str, cells: Sequence[Any]) -> np.ndarray:
+    """Converts Python numbers to an array as NumPy does; raises if that would round an integer."""
+    array = as_numbers(cells)
+    if array.dtype.kind != "O" or not all(isinstance(cell, NUMBER) for cell in cells):
+        return array
+    largest = max((int(cell) for cell in cells if is_integer(cell)), key=abs)
+    if not -(2**63) <= largest < 2**63:
+        fix = "Cast larger ids to str, and other numbers to float."
+        raise invalid(name, largest, "integers of at most 64 bits", fix)
+    raise ValueError(
+        f"{subject(name)} must not have integers beyond 2^53 beside missing values or fractions, "
+        f"which float64 would round. Got: {largest}. Drop the rows with missing values, or fill "
+        "in an integer."
+    )
+
+
+def fill_numbers(name: str, array: np.ndarray) -> np.ndarray:
+    """Converts an object array of numbers, missing ones to NaN; returns others as is.
+
+    Raises if that would round an integer.
+    """
     if array.dtype.kind != "O" or array.ndim != 1:
         return array
     cells = array.tolist()
@@ -72,7 +118,7 @@ def fill_numbers(array: np.ndarray) -> np.ndarray:
         return array
     if not any(isinstance(cell, NUMBER) for cell in cells):  # of no known type
         return array
-    return as_numbers([math.nan if is_missing(cell) else cell for cell in cells])
+    return exact_numbers(name, [math.nan if is_missing(cell) else cell for cell in cells])
 
 
 def column_name(column: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arrays import NUMBER, as_array
+from rankkit.core.arrays import NUMBER, as_array, exact_numbers
 from rankkit.core.features import as_feature, check_dense, check_shape, conform
 from rankkit.core.precision import check_float32
 from rankkit.core.timestamps import as_seconds, is_missing, is_time
@@ -109,7 +109,8 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
         for length in set(map(len, values)):  # before they are padded to one length
             check_shape(name, (len(values), length), spec)
         if spec.dtype == tf.float32:
-            _check_range(name, np.array(list(chain.from_iterable(values))))
+            members = list(chain.from_iterable(values))
+            _check_range(name, exact_numbers(f"feature {name!r}", members))
         return as_feature(name, values, spec)
     values = as_list(values, f"feature {name!r}")
     if spec is not None:
@@ -172,7 +173,7 @@ def _constant(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
         expected = "strings, or numbers of at most 64 bits"
         raise invalid(f"column {name!r}", values[:3], expected, "Convert it first.") from None
     if tensor.dtype == tf.float32:
-        _check_range(name, np.array(values))
+        _check_range(name, exact_numbers(f"feature {name!r}", values))
     return tensor if spec is None else conform(name, tensor, spec)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arrays import as_array, fill_numbers
+from rankkit.core.arrays import as_array, exact_numbers, fill_numbers
 from rankkit.core.precision import to_float32, to_int64
 from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.utils.errors import invalid, subject, wrong_type
@@ -204,9 +204,10 @@ def check_dense(name: str, column: Any) -> None:
 
 
 def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
-    check_dense(f"column {name!r}", value)
+    where = f"Column {name!r}"
+    check_dense(where, value)
     if not tf.is_tensor(value):
-        value = fill_numbers(as_seconds(f"Column {name!r}", as_array(value)))
+        value = fill_numbers(where, as_seconds(where, as_array(value)))
         if not value.ndim:
             fix = "Pass a list or an array with one value per row."
             raise wrong_type(f"column {name!r}", value.item(), "a column", fix)
@@ -223,7 +224,7 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         dtype = None if members else spec.dtype
         # TensorFlow would round Python numbers to float32 before they are checked.
         is_number = bool(members) and spec.dtype in (tf.float32, tf.int64)
-        flat = np.array(members) if is_number else tf.constant(members, dtype)
+        flat = exact_numbers(where, members) if is_number else tf.constant(members, dtype)
         value = tf.RaggedTensor.from_row_lengths(flat, [len(cell) for cell in value])
     if isinstance(value, tf.RaggedTensor):
         check_shape(name, value.shape, spec)

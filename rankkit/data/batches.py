@@ -33,8 +33,9 @@ def batches(
     In-memory rows are converted to tensors once; an epoch then costs little more than copying
     them. Lists become ragged tensors. Numbers keep their dtype, except that `float64` becomes
     `float32`: in memory only if that rounds no number beyond 2^24, such as a timestamp; a stream
-    must not have such numbers. Missing numbers become NaN. Dates and times of NumPy, pandas and
-    Arrow become `int64`, seconds since 1970-01-01 UTC.
+    must not have such numbers. Missing numbers become NaN, unless that would round an integer
+    beyond 2^53 beside them. Dates and times of NumPy, pandas and Arrow become `int64`, seconds
+    since 1970-01-01 UTC.
 
     With `shuffle`, every epoch has its own order. A `seed` makes these orders reproducible,
     whatever the global seed: a run that stopped after `k` epochs and resumes with

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arrays import NUMBER, as_array, as_numbers, fill_numbers, single_values
+from rankkit.core.arrays import NUMBER, as_array, exact_numbers, fill_numbers, single_values
 from rankkit.core.in_memory import Column
 from rankkit.core.precision import is_rounded
 from rankkit.core.timestamps import as_seconds, is_missing
@@ -184,15 +184,14 @@ def check_column_names(
 def encode_column(name: str, column: np.ndarray) -> Column:
     """Converts a column to tensors; text and lists (ragged) are dictionary-encoded."""
     # That takes a fraction of the memory and is faster to read in random order.
-    column = fill_numbers(as_seconds(f"rows[{name!r}]", column))
+    where = f"rows[{name!r}]"
+    column = fill_numbers(where, as_seconds(where, column))
     if column.dtype.kind in "US":
         column = column.astype(object)
     if column.dtype.kind != "O":
-        return Column(_numeric_tensor(f"rows[{name!r}]", column))
+        return Column(_numeric_tensor(where, column))
     if any(_is_list(cell) for cell in column[:1]):
         return _encode_lists(name, column)
-    if all(isinstance(cell, NUMBER) for cell in column):  # beyond 64 bits
-        return Column(_numeric_tensor(f"rows[{name!r}]", column))
     return _encode_text(name, column)
 
 
@@ -226,7 +225,7 @@ def _encode_text(name: str, column: np.ndarray) -> Column:
         _utf8(value, lambda index=index: f"rows[{name!r}][{np.argmax(indices == index)}]")
         for index, value in enumerate(distinct)
     ]
-    return Column(tf.constant(values), tf.constant(indices))
+    return Column(tf.constant(values, tf.string), tf.constant(indices))
 
 
 def _encode_lists(name: str, column: np.ndarray) -> Column:
@@ -244,8 +243,10 @@ def _encode_lists(name: str, column: np.ndarray) -> Column:
         raise wrong_type(where, wrong, "a number or text") from None
     members = list(chain.from_iterable(distinct))
     if all(isinstance(member, NUMBER) for member in members) and members:
-        values = _numeric_tensor(where, as_numbers(members))
+        values = _numeric_tensor(where, exact_numbers(where, members))
     else:
+        if not all(isinstance(member, str | bytes) for member in members):
+            members = sorted(members, key=is_missing, reverse=True)  # names a missing one first
         values = tf.constant([_utf8(member, lambda: where) for member in members], tf.string)
     lengths = [len(cell) for cell in distinct]
     return Column(tf.RaggedTensor.from_row_lengths(values, lengths), tf.constant(indices))

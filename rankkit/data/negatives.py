@@ -160,9 +160,10 @@ def _check_outcomes(
     for name in outcomes:
         if name in replaced:
             raise invalid("outcomes", name, "columns of neither the query nor the candidates")
-        if fill_numbers(clicks[name]).dtype.kind not in "biuf":
+        numbers = fill_numbers(f"Outcome {name!r}", clicks[name])
+        if numbers.dtype.kind not in "biuf":
             raise TypeError(f"Outcomes must be numeric, but {name!r} holds {clicks[name][0]!r}.")
-        check_float32(f"Outcome {name!r}", fill_numbers(clicks[name]))
+        check_float32(f"Outcome {name!r}", numbers)
     return outcomes
 
 

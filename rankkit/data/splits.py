@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arrays import NUMBER, as_numbers
+from rankkit.core.arrays import NUMBER, exact_numbers
 from rankkit.core.timestamps import as_times, check_no_missing
 from rankkit.data.columns import as_columns, check_keys, is_data_frame
 from rankkit.utils.errors import check_integer, check_number, invalid, wrong_type
@@ -210,7 +210,7 @@ def _times(name: str, column: np.ndarray) -> np.ndarray:
     times = as_times(column)
     check_no_missing(f"Column {name!r}", times)
     if times.dtype.kind == "O" and all(isinstance(cell, NUMBER) for cell in times):
-        times = as_numbers(times.tolist())
+        times = exact_numbers(f"Column {name!r}", times.tolist())
     if times.dtype.kind not in "iufM" or times.ndim != 1:
         fix = "Convert it, such as with pandas.to_datetime."
         raise wrong_type(f"Column {name!r}", times[0], "numbers or datetime64", fix)

@@ -95,7 +95,8 @@ class BiasBaseline:
 
 def numeric_labels(name: str, column: Any) -> np.ndarray:
     """Returns the labels of a column as numbers, NaN where they are missing."""
-    labels = fill_numbers(single_values(f"column {name!r}", column))
+    where = f"column {name!r}"
+    labels = fill_numbers(where, single_values(where, column))
     if labels.dtype.kind not in "biuf":
         raise TypeError(
             f"Labels must be numbers, but column {name!r} contains "

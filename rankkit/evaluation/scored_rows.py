@@ -40,7 +40,7 @@ class LabeledRows:
     ):
         self.label = _label_column(scorer, label)
         columns = as_columns(rows, argument=argument)
-        select_names(list({*ids, self.label}), list(columns))  # raises if one is missing
+        select_names([*ids, self.label], list(columns))  # raises if one is missing
         labels = numeric_labels(self.label, columns[self.label])
         columns[self.label] = labels
         self._is_kept = np.ones(len(labels), bool)

@@ -151,8 +151,6 @@ def _write(servable: Servable, description: Description, folder: Path) -> None:
     logger.setLevel(logging.ERROR)  # TensorFlow logs where it writes assets
     try:
         tf.saved_model.save(servable, str(folder), signatures=servable.signatures())
-    except tf.errors.OpError as error:
-        raise OSError(f"Cannot write the SavedModel to {str(folder)!r}: {error.message}") from None
     finally:
         logger.setLevel(level)
     write_description(description, folder)

@@ -47,7 +47,7 @@ def finite_numbers(
     name: str, values: Any, *, is_column: bool = False, integers: bool = False
 ) -> np.ndarray:
     """Numbers as an array of `int64` or `float64`; a column may also hold NaN and booleans."""
-    array = as_seconds(name, fill_numbers(single_values(name, values)))
+    array = as_seconds(name, fill_numbers(name, single_values(name, values)))
     kinds = "iu" if integers else "biuf" if is_column else "iuf"
     if not array.size:
         raise invalid(name, [], "a list of at least one number", "Was it empty?")

@@ -65,7 +65,7 @@ class Attribute(FeatureLayer):
             raise wrong_type("layer", layer, "a layer of rankkit.layers that reads one feature")
         self._lookup = IdLookup("ids", ids)
         self._lookup.check_one_per_id("values", values)
-        cells = as_list(fill_numbers(as_array(values)), "values")
+        cells = as_list(fill_numbers("values", as_array(values)), "values")
         self.layer = layer
         self.default = None if default is None else as_list([default], "default")[0]
         self.values = np.fromiter(cells, object, len(cells))

@@ -142,8 +142,8 @@ def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
         0
     """
     folder = os.path.join(check_path("backup_dir", backup_dir), "chief")
-    checkpoint = tf.train.latest_checkpoint(folder)
     try:
+        checkpoint = tf.train.latest_checkpoint(folder)
         if checkpoint is None:
             if os.path.exists(os.path.join(folder, "checkpoint")):
                 raise ValueError("its last checkpoint is damaged or missing")

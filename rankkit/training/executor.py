@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -24,6 +24,7 @@ from rankkit.training.policy import (
 )
 from rankkit.training.step import build_optimizer
 from rankkit.utils.errors import invalid
+from rankkit.utils.keras import optimized_indices
 from rankkit.utils.tensorflow import has_servers, has_user_layers, layers_of
 
 _LOG = logging.getLogger("rankkit")
@@ -308,11 +309,24 @@ class Executor:
                 f"for {names}{', ...' if changed[3:] else ''}. {fix}"
             )
 
-    def build_optimizer(self) -> None:
-        """Creates the optimizer's variables."""
+    def build_optimizer(self, indices: Sequence[int] | None = None) -> None:
+        """Creates the optimizer's variables, by default those of all trainable weights."""
         model = self._model
+        weights = self._weights() if indices else model.trainable_variables
         with model.distribute_strategy.scope():
-            build_optimizer(model.optimizer, model.trainable_variables)
+            build_optimizer(model.optimizer, [weights[i] for i in indices] if indices else weights)
+
+    def optimized_indices(self) -> list[int] | None:
+        """Indices of the weights that the optimizer has variables of, unless it is the default."""
+        indices = optimized_indices(self._model.optimizer, self._weights())
+        return None if indices == [*range(len(self._model.trainable_variables))] else indices
+
+    def _weights(self) -> list[tf.Variable]:
+        """The weights that an optimizer may have variables of: first the trainable ones."""
+        trainable = self._model.trainable_variables
+        known = {id(weight) for weight in trainable}
+        every = (weight for network in self._networks for weight in network.weights)
+        return [*trainable, *(weight for weight in every if id(weight) not in known)]
 
     @property
     def dense_update_limit(self) -> float | None:

@@ -36,9 +36,8 @@ class RankingModel(tfrs.models.Model):
     """Trains a ranking network through `tfrs.tasks.Ranking`.
 
     Works like any `tf.keras.Model`. A batch is one dict of columns that includes the label, or
-    `(features, label[, sample_weight])`; columns that are neither are ignored. A DataFrame or an
-    Arrow table stands for the dict of its columns. With a listwise loss of `rankkit.losses`,
-    batches come from `rankkit.data.lists`.
+    `(features, label[, sample_weight])`; columns that are neither are ignored. A DataFrame stands
+    for the dict of its columns. For a listwise loss, batches come from `rankkit.data.lists`.
 
     `fit` and `evaluate` report the metrics and three means over the examples (rows or lists) of the
     epoch: `loss`, `regularization_loss` and their sum `total_loss`. Weights and reported values
@@ -95,8 +94,7 @@ class RankingModel(tfrs.models.Model):
     ):
         specs = feature_specs(network)
         heads = head_settings(network, specs, label, sample_weight, training_bias)
-        networks = [network, *heads.biases.values()]
-        for each in networks:
+        for each in (networks := [network, *heads.biases.values()]):
             check_raw_precision(each)
         # Not that of Keras at this moment; and features are cast after they are normalized.
         super().__init__(name=name, **{"dtype": policy_of(networks), **kwargs}, autocast=False)
@@ -477,14 +475,18 @@ class RankingModel(tfrs.models.Model):
     def get_compile_config(self) -> dict[str, Any] | None:
         if not self._is_ready:
             return None
-        return tf.keras.saving.serialize_keras_object(
-            {"optimizer": self.optimizer, **vars(self._compile_arguments)}
-        )
+        config = {"optimizer": self.optimizer, **vars(self._compile_arguments)}
+        if (indices := self._executor.optimized_indices()) is not None:
+            config["optimized_weights"] = indices
+        return tf.keras.saving.serialize_keras_object(config)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**tf.keras.saving.deserialize_keras_object(config))
+        arguments = tf.keras.saving.deserialize_keras_object(config)
+        indices = arguments.pop("optimized_weights", None)
+        self.compile(**arguments)
         add_name(self.optimizer)
-        self._executor.build_optimizer()
+        if indices != []:  # of a model that has not been trained
+            self._executor.build_optimizer(indices)
 
     def load_own_variables(self, store: Any) -> None:
         # The learned loss weights, whether or not this model is compiled to learn them yet.

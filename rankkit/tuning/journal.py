@@ -4,15 +4,17 @@ import contextlib
 import errno
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 RESUME = "Completed trials are kept: fix the cause, and run the same search to resume it."
+_CHECKSUM = "crc32"  # field of each line
 
 
 class Journal:
-    """An append-only file of JSON lines, created if missing.
+    """An append-only file of JSON lines with checksums, created if missing.
 
     Opening it truncates an incomplete last line, which a killed process may have left.
     """
@@ -25,7 +27,7 @@ class Journal:
 
     def append(self, event: dict[str, Any]) -> None:
         """Writes an event and flushes it to disk; raises `OSError` without a part of the line."""
-        line = json.dumps(event).encode() + b"\n"
+        line = json.dumps({**event, _CHECKSUM: _checksum(event)}).encode() + b"\n"
         try:
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -51,14 +53,26 @@ def damaged(path: Any, number: int, reason: Any) -> ValueError:
 
 
 def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Reads all events in order; none if the file is missing."""
+    """Reads all events in order; none if the file is missing.
+
+    Raises for a line that does not match its checksum; lines of older versions have none.
+    """
     events = []
     for number, line in enumerate(_complete_lines(Path(path)), 1):
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError as error:
             raise damaged(path, number, error) from None
+        if isinstance(event, dict) and _CHECKSUM in event:
+            checksum = event.pop(_CHECKSUM)
+            if checksum != _checksum(event):
+                raise damaged(path, number, "it does not match its checksum")
+        events.append(event)
     return events
+
+
+def _checksum(event: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(event).encode()):08x}"
 
 
 def _complete_lines(path: Path) -> Iterator[bytes]:

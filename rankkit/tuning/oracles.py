@@ -156,7 +156,7 @@ class JournaledOracle(OracleAdapter):
         if status == "COMPLETED":
             failure.unlink(missing_ok=True)  # of an earlier run
             trial.message = trial.message or self.pruning.reasons.get(trial_id)
-        elif failure.exists():
+        elif self.journal and failure.exists():  # a replayed event has its message
             trial.message = failure.read_text()
         message, metrics = trial.message, self._reported.pop(trial_id, {})
         stopped_by = self.stopped_by

@@ -132,6 +132,8 @@ def check_fingerprint(directory: Path, fingerprint: Mapping[str, Any]) -> None:
     shown = f"Got: directory={str(directory)!r}"
     try:
         found = json.loads((directory / FINGERPRINT).read_text())
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds {found!r}")
     except (OSError, ValueError) as error:
         raise ValueError(
             f"directory must hold a search. {shown}, whose {FINGERPRINT} cannot be read ({error}). "

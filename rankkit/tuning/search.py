@@ -18,7 +18,7 @@ from rankkit.metrics import ListMetric
 from rankkit.training.model import RankingModel
 from rankkit.tuning._keras_tuner import delete_tuner_state
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.journal import Journal
+from rankkit.tuning.journal import RESUME, Journal
 from rankkit.tuning.oracles import JournaledOracle
 from rankkit.tuning.plan import JOURNAL, PROJECT, Plan, check_fingerprint, claim
 from rankkit.tuning.processes import (
@@ -41,6 +41,7 @@ from rankkit.utils.errors import (
     invalid,
     wrong_type,
 )
+from rankkit.utils.files import host_error
 from rankkit.utils.graph_errors import plain_errors
 from rankkit.utils.keras import function_of
 
@@ -252,6 +253,19 @@ def _direction(metric: tf.keras.metrics.Metric) -> str | None:
 
 def _run(plan: Plan) -> JournaledOracle:
     """Runs the search, alone or as the chief; returns the oracle with all trials."""
+    try:
+        return _run_trials(plan)
+    except Exception as error:
+        number = host_error(error)
+        if number is None or isinstance(error, RuntimeError):  # that of a trial is complete
+            raise
+        raise RuntimeError(
+            f"The search in {plan.directory} was interrupted by an error of this host: "
+            f"{os.strerror(number)}. {RESUME}"
+        ) from error
+
+
+def _run_trials(plan: Plan) -> JournaledOracle:
     if (address := own_role().address) is not None:
         check_port_is_free(address)
     oracle = plan.make_oracle()

@@ -1,6 +1,5 @@
 """Training and validation of one trial."""
 
-import errno
 import gc
 import math
 import os
@@ -19,6 +18,7 @@ from rankkit.tuning.oracles import FAILURE, JournaledOracle
 from rankkit.tuning.plan import PROJECT, Plan
 from rankkit.tuning.pruning import PruneTrial, compute_rungs
 from rankkit.tuning.reporting import TENSORBOARD, TrialLog
+from rankkit.utils.files import host_error
 
 
 class TrialRunner(TunerAdapter):
@@ -94,11 +94,10 @@ class TrialRunner(TunerAdapter):
 
     def _check_host(self, trial: Any, error: Exception) -> None:
         """Raises for an error of the host, which another run of the trial need not have."""
-        if _is_of_the_host(error, str(self.plan.directory)):
-            reason = " ".join(str(error).split()).rstrip(".")
+        if (number := host_error(error, str(self.plan.directory))) is not None:
             raise RuntimeError(
                 f"Trial {trial.trial_id} was interrupted by an error of this host and is not "
-                f"marked as failed: {reason}. {RESUME}"
+                f"marked as failed: {os.strerror(number)}. {RESUME}"
             ) from error
 
     def _train(
@@ -153,33 +152,6 @@ def build_model(hypermodel: Any, hp: kt.HyperParameters, seed: int) -> tf.keras.
     gc.collect()
     tf.keras.utils.set_random_seed(seed)
     return hypermodel.build(hp)
-
-
-# As the operating system words them, as TensorFlow's errors have no number. Too little memory is an
-# error of the trial, which may be too wide.
-_HOST_ERRORS = {
-    number: os.strerror(number)
-    for number in (
-        errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE,
-        errno.ESTALE, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.ENOTCONN,
-    )
-}  # fmt: skip
-_IS_MISSING = os.strerror(errno.ENOENT)
-
-
-def _is_of_the_host(error: Exception, folder: str) -> bool:
-    """Whether an error is one of the disk, or of a file that is missing in the search's folder."""
-    cause: BaseException | None = error
-    while cause is not None:  # libraries raise errors of their own, with or without the number
-        text = str(cause)
-        if isinstance(cause, OSError) and cause.errno in _HOST_ERRORS:
-            return True
-        if any(known in text for known in _HOST_ERRORS.values()):
-            return True
-        if _IS_MISSING in text and folder in text:
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

@@ -14,6 +14,7 @@
 `tests/utils/test_keras.py` has a test for each of them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -45,6 +46,19 @@ def moments_of(
     """The first and the second moment of a weight in the shape of the weight."""
     index = optimizer._index_dict[optimizer._var_key(variable)]
     return optimizer._momentums[index], optimizer._velocities[index]
+
+
+def optimized_indices(optimizer: Any, weights: Sequence[tf.Variable]) -> list[int] | None:
+    """Indices of the weights that an optimizer has variables of, in its order; none before `build`.
+
+    Returns `None` if it is unknown, such as for legacy optimizers.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not isinstance(optimizer, tf.keras.optimizers.Optimizer):
+        return None
+    indices = {optimizer._var_key(weight): index for index, weight in enumerate(weights)}
+    optimized = getattr(optimizer, "_index_dict", ())
+    return [indices[key] for key in optimized] if indices.keys() >= set(optimized) else None
 
 
 def count_steps(model: tf.keras.Model, kind: str, steps: int) -> None:

@@ -111,14 +111,75 @@ def test_numbers_keep_their_dtype_except_float64(column, dtype):
     np.testing.assert_array_equal(got.numpy(), expected)
 
 
-def test_missing_numbers_become_nan():
-    numbers = [1, None, 2.5]
-    pandas = (pd.Series([1, pd.NA, 2.5], dtype=object), pd.Series(numbers, dtype="Float64"))
-    masked = np.ma.array([1, 9, 2.5], mask=[False, True, False])
-    for column in (numbers, *pandas, masked, pa.array(numbers)):
-        np.testing.assert_array_equal(cells(column, [2, 1, 0]), [2.5, np.nan, 1])
-    # float32 would round it, and float64 already has; a layer that reads float32 refuses it.
-    assert cells([2**53 + 1, None], [0]).dtype == tf.float64
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1, None, 2.5],
+        pd.Series([1, pd.NA, 2.5], dtype=object),
+        pd.Series([1, None, 2.5], dtype="Float64"),
+        np.ma.array([1, 9, 2.5], mask=[False, True, False]),
+        pa.array([1, None, 2.5]),
+    ],
+)
+def test_missing_numbers_become_nan(column):
+    np.testing.assert_array_equal(cells(column, [2, 1, 0]), [2.5, np.nan, 1])
+
+
+LARGE = 2**53 + 1  # float64 would round it
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [LARGE, None],
+        [LARGE, float("nan")],
+        [LARGE, 0.5],
+        [np.int64(LARGE), np.float32(0.5)],
+        [[LARGE, 0.5], [1]],
+        [-LARGE, None],
+        pd.Series([LARGE, None], dtype="Int64"),
+        pd.Series([LARGE, None], dtype="UInt64"),
+        pd.Series([LARGE, pd.NA], dtype=object),
+        pd.Series([LARGE, None], dtype=pd.ArrowDtype(pa.int64())),
+        pd.Series(pd.Categorical([LARGE, None])),
+        np.ma.array([LARGE, 1], mask=[False, True]),
+        pa.array([LARGE, None]),
+        pa.chunked_array([[LARGE], [None]]),
+        pa.array([LARGE, None]).dictionary_encode(),
+    ],
+)
+def test_integers_are_never_rounded_by_missing_values_or_fractions(column):
+    match = rf"ows\['c'\] must not have integers beyond 2\^53 .*Got: -?{LARGE}\. Drop"
+    with pytest.raises(ValueError, match=match):
+        cells(column, [0])
+
+
+def test_large_integers_in_arrow_lists_are_not_rounded():
+    with pytest.raises(TypeError, match="must not be missing"):
+        cells(pa.array([[LARGE, None]]), [0])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[2**53, None], pa.array([2**53, None]), pd.Series([2**53, None], dtype="Int64")],
+)
+def test_integers_that_are_exact_beside_missing_ones(column):
+    assert cells(column, [0]).numpy().tolist() == [2**53]
+
+
+@pytest.mark.parametrize("column", [[2**70, 1], [2**70, None], [[2**70]], [2**64 - 1, -1]])
+def test_integers_beyond_64_bits_are_named(column):
+    with pytest.raises(ValueError, match=r"integers of at most 64 bits\. Got: .*\d{20}"):
+        cells(column, [0])
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("s")])
+def test_arrow_dates_of_pandas(kind):
+    day = datetime.datetime(1970, 1, 3)
+    column = pd.Series([day, day], dtype=pd.ArrowDtype(kind))
+    assert cells(column, [0, 1]).numpy().tolist() == [2 * 86400] * 2
+    with pytest.raises(ValueError, match=r"ows\['c'\] must have a finite timestamp in every row"):
+        cells(pd.Series([day, None], dtype=pd.ArrowDtype(kind)), [0])
 
 
 def test_text_becomes_utf8():
@@ -163,7 +224,6 @@ NOT_TEXT = r"must be text\. Got: .*"
         ([["a", None]], rf"Each value in the lists of rows\['c'\] {MISSING}None"),
         ([["a", 3]], r"^Each value in the lists of rows\['c'\] must be text\. Got: 3\. Make"),
         (np.array([9], "timedelta64[s]"), r"\['c'\] has the dtype timedelta64.*\. Convert"),
-        ([2**64, 1], r"rows\['c'\] has the dtype object, which"),
         ([datetime.time(1)], rf"rows\['c'\]\[0\] {NOT_TEXT}datetime\.time"),
         (["a", "a", "b\ud800"], r"\['c'\]\[2\] must be valid UTF-8 text.*'b\\ud800'\. Decode"),
     ],

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -108,6 +109,7 @@ def test_missing_timestamps_are_refused():
         np.array([3, "NaT", 1, "NaT"], "datetime64[s]"),
         pd.Series(cells, dtype="Int64"),
         pd.Series(pd.to_datetime(cells, utc=True)),
+        pd.Series(pd.to_datetime(cells).date, dtype=pd.ArrowDtype(pa.date32())),
         [pd.Timestamp(3), pd.NaT, pd.Timestamp(1), pd.NaT],
     ):
         for split in (time_split, leave_last_out):
@@ -115,9 +117,24 @@ def test_missing_timestamps_are_refused():
                 split({"when": times, "user_id": [1] * 4}, timestamp="when")
 
 
+def test_timestamps_that_would_be_rounded_are_refused():
+    for times, words in (([2**70, 1, 2], "at most 64 bits"), ([2**53 + 1, 0.5, 1], "beyond 2")):
+        rows = {"user_id": ["a", "a", "b"], "when": times}
+        for split in (time_split, leave_last_out):
+            with pytest.raises(ValueError, match=rf"Column 'when' must .*{words}.*{times[0]}"):
+                split(rows, timestamp="when")
+
+
 def test_timestamps_of_all_kinds_have_one_order():
     days = pd.Series(pd.date_range("2020-01-01", periods=4, tz="Europe/Berlin")).iloc[[2, 0, 3, 1]]
-    for times in (days, days.astype(object), days.dt.date, pd.Series([3, 1, 4, 2], dtype="Int64")):
+    dates = pd.Series(days.dt.date, dtype=pd.ArrowDtype(pa.date32()))
+    for times in (
+        days,
+        days.astype(object),
+        days.dt.date,
+        dates,
+        pd.Series([3, 1, 4, 2], dtype="Int64"),
+    ):
         rows = {"when": times, "user_id": [1, 1, 1, 1], "row": [0, 1, 2, 3]}
         assert leave_last_out(rows, timestamp="when")[1]["row"].tolist() == [2]
         _, test = time_split(rows, timestamp="when", test_fraction=0.5)

@@ -202,6 +202,7 @@ def test_rows_of_matrices_do_not_change_with_the_matrix_or_keep_it_in_memory(net
         (np.full((4, 3), 2.0**24 + 1), "'vector' must not have numbers beyond 2.24"),
         (np.full((4, 3), 2**24 + 1), "'vector' must not have numbers beyond 2.24"),
         ([[1, 2, 2**24 + 1]] * 4, "'vector' must not have numbers beyond 2.24"),
+        ([[1, 2, 2**70]] * 4, "'vector' must be integers of at most 64 bits"),
     ],
 )
 def test_vectors_of_the_wrong_shape_or_kind_are_refused(network, vectors, message):
@@ -255,6 +256,21 @@ def test_functions_get_no_rounded_numbers():
         for column in (values, np.array(values)):
             with pytest.raises(ValueError, match=r"'x' must not have numbers beyond 2\^24"):
                 rk.rank(lambda columns: [1.0, 0.0], {}, {"x": column})
+
+
+def test_integers_beyond_64_bits_are_no_numbers_of_a_layer():
+    layers = {
+        "user_id": rk.layers.IdEmbedding(["7"], 2),
+        "year": rk.layers.NormalizedNumber(0.0, 1.0),
+    }
+    network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([4]))
+    for values in ([2**70, 1], np.array([2**70, 1], object)):
+        with pytest.raises(
+            ValueError, match="'year' must be integers of at most 64 bits.*=?1180591"
+        ):
+            rk.rank(network, {"user_id": "7"}, {"year": values})
+    with pytest.raises(ValueError, match="'year' must be integers of at most 64 bits"):
+        rk.rank(network, {"year": 2**70}, {"user_id": ["7"]})
 
 
 def test_index_does_not_change_with_the_array_it_was_made_from(network):

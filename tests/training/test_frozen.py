@@ -169,3 +169,46 @@ def test_file_keeps_what_is_frozen(reload):
     loaded.fit(batches, verbose=0)
     model.fit(batches, verbose=0)
     assert changed(loaded, before) == {"users", "dense"}
+
+
+def state_of(optimizer):
+    return [np.asarray(variable) for variable in optimizer.variables]
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad", rk.optimizers.LazyAdam()])
+@pytest.mark.parametrize("frozen", [[], ["users"], ["items", "norm"]])
+def test_file_keeps_the_state_of_an_optimizer_that_knows_frozen_layers(
+    optimizer, frozen, trained, reload, caplog
+):
+    batches = make_batches()
+    model = make_model()
+    optimizer = tf.keras.optimizers.get(optimizer)
+    model.compile(type(optimizer).from_config(optimizer.get_config()))
+    if trained:
+        model.fit(batches, verbose=0)
+    for name in frozen:
+        model.network.get_layer(name).trainable = False
+    model.compile(model.optimizer)
+    loaded = reload(model)
+    assert "Skipping variable loading" not in caplog.text
+    for one, two in zip(state_of(model.optimizer), state_of(loaded.optimizer), strict=True):
+        np.testing.assert_array_equal(one, two)
+    for each in (model, loaded):
+        each.fit(make_batches(), verbose=0)
+    assert changed(loaded, weights_of(model)) == set()
+    again = reload(loaded)
+    for one, two in zip(state_of(model.optimizer), state_of(again.optimizer), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_file_keeps_the_state_of_an_optimizer_that_scales_the_loss(mixed_precision, reload):
+    model = make_model()
+    model.compile("adam")
+    model.fit(make_batches(), verbose=0)
+    model.network.get_layer("users").trainable = False
+    model.compile(model.optimizer)
+    loaded = reload(model)
+    for one, two in zip(state_of(model.optimizer), state_of(loaded.optimizer), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert int(loaded.optimizer.iterations) == 5

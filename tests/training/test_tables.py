@@ -125,5 +125,5 @@ def test_columns_of_unequal_length_are_named(model):
     }
     data = tf.data.Dataset.from_generator(lambda: iter([columns]), output_signature=specs)
     for run in (model.predict, model.fit, model.evaluate):
-        with pytest.raises(ValueError, match="equal lengths. Got: 'user_id': 1, 'tags': 4"):
+        with pytest.raises(ValueError, match="equal lengths. Got: {?'user_id': 1, 'tags': 4"):
             run(data, verbose=0)

@@ -48,9 +48,10 @@ def test_leftovers_of_a_killed_process_are_accepted(tmp_path):
 
 def test_damaged_fingerprint_is_reported_and_can_be_overwritten(tmp_path):
     open_search(tmp_path)
-    (tmp_path / "identity.json").write_text("")
-    with pytest.raises(ValueError, match=r"identity.json cannot be read.*overwrite=True"):
-        open_search(tmp_path)
+    for damaged in ("", "null", "[1]"):
+        (tmp_path / "identity.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"identity.json cannot be read.*overwrite=True"):
+            open_search(tmp_path)
     open_search(tmp_path, overwrite=True)
     check_fingerprint(tmp_path, FINGERPRINT)
 

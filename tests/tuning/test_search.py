@@ -113,7 +113,7 @@ def test_data_frame_is_the_same_search_as_a_dict(run, rows):
 # --- Failures ---
 
 
-def test_diverging_trial_is_reported_and_the_search_continues(run, capsys):
+def test_diverging_trial_is_reported_and_the_search_continues(run, capsys, tmp_path):
     space = {"tower_width": 8, "learning_rate": [1e30, 0.1]}
     found = run(space=space, max_trials=2, verbose=1)
     failed, good = sorted(found.trials, key=lambda row: row["status"], reverse=True)
@@ -122,6 +122,9 @@ def test_diverging_trial_is_reported_and_the_search_continues(run, capsys):
     assert good["status"] == "COMPLETED"
     assert found.hyperparameters["learning_rate"] == 0.1
     assert f"failed: {failed['message']}" in capsys.readouterr().out
+    [failure] = (tmp_path / "search").rglob("failure.txt")
+    failure.write_bytes(b"\xff")  # the journal has the message, too
+    assert run(space=space, max_trials=2).trials == found.trials
 
 
 def test_all_trials_failed(run):
@@ -203,6 +206,23 @@ def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch,
         with pytest.raises(RuntimeError, match=text):
             run("full")
     assert facts(run("full")) == facts(uninterrupted)
+
+
+def test_full_disk_outside_a_trial_stops_the_search(run, monkeypatch):
+    uninterrupted = run("uninterrupted")
+    save, saved = kt.engine.trial.Trial.save, []
+
+    def fail_once(self, path):
+        saved.append(path)
+        if len(saved) == 4:
+            raise tf.errors.ResourceExhaustedError(None, None, f"{path}; {DISK_IS_FULL}")
+        save(self, path)
+
+    monkeypatch.setattr(kt.engine.trial.Trial, "save", fail_once)
+    message = "^The search in .*search was interrupted by .*: No space left on device. Completed"
+    with pytest.raises(RuntimeError, match=message):
+        run()
+    assert facts(run()) == facts(uninterrupted)
 
 
 def test_an_error_of_the_host_is_named_where_the_failure_of_a_trial_is_written(

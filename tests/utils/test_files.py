@@ -1,8 +1,10 @@
 import contextlib
+import os
 import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from rankkit.utils import files
 from rankkit.utils.files import write_atomically
@@ -49,6 +51,24 @@ def test_failed_write_changes_nothing(replace, tmp_path):
     assert [each.read_text() for each in tmp_path.iterdir()] == (["one"] if replace else [])
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        tf.errors.ResourceExhaustedError(None, None, "{{function_node x}} No space left on device"),
+        RuntimeError("Unable to write (error message = 'No space left on device')"),
+    ],
+)
+def test_errors_of_the_disk_name_the_path(tmp_path, error):
+    def fail():
+        with write_atomically(tmp_path / "a"):
+            raise error
+
+    message = r"^\[Errno 28\] \S*/a cannot be written \(No space left on device\)\. Fix it, and try"
+    with pytest.raises(OSError, match=message):
+        fail()
+
+
 # Runs the module alone, without the imports of the package.
 WRITER = """
 import runpy, sys
@@ -78,16 +98,35 @@ def another_process(path, kind):
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_next_write_removes_what_a_killed_process_left(tmp_path, kind):
-    others = [tmp_path / ".a-b-12345678", tmp_path / ".a-mine", tmp_path / ".a-12345678"]
-    for folder in others:  # of the target "a-b", and of the user
+    names = {
+        ".a-b-rankkit-12345678": "a-b",  # of another target
+        ".a-rankkit-1234567": "a",
+        ".a-rankkit-12345678": "notes.txt",
+        ".a-20261130": "a",
+        ".a-mine": "a",
+    }
+    others = [tmp_path / name for name in names]
+    for folder, name in zip(others, names.values(), strict=True):
         folder.mkdir()
-        (folder / "notes.txt").touch()
+        (folder / name).touch()
     with another_process(tmp_path / "a", kind) as process:
         process.kill()
     assert len(list(tmp_path.iterdir())) == len(others) + 1
     write(tmp_path / "a", "one")
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a"])
+    assert [next(folder.iterdir()).name for folder in others] == list(names.values())
     assert (tmp_path / "a").read_text() == "one"
+
+
+def test_what_is_no_folder_is_left(tmp_path):
+    fifo, link = tmp_path / ".a-rankkit-fifofifo", tmp_path / ".a-rankkit-linklink"
+    os.mkfifo(fifo)  # which would block whoever opens it
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "a").write_text("mine")
+    link.symlink_to(tmp_path / "kept")
+    write(tmp_path / "a", "one")
+    assert fifo.is_fifo()
+    assert (link / "a").read_text() == "mine"
 
 
 def test_two_processes_may_write_the_same_path_at_once(tmp_path):
@@ -121,6 +160,6 @@ def test_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(files.fcntl, "flock", no_locks)
-    (tmp_path / ".a-12345678").mkdir()
+    (tmp_path / ".a-rankkit-12345678").mkdir()
     write(tmp_path / "a", "one")
-    assert sorted(each.name for each in tmp_path.iterdir()) == [".a-12345678", "a"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".a-rankkit-12345678", "a"]

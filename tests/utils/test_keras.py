@@ -55,6 +55,16 @@ def test_adam_keeps_moments_by_the_position_of_a_weight():
     np.testing.assert_allclose([first[0], second[0]], [0.2, 0.04], rtol=1e-6)
 
 
+def test_optimizers_know_the_weights_they_were_built_for():
+    weights = [tf.Variable([float(index)]) for index in range(3)]
+    for optimizer in (tf.keras.optimizers.SGD(), tf.keras.optimizers.Adam()):
+        assert keras.optimized_indices(optimizer, weights) == []
+        optimizer.build([weights[2], weights[0]])
+        assert keras.optimized_indices(optimizer, weights) == [2, 0]
+        assert keras.optimized_indices(optimizer, weights[:2]) is None
+    assert keras.optimized_indices(tf.keras.optimizers.legacy.SGD(), weights) is None
+
+
 def test_models_count_the_steps_of_fit_and_evaluate(model):
     data = DATA.repeat(3)
     model.fit(data, verbose=0)
