@@ -40,7 +40,8 @@ class LabeledRows:
     ):
         self.label = _label_column(scorer, label)
         columns = as_columns(rows, argument=argument)
-        select_names([*ids, self.label], list(columns))  # raises if one is missing
+        needed = ids if self.label in ids else [*ids, self.label]
+        select_names(needed, list(columns))  # raises if one is missing
         labels = numeric_labels(self.label, columns[self.label])
         columns[self.label] = labels
         self._is_kept = np.ones(len(labels), bool)
