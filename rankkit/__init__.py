@@ -1,4 +1,8 @@
-"""The ranking stage of a recommender: from ratings to a model that orders candidates."""
+"""The ranking stage of a recommender: from ratings to a model that orders candidates.
+
+Importing `rankkit` makes `tf.keras` Keras 2; TensorFlow itself is imported with the first name that
+is used.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -7,31 +11,31 @@ from rankkit._keras2 import use_keras_2
 
 use_keras_2()
 
-from rankkit import (  # noqa: E402
-    bayesian,
-    data,
-    evaluation,
-    export,
-    interactions,
-    layers,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    plots,
-)
-from rankkit.distributed.workers import wait_for_workers  # noqa: E402
-from rankkit.evaluation.evaluate import evaluate_ranking  # noqa: E402
-from rankkit.models.ensemble import ensemble, score_std  # noqa: E402
-from rankkit.models.network import ranking_network  # noqa: E402
-from rankkit.ranking.candidates import CandidateIndex  # noqa: E402
-from rankkit.ranking.rank import rank  # noqa: E402
-from rankkit.training.callbacks import WeightAveraging, completed_epochs  # noqa: E402
-from rankkit.training.memory import memory_report  # noqa: E402
-from rankkit.training.model import RankingModel  # noqa: E402
-
 if TYPE_CHECKING:
-    from rankkit import spark, tuning
+    from rankkit import (
+        bayesian,
+        data,
+        evaluation,
+        export,
+        interactions,
+        layers,
+        losses,
+        metrics,
+        models,
+        optimizers,
+        plots,
+        spark,
+        tuning,
+    )
+    from rankkit.distributed.workers import wait_for_workers
+    from rankkit.evaluation.evaluate import evaluate_ranking
+    from rankkit.models.ensemble import ensemble, score_std
+    from rankkit.models.network import ranking_network
+    from rankkit.ranking.candidates import CandidateIndex
+    from rankkit.ranking.rank import rank
+    from rankkit.training.callbacks import WeightAveraging, completed_epochs
+    from rankkit.training.memory import memory_report
+    from rankkit.training.model import RankingModel
 
 __all__ = [
     "CandidateIndex",
@@ -61,9 +65,30 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+_MODULES = {
+    "CandidateIndex": "ranking.candidates",
+    "RankingModel": "training.model",
+    "WeightAveraging": "training.callbacks",
+    "completed_epochs": "training.callbacks",
+    "ensemble": "models.ensemble",
+    "evaluate_ranking": "evaluation.evaluate",
+    "memory_report": "training.memory",
+    "rank": "ranking.rank",
+    "ranking_network": "models.network",
+    "score_std": "models.ensemble",
+    "wait_for_workers": "distributed.workers",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # keras-tuner takes as long to import as everything else, and most processes need neither.
-    if name in ("spark", "tuning"):
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
         return importlib.import_module(f"rankkit.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"rankkit.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

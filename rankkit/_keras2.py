@@ -24,7 +24,14 @@ def use_keras_2() -> None:
     if config is not None and config.multi_backend():
         raise ImportError(_too_late("keras_tuner"))
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    if "tensorflow" in sys.modules:
+        _replace_keras()
+    if not any(isinstance(finder, _KerasTunerFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _KerasTunerFinder())
 
+
+def _replace_keras() -> None:
+    """Makes `tf.keras` Keras 2 in a TensorFlow that was imported before rankkit."""
     import tensorflow as tf
     import tf_keras
 
@@ -35,8 +42,6 @@ def use_keras_2() -> None:
         tf.__path__.insert(0, legacy)
     if not tf.keras.Model.__module__.startswith("tf_keras"):
         raise ImportError(_too_late("Keras 3 (as tf.keras)"))
-    if not any(isinstance(finder, _KerasTunerFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _KerasTunerFinder())
 
 
 def _too_late(what: str) -> str:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 BLOCK = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"python", "console", "text"}
+LANGUAGES = {"python", "console", "nginx", "text"}
 CELL = re.compile(
     r"^```\{code-cell\} python\n(?:---\n(.*?)---\n|((?::[^\n]*\n)*))(.*?)^```$", re.M | re.S
 )

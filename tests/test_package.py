@@ -25,12 +25,22 @@ LEVELS = [
     {"_keras2"},
     {"utils"},
     {"core"},
-    {"data", "distributed", "interactions", "layers", "losses", "metrics", "optimizers", "plots"},
+    {
+        "data",
+        "distributed",
+        "interactions",
+        "layers",
+        "losses",
+        "metrics",
+        "optimizers",
+        "plots",
+        "serving",
+    },
     {"models"},
     {"training"},
     {"bayesian", "ranking", "tuning"},
     {"evaluation", "export"},
-    {"spark"},
+    {"cli", "spark"},
 ]
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
 
@@ -59,7 +69,7 @@ def forbidden_imports(package: Path) -> list[str]:
     found = []
     for path in sorted(package.rglob("*.py")):
         folder = path.relative_to(package).parts[0]
-        if folder == "__init__.py":
+        if folder in ("__init__.py", "__main__.py"):
             continue
         for module in imported_modules(path, package):
             imported = f"{module}.".split(".")[1]
@@ -72,7 +82,8 @@ def forbidden_imports(package: Path) -> list[str]:
 
 def test_root_holds_folders_and_the_keras_switch():
     files = {path.name for path in (ROOT / "rankkit").iterdir() if path.name != "__pycache__"}
-    assert files == {"__init__.py", "_keras2.py", "py.typed", *(LEVEL.keys() - {"_keras2"})}
+    modules = {"__init__.py", "__main__.py", "_keras2.py", "py.typed"}
+    assert files == {*modules, *(LEVEL.keys() - {"_keras2"})}
 
 
 def test_folders_import_only_folders_below():
@@ -118,7 +129,7 @@ def test_module_with_a_single_importer_lies_in_the_folder_of_the_importer():
     far = []
     for module, paths in importers.items():
         folders = {path.relative_to(package).parts[0] for path in paths}
-        if len(paths) == 1 and not folders <= {"__init__.py", module.split(".")[1]}:
+        if len(paths) == 1 and not folders <= {"__init__.py", "__main__.py", module.split(".")[1]}:
             far.append((module, *paths))
     assert far == []
 

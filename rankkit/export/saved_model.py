@@ -15,7 +15,6 @@ from rankkit.core.columns import as_cells, as_list
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
 from rankkit.data.columns import check_table
 from rankkit.distributed.parameter_server import gathered
-from rankkit.export.checksum import check_folder, seal_folder, warn_without_checksum
 from rankkit.export.description import Description, describe, read_description, write_description
 from rankkit.export.parity import check_parity, check_rank_signatures, make_sample
 from rankkit.export.scorer import ExportScorer
@@ -24,6 +23,7 @@ from rankkit.models.heads import SCORE, named_outputs, score_name
 from rankkit.models.network import feature_specs, select_features
 from rankkit.ranking.candidates import PrecomputedCandidates, indexable_columns
 from rankkit.ranking.scoring import check_finite_scores, scatter_scores
+from rankkit.utils.checksum import check_folder, seal_folder, warn_without_checksum
 from rankkit.utils.errors import check_path, invalid, unreadable
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors

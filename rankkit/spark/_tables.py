@@ -18,7 +18,7 @@ import tensorflow as tf
 from rankkit.core.features import as_feature
 from rankkit.data.columns import as_columns, is_data_frame
 from rankkit.export import SavedModelScorer
-from rankkit.export.checksum import sha256_of
+from rankkit.utils.checksum import sha256_of
 from rankkit.utils.errors import invalid, missing, wrong_type
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import subprocess
 import numpy as np
 import pytest
 import rankkit as rk
-from rankkit.export import checksum
 
 COLUMNS = {"user_id": ["7", "42", "?"], "movie_title": ["a", "b", "?"]}
 
@@ -82,7 +81,6 @@ def test_files_without_a_checksum_load_with_a_warning(exported, tmp_path):
         with pytest.warns(UserWarning, match=f"{name}' has no checksum.* Export it again"):
             scorer = rk.export.load(folder / name)
         np.testing.assert_array_equal(scorer(COLUMNS), rk.export.load(exported[1] / name)(COLUMNS))
-    assert b"".join(checksum.seal_flatbuffer(original)) == content
 
 
 def test_files_that_others_add_to_a_saved_model_are_ignored(exported, tmp_path):

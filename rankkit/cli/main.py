@@ -1,0 +1,32 @@
+"""The command `rankkit` and its subcommands."""
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+from rankkit.cli import serve
+
+_COMMANDS = (serve,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a subcommand; returns the exit code.
+
+    Args:
+        arguments: Words after `rankkit`. Defaults to `None`, those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="rankkit", description="The ranking stage of a recommender."
+    )
+    version = importlib.metadata.version("rankkit")
+    parser.add_argument("--version", action="version", version=f"rankkit {version}")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"rankkit {options.command}: {error}", file=sys.stderr)
+        return 1

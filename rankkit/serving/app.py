@@ -1,0 +1,361 @@
+"""The web application: routes, limits, metrics and access log."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from rankkit.serving import kserve, tensorflow_serving
+from rankkit.serving.batching import Batcher
+from rankkit.serving.monitoring import Monitoring
+from rankkit.serving.openapi import describe
+from rankkit.serving.pages import explorer_data
+from rankkit.serving.ranking import rank
+from rankkit.serving.runtime import PREDICT
+from rankkit.serving.tensors import RequestError, parse_json
+from rankkit.serving.versions import ModelVersions, Version
+
+_logger = logging.getLogger(__name__)
+_FOLDER = Path(__file__).parent
+_VERSION = importlib.metadata.version("rankkit")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may ask for.
+
+    Attributes:
+        max_body: Bytes of a body.
+        max_candidates: Candidates of `/rank`.
+        max_pending: Requests in work or waiting at a time; further ones get the status 503.
+        body_timeout: Seconds in which the body has to arrive.
+    """
+
+    max_body: int = 16 * 2**20
+    max_candidates: int = 100_000
+    max_pending: int = 256
+    body_timeout: float = 30.0
+
+
+class Service:
+    """Answers requests with the versions of one model."""
+
+    def __init__(self, versions: ModelVersions, name: str, limits: Limits, num_threads: int):
+        self.versions = versions
+        self.name = name
+        self.limits = limits
+        self._batcher = Batcher()
+        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="rankkit-serving")
+        self._pending = 0
+
+    def close(self) -> None:
+        """Waits for requests in work."""
+        self._pool.shutdown()
+
+    def version(self, number: str | None, name: str | None = None) -> Version:
+        """Returns the version of a number, or the newest."""
+        loaded = self.versions.loaded
+        if name is None or name == self.name:
+            if number is None and loaded:
+                return loaded[max(loaded)]
+            if number is not None and int(number) in loaded:
+                return loaded[int(number)]
+        which = f"Latest({name or self.name})"
+        if number is not None:
+            which = f"Specific({name or self.name}, {number})"
+        status = 503 if not loaded and (name is None or name == self.name) else 404
+        raise RequestError(f"Servable not found for request: {which}", status)
+
+    def run(
+        self, version: Version, signature: str, inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Runs a signature; rows of `serving_default` together with those of other requests."""
+        lengths = {name: len(array) for name, array in inputs.items() if array.ndim}
+        if signature != PREDICT:
+            names = list(version.runtime.signatures[signature].outputs)
+            outputs = version.runtime.run(signature, inputs, names)
+        elif len(set(lengths.values())) != 1:
+            raise RequestError(f"The inputs must have equal lengths. Got: {lengths}.")
+        else:
+            outputs = self._batcher.run(version, inputs)
+        for name, array in outputs.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise RequestError(f"The output {name!r} of the model is not finite.", 500)
+        return outputs
+
+    async def call(self, request: Request, answer: Callable[[bytes], Response]) -> Response:
+        """Reads the body of a request and answers it in a thread."""
+        if self._pending >= self.limits.max_pending:
+            raise RequestError("The server is busy. Try again later.", 503)
+        self._pending += 1
+        try:
+            body = await _read_body(request, self.limits)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, _answer_errors, answer, body)
+        finally:
+            self._pending -= 1
+
+
+async def _read_body(request: Request, limits: Limits) -> bytes:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise RequestError(f"The body must not be compressed. Got: {encoding}.", 415)
+    too_large = RequestError(f"The body may have at most {limits.max_body} bytes.", 413)
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > limits.max_body:
+        raise too_large
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            async for part in request.stream():
+                size += len(part)
+                if size > limits.max_body:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError:
+        seconds = limits.body_timeout
+        raise RequestError(f"The body did not arrive within {seconds} s.", 408) from None
+    return b"".join(parts)
+
+
+def _answer_errors(answer: Callable[[bytes], Response], body: bytes) -> Response:
+    """Returns the answer, or the response for its error."""
+    try:
+        return answer(body)
+    except RequestError as error:
+        return error_response(error)
+    except Exception as error:
+        if type(error).__module__.startswith("tensorflow") and type(error).__name__ in (
+            "InvalidArgumentError",
+        ):
+            message = str(error).splitlines()[0]
+            return error_response(RequestError(message))
+        _logger.exception("a request failed")
+        return error_response(RequestError(f"Internal error: {type(error).__name__}.", 500))
+
+
+def error_response(error: Any) -> Response:
+    """Returns the response for a `RequestError`, in the form of both protocols."""
+    headers = {"Retry-After": "1"} if error.status == 503 else None
+    return JSONResponse({"error": str(error)}, error.status, headers)
+
+
+def _json_response(value: Any) -> Response:
+    return Response(json.dumps(value, allow_nan=False), media_type="application/json")
+
+
+def create_app(
+    path: Path,
+    name: str = "ranker",
+    *,
+    num_versions: int = 2,
+    poll_seconds: float = 1.0,
+    num_threads: int = 32,
+    limits: Limits | None = None,
+) -> Starlette:
+    """Returns the ASGI application that serves a model, for uvicorn or another server.
+
+    Args:
+        path: Folder with version folders, one SavedModel folder, or a `.tflite` file.
+        name: Name of the model in the URLs. Defaults to `"ranker"`.
+        num_versions: Number of newest versions to keep loaded. Defaults to 2.
+        poll_seconds: Seconds between two looks at the folder. Defaults to 1.0.
+        num_threads: Number of requests that are worked on at a time. Defaults to 32.
+        limits: What a request may ask for. Defaults to `None`, the defaults of `Limits`.
+
+    Raises:
+        ValueError: If the folder has no version that can be loaded.
+    """
+    versions = ModelVersions(path, num_versions)
+    versions.refresh(wait=False)
+    if not versions.loaded:
+        errors = [f"{number}: {error}" for number, (_, error) in versions.states().items()]
+        found = f"Got: {'; '.join(errors)}" if errors else f"Got: no version in {str(path)!r}."
+        raise ValueError(
+            "path must be a folder with versions of rankkit.export.save or to_tflite, such as "
+            f"export/1, of which one can be loaded. {found}"
+        )
+    limits = limits or Limits()
+    service = Service(versions, name, limits, num_threads)
+    monitoring = Monitoring(service.versions)
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(poll_seconds):
+            try:
+                versions.refresh()
+            except OSError as error:
+                _logger.error("%s cannot be read: %s", path, error)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        watcher = threading.Thread(target=watch, name="rankkit-versions", daemon=True)
+        watcher.start()
+        yield
+        stop.set()
+        service.close()
+        await asyncio.to_thread(watcher.join)
+
+    app = Starlette(
+        routes=_routes(service, monitoring),
+        lifespan=lifespan,
+        exception_handlers={
+            RequestError: lambda request, error: error_response(error),
+            HTTPException: _http_error,
+            ClientDisconnect: lambda request, error: Response(status_code=499),
+        },
+    )
+    app.state.service = service
+    app.add_middleware(monitoring.middleware)
+    return app
+
+
+def _http_error(request: Request, error: Any) -> Response:
+    """Returns the response for an unknown path or method."""
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = f"Malformed request: {request.method} {request.url.path}"
+    return error_response(RequestError(message, error.status_code))
+
+
+def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
+    """Returns the routes of all protocols."""
+    versions, model = service.versions, service.name
+
+    def parts(request: Request) -> tuple[str, str | None]:
+        return request.path_params["name"], request.path_params.get("version")
+
+    # --- /rank ---
+
+    async def post_rank(request: Request) -> Response:
+        def answer(body: bytes) -> Response:
+            fields = parse_json(body)
+            number = fields.get("version")
+            if number is not None and (type(number) is not int or number < 1):
+                raise RequestError(f"'version' must be a positive integer. Got: {number!r}.")
+            version = service.version(None if number is None else str(number))
+            ranking = rank(version, fields, service.limits.max_candidates)
+            return _json_response({"model": model, "version": version.number, "ranking": ranking})
+
+        return await service.call(request, answer)
+
+    # --- TensorFlow Serving ---
+
+    async def v1_status(request: Request) -> Response:
+        name, number = parts(request)
+        states = versions.states()
+        if name != model or (number is not None and int(number) not in states):
+            raise RequestError(f"Could not find any versions of model {name}", 404)
+        if number is not None:
+            states = {int(number): states[int(number)]}
+        return JSONResponse(tensorflow_serving.status(states))
+
+    async def v1_metadata(request: Request) -> Response:
+        name, number = parts(request)
+        return JSONResponse(tensorflow_serving.metadata(name, service.version(number, name)))
+
+    async def v1_predict(request: Request) -> Response:
+        name, number = parts(request)
+        if (verb := request.path_params["verb"]) != "predict":
+            raise RequestError(f"{verb!r} is not supported. Use :predict.")
+
+        def answer(body: bytes) -> Response:
+            version = service.version(number, name)
+            return _json_response(
+                tensorflow_serving.predict(version, parse_json(body), service.run)
+            )
+
+        return await service.call(request, answer)
+
+    # --- KServe ---
+
+    async def v2_server(request: Request) -> Response:
+        return JSONResponse(
+            {"name": "rankkit", "version": _VERSION, "extensions": ["binary_tensor_data"]}
+        )
+
+    async def live(request: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def ready(request: Request) -> Response:
+        return JSONResponse({"ready": bool(versions.loaded)}, 200 if versions.loaded else 503)
+
+    async def v2_model(request: Request) -> Response:
+        name, number = parts(request)
+        version = service.version(number, name)
+        return JSONResponse(kserve.metadata(name, version, sorted(versions.loaded)))
+
+    async def v2_model_ready(request: Request) -> Response:
+        name, number = parts(request)
+        return JSONResponse({"name": name, "ready": bool(service.version(number, name))})
+
+    async def v2_infer(request: Request) -> Response:
+        name, number = parts(request)
+        length = request.headers.get(kserve.LENGTH_HEADER)
+
+        def answer(body: bytes) -> Response:
+            version = service.version(number, name)
+            content, header_length = kserve.infer(name, version, body, length, service.run)
+            if header_length is None:
+                return Response(content, media_type="application/json")
+            headers = {kserve.LENGTH_HEADER: str(header_length)}
+            return Response(content, 200, headers, "application/octet-stream")
+
+        return await service.call(request, answer)
+
+    # --- Monitoring ---
+
+    async def metrics(request: Request) -> Response:
+        return monitoring.response()
+
+    # --- Pages ---
+
+    async def explorer(request: Request) -> Response:
+        return FileResponse(_FOLDER / "explorer.html")
+
+    async def explorer_json(request: Request) -> Response:
+        return JSONResponse(explorer_data(model, versions))
+
+    async def docs(request: Request) -> Response:
+        return FileResponse(_FOLDER / "api.html")
+
+    async def openapi_json(request: Request) -> Response:
+        return JSONResponse(describe(model, versions, _VERSION))
+
+    v1 = "/v1/models/{name}"
+    v2 = "/v2/models/{name}"
+    routes = [Route("/rank", post_rank, methods=["POST"])]
+    for suffix in ("", "/versions/{version:int}"):
+        routes += [
+            Route(f"{v1}{suffix}:{{verb}}", v1_predict, methods=["POST"]),
+            Route(f"{v1}{suffix}/metadata", v1_metadata),
+            Route(f"{v1}{suffix}", v1_status),
+            Route(f"{v2}{suffix}/infer", v2_infer, methods=["POST"]),
+            Route(f"{v2}{suffix}/ready", v2_model_ready),
+            Route(f"{v2}{suffix}", v2_model),
+        ]
+    routes += [
+        Route("/v2", v2_server),
+        Route("/v2/health/live", live),
+        Route("/v2/health/ready", ready),
+        Route("/metrics", metrics),
+        Route("/", explorer),
+        Route("/explorer.json", explorer_json),
+        Route("/docs", docs),
+        Route("/openapi.json", openapi_json),
+    ]
+    return routes

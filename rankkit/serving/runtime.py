@@ -1,0 +1,131 @@
+"""One exported version, loaded: its signatures take and return NumPy arrays."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rankkit.utils.checksum import check_flatbuffer, check_folder
+
+PREDICT, RANK, RANK_INDEXED = "serving_default", "rank", "rank_indexed"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a signature.
+
+    Attributes:
+        dtype: NumPy type; `object` for strings.
+        shape: Sizes; `None` for any size. The first is the number of rows.
+    """
+
+    dtype: np.dtype
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Names and types of what a function of an export takes and returns."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+    @property
+    def score(self) -> str:
+        """Name of the output that is the score."""
+        return "rating" if "rating" in self.outputs else "score"
+
+
+class SavedModelRuntime:
+    """A SavedModel of `rankkit.export.save`.
+
+    Raises:
+        ValueError: If the folder has no checksums, a file does not match its checksum, or the
+            signature `serving_default` is missing.
+    """
+
+    def __init__(self, folder: Path):
+        import tensorflow as tf
+
+        if not check_folder(folder):
+            raise ValueError("it has no checksums. Write it with rankkit.export.save.")
+        self._constant = tf.constant
+        # The signatures do not keep the object alive that owns their variables.
+        self._loaded = tf.saved_model.load(str(folder))
+        self._functions = dict(self._loaded.signatures)
+        if PREDICT not in self._functions:
+            raise ValueError(f"it has no signature {PREDICT!r}. Write it with rankkit.export.save.")
+        self.signatures = {
+            name: Signature(
+                {
+                    each: _of_spec(spec)
+                    for each, spec in function.structured_input_signature[1].items()
+                },
+                {each: _of_spec(spec) for each, spec in function.structured_outputs.items()},
+            )
+            for name, function in self._functions.items()
+        }
+
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: list[str]
+    ) -> dict[str, np.ndarray]:
+        """Runs a signature; returns the outputs of these names."""
+        tensors = {name: self._constant(array) for name, array in inputs.items()}
+        results = self._functions[signature](**tensors)
+        return {name: results[name].numpy() for name in outputs}
+
+    def sample(self) -> dict[str, np.ndarray]:
+        """Returns a few rows of features, on which the export was checked."""
+        return {name: tensor.numpy() for name, tensor in self._loaded.sample().items()}
+
+
+def _of_spec(spec: Any) -> Tensor:
+    dtype = spec.dtype.as_numpy_dtype
+    return Tensor(np.dtype(dtype), tuple(spec.shape))
+
+
+class TFLiteRuntime:
+    """A file of `rankkit.export.to_tflite`, run by LiteRT without TensorFlow.
+
+    Raises:
+        ValueError: If the file has no checksum, does not match it, or the signature
+            `serving_default` is missing.
+    """
+
+    def __init__(self, path: Path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        if not check_flatbuffer(path):
+            raise ValueError("it has no checksum. Write it with rankkit.export.to_tflite.")
+        self._lock = threading.Lock()
+        # The runner does not keep the interpreter alive.
+        # A mapped file must not change.
+        self._interpreter = Interpreter(model_content=path.read_bytes())
+        self._run = self._interpreter.get_signature_runner(PREDICT)
+        self.signatures = {
+            PREDICT: Signature(
+                {n: _of_details(each) for n, each in self._run.get_input_details().items()},
+                {n: _of_details(each) for n, each in self._run.get_output_details().items()},
+            )
+        }
+
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: list[str]
+    ) -> dict[str, np.ndarray]:
+        """Runs the signature; returns the outputs of these names."""
+        with self._lock:  # the interpreter holds the inputs and outputs of one call
+            results = self._run(**inputs)
+        return {name: results[name] for name in outputs}
+
+    def sample(self) -> dict[str, np.ndarray]:
+        """Returns an empty dict: the file holds no rows."""
+        return {}
+
+
+def _of_details(details: Mapping[str, Any]) -> Tensor:
+    shape = tuple(None if size < 0 else int(size) for size in details["shape_signature"])
+    dtype = details["dtype"]
+    return Tensor(np.dtype(object if dtype is np.bytes_ else dtype), (None, *shape[1:]))

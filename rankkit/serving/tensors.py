@@ -1,0 +1,179 @@
+"""Conversion of the JSON values of requests to NumPy arrays, and of results to JSON values."""
+
+import base64
+import binascii
+import json
+import reprlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rankkit.serving.runtime import Tensor
+
+_LARGEST_EXACT = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
+
+
+class RequestError(Exception):
+    """A request that cannot be answered.
+
+    Attributes:
+        status: HTTP status code.
+    """
+
+    def __init__(self, message: str, status: int = 400):
+        super().__init__(message)
+        self.status = status
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Parses the body of a request.
+
+    Raises:
+        RequestError: If it is not a JSON object in UTF-8.
+    """
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise RequestError(f"The body must be UTF-8. Got: {error.reason}.") from None
+    except RecursionError:
+        raise RequestError("The body must be a JSON object. Got: too many nested lists.") from None
+    except ValueError as error:
+        raise RequestError(f"The body must be a JSON object. Got: {error}.") from None
+    if not isinstance(value, dict):
+        raise RequestError(f"The body must be a JSON object. Got: {_name_of(value)}.")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"the number {name}, which is not JSON")
+
+
+def check_fields(fields: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raises a `RequestError` if a request has a field that is not known."""
+    for name in fields:
+        if name not in known:
+            raise RequestError(f"Unknown field {name!r}. Known: {', '.join(known)}.")
+
+
+def to_array(name: str, values: Any, tensor: Tensor) -> np.ndarray:
+    """Converts the values of a column, one per row, to an array of the type of an input.
+
+    Lists of unequal length are padded: with `""` or -1, as rankkit's layers expect.
+
+    Raises:
+        RequestError: If a value has another type or shape, is not finite, or would be rounded.
+    """
+    if not isinstance(values, list):
+        raise RequestError(f"{name!r} must be a list with a value per row. Got: {_show(values)}.")
+    if len(tensor.shape) == 1:
+        return _flat(name, values, tensor.dtype)
+    if len(tensor.shape) != 2:
+        raise RequestError(
+            f"{name!r} has {len(tensor.shape)} axes, which JSON requests do not support."
+        )
+    for row in values:
+        if not isinstance(row, list):
+            raise RequestError(f"{name!r} must be a list with a list per row. Got: {_show(row)}.")
+    lengths = [len(row) for row in values]
+    size = tensor.shape[1]
+    if size is None:
+        size = max(lengths, default=0)
+        padding = "" if tensor.dtype.kind == "O" else -1
+        values = [row + [padding] * (size - len(row)) for row in values]
+    elif set(lengths) - {size}:
+        wrong = next(length for length in lengths if length != size)
+        raise RequestError(f"{name!r} must have {size} values in each row. Got: {wrong}.")
+    flat = _flat(name, [value for row in values for value in row], tensor.dtype)
+    return flat.reshape(len(values), size)
+
+
+def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
+    """Converts single values to an array."""
+    if dtype.kind == "O":
+        try:
+            texts = [value.encode() for value in values]
+        except (AttributeError, UnicodeEncodeError):
+            texts = [_to_bytes(name, value) for value in values]
+        array = np.empty(len(texts), object)
+        array[:] = texts
+        return array
+    allowed = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}[dtype.kind]
+    for value in values:
+        if type(value) not in allowed:
+            expected = " or ".join(each.__name__ for each in allowed)
+            raise RequestError(
+                f"Each value of {name!r} must be of type {expected}. Got: {_show(value)}."
+            )
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype)
+    except OverflowError:
+        array = np.full(len(values), np.inf)
+    if dtype.kind == "f":
+        check_finite(name, array)
+        limit = _LARGEST_EXACT.get(dtype, 2**11)
+        for value in values:
+            if type(value) is int and abs(value) > limit:
+                raise RequestError(
+                    f"Each integer of {name!r} must be at most {limit}. Got: {value}."
+                )
+    elif array.dtype.kind == "f":
+        wrong = next(
+            value for value in values if not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+        )
+        raise RequestError(f"Each value of {name!r} must be a {dtype}. Got: {wrong}.")
+    return array
+
+
+def check_finite(name: str, array: np.ndarray) -> None:
+    """Raises a `RequestError` if numbers are NaN, infinite, or too large for their type."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise RequestError(f"Each value of {name!r} must be finite and fit into {array.dtype}.")
+
+
+def _to_bytes(name: str, value: Any) -> bytes:
+    if isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str):
+        try:
+            return base64.b64decode(value["b64"], validate=True)
+        except binascii.Error:
+            raise RequestError(
+                f"{name!r} has a value that is not base64: {_show(value)}."
+            ) from None
+    if not isinstance(value, str):
+        raise RequestError(f"Each value of {name!r} must be a string. Got: {_show(value)}.")
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise RequestError(f"{name!r} has a string that is not Unicode: {value!r}.") from None
+
+
+def to_json_values(array: np.ndarray) -> list:
+    """Returns an array as nested lists of JSON values; bytes that are not UTF-8 as `b64`."""
+    if array.dtype.kind != "O":
+        return array.tolist()
+    if array.ndim > 1:
+        return [to_json_values(row) for row in array]
+    return [_to_text(value) for value in array]
+
+
+def _to_text(value: bytes) -> str | dict[str, str]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}
+
+
+def _name_of(value: Any) -> str:
+    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _show(value: Any) -> str:
+    return (
+        reprlib.repr(value) if isinstance(value, (str, int, float, bool)) else _name_of_any(value)
+    )
+
+
+def _name_of_any(value: Any) -> str:
+    return "an object" if isinstance(value, dict) else _name_of(value)

@@ -1,0 +1,158 @@
+"""The versions of a model in a folder: found, loaded, replaced and reported."""
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rankkit.serving.runtime import SavedModelRuntime, TFLiteRuntime
+from rankkit.serving.warmup import warm_up
+
+_logger = logging.getLogger(__name__)
+
+LOADING, AVAILABLE, FAILED = "LOADING", "AVAILABLE", "END"  # as TensorFlow Serving names them
+
+
+@dataclass(frozen=True)
+class Version:
+    """A loaded version.
+
+    Attributes:
+        number: Its number.
+        runtime: Runs its signatures.
+        fingerprint: Names, sizes and times of its files when it was loaded.
+    """
+
+    number: int
+    runtime: Any
+    fingerprint: tuple
+
+    @property
+    def platform(self) -> str:
+        """Name of the format, as KServe's protocol has it."""
+        return "tensorflow_savedmodel" if isinstance(self.runtime, SavedModelRuntime) else "tflite"
+
+
+class ModelVersions:
+    """The newest versions of a model that can be loaded.
+
+    A version is loaded once its files have stayed the same from one look to the next, so that a
+    copy under way is not read, and only if its checksums match. A version that cannot be loaded is
+    tried again when its files change. Requests that use a version which is replaced finish with
+    it.
+
+    Args:
+        path: Folder with version folders such as `1`, each a SavedModel or a folder with one
+            `.tflite` file; a single SavedModel folder; or a `.tflite` file.
+        num_versions: Number of versions to keep loaded. Defaults to 2: with the one before the
+            newest, two can be compared.
+    """
+
+    def __init__(self, path: Path, num_versions: int = 2):
+        self._path = path
+        self._num_versions = num_versions
+        self._lock = threading.Lock()  # one look at a time
+        self._seen: dict[int, tuple] = {}  # fingerprints at the last look
+        self._failed: dict[int, tuple[tuple, str]] = {}  # fingerprint and error
+        self._loading: int | None = None
+        self._loaded: dict[int, Version] = {}
+
+    @property
+    def loaded(self) -> dict[int, Version]:
+        """The loaded versions by number."""
+        return self._loaded
+
+    @property
+    def newest(self) -> Version | None:
+        """The newest loaded version; it answers requests that name none."""
+        return self._loaded[max(self._loaded)] if self._loaded else None
+
+    def states(self) -> dict[int, tuple[str, str]]:
+        """Returns the state and the error of each version, newest first."""
+        states = {number: (FAILED, error) for number, (_, error) in self._failed.items()}
+        states |= dict.fromkeys(self._loaded, (AVAILABLE, ""))
+        if self._loading is not None and self._loading not in states:
+            states[self._loading] = (LOADING, "")
+        return dict(sorted(states.items(), reverse=True))
+
+    def refresh(self, *, wait: bool = True) -> None:
+        """Looks at the folder, and loads and drops versions.
+
+        Args:
+            wait: Whether a version whose files are new is left for the next look. Defaults to
+                `True`.
+        """
+        with self._lock:
+            found = find_versions(self._path)
+            fingerprints = {number: _fingerprint(path) for number, path in found.items()}
+            if not found and self._loaded:
+                if self._seen:
+                    _logger.warning("%s has no version left. The loaded ones go on.", self._path)
+                self._seen = {}
+                return
+            kept: dict[int, Version] = {}
+            for number in sorted(found, reverse=True):
+                if len(kept) == self._num_versions:
+                    break
+                fingerprint = fingerprints[number]
+                version = self._loaded.get(number)
+                is_current = version is not None and version.fingerprint == fingerprint
+                has_failed = self._failed.get(number, (None,))[0] == fingerprint
+                is_stable = not wait or self._seen.get(number) == fingerprint
+                if not is_current and not has_failed and is_stable:
+                    version = self._load(number, found[number], fingerprint) or version
+                if version is not None:
+                    kept[number] = version
+                    self._loaded = {**self._loaded, number: version}
+            self._seen = fingerprints
+            self._failed = {n: each for n, each in self._failed.items() if n in found}
+            for number in self._loaded.keys() - kept.keys():
+                _logger.info("version %d is no longer served", number)
+            self._loaded = kept or self._loaded
+
+    def _load(self, number: int, path: Path, fingerprint: tuple) -> Version | None:
+        """Loads a version; returns `None` and keeps the error if that fails."""
+        self._loading = number
+        try:
+            runtime = (TFLiteRuntime if path.is_file() else SavedModelRuntime)(path)
+            warm_up(runtime)
+        except Exception as error:  # whatever is wrong with one version, the others go on
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            _logger.error("version %d at %s cannot be loaded: %s", number, path, message)
+            self._failed[number] = (fingerprint, message)
+            return None
+        finally:
+            self._loading = None
+        self._failed.pop(number, None)
+        _logger.info("version %d is served from %s", number, path)
+        return Version(number, runtime, fingerprint)
+
+
+def find_versions(path: Path) -> dict[int, Path]:
+    """Returns the SavedModel folder or `.tflite` file of each version of a model."""
+    if path.is_file() or (path / "saved_model.pb").is_file():
+        return {int(path.name) if _is_version(path.name) else 1: path}
+    found = {}
+    for folder in path.iterdir() if path.is_dir() else ():
+        if _is_version(folder.name) and folder.is_dir():
+            files = list(folder.glob("*.tflite"))
+            found[int(folder.name)] = files[0] if len(files) == 1 else folder
+    return found
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and int(name) > 0
+
+
+def _fingerprint(path: Path) -> tuple:
+    """Returns names, sizes and times of the files of a version."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    parts = []
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError:  # it has just been removed
+            continue
+        parts.append((str(file), stat.st_size, stat.st_mtime_ns, stat.st_ino))
+    return tuple(parts)
