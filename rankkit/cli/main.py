@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns the exit code.
 
     Args:
-        arguments: Words after `rankkit`. Defaults to `None`, those of the process.
+        arguments: Command-line arguments. Defaults to `None`: `sys.argv[1:]`.
     """
     parser = argparse.ArgumentParser(
         prog="rankkit", description="The ranking stage of a recommender."

@@ -23,33 +23,37 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--name", default="ranker", help="name of the model in URLs")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8501, help="port to listen on")
-    parser.add_argument("--versions", type=int, default=2, help="newest versions to keep loaded")
+    parser.add_argument(
+        "--port", type=int, default=8501, help="port to listen on; 0 picks a free one"
+    )
+    parser.add_argument(
+        "--versions", type=int, default=2, help="number of newest versions to keep loaded"
+    )
     parser.add_argument(
         "--poll",
         type=float,
         default=1.0,
         metavar="SECONDS",
-        help="time between looks for new versions",
+        help="seconds between checks for new versions",
     )
     parser.add_argument(
         "--max-body",
         type=int,
         default=16,
         metavar="MIB",
-        help="size of a request body above which it is refused",
+        help="maximum size of a request body in MiB",
     )
     parser.add_argument(
         "--max-candidates",
         type=int,
         default=100_000,
-        help="candidates of /rank above which a request is refused",
+        help="maximum number of candidates of a /rank request",
     )
     parser.add_argument(
         "--max-pending",
         type=int,
         default=256,
-        help="requests at a time above which further ones get the status 503",
+        help="maximum number of concurrent requests; further ones get status 503",
     )
     parser.add_argument("--quiet", action="store_true", help="log warnings only, no requests")
     parser.set_defaults(run=_run)
@@ -61,12 +65,13 @@ def _run(options: argparse.Namespace) -> int:
 
         from rankkit.serving.app import Limits, create_app
     except ImportError as error:
-        raise ValueError(f"{error}. Install the server: pip install 'rankkit[serve]'.") from None
+        fix = "Install rankkit with its extra: pip install '.[serve]' in a clone."
+        raise ValueError(f"The server needs {error.name}. {fix}") from None
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
     listener = _listen(options.host, options.port)
     limits = Limits(
-        max_body=options.max_body * 2**20,
+        max_body_bytes=options.max_body * 2**20,
         max_candidates=options.max_candidates,
         max_pending=options.max_pending,
     )
@@ -79,7 +84,8 @@ def _run(options: argparse.Namespace) -> int:
     )
     host, port = listener.getsockname()[:2]
     listener.listen()
-    print(f"http://{host}:{port}/ is ready", flush=True)
+    address = f"[{host}]" if ":" in host else host
+    print(f"http://{address}:{port}/ is ready", flush=True)
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=30
     )
@@ -88,7 +94,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Returns a socket that listens, before the slow imports."""
+    """Binds the address, so that a port in use is reported before the model is loaded."""
+    if not host:
+        raise ValueError("--host must be an address, such as 127.0.0.1. Got: an empty one.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -96,5 +104,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise ValueError(f"Cannot listen on {host}:{port}: {error}. Pass another --port.") from None
+        fix = "Pass another --host or --port."
+        raise ValueError(f"Cannot listen on {host}:{port}: {error}. {fix}") from None
     return listener

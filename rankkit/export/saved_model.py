@@ -3,7 +3,6 @@
 import functools
 import logging
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from rankkit.ranking.candidates import PrecomputedCandidates, indexable_columns
 from rankkit.ranking.scoring import check_finite_scores, scatter_scores
 from rankkit.utils.checksum import check_folder, seal_folder, warn_without_checksum
 from rankkit.utils.errors import check_path, invalid, unreadable
-from rankkit.utils.files import write_atomically
+from rankkit.utils.files import version_number, write_atomically
 from rankkit.utils.graph_errors import plain_errors
 
 
@@ -111,12 +110,12 @@ def save(
     path = check_path("path", path)
     network = gathered(getattr(model, "network", model))
     specs = feature_specs(network)
-    version = _version(Path(path).name)
+    version = version_number(Path(path).name)
     if version is None:
         fix = f"TensorFlow Serving looks for numbered folders: {str(Path(path) / '1')!r}."
         raise invalid("path", str(path), "a folder named by a version number below 2**63", fix)
     for other in Path(path).absolute().parent.glob("[0-9]*"):
-        if _version(other.name) == version and other.name != Path(path).name:
+        if version_number(other.name) == version and other.name != Path(path).name:
             raise FileExistsError(
                 f"TensorFlow Serving reads {other.name!r} as the same version as {str(path)!r}, "
                 "and would serve one of the two folders. Choose another number."
@@ -137,12 +136,6 @@ def save(
         loaded = tf.saved_model.load(str(part))
         check_parity("The SavedModel", loaded, network, columns)
         check_rank_signatures(loaded, network, columns, index)
-
-
-def _version(name: str) -> int | None:
-    """The version above 0 that TensorFlow Serving reads in the name of a folder, such as "007"."""
-    is_version = re.fullmatch("0*[1-9][0-9]{0,18}", name) and int(name) < 2**63
-    return int(name) if is_version else None
 
 
 def _write(servable: Servable, description: Description, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP server for exported models, with `pip install rankkit[serve]`."""
+"""HTTP server for exported models."""
 
 from rankkit.serving.app import Limits, create_app
 

@@ -5,6 +5,8 @@ import contextlib
 import importlib.metadata
 import json
 import logging
+import os
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +30,7 @@ from rankkit.serving.ranking import rank
 from rankkit.serving.runtime import PREDICT
 from rankkit.serving.tensors import RequestError, parse_json
 from rankkit.serving.versions import ModelVersions, Version
+from rankkit.utils.errors import check_integer, check_number, check_path, check_text, invalid
 
 _logger = logging.getLogger(__name__)
 _FOLDER = Path(__file__).parent
@@ -36,19 +39,31 @@ _VERSION = importlib.metadata.version("rankkit")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for.
+    """Limits on requests.
 
     Attributes:
-        max_body: Bytes of a body.
-        max_candidates: Candidates of `/rank`.
-        max_pending: Requests in work or waiting at a time; further ones get the status 503.
-        body_timeout: Seconds in which the body has to arrive.
+        max_body_bytes: Maximum size of a body.
+        max_candidates: Maximum number of candidates of a `/rank` request.
+        max_pending: Maximum number of concurrent requests; further ones get status 503.
+        body_timeout_seconds: Time in which the body has to arrive.
+
+    Raises:
+        ValueError: If a limit is not positive.
     """
 
-    max_body: int = 16 * 2**20
+    max_body_bytes: int = 16 * 2**20
     max_candidates: int = 100_000
     max_pending: int = 256
-    body_timeout: float = 30.0
+    body_timeout_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_body_bytes", "max_candidates", "max_pending"):
+            check_integer(name, getattr(self, name))
+        _check_seconds("body_timeout_seconds", self.body_timeout_seconds)
+
+
+def _check_seconds(name: str, value: float) -> None:
+    check_number(name, value, "a positive number of seconds", above=0)
 
 
 class Service:
@@ -63,22 +78,22 @@ class Service:
         self._pending = 0
 
     def close(self) -> None:
-        """Waits for requests in work."""
+        """Waits for requests in progress."""
         self._pool.shutdown()
 
-    def version(self, number: str | None, name: str | None = None) -> Version:
-        """Returns the version of a number, or the newest."""
+    def version(self, number: int | None, name: str | None = None) -> Version:
+        """Returns the version of a number, or the newest, of the model with a name."""
         loaded = self.versions.loaded
-        if name is None or name == self.name:
-            if number is None and loaded:
+        if name in (None, self.name):
+            if number is None:
                 return loaded[max(loaded)]
-            if number is not None and int(number) in loaded:
-                return loaded[int(number)]
-        which = f"Latest({name or self.name})"
-        if number is not None:
-            which = f"Specific({name or self.name}, {number})"
-        status = 503 if not loaded and (name is None or name == self.name) else 404
-        raise RequestError(f"Servable not found for request: {which}", status)
+            if number in loaded:
+                return loaded[number]
+        if name is None:
+            known = ", ".join(map(str, loaded))
+            raise RequestError(f"The model has no version {number}. Loaded: {known}.", 404)
+        which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+        raise RequestError(f"Servable not found for request: {which}", 404)
 
     def run(
         self, version: Version, signature: str, inputs: dict[str, np.ndarray]
@@ -114,20 +129,20 @@ async def _read_body(request: Request, limits: Limits) -> bytes:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise RequestError(f"The body must not be compressed. Got: {encoding}.", 415)
-    too_large = RequestError(f"The body may have at most {limits.max_body} bytes.", 413)
+    too_large = RequestError(f"The body may have at most {limits.max_body_bytes} bytes.", 413)
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > limits.max_body:
+    if length.isdecimal() and int(length) > limits.max_body_bytes:
         raise too_large
     parts, size = [], 0
     try:
-        async with asyncio.timeout(limits.body_timeout):
+        async with asyncio.timeout(limits.body_timeout_seconds):
             async for part in request.stream():
                 size += len(part)
-                if size > limits.max_body:
+                if size > limits.max_body_bytes:
                     raise too_large
                 parts.append(part)
     except TimeoutError:
-        seconds = limits.body_timeout
+        seconds = limits.body_timeout_seconds
         raise RequestError(f"The body did not arrive within {seconds} s.", 408) from None
     return b"".join(parts)
 
@@ -139,12 +154,11 @@ def _answer_errors(answer: Callable[[bytes], Response], body: bytes) -> Response
     except RequestError as error:
         return error_response(error)
     except Exception as error:
-        if type(error).__module__.startswith("tensorflow") and type(error).__name__ in (
-            "InvalidArgumentError",
-        ):
-            message = str(error).splitlines()[0]
-            return error_response(RequestError(message))
-        _logger.exception("a request failed")
+        if type(error).__name__ == "InvalidArgumentError":  # of TensorFlow, for values
+            reason = re.search(r"\[rankkit\](.*?)\[end\]", str(error), re.DOTALL)
+            text = f" {' '.join(reason[1].split())}" if reason else ""
+            return error_response(RequestError(f"The model does not accept these values.{text}"))
+        _logger.exception("A request failed.")
         return error_response(RequestError(f"Internal error: {type(error).__name__}.", 500))
 
 
@@ -159,7 +173,7 @@ def _json_response(value: Any) -> Response:
 
 
 def create_app(
-    path: Path,
+    path: str | os.PathLike[str],
     name: str = "ranker",
     *,
     num_versions: int = 2,
@@ -170,16 +184,22 @@ def create_app(
     """Returns the ASGI application that serves a model, for uvicorn or another server.
 
     Args:
-        path: Folder with version folders, one SavedModel folder, or a `.tflite` file.
+        path: Folder with version folders such as `1`, one SavedModel folder, or a `.tflite` file.
         name: Name of the model in the URLs. Defaults to `"ranker"`.
         num_versions: Number of newest versions to keep loaded. Defaults to 2.
-        poll_seconds: Seconds between two looks at the folder. Defaults to 1.0.
-        num_threads: Number of requests that are worked on at a time. Defaults to 32.
-        limits: What a request may ask for. Defaults to `None`, the defaults of `Limits`.
+        poll_seconds: Seconds between checks for new versions. Defaults to 1.0.
+        num_threads: Number of worker threads. Defaults to 32.
+        limits: Limits on requests. Defaults to `None`, those of `Limits()`.
 
     Raises:
-        ValueError: If the folder has no version that can be loaded.
+        ValueError: If an argument is out of range, or the folder has no version that can be loaded.
     """
+    path = Path(check_path("path", path))
+    if not re.fullmatch(r"[\w.-]+", check_text("name", name), re.ASCII):
+        raise invalid("name", name, "letters, digits, '_', '-' or '.'")
+    check_integer("num_versions", num_versions)
+    check_integer("num_threads", num_threads)
+    _check_seconds("poll_seconds", poll_seconds)
     versions = ModelVersions(path, num_versions)
     versions.refresh(wait=False)
     if not versions.loaded:
@@ -236,7 +256,7 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
     """Returns the routes of all protocols."""
     versions, model = service.versions, service.name
 
-    def parts(request: Request) -> tuple[str, str | None]:
+    def parts(request: Request) -> tuple[str, int | None]:
         return request.path_params["name"], request.path_params.get("version")
 
     # --- /rank ---
@@ -247,7 +267,7 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
             number = fields.get("version")
             if number is not None and (type(number) is not int or number < 1):
                 raise RequestError(f"'version' must be a positive integer. Got: {number!r}.")
-            version = service.version(None if number is None else str(number))
+            version = service.version(number)
             ranking = rank(version, fields, service.limits.max_candidates)
             return _json_response({"model": model, "version": version.number, "ranking": ranking})
 
@@ -258,10 +278,10 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
     async def v1_status(request: Request) -> Response:
         name, number = parts(request)
         states = versions.states()
-        if name != model or (number is not None and int(number) not in states):
+        if name != model or (number is not None and number not in states):
             raise RequestError(f"Could not find any versions of model {name}", 404)
         if number is not None:
-            states = {int(number): states[int(number)]}
+            states = {number: states[number]}
         return JSONResponse(tensorflow_serving.status(states))
 
     async def v1_metadata(request: Request) -> Response:
@@ -292,7 +312,7 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
         return JSONResponse({"live": True})
 
     async def ready(request: Request) -> Response:
-        return JSONResponse({"ready": bool(versions.loaded)}, 200 if versions.loaded else 503)
+        return JSONResponse({"ready": True})  # a version was loaded before the port was opened
 
     async def v2_model(request: Request) -> Response:
         name, number = parts(request)

@@ -60,7 +60,7 @@ class _Request:
         self.num_rows = max(len(array) for array in inputs.values())
         self.key = (
             version,
-            tuple((n, a.shape[1:], len(a) == self.num_rows) for n, a in inputs.items()),
+            tuple((name, array.shape[1:]) for name, array in inputs.items()),
         )
         self.results: dict[str, np.ndarray] | None = None
         self.error: Exception | None = None

@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 
 from rankkit.serving.runtime import PREDICT, Tensor
-from rankkit.serving.tensors import RequestError, check_fields, check_finite, parse_json, to_array
+from rankkit.serving.tensors import (
+    RequestError,
+    check_fields,
+    check_finite,
+    parse_json,
+    show,
+    to_array,
+)
 from rankkit.serving.versions import Version
+from rankkit.utils.errors import unknown
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 _DATATYPES = {
@@ -85,12 +93,10 @@ def infer(
     check_fields(request, ("id", "parameters", "inputs", "outputs"))
     parameters = _object("parameters", request.get("parameters", {}))
     signature_name = parameters.get("signature_name", PREDICT)
-    signature = (
-        version.runtime.signatures.get(signature_name) if isinstance(signature_name, str) else None
-    )
-    if signature is None:
-        known = ", ".join(version.runtime.signatures)
-        raise RequestError(f"Unknown signature_name {signature_name!r}. Known: {known}.")
+    signatures = version.runtime.signatures
+    if not isinstance(signature_name, str) or signature_name not in signatures:
+        raise RequestError(str(unknown("signature_name", signature_name, signatures)))
+    signature = signatures[signature_name]
     inputs = _parse_inputs(request.get("inputs"), signature.inputs, body[length:])
     wanted = _parse_outputs(request.get("outputs"), signature.outputs, parameters)
     results = run(version, signature_name, inputs)
@@ -106,6 +112,8 @@ def infer(
             output["data"] = _to_json_data(array)
         outputs.append(output)
     response = {"model_name": name, "model_version": str(version.number), "outputs": outputs}
+    if not isinstance(request.get("id", ""), str):
+        raise RequestError(f"'id' must be a string. Got: {show(request['id'])}.")
     if "id" in request:
         response["id"] = request["id"]
     header = json.dumps(response).encode()
@@ -227,19 +235,28 @@ def _parse_outputs(
     outputs: Any, known: Mapping[str, Tensor], parameters: Mapping[str, Any]
 ) -> dict[str, bool]:
     """Returns which outputs are wanted, and whether as binary tensors."""
-    default = parameters.get("binary_data_output", False) is True
+    default = _flag("binary_data_output", parameters.get("binary_data_output", False))
     if outputs is None:
         return dict.fromkeys(known, default)
     if not isinstance(outputs, list):
         raise RequestError("'outputs' must be a list of tensors.")
-    wanted = {}
+    wanted: dict[str, bool] = {}
     for each in outputs:
-        name = _object("outputs", each).get("name")
-        if name not in known:
-            raise RequestError(f"Unknown output {name!r}. Known: {', '.join(known)}.")
+        check_fields(_object("outputs", each), ("name", "parameters"))
+        name = each.get("name")
+        if not isinstance(name, str) or name not in known or name in wanted:
+            raise RequestError(
+                f"Each output must be one of {', '.join(known)}, each once. Got: {name!r}."
+            )
         own = _object("parameters", each.get("parameters", {}))
-        wanted[name] = own.get("binary_data", default) is True
+        wanted[name] = _flag("binary_data", own.get("binary_data", default))
     return wanted or dict.fromkeys(known, default)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise RequestError(f"{name!r} must be true or false. Got: {show(value)}.")
+    return value
 
 
 def _to_bytes(array: np.ndarray) -> bytes:

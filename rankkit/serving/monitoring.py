@@ -33,7 +33,7 @@ class Monitoring:
             registry=self._registry,
         )
         self._pending = Gauge(
-            "rankkit_pending_requests", "Requests in work or waiting.", registry=self._registry
+            "rankkit_pending_requests", "Requests in progress.", registry=self._registry
         )
         newest = Gauge(
             "rankkit_model_version", "Newest version that is loaded.", registry=self._registry

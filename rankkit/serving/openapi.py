@@ -15,6 +15,8 @@ _ERRORS = {
     "404": "There is no such model or version.",
     "408": "The body did not arrive in time.",
     "413": "The body is too large, or there are too many candidates.",
+    "415": "The body is compressed.",
+    "500": "The model failed.",
     "503": "The server is busy. Try again later.",
 }
 
@@ -68,9 +70,10 @@ def describe(name: str, versions: ModelVersions, library_version: str) -> dict[s
         model: _get("The state of each version."),
         f"{model}/metadata": _get("The signatures of the newest version."),
         f"/v2/models/{name}/infer": _post(
-            "Scores rows, as KServe's protocol has it; binary tensors are supported.",
+            "Scores rows, in KServe's protocol; binary tensors are supported.",
             {
                 "id": {"type": "string"},
+                "parameters": {"type": "object", "description": "`signature_name` and others."},
                 "inputs": {"type": "array", "items": {"type": "object"}},
                 "outputs": {"type": "array", "items": {"type": "object"}},
             },

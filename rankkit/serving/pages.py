@@ -1,4 +1,4 @@
-"""What the rank explorer and the OpenAPI page show of the loaded versions."""
+"""Data of the rank explorer: features of each loaded version, with example values."""
 
 from typing import Any
 

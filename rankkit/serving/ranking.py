@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from rankkit.serving.runtime import PREDICT, RANK, RANK_INDEXED, Signature
-from rankkit.serving.tensors import RequestError, check_fields, to_array, to_json_values
+from rankkit.serving.tensors import RequestError, check_fields, show, to_array, to_json_values
 from rankkit.serving.versions import Version
+from rankkit.utils.errors import unknown
 
 _FIELDS = ("query", "candidates", "k", "exclude", "version")
 _DEFAULT_K = 10
@@ -37,12 +38,10 @@ def rank(version: Version, request: Mapping[str, Any], max_candidates: int) -> l
     features = version.runtime.signatures[PREDICT].inputs
     query = request.get("query", {})
     if not isinstance(query, dict):
-        raise RequestError("'query' must be an object: feature name to value.")
+        raise RequestError(f"'query' must be an object: feature to value. Got: {show(query)}.")
     for name in query:
         if name not in features:
-            raise RequestError(
-                f"Unknown feature {name!r} in 'query'. Known: {', '.join(features)}."
-            )
+            raise RequestError(str(unknown("feature in 'query'", name, features)))
     if "candidates" not in request:
         return _rank_index(version, query, k, request.get("exclude"))
     columns = _candidate_columns(request["candidates"], max_candidates)
@@ -51,10 +50,10 @@ def rank(version: Version, request: Mapping[str, Any], max_candidates: int) -> l
             where = "both 'query' and 'candidates'" if name in query else "'query' or 'candidates'"
             verb = "is in" if name in query else "is missing: pass it in"
             raise RequestError(f"The feature {name!r} {verb} {where}.")
+    query_arrays = {name: to_array(name, [query[name]], features[name]) for name in query}
     columns = _drop_excluded(columns, request.get("exclude"))
     if not next(iter(columns.values())):
         return []
-    query_arrays = {name: to_array(name, [query[name]], features[name]) for name in query}
     arrays = {n: to_array(n, columns[n], features[n]) for n in features if n in columns}
     index, scores = _best(version.runtime, query_arrays, arrays, k)
     rows = zip(index.tolist(), _finite(scores), strict=True)
@@ -147,7 +146,7 @@ def _exclusions(names: list[str], exclude: Any) -> dict[str, set]:
     excluded = {}
     for name, values in exclude.items():
         if name not in names:
-            raise RequestError(f"Unknown column {name!r} in 'exclude'. Known: {', '.join(names)}.")
+            raise RequestError(str(unknown("column in 'exclude'", name, names)))
         if not isinstance(values, list) or any(isinstance(each, (list, dict)) for each in values):
             raise RequestError(f"The column {name!r} of 'exclude' must be a list of single values.")
         excluded[name] = set(values)
@@ -167,6 +166,13 @@ def _remaining(columns: Mapping[str, list], excluded: Mapping[str, set]) -> list
     remaining = range(len(next(iter(columns.values()))))
     for name, values in excluded.items():
         column = columns[name]
+        kinds = set(map(type, column))
+        for value in values:
+            if kinds and type(value) not in kinds:
+                raise RequestError(
+                    f"Each value to exclude must have the type of the column {name!r}, such as "
+                    f"{show(column[0])}. Got: {show(value)}."
+                )
         try:
             remaining = [i for i in remaining if column[i] not in values]
         except TypeError:  # a list has no hash

@@ -36,7 +36,7 @@ class Signature:
     @property
     def score(self) -> str:
         """Name of the output that is the score."""
-        return "rating" if "rating" in self.outputs else "score"
+        return "score" if "score" in self.outputs else "rating"  # a head may be named "rating"
 
 
 class SavedModelRuntime:
@@ -51,13 +51,13 @@ class SavedModelRuntime:
         import tensorflow as tf
 
         if not check_folder(folder):
-            raise ValueError("it has no checksums. Write it with rankkit.export.save.")
+            raise ValueError("The SavedModel has no checksums. Write it with rankkit.export.save.")
         self._constant = tf.constant
         # The signatures do not keep the object alive that owns their variables.
         self._loaded = tf.saved_model.load(str(folder))
         self._functions = dict(self._loaded.signatures)
         if PREDICT not in self._functions:
-            raise ValueError(f"it has no signature {PREDICT!r}. Write it with rankkit.export.save.")
+            raise ValueError(f"The SavedModel has no signature {PREDICT!r}.")
         self.signatures = {
             name: Signature(
                 {
@@ -99,7 +99,7 @@ class TFLiteRuntime:
         from ai_edge_litert.interpreter import Interpreter
 
         if not check_flatbuffer(path):
-            raise ValueError("it has no checksum. Write it with rankkit.export.to_tflite.")
+            raise ValueError("The file has no checksum. Write it with rankkit.export.to_tflite.")
         self._lock = threading.Lock()
         # The runner does not keep the interpreter alive.
         # A mapped file must not change.

@@ -32,7 +32,8 @@ def predict(
         RequestError: If the request is not valid.
     """
     check_fields(request, _FIELDS)
-    name = request.get("signature_name") or PREDICT
+    name = request.get("signature_name", "")
+    name = PREDICT if name == "" else name
     signature = version.runtime.signatures.get(name) if isinstance(name, str) else None
     if signature is None:
         raise RequestError(f'Serving signature name: "{name}" not found in signature def')

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rankkit.serving.runtime import Tensor
+from rankkit.utils.errors import unknown
 
 _LARGEST_EXACT = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
 
@@ -53,7 +54,7 @@ def check_fields(fields: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Raises a `RequestError` if a request has a field that is not known."""
     for name in fields:
         if name not in known:
-            raise RequestError(f"Unknown field {name!r}. Known: {', '.join(known)}.")
+            raise RequestError(str(unknown("field", name, known)))
 
 
 def to_array(name: str, values: Any, tensor: Tensor) -> np.ndarray:
@@ -65,7 +66,7 @@ def to_array(name: str, values: Any, tensor: Tensor) -> np.ndarray:
         RequestError: If a value has another type or shape, is not finite, or would be rounded.
     """
     if not isinstance(values, list):
-        raise RequestError(f"{name!r} must be a list with a value per row. Got: {_show(values)}.")
+        raise RequestError(f"{name!r} must be a list with a value per row. Got: {show(values)}.")
     if len(tensor.shape) == 1:
         return _flat(name, values, tensor.dtype)
     if len(tensor.shape) != 2:
@@ -74,7 +75,7 @@ def to_array(name: str, values: Any, tensor: Tensor) -> np.ndarray:
         )
     for row in values:
         if not isinstance(row, list):
-            raise RequestError(f"{name!r} must be a list with a list per row. Got: {_show(row)}.")
+            raise RequestError(f"{name!r} must be a list with a list per row. Got: {show(row)}.")
     lengths = [len(row) for row in values]
     size = tensor.shape[1]
     if size is None:
@@ -101,10 +102,8 @@ def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
     allowed = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}[dtype.kind]
     for value in values:
         if type(value) not in allowed:
-            expected = " or ".join(each.__name__ for each in allowed)
-            raise RequestError(
-                f"Each value of {name!r} must be of type {expected}. Got: {_show(value)}."
-            )
+            expected = {bool: "true or false", int: "an integer"}.get(allowed[-1], "a number")
+            raise RequestError(f"Each value of {name!r} must be {expected}. Got: {show(value)}.")
     try:
         with np.errstate(over="ignore"):
             array = np.array(values, dtype)
@@ -116,13 +115,14 @@ def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
         for value in values:
             if type(value) is int and abs(value) > limit:
                 raise RequestError(
-                    f"Each integer of {name!r} must be at most {limit}. Got: {value}."
+                    f"Each integer of {name!r} must be from -{limit} to {limit}, where {dtype} is "
+                    f"exact. Got: {value}."
                 )
     elif array.dtype.kind == "f":
         wrong = next(
             value for value in values if not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
         )
-        raise RequestError(f"Each value of {name!r} must be a {dtype}. Got: {wrong}.")
+        raise RequestError(f"Each value of {name!r} must fit into {dtype}. Got: {wrong}.")
     return array
 
 
@@ -137,11 +137,9 @@ def _to_bytes(name: str, value: Any) -> bytes:
         try:
             return base64.b64decode(value["b64"], validate=True)
         except binascii.Error:
-            raise RequestError(
-                f"{name!r} has a value that is not base64: {_show(value)}."
-            ) from None
+            raise RequestError(f"{name!r} has a value that is not base64: {show(value)}.") from None
     if not isinstance(value, str):
-        raise RequestError(f"Each value of {name!r} must be a string. Got: {_show(value)}.")
+        raise RequestError(f"Each value of {name!r} must be a string. Got: {show(value)}.")
     try:
         return value.encode()
     except UnicodeEncodeError:
@@ -165,15 +163,11 @@ def _to_text(value: bytes) -> str | dict[str, str]:
 
 
 def _name_of(value: Any) -> str:
-    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+    names = {list: "a list", dict: "an object", str: "a string", bool: "a boolean"}
+    return "null" if value is None else names.get(type(value), "a number")
 
 
-def _show(value: Any) -> str:
-    return (
-        reprlib.repr(value) if isinstance(value, (str, int, float, bool)) else _name_of_any(value)
-    )
-
-
-def _name_of_any(value: Any) -> str:
-    return "an object" if isinstance(value, dict) else _name_of(value)
+def show(value: Any) -> str:
+    """Returns a value as an error shows it, shortened; lists and objects by their kind."""
+    is_single = isinstance(value, (str, int, float))
+    return reprlib.repr(value) if is_single else _name_of(value)

@@ -8,6 +8,7 @@ from typing import Any
 
 from rankkit.serving.runtime import SavedModelRuntime, TFLiteRuntime
 from rankkit.serving.warmup import warm_up
+from rankkit.utils.files import version_number
 
 _logger = logging.getLogger(__name__)
 
@@ -37,10 +38,9 @@ class Version:
 class ModelVersions:
     """The newest versions of a model that can be loaded.
 
-    A version is loaded once its files have stayed the same from one look to the next, so that a
-    copy under way is not read, and only if its checksums match. A version that cannot be loaded is
-    tried again when its files change. Requests that use a version which is replaced finish with
-    it.
+    A version is loaded once its files have stayed the same from one refresh to the next, so that
+    an incomplete copy is not loaded, and only if its checksums match. A version that cannot be
+    loaded is tried again when its files change. Requests in progress finish with their version.
 
     Args:
         path: Folder with version folders such as `1`, each a SavedModel or a folder with one
@@ -52,8 +52,8 @@ class ModelVersions:
     def __init__(self, path: Path, num_versions: int = 2):
         self._path = path
         self._num_versions = num_versions
-        self._lock = threading.Lock()  # one look at a time
-        self._seen: dict[int, tuple] = {}  # fingerprints at the last look
+        self._lock = threading.Lock()  # one refresh at a time
+        self._seen: dict[int, tuple] = {}  # fingerprints at the last refresh
         self._failed: dict[int, tuple[tuple, str]] = {}  # fingerprint and error
         self._loading: int | None = None
         self._loaded: dict[int, Version] = {}
@@ -77,18 +77,20 @@ class ModelVersions:
         return dict(sorted(states.items(), reverse=True))
 
     def refresh(self, *, wait: bool = True) -> None:
-        """Looks at the folder, and loads and drops versions.
+        """Loads and drops versions as the folder has them.
 
         Args:
-            wait: Whether a version whose files are new is left for the next look. Defaults to
+            wait: Whether a version whose files are new is loaded at the next refresh. Defaults to
                 `True`.
         """
         with self._lock:
             found = find_versions(self._path)
             fingerprints = {number: _fingerprint(path) for number, path in found.items()}
-            if not found and self._loaded:
+            if not found and self._loaded:  # deleted, or the disk is away
                 if self._seen:
-                    _logger.warning("%s has no version left. The loaded ones go on.", self._path)
+                    _logger.warning(
+                        "%s has no version anymore. Keeping the loaded versions.", self._path
+                    )
                 self._seen = {}
                 return
             kept: dict[int, Version] = {}
@@ -117,7 +119,7 @@ class ModelVersions:
         try:
             runtime = (TFLiteRuntime if path.is_file() else SavedModelRuntime)(path)
             warm_up(runtime)
-        except Exception as error:  # whatever is wrong with one version, the others go on
+        except Exception as error:  # one bad version must not affect the others
             message = f"{type(error).__name__}: {error}".splitlines()[0]
             _logger.error("version %d at %s cannot be loaded: %s", number, path, message)
             self._failed[number] = (fingerprint, message)
@@ -132,17 +134,15 @@ class ModelVersions:
 def find_versions(path: Path) -> dict[int, Path]:
     """Returns the SavedModel folder or `.tflite` file of each version of a model."""
     if path.is_file() or (path / "saved_model.pb").is_file():
-        return {int(path.name) if _is_version(path.name) else 1: path}
-    found = {}
-    for folder in path.iterdir() if path.is_dir() else ():
-        if _is_version(folder.name) and folder.is_dir():
+        return {version_number(path.name) or 1: path}
+    found: dict[int, Path] = {}
+    # Of "1" and "01", the version that is named as a number is written counts.
+    for folder in sorted(path.iterdir() if path.is_dir() else (), key=lambda each: len(each.name)):
+        number = version_number(folder.name)
+        if number is not None and number not in found and folder.is_dir():
             files = list(folder.glob("*.tflite"))
-            found[int(folder.name)] = files[0] if len(files) == 1 else folder
+            found[number] = files[0] if len(files) == 1 else folder
     return found
-
-
-def _is_version(name: str) -> bool:
-    return name.isascii() and name.isdecimal() and int(name) > 0
 
 
 def _fingerprint(path: Path) -> tuple:

@@ -1,4 +1,4 @@
-"""Checksums in exported files, which `rankkit.export.load` verifies."""
+"""Checksums of exported files, verified when they are loaded or served."""
 
 import hashlib
 import warnings

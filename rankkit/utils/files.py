@@ -127,3 +127,9 @@ def _check_is_new(target: Path) -> None:
             f"path must be new. Got: path={str(target)!r}, which exists. "
             "Remove it, or write to another path."
         )
+
+
+def version_number(name: str) -> int | None:
+    """The version above 0 that TensorFlow Serving reads in the name of a folder, such as "007"."""
+    is_version = re.fullmatch("0*[1-9][0-9]{0,18}", name) and int(name) < 2**63
+    return int(name) if is_version else None

@@ -14,7 +14,7 @@ TITLES = ["a", "b", "c", "d", "é"]
 
 @pytest.fixture(scope="session")
 def networks():
-    """A network of ids, and one with a feature of each kind."""
+    """A network of ids, one with a feature of each kind, and one with two heads."""
     ids = {
         "user_id": rk.layers.IdEmbedding(["7", "42"], 4),
         "movie_title": rk.layers.IdEmbedding(TITLES[:3], 4),
@@ -28,10 +28,13 @@ def networks():
         "year": rk.layers.NormalizedNumber.from_column(np.array([1930.0, 1999.0])),
         "vector": vector,
     }
-    return {
+    heads = {name: rk.layers.DenseRatingHead([8]) for name in ("rating", "click")}
+    score = {"rating": -1.0, "click": 2.0}
+    networks = {
         name: rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
         for name, features in (("ids", ids), ("kinds", kinds))
     }
+    return {**networks, "heads": rk.ranking_network(ids, head=heads, score=score)}
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def test_metrics_count_requests_by_route_and_status(exports, post, caplog):
 
 
 def test_body_is_limited(make_client, post):
-    client = make_client("ids", limits=Limits(max_body=100))
+    client = make_client("ids", limits=Limits(max_body_bytes=100))
     status, answer = post(client, "/rank", b" " * 101)
     assert (status, answer["error"]) == (413, "The body may have at most 100 bytes.")
     parts = (b" " * 60 for _ in range(2))  # sent in chunks, without a length
@@ -83,6 +83,39 @@ def test_failures_of_the_model_do_not_stop_the_server(make_client, post, monkeyp
         status, answer = post(client, "/rank", REQUEST)
     assert (status, answer) == (500, {"error": "Internal error: RuntimeError."})
     assert post(client, "/rank", REQUEST)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"name": "a/b"}, "name must be letters, digits"),
+        ({"name": ""}, "name must be letters, digits"),
+        ({"num_versions": 0}, "num_versions must be an integer of at least 1"),
+        ({"num_threads": True}, "num_threads must be an integer of at least 1"),
+        ({"poll_seconds": 0}, "poll_seconds must be a positive number of seconds"),
+        ({"poll_seconds": float("nan")}, "poll_seconds must be a positive number of seconds"),
+    ],
+)
+def test_invalid_arguments_are_named(exports, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        create_app(exports / "ids.tflite", **arguments)
+
+
+@pytest.mark.parametrize("name", ["max_body_bytes", "max_candidates", "max_pending"])
+def test_limits_are_positive(name):
+    for value in (0, -1, True, 1.5):
+        with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
+            Limits(**{name: value})
+    with pytest.raises(ValueError, match="body_timeout_seconds must be a positive number"):
+        Limits(body_timeout_seconds=0)
+
+
+def test_values_that_the_graph_refuses_are_named(make_client, post):
+    inputs = {"user_id": ["42"], "movie_title": ["a", "b"], "k": 0}
+    body = {"signature_name": "rank", "inputs": inputs}
+    status, answer = post(make_client("ids"), "/v1/models/ranker:predict", body)
+    assert status == 400
+    assert answer["error"].startswith("The model does not accept these values.")
 
 
 @pytest.mark.parametrize("name", ["indexed", "ids.tflite", "kinds"])

@@ -132,8 +132,16 @@ def test_length_of_the_json_is_checked(client):
         ({"inputs": [USER, {**TITLE, "data": ["a", 3]}]}, "must be a string. Got: 3"),
         ({"inputs": [USER, {**TITLE, "data": None}]}, "must have 'data'"),
         ({"inputs": [USER, {**TITLE, "shape": [1], "data": ["a"]}]}, "equal lengths"),
-        ({"inputs": [USER, TITLE], "outputs": [{"name": "click"}]}, "Unknown output 'click'"),
+        ({"inputs": [USER, TITLE], "outputs": [{"name": "click"}]}, "each once. Got: 'click'"),
         ({"inputs": [USER, TITLE], "outputs": {}}, "'outputs' must be a list"),
+        ({"inputs": [USER, TITLE], "outputs": [{"name": []}]}, "each once. Got: []"),
+        ({"inputs": [USER, TITLE], "outputs": [{"name": "rating"}] * 2}, "each once"),
+        ({"inputs": [USER, TITLE], "outputs": [{"name": "rating", "k": 1}]}, "Unknown field 'k'"),
+        ({"inputs": [USER, TITLE], "id": 3}, "'id' must be a string"),
+        (
+            {"inputs": [USER, TITLE], "parameters": {"binary_data_output": "true"}},
+            "'binary_data_output' must be true or false",
+        ),
         ({"inputs": [USER, TITLE], "parameters": 1}, "must be an object"),
         (
             {"inputs": [USER, TITLE], "parameters": {"signature_name": "none"}},

@@ -110,7 +110,7 @@ USER, ITEMS = {"user_id": "42"}, {"movie_title": ["a", "b"]}
         ({"query": {"user_id": 42}, "candidates": ITEMS}, "'user_id' must be a string. Got: 42"),
         ({"query": {"user_id": None}, "candidates": ITEMS}, "'user_id' must be a string"),
         ({"query": {"user_id": ["42"]}, "candidates": ITEMS}, "'user_id' must be a string"),
-        ({"query": {"age": 3}, "candidates": ITEMS}, "Unknown feature 'age'"),
+        ({"query": {"age": 3}, "candidates": ITEMS}, "Unknown feature in 'query' 'age'"),
         ({"query": {}, "candidates": ITEMS}, "'user_id' is missing"),
         ({"query": USER, "candidates": {}}, "'candidates' must be an object"),
         ({"query": USER, "candidates": ["a"]}, "'candidates' must be an object"),
@@ -124,8 +124,13 @@ USER, ITEMS = {"user_id": "42"}, {"movie_title": ["a", "b"]}
         ({"query": USER, "candidates": ITEMS, "k": 2.0}, "'k' must be"),
         ({"query": USER, "candidates": ITEMS, "k": 2**31}, "'k' must be"),
         ({"query": USER, "candidates": ITEMS, "exclude": "a"}, "'exclude' must be"),
-        ({"query": USER, "candidates": ITEMS, "exclude": {"id": ["a"]}}, "Unknown column 'id'"),
+        (
+            {"query": USER, "candidates": ITEMS, "exclude": {"id": ["a"]}},
+            "Unknown column in 'exclude' 'id'",
+        ),
         ({"query": USER, "candidates": ITEMS, "exclude": [["a"]]}, "single values"),
+        ({"query": USER, "candidates": ITEMS, "exclude": [3]}, "such as 'a'. Got: 3"),
+        ({"query": {"user_id": 3}, "candidates": {"movie_title": []}}, "must be a string"),
         (
             {"query": USER, "candidates": {"movie_title": ["a", ["b"]]}, "exclude": ["a"]},
             "cannot be excluded by 'movie_title'",
@@ -142,16 +147,16 @@ def test_invalid_requests_are_refused(client, post, request_body, words):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("year", "1999", "int or float"),
-        ("year", True, "int or float"),
+        ("year", "1999", "a number"),
+        ("year", True, "a number"),
         ("year", 1e39, "finite"),
-        ("year", 2**24 + 1, "at most 16777216"),
-        ("item", 2.0, "of type int"),
+        ("year", 2**24 + 1, "from -16777216 to 16777216"),
+        ("item", 2.0, "an integer"),
         ("item", 2**63, "int64"),
         ("tags", "x", "a list per row"),
         ("tags", [1], "a string"),
         ("vector", [1, 2], "3 values"),
-        ("vector", [[1], [2], [3]], "int or float"),
+        ("vector", [[1], [2], [3]], "a number"),
     ],
 )
 @pytest.mark.parametrize("export", ["kinds", "kinds.tflite"])
@@ -163,6 +168,17 @@ def test_values_of_the_wrong_kind_are_refused(make_client, post, export, name, v
     assert status == 400
     assert repr(name) in answer["error"]
     assert words in answer["error"]
+
+
+@pytest.mark.parametrize("name", ["heads", "heads.tflite"])
+def test_candidates_are_ordered_by_the_score_not_by_a_head_named_rating(
+    make_client, networks, post, name
+):
+    request = {"query": {"user_id": "42"}, "candidates": {"movie_title": TITLES}}
+    status, answer = post(make_client(name), "/rank", request)
+    assert status == 200, answer
+    query = {"user_id": "42"}
+    check(ranked(answer), expected(networks["heads"], query, {"movie_title": TITLES}))
 
 
 def test_number_of_candidates_is_limited(exports, make_client, post):

@@ -127,6 +127,7 @@ def test_status_of_an_unknown_model(client, path):
         ({"instances": ROWS, "rows": 1}, "Unknown field 'rows'"),
         ({"instances": ROWS, "signature_name": "none"}, '"none" not found in signature def'),
         ({"instances": ROWS, "signature_name": 3}, '"3" not found in signature def'),
+        ({"instances": ROWS, "signature_name": False}, '"False" not found in signature def'),
         ({"instances": []}, "at least one row"),
         ({"instances": {}}, "at least one row"),
         ({"instances": ["a"]}, "must be an object with the inputs"),
