@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         models,
         optimizers,
         plots,
+        serving,
         spark,
         tuning,
     )
@@ -59,6 +60,7 @@ __all__ = [
     "rank",
     "ranking_network",
     "score_std",
+    "serving",
     "spark",
     "tuning",
     "wait_for_workers",

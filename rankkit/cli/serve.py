@@ -60,36 +60,36 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    try:
-        import uvicorn
+    from rankkit.serving import Limits, create_app  # isort: skip  # says what to install
+    import uvicorn
 
-        from rankkit.serving.app import Limits, create_app
-    except ImportError as error:
-        fix = "Install rankkit with its extra: pip install '.[serve]' in a clone."
-        raise ValueError(f"The server needs {error.name}. {fix}") from None
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
-    listener = _listen(options.host, options.port)
-    limits = Limits(
-        max_body_bytes=options.max_body * 2**20,
-        max_candidates=options.max_candidates,
-        max_pending=options.max_pending,
-    )
-    app = create_app(
-        options.path,
-        options.name,
-        num_versions=options.versions,
-        poll_seconds=options.poll,
-        limits=limits,
-    )
-    host, port = listener.getsockname()[:2]
-    listener.listen()
-    address = f"[{host}]" if ":" in host else host
-    print(f"http://{address}:{port}/ is ready", flush=True)
-    config = uvicorn.Config(
-        app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=30
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    with _listen(options.host, options.port) as listener:
+        limits = Limits(
+            max_body_bytes=options.max_body * 2**20,
+            max_candidates=options.max_candidates,
+            max_pending=options.max_pending,
+        )
+        app = create_app(
+            options.path,
+            options.name,
+            num_versions=options.versions,
+            poll_seconds=options.poll,
+            limits=limits,
+        )
+        host, port = listener.getsockname()[:2]
+        listener.listen()
+        address = f"[{host}]" if ":" in host else host
+        print(f"http://{address}:{port}/ is ready", flush=True)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=30,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
     return 0
 
 

@@ -43,7 +43,7 @@ def as_columns(
     columns = {name: as_array(rows[name]) for name in selected}
     _check_lengths(argument, columns)
     if not any(map(len, columns.values())):
-        raise ValueError(f"{argument} must have at least one row. Got: 0. Was all filtered out?")
+        raise ValueError(f"{argument} must have at least one row. Got: 0 rows. Check the filters.")
     return columns
 
 

@@ -1,4 +1,4 @@
-"""What an export says about its scores: the column they predict, and what the loss made of them."""
+"""Description in an export: label column and kind of each score."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A check of raw numbers that layers of Keras read, which do not check them."""
+"""Check that numbers read by layers of Keras are finite."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from rankkit.utils.tensorflow import is_user_code
 class FiniteNumbers(tf.keras.layers.Layer):
     """Returns its input, after a check that it has no NaN and no infinity.
 
-    A layer such as `Dense(8, "relu")` may make a zero of NaN, and a score of it.
+    A layer such as `Dense(8, "relu")` may turn NaN into 0 and so hide it in the score.
 
     Args:
         feature: Name of the feature, for the error.

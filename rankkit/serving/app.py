@@ -41,11 +41,12 @@ _VERSION = importlib.metadata.version("rankkit")
 class Limits:
     """Limits on requests.
 
-    Attributes:
-        max_body_bytes: Maximum size of a body.
-        max_candidates: Maximum number of candidates of a `/rank` request.
-        max_pending: Maximum number of concurrent requests; further ones get status 503.
-        body_timeout_seconds: Time in which the body has to arrive.
+    Args:
+        max_body_bytes: Maximum size of a body. Defaults to `16777216`.
+        max_candidates: Maximum number of candidates of a `/rank` request. Defaults to `100000`.
+        max_pending: Maximum number of concurrent requests; further ones get status 503. Defaults
+            to `256`.
+        body_timeout_seconds: Time in which the body has to arrive. Defaults to `30.0`.
 
     Raises:
         ValueError: If a limit is not positive.
@@ -186,9 +187,9 @@ def create_app(
     Args:
         path: Folder with version folders such as `1`, one SavedModel folder, or a `.tflite` file.
         name: Name of the model in the URLs. Defaults to `"ranker"`.
-        num_versions: Number of newest versions to keep loaded. Defaults to 2.
-        poll_seconds: Seconds between checks for new versions. Defaults to 1.0.
-        num_threads: Number of worker threads. Defaults to 32.
+        num_versions: Number of newest versions to keep loaded. Defaults to `2`.
+        poll_seconds: Seconds between checks for new versions. Defaults to `1.0`.
+        num_threads: Number of worker threads. Defaults to `32`.
         limits: Limits on requests. Defaults to `None`, those of `Limits()`.
 
     Raises:

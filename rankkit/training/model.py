@@ -417,8 +417,9 @@ class RankingModel(tfrs.models.Model):
         """
         labels = self._heads.labels
         if None in labels:
-            fix = "Use the model itself: it has one head."
-            raise invalid("name", name, "of one of several heads", fix)
+            raise ValueError(
+                f"The model has a single head. Got: name={name!r}. Use the model itself."
+            )
         check_choice("head", name, labels)
         kind = self._objectives.heads[name].score_kind if self._is_ready else None
         return SingleHeadScorer(self.network, name, labels[name], kind)

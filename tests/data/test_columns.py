@@ -68,7 +68,7 @@ def test_keys_to_group_by_have_one_value_in_each_row(keys, text):
         ([[1, 2]], TypeError, r"must be a dict of arrays or a DataFrame\. Got: rows=\[1, 2\]\."),
         ([None], TypeError, r"dict of arrays or a DataFrame\. Got: rows=None\. Name the columns"),
         ([{"a": [1, 2], "b": [1]}], ValueError, r"equal length\. Got: {'a': 2, 'b': 1}\. Pass"),
-        ([{"a": []}], ValueError, "rows must have at least one row. Got: 0. Was"),
+        ([{"a": []}], ValueError, "rows must have at least one row. Got: 0 rows"),
         ([{}], ValueError, r"columns must be a list of at least one name\. Got: columns=\[\]"),
         ([{"user_id": [1]}, ["user"]], ValueError, r"'user'\. Known: 'user_id'\. Did you mean 'us"),
         ([{"a": [1]}, "a"], TypeError, r"list of names\. Got: .*='a'\. Write columns=\['a'\]\."),

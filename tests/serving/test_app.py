@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -103,7 +104,8 @@ def test_invalid_arguments_are_named(exports, arguments, words):
 
 @pytest.mark.parametrize("name", ["max_body_bytes", "max_candidates", "max_pending"])
 def test_limits_are_positive(name):
-    for value in (0, -1, True, 1.5):
+    values: list[Any] = [0, -1, True, 1.5]
+    for value in values:
         with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
             Limits(**{name: value})
     with pytest.raises(ValueError, match="body_timeout_seconds must be a positive number"):

@@ -451,7 +451,7 @@ def test_single_head_has_no_name_weight_or_score(rows):
     with pytest.raises(ValueError, match="loss_weights must be None for a network with a single"):
         model.compile("adam", loss_weights="uncertainty")
     with pytest.raises(
-        ValueError, match="name must be of one of several heads. Got: name='rating'"
+        ValueError, match="The model has a single head. Got: name='rating'. Use the model"
     ):
         model.head("rating")
     with pytest.raises(TypeError, match="loss must be no dict by head.*a single head"):
