@@ -1,10 +1,8 @@
-"""The ranking stage of a recommender: from ratings to a model that orders candidates.
-
-Importing `rankkit` makes `tf.keras` Keras 2; TensorFlow itself is imported with the first name that
-is used.
-"""
+"""The ranking stage of a recommender: from ratings to a model that orders candidates."""
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rankkit._keras2 import use_keras_2
@@ -82,6 +80,10 @@ _MODULES = {
 }
 
 
+# keras-tuner takes as long to import as everything else, and most processes need none of these.
+_ON_DEMAND = ("serving", "spark", "tuning")
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -94,3 +96,11 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+# Keras finds the classes of a file once they are imported. The command `rankkit` imports what its
+# subcommand needs: serving a TensorFlow Lite file needs no TensorFlow.
+if os.path.basename("".join(sys.argv[:1])) not in ("rankkit", "-m"):
+    for _name in __all__:
+        if _name not in _ON_DEMAND:
+            __getattr__(_name)

@@ -24,7 +24,7 @@ def use_keras_2() -> None:
     if config is not None and config.multi_backend():
         raise ImportError(_too_late("keras_tuner"))
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    if "tensorflow" in sys.modules:
+    if sys.modules.get("tensorflow") is not None:
         _replace_keras()
     if not any(isinstance(finder, _KerasTunerFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _KerasTunerFinder())

@@ -104,3 +104,25 @@ def test_keras_3_imported_before_rankkit_raises(before, named, run):
 def test_import_of_rankkit_does_not_import_slow_packages(run):
     slow = {"tensorflow_datasets", "keras_tuner", "matplotlib", "ai_edge_litert", "sklearn"}
     run(f"import rankkit\nassert not sys.modules.keys() & {slow | {'pyspark'}}")
+
+
+def test_keras_loads_a_network_after_import_rankkit_alone(run, tmp_path):
+    make = f"""
+import rankkit as rk
+layers = {{"u": rk.layers.IdEmbedding(["a"], 4)}}
+network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([4]))
+network.save({str(tmp_path / "n.keras")!r})
+"""
+    load = f"""
+import rankkit
+import tensorflow as tf
+assert tf.keras.models.load_model({str(tmp_path / "n.keras")!r}, compile=False).layers
+"""
+    for code in (make, load):
+        run(code)
+
+
+def test_the_command_does_not_import_tensorflow(run):
+    run(
+        "sys.argv[0] = 'bin/rankkit'; import rankkit.cli.main; assert 'tensorflow' not in sys.modules"
+    )

@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
+    except KeyboardInterrupt:
+        return 130
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         print(f"rankkit {options.command}: {error}", file=sys.stderr)
         return 1

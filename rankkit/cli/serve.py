@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
             log_config=None,
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=30,
+            timeout_graceful_shutdown=20,
         )
         uvicorn.Server(config).run(sockets=[listener])
     return 0

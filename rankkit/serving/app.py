@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -166,11 +167,27 @@ def _answer_errors(answer: Callable[[bytes], Response], body: bytes) -> Response
 def error_response(error: Any) -> Response:
     """Returns the response for a `RequestError`, in the form of both protocols."""
     headers = {"Retry-After": "1"} if error.status == 503 else None
-    return JSONResponse({"error": str(error)}, error.status, headers)
+    content = json.dumps({"error": str(error)})  # in ASCII: the text may hold a lone surrogate
+    return Response(content, error.status, headers, "application/json")
 
 
 def _json_response(value: Any) -> Response:
     return Response(json.dumps(value, allow_nan=False), media_type="application/json")
+
+
+class _VersionConvertor(Convertor[int]):
+    """The number of a version in a path, below 10**19."""
+
+    regex = "[0-9]{1,19}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("version", _VersionConvertor())
 
 
 def create_app(
@@ -238,8 +255,10 @@ def create_app(
             RequestError: lambda request, error: error_response(error),
             HTTPException: _http_error,
             ClientDisconnect: lambda request, error: Response(status_code=499),
+            Exception: lambda request, error: error_response(RequestError("Internal error.", 500)),
         },
     )
+    app.router.redirect_slashes = False
     app.state.service = service
     app.add_middleware(monitoring.middleware)
     return app
@@ -250,7 +269,9 @@ def _http_error(request: Request, error: Any) -> Response:
     message = str(error.detail)
     if error.status_code == 404:
         message = f"Malformed request: {request.method} {request.url.path}"
-    return error_response(RequestError(message, error.status_code))
+    response = error_response(RequestError(message, error.status_code))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
@@ -360,7 +381,7 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
     v1 = "/v1/models/{name}"
     v2 = "/v2/models/{name}"
     routes = [Route("/rank", post_rank, methods=["POST"])]
-    for suffix in ("", "/versions/{version:int}"):
+    for suffix in ("", "/versions/{version:version}"):
         routes += [
             Route(f"{v1}{suffix}:{{verb}}", v1_predict, methods=["POST"]),
             Route(f"{v1}{suffix}/metadata", v1_metadata),

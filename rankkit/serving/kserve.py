@@ -4,6 +4,7 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protoc
 """
 
 import json
+import math
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -116,22 +117,23 @@ def infer(
         raise RequestError(f"'id' must be a string. Got: {show(request['id'])}.")
     if "id" in request:
         response["id"] = request["id"]
-    header = json.dumps(response).encode()
+    header = json.dumps(response, allow_nan=False).encode()
     return b"".join([header, *tensors]), len(header) if tensors else None
 
 
 def _parse_length(header: str, limit: int) -> int:
-    if not (header.isascii() and header.isdecimal() and int(header) <= limit):
+    is_number = header.isascii() and header.isdecimal() and len(header) < 20
+    if not (is_number and int(header) <= limit):
         raise RequestError(
             f"{LENGTH_HEADER} must be a number of bytes up to the length of the body, {limit}. "
-            f"Got: {header!r}."
+            f"Got: {show(header)}."
         )
     return int(header)
 
 
 def _object(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise RequestError(f"{name!r} must be an object. Got: {value!r}.")
+        raise RequestError(f"{name!r} must be an object. Got: {show(value)}.")
     return value
 
 
@@ -146,12 +148,12 @@ def _parse_inputs(inputs: Any, known: Mapping[str, Tensor], binary: bytes) -> di
         name = each.get("name")
         if not isinstance(name, str) or name not in known or name in arrays:
             raise RequestError(
-                f"Each input must be one of {', '.join(known)}, each once. Got: {name!r}."
+                f"Each input must be one of {', '.join(known)}, each once. Got: {show(name)}."
             )
         shape = _parse_shape(name, each.get("shape"), known[name])
         datatype = each.get("datatype")
         if not isinstance(datatype, str) or datatype not in _DATATYPES:
-            raise RequestError(f"{name!r} has an unknown datatype: {datatype!r}.")
+            raise RequestError(f"{name!r} has an unknown datatype: {show(datatype)}.")
         if datatype != _NAMES[known[name].dtype]:
             raise RequestError(
                 f"{name!r} must have the datatype {_NAMES[known[name].dtype]}. Got: {datatype!r}."
@@ -174,8 +176,9 @@ def _parse_inputs(inputs: Any, known: Mapping[str, Tensor], binary: bytes) -> di
 
 def _parse_shape(name: str, shape: Any, tensor: Tensor) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, list) else []
-    if not isinstance(shape, list) or any(type(size) is not int or size < 0 for size in sizes):
-        raise RequestError(f"{name!r} must have a shape, a list of sizes. Got: {shape!r}.")
+    is_list = isinstance(shape, list) and len(sizes) < 8
+    if not is_list or not all(type(size) is int and 0 <= size < 2**31 for size in sizes):
+        raise RequestError(f"{name!r} must have a shape, a list of sizes. Got: {show(shape)}.")
     # Clients send a scalar as a tensor of one value.
     if tensor.shape == () and shape == [1]:
         return ()
@@ -192,16 +195,20 @@ def _from_json(name: str, data: Any, shape: tuple[int, ...], tensor: Tensor) -> 
     """Converts the values of a tensor, nested by its axes or flat."""
     if not isinstance(data, list):
         raise RequestError(f"{name!r} must have 'data', a list of values, or binary data.")
-    while data and isinstance(data[0], list):
-        if not all(isinstance(row, list) for row in data):
+    sizes = list(shape)
+    while data and isinstance(data[0], list) and sizes:
+        size = sizes[1] if len(sizes) > 1 else -1
+        fits = len(data) == sizes[0] and all(isinstance(e, list) and len(e) == size for e in data)
+        if not fits:
             raise RequestError(f"The 'data' of {name!r} must be nested by its axes, or flat.")
         data = [value for row in data for value in row]
+        sizes = [sizes[0] * size, *sizes[2:]]
     _check_size(name, len(data), shape)
     return to_array(name, data, Tensor(tensor.dtype, (None,))).reshape(shape)
 
 
 def _check_size(name: str, count: int, shape: tuple[int, ...]) -> None:
-    if count != int(np.prod(shape, dtype=np.int64)):
+    if count != math.prod(shape):
         raise RequestError(
             f"{name!r} must have the values of its shape {list(shape)}. Got: {count}."
         )
@@ -246,7 +253,7 @@ def _parse_outputs(
         name = each.get("name")
         if not isinstance(name, str) or name not in known or name in wanted:
             raise RequestError(
-                f"Each output must be one of {', '.join(known)}, each once. Got: {name!r}."
+                f"Each output must be one of {', '.join(known)}, each once. Got: {show(name)}."
             )
         own = _object("parameters", each.get("parameters", {}))
         wanted[name] = _flag("binary_data", own.get("binary_data", default))

@@ -3,6 +3,7 @@
 import logging
 import time
 from typing import Any
+from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -74,7 +75,7 @@ class Monitoring:
                     "%s %s %s %d %.1f ms",
                     client[0],
                     scope["method"],
-                    scope["path"],
+                    quote(scope["path"]),
                     status,
                     1000 * seconds,
                 )

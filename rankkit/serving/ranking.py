@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 
 from rankkit.serving.runtime import PREDICT, RANK, RANK_INDEXED, Signature
-from rankkit.serving.tensors import RequestError, check_fields, show, to_array, to_json_values
+from rankkit.serving.tensors import (
+    MAX_VALUES,
+    RequestError,
+    check_fields,
+    show,
+    to_array,
+    to_json_values,
+)
 from rankkit.serving.versions import Version
 from rankkit.utils.errors import unknown
 
@@ -34,7 +41,7 @@ def rank(version: Version, request: Mapping[str, Any], max_candidates: int) -> l
     check_fields(request, _FIELDS)
     k = request.get("k", _DEFAULT_K)
     if type(k) is not int or not 1 <= k < 2**31:
-        raise RequestError(f"'k' must be an integer of at least 1. Got: {k!r}.")
+        raise RequestError(f"'k' must be an integer of at least 1. Got: {show(k)}.")
     features = version.runtime.signatures[PREDICT].inputs
     query = request.get("query", {})
     if not isinstance(query, dict):
@@ -50,6 +57,8 @@ def rank(version: Version, request: Mapping[str, Any], max_candidates: int) -> l
             where = "both 'query' and 'candidates'" if name in query else "'query' or 'candidates'"
             verb = "is in" if name in query else "is missing: pass it in"
             raise RequestError(f"The feature {name!r} {verb} {where}.")
+    if not any(name in columns for name in features):
+        raise RequestError("'candidates' must have a column that is a feature of the model.")
     query_arrays = {name: to_array(name, [query[name]], features[name]) for name in query}
     columns = _drop_excluded(columns, request.get("exclude"))
     if not next(iter(columns.values())):
@@ -65,11 +74,13 @@ def _best(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices and the scores of the best candidates."""
     score = runtime.signatures[PREDICT].score
+    num_rows = len(next(iter(candidates.values())))
+    if any(array.size * num_rows > MAX_VALUES for array in query.values()):
+        raise RequestError("The lists of the query are too long for this many candidates.", 413)
     if RANK in runtime.signatures:
         inputs = {**query, **candidates, "k": np.int32(k)}
         results = runtime.run(RANK, inputs, ["index", score])
         return results["index"], results[score]
-    num_rows = len(next(iter(candidates.values())))
     repeated = {name: np.repeat(array, num_rows, axis=0) for name, array in query.items()}
     scores = runtime.run(PREDICT, {**repeated, **candidates}, [score])[score].ravel()
     order = np.argsort(-scores, kind="stable")[:k]
@@ -102,7 +113,7 @@ def _rank_index(
         arrays = version.runtime.run(
             RANK_INDEXED, {**inputs, "k": np.int32(min(wanted, 2**31 - 1))}, [*names, score]
         )
-        columns = {name: to_json_values(arrays[name]) for name in names}
+        columns = {name: _cells(arrays[name]) for name in names}
         scores = _finite(arrays[score])
         kept = _remaining(columns, excluded)
         # An excluded value may belong to several candidates.
@@ -180,6 +191,21 @@ def _remaining(columns: Mapping[str, list], excluded: Mapping[str, set]) -> list
                 f"Candidates cannot be excluded by {name!r}: it holds lists or objects."
             ) from None
     return list(remaining)
+
+
+def _cells(array: np.ndarray) -> list:
+    """Returns a column of an index as JSON values: lists without padding, `None` for NaN."""
+    values = to_json_values(array)
+    if array.ndim > 1 and array.dtype.kind in "Oiu":
+        padding = "" if array.dtype.kind == "O" else -1
+        for row in values:
+            while row and row[-1] == padding:
+                row.pop()
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return values
+    cells = array.astype(object)
+    cells[~np.isfinite(array)] = None
+    return cells.tolist()
 
 
 def _finite(scores: np.ndarray) -> list[float]:

@@ -1,8 +1,8 @@
 """Conversion of the JSON values of requests to NumPy arrays, and of results to JSON values."""
 
 import base64
-import binascii
 import json
+import math
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from rankkit.serving.runtime import Tensor
 from rankkit.utils.errors import unknown
 
+MAX_VALUES = 4_000_000  # of one column
 _LARGEST_EXACT = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
 
 
@@ -34,7 +35,8 @@ def parse_json(body: bytes) -> dict[str, Any]:
         RequestError: If it is not a JSON object in UTF-8.
     """
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        text = body.decode()
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
     except UnicodeDecodeError as error:
         raise RequestError(f"The body must be UTF-8. Got: {error.reason}.") from None
     except RecursionError:
@@ -48,6 +50,13 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"the number {name}, which is not JSON")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]}, which is too large")
+    return value
 
 
 def check_fields(fields: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -80,6 +89,12 @@ def to_array(name: str, values: Any, tensor: Tensor) -> np.ndarray:
     size = tensor.shape[1]
     if size is None:
         size = max(lengths, default=0)
+        if size * len(values) > MAX_VALUES:
+            raise RequestError(
+                f"{name!r} may have at most {MAX_VALUES} values, after the lists are padded to one "
+                f"length. Got: {len(values)} lists of up to {size}.",
+                status=413,
+            )
         padding = "" if tensor.dtype.kind == "O" else -1
         values = [row + [padding] * (size - len(row)) for row in values]
     elif set(lengths) - {size}:
@@ -136,7 +151,7 @@ def _to_bytes(name: str, value: Any) -> bytes:
     if isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str):
         try:
             return base64.b64decode(value["b64"], validate=True)
-        except binascii.Error:
+        except ValueError:  # or characters that are not ASCII
             raise RequestError(f"{name!r} has a value that is not base64: {show(value)}.") from None
     if not isinstance(value, str):
         raise RequestError(f"Each value of {name!r} must be a string. Got: {show(value)}.")

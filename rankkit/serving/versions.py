@@ -66,14 +66,17 @@ class ModelVersions:
     @property
     def newest(self) -> Version | None:
         """The newest loaded version; it answers requests that name none."""
-        return self._loaded[max(self._loaded)] if self._loaded else None
+        loaded = self._loaded
+        return loaded[max(loaded)] if loaded else None
 
     def states(self) -> dict[int, tuple[str, str]]:
         """Returns the state and the error of each version, newest first."""
-        states = {number: (FAILED, error) for number, (_, error) in self._failed.items()}
-        states |= dict.fromkeys(self._loaded, (AVAILABLE, ""))
-        if self._loading is not None and self._loading not in states:
-            states[self._loading] = (LOADING, "")
+        # Of one moment each, as another thread changes them.
+        failed, loading = dict(self._failed), self._loading
+        states = {number: (FAILED, error) for number, (_, error) in failed.items()}
+        states |= {number: (AVAILABLE, states.get(number, ("", ""))[1]) for number in self._loaded}
+        if loading is not None and loading not in states:
+            states[loading] = (LOADING, "")
         return dict(sorted(states.items(), reverse=True))
 
     def refresh(self, *, wait: bool = True) -> None:
@@ -109,14 +112,16 @@ class ModelVersions:
                     self._loaded = {**self._loaded, number: version}
             self._seen = fingerprints
             self._failed = {n: each for n, each in self._failed.items() if n in found}
-            for number in self._loaded.keys() - kept.keys():
+            before, self._loaded = self._loaded, kept or self._loaded
+            for number in before.keys() - self._loaded.keys():
                 _logger.info("version %d is no longer served", number)
-            self._loaded = kept or self._loaded
 
     def _load(self, number: int, path: Path, fingerprint: tuple) -> Version | None:
         """Loads a version; returns `None` and keeps the error if that fails."""
         self._loading = number
         try:
+            if not path.is_file() and not (path / "saved_model.pb").is_file():
+                raise ValueError("The folder has no SavedModel and not one .tflite file.")
             runtime = (TFLiteRuntime if path.is_file() else SavedModelRuntime)(path)
             warm_up(runtime)
         except Exception as error:  # one bad version must not affect the others

@@ -58,6 +58,10 @@ def test_axes_may_be_nested(make_client, post):
     answers = [post(client, INFER, {"inputs": [*others, each]}) for each in (flat, nested)]
     assert answers[0][0] == 200, answers[0]
     assert answers[0] == answers[1]
+    for wrong in ([[1, 2], [3, 4, 5, 6]], [[1, 4], [2, 5], [3, 6]]):
+        status, answer = post(client, INFER, {"inputs": [*others, {**flat, "data": wrong}]})
+        assert status == 400
+        assert "nested by its axes" in answer["error"]
 
 
 def text_bytes(*values):
@@ -105,7 +109,7 @@ def test_damaged_binary_tensors_are_refused(client, changes, data, words):
 
 
 def test_length_of_the_json_is_checked(client):
-    for length in ("x", "-1", "10000", "1.5"):
+    for length in ("x", "-1", "10000", "1.5", "9" * 5000):
         headers = {"Inference-Header-Content-Length": length}
         response = client.post(INFER, content=b"{}", headers=headers)
         assert response.status_code == 400
@@ -129,12 +133,14 @@ def test_length_of_the_json_is_checked(client):
         ({"inputs": [USER, {**TITLE, "shape": [2, 1]}]}, "must have the shape [-1]"),
         ({"inputs": [USER, {**TITLE, "shape": [-1]}]}, "a list of sizes"),
         ({"inputs": [USER, {**TITLE, "shape": None}]}, "a list of sizes"),
+        ({"inputs": [USER, {**TITLE, "shape": [2**70]}]}, "a list of sizes"),
+        ({"inputs": [USER, {**TITLE, "data": [["a"], ["b"]]}]}, "nested by its axes"),
         ({"inputs": [USER, {**TITLE, "data": ["a", 3]}]}, "must be a string. Got: 3"),
         ({"inputs": [USER, {**TITLE, "data": None}]}, "must have 'data'"),
         ({"inputs": [USER, {**TITLE, "shape": [1], "data": ["a"]}]}, "equal lengths"),
         ({"inputs": [USER, TITLE], "outputs": [{"name": "click"}]}, "each once. Got: 'click'"),
         ({"inputs": [USER, TITLE], "outputs": {}}, "'outputs' must be a list"),
-        ({"inputs": [USER, TITLE], "outputs": [{"name": []}]}, "each once. Got: []"),
+        ({"inputs": [USER, TITLE], "outputs": [{"name": []}]}, "each once. Got: a list"),
         ({"inputs": [USER, TITLE], "outputs": [{"name": "rating"}] * 2}, "each once"),
         ({"inputs": [USER, TITLE], "outputs": [{"name": "rating", "k": 1}]}, "Unknown field 'k'"),
         ({"inputs": [USER, TITLE], "id": 3}, "'id' must be a string"),

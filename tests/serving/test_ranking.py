@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 import rankkit as rk
+from rankkit.serving.app import create_app
 
 TITLES = ["a", "b", "c", "d", "é"]
 
@@ -99,6 +101,10 @@ USER, ITEMS = {"user_id": "42"}, {"movie_title": ["a", "b"]}
         (b"{", "JSON object"),
         (b"[]", "JSON object. Got: a list"),
         (b'{"k": NaN}', "NaN"),
+        (b'{"k": 1e400}', "too large"),
+        ('{"k": 1}'.encode("utf-16"), "UTF-8"),
+        (b'{"\\ud800": 1}', "Unknown field"),
+        ({"query": {**USER, "movie_title": "a"}, "candidates": {"extra": [1]}}, "is a feature of"),
         (b'{"k": Infinity}', "Infinity"),
         (b"\xff{}", "UTF-8"),
         (b"[" * 100_000, "nested"),
@@ -179,6 +185,26 @@ def test_candidates_are_ordered_by_the_score_not_by_a_head_named_rating(
     assert status == 200, answer
     query = {"user_id": "42"}
     check(ranked(answer), expected(networks["heads"], query, {"movie_title": TITLES}))
+
+
+@pytest.mark.parametrize("where", ["query", "candidates"])
+def test_padding_is_limited(make_client, post, where):
+    tags = {"query": ["x"] * 3000, "candidates": [["x"] * 3000] + [[]] * 2999}
+    columns = {"item": [5] * 3000, "year": [1.0] * 3000, "vector": [[1, 2, 3]] * 3000}
+    request = {"query": {"user_id": "7"}, "candidates": columns}
+    request[where]["tags"] = tags[where]
+    status, answer = post(make_client("kinds"), "/rank", request)
+    assert status == 413, answer
+
+
+def test_columns_of_the_index_are_returned_as_they_were(networks, post, tmp_path):
+    index = {"movie_title": TITLES, "price": [1.0, np.nan, 2.0, 3.0, 4.0]}
+    rk.export.save(networks["ids"], tmp_path / "1", candidates=index)
+    with TestClient(create_app(tmp_path)) as client:
+        status, answer = post(client, "/rank", {"query": {"user_id": "42"}})
+    assert status == 200, answer
+    found = {row["movie_title"]: row["price"] for row, _ in ranked(answer)}
+    assert found == dict(zip(TITLES, [1.0, None, 2.0, 3.0, 4.0], strict=True))
 
 
 def test_number_of_candidates_is_limited(exports, make_client, post):

@@ -101,6 +101,8 @@ def test_metadata(client):
         ),
         ("/v1/models/ranker:regress", 400, "'regress' is not supported"),
         ("/v1/models/ranker/labels/a:predict", 404, "Malformed request"),
+        (f"/v1/models/ranker/versions/{'9' * 5000}:predict", 404, "Malformed request"),
+        ("/rank/", 404, "Malformed request"),
         ("/v1/models/ranker", 405, "Method Not Allowed"),
     ],
 )
@@ -136,6 +138,8 @@ def test_status_of_an_unknown_model(client, path):
         ({"instances": [{**ROWS[0], "age": 3}]}, "unknown age"),
         ({"instances": [{**ROWS[0], "user_id": 42}]}, "'user_id' must be a string. Got: 42"),
         ({"instances": [{**ROWS[0], "user_id": {"b64": "?"}}]}, "base64"),
+        ({"instances": [{**ROWS[0], "user_id": {"b64": "é"}}]}, "base64"),
+        ({"instances": ROWS, "signature_name": "\ud800"}, "not found in signature def"),
         ({"instances": [{**ROWS[0], "user_id": None}]}, "must be a string"),
         ({"inputs": ["a"]}, "must be an object with the inputs"),
         ({"inputs": {**COLUMNS, "user_id": "42"}}, "a value per row"),
