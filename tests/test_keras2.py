@@ -123,7 +123,5 @@ assert tf.keras.models.load_model({str(tmp_path / "n.keras")!r}, compile=False).
 
 
 def test_the_command_does_not_import_tensorflow(run):
-    run(
     code = "sys.argv[0] = 'bin/rankkit'; import rankkit.cli.main"
     run(f"{code}; assert 'tensorflow' not in sys.modules")
-    )
