@@ -102,7 +102,7 @@ def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) 
     names = [*features, *more]
     if known is None and isinstance(rows, dict):
         columns = {
-            name: column if _is_readable(column) else _all_cells(name, as_array(column))
+            name: _as_readable(name, column) if name in names else column
             for name, column in rows.items()
             if name in names or _is_readable(column)
         }
@@ -117,8 +117,16 @@ def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) 
     return {name: _all_cells(name, column) for name, column in columns.items()}
 
 
+def _as_readable(name: str, column: Any) -> Any:
+    """A column that Keras reads and, unlike an array in double precision, does not round."""
+    is_double = isinstance(column, np.ndarray) and column.dtype == np.float64
+    if is_double and not isinstance(column, np.ma.MaskedArray):
+        return tf.constant(column)
+    return column if _is_readable(column) else _all_cells(name, as_array(column))
+
+
 def _is_readable(column: Any) -> bool:
-    """Whether Keras reads a column as it is."""
+    """Whether Keras reads a column."""
     if isinstance(column, np.ndarray):
         return column.dtype.kind not in "OM" and not isinstance(column, np.ma.MaskedArray)
     return tf.is_tensor(column)

@@ -107,6 +107,19 @@ def test_validation_split_of_lists_is_refused_by_name(model):
         model.fit(TABLES["frame"], validation_split=0.5, verbose=0)
 
 
+def test_numbers_in_double_precision_are_not_rounded():
+    number = rk.layers.NormalizedNumber(1.7e9, 20.0)
+    network = rk.ranking_network({"when": number}, head=rk.layers.DenseRatingHead([2]))
+    model = rk.RankingModel(network, label="r")
+    model.compile("sgd", run_eagerly=True)
+    small = {"when": np.array([0.5, 1.5]), "r": np.array([1.0, 2.0])}
+    large = {"when": 1.7e9 + np.arange(2.0), "r": np.array([1.0, 2.0])}
+    for method in (model.fit, model.evaluate, model.predict):
+        method(small, verbose=0)
+        with pytest.raises(ValueError, match=r"Column 'when' must not have numbers beyond 2\^24"):
+            method(large, verbose=0)
+
+
 def test_columns_of_unequal_length_are_named(model):
     columns = {**ROWS, "user_id": ["a"]}
     message = "equal length.*'user_id'(:| has) 1.*'tags'(:| has) 4"
