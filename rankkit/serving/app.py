@@ -167,12 +167,12 @@ def _answer_errors(answer: Callable[[bytes], Response], body: bytes) -> Response
 def error_response(error: Any) -> Response:
     """Returns the response for a `RequestError`, in the form of both protocols."""
     headers = {"Retry-After": "1"} if error.status == 503 else None
-    content = json.dumps({"error": str(error)})  # in ASCII: the text may hold a lone surrogate
-    return Response(content, error.status, headers, "application/json")
+    return _json_response({"error": str(error)}, error.status, headers)
 
 
-def _json_response(value: Any) -> Response:
-    return Response(json.dumps(value, allow_nan=False), media_type="application/json")
+def _json_response(value: Any, status: int = 200, headers: Any = None) -> Response:
+    content = json.dumps(value, allow_nan=False)  # in ASCII: texts may hold a lone surrogate
+    return Response(content, status, headers, "application/json")
 
 
 class _VersionConvertor(Convertor[int]):
