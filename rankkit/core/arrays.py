@@ -79,7 +79,7 @@ def _has_large_floats(array: np.ndarray) -> bool:
 
 
 def as_numbers(cells: Sequence[Any]) -> np.ndarray:
-    """Converts Python numbers to an array; integers that it would not hold exactly stay objects."""
+    """Converts Python numbers to an array; integers that an array would round stay objects."""
     array = np.array(cells)
     if array.dtype.kind == "f" and array.size:
         is_rounded = _has_large_floats(array) and any(
@@ -122,7 +122,7 @@ def fill_numbers(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def column_name(column: Any) -> str:
-    """How an error names a column: with the name that pandas and polars know."""
+    """Names a column in an error, by the name that it has in pandas or polars."""
     name = getattr(column, "name", None)
     return f"column {name!r}" if isinstance(name, str) else "column"
 

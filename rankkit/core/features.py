@@ -157,7 +157,7 @@ def conform(name: str, value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
     """Returns a column in the shape that its layer expects, with any number of rows.
 
     A last axis of size 1 is added or dropped, as Keras does for the inputs of a network. In
-    vectors, NaN and infinity are refused: a fused operation may make a zero of them.
+    vectors, NaN and infinity are refused: a fused operation may turn them into zeros.
     """
     if value.shape.rank is None:
         value = _of_known_rank(name, value, spec)
@@ -231,7 +231,7 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         is_text = value.dtype == tf.string
         width = spec.shape[1] if spec.shape.rank == 2 else None
         if width is not None:
-            message = f"Column {name!r} must have {width} values in each row. Pad or drop others."
+            message = f"Column {name!r} must have {width} values in each row. Pad or drop lists."
             fits = assert_in_graph(tf.reduce_all(value.row_lengths() == width), message)
             with tf.control_dependencies([] if tf.executing_eagerly() else [fits]):
                 value = tf.identity(value)

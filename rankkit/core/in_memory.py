@@ -16,7 +16,7 @@ class Column(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether all cells have one shape and are no strings."""
+        """Whether all cells have one shape and none is a string."""
         return isinstance(self.values, tf.Tensor) and self.values.dtype != tf.string
 
     @property
@@ -79,11 +79,11 @@ _KNOWN: weakref.WeakKeyDictionary[tf.data.Dataset, RowsInMemory] = weakref.WeakK
 
 
 def remember(batches: tf.data.Dataset, rows: RowsInMemory) -> tf.data.Dataset:
-    """Keeps what batches are made of as long as their data set exists; returns the data set."""
+    """Keeps the examples behind a data set of batches as long as it exists; returns it."""
     _KNOWN[batches] = rows
     return batches
 
 
 def in_memory_rows(batches: Any) -> RowsInMemory | None:
-    """Returns the examples that a data set of batches is made of, if they are in memory."""
+    """Returns the examples behind a data set of batches, if they are in memory."""
     return _KNOWN.get(batches) if isinstance(batches, tf.data.Dataset) else None

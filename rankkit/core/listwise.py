@@ -46,11 +46,11 @@ def has_order(labels: tf.Tensor) -> tf.Tensor:
 
 def count_above_and_tied(scores: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Counts the items that score higher than each item, and those that tie, such as itself."""
-    there = mask[:, tf.newaxis, :]
+    is_item = mask[:, tf.newaxis, :]
     other, own = scores[:, tf.newaxis, :], scores[:, :, tf.newaxis]
 
     def count(pairs: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(tf.cast(pairs & there, tf.int32), axis=2)
+        return tf.reduce_sum(tf.cast(pairs & is_item, tf.int32), axis=2)
 
     # Both are (lists, items); padding has 0 and 1.
     return tf.where(mask, count(other > own), 0), tf.where(mask, count(other == own), 1)
@@ -79,7 +79,7 @@ def checked_labels(labels: tf.Tensor, fits: tf.Tensor, expected: str, fix: str) 
 def checked_numbers(
     name: str, numbers: tf.Tensor, fits: tf.Tensor, expected: str, fix: str
 ) -> tf.Tensor:
-    """Returns labels or scores after a check as that of `checked_labels`."""
+    """Returns labels or scores after a check like that of `checked_labels`."""
     wrong = tf.reduce_max(tf.where(fits, numbers.dtype.min, numbers))
     check = assert_in_graph(
         tf.reduce_all(fits), f"{name} must be {expected}. Got: ", wrong, f". {fix}"

@@ -81,7 +81,7 @@ def check_unit(name: str, timestamps: tf.Tensor, *, in_seconds: bool = True) -> 
     if not in_seconds:
         is_small = ~is_small
         message = f"{name} must be in the unit of the references, finer than seconds. Got: "
-        fix = ". Convert either."
+        fix = ". Convert one of them."
     wrong = tf.boolean_mask(timestamps, ~is_small)[:1]
     fits = assert_in_graph(tf.reduce_all(is_small), message, wrong, fix)
     with tf.control_dependencies([fits]):

@@ -16,7 +16,7 @@ _SHARD = re.compile(r"/part_(\d+)(:\d+)?$")  # as TensorFlow names the shards of
 
 
 def repeat_for_workers(x: Any, steps_per_epoch: int | None) -> tuple[Any, int | None]:
-    """Repeats batches without an end, as each worker reads them all; counts steps per epoch."""
+    """Repeats batches endlessly, as each worker reads them all; returns the steps per epoch too."""
     if not isinstance(x, tf.data.Dataset):
         return x, steps_per_epoch
     _check_reader(x)
@@ -36,7 +36,7 @@ def _check_reader(x: tf.data.Dataset) -> None:
     if any(node.op in _PYTHON for node in nodes):
         raise ValueError(
             "With parameter servers, x must be a data set that runs no Python code, so that it "
-            "can be sent to other processes. Got: a data set that does, as those of "
+            "can be sent to other processes. Got: a data set that does, such as of "
             "read_parquet, read_csv and from_generator. Pass rankkit.data.batches of examples in "
             "memory, or a tf.data.Dataset over TensorFlow's own readers."
         )
@@ -52,7 +52,7 @@ def evaluate_locally(
     """Evaluates each batch once in this process; workers would each take batches of their own."""
     if steps is None and batches.cardinality() == tf.data.INFINITE_CARDINALITY:
         fix = "Pass the number of batches to evaluate."
-        raise invalid("steps", None, "an integer for a data set without an end", fix)
+        raise invalid("steps", None, "an integer for an endless data set", fix)
     if not isinstance(callbacks, tf.keras.callbacks.CallbackList):
         callbacks = tf.keras.callbacks.CallbackList(callbacks, model=model)
     callbacks.on_test_begin()

@@ -7,7 +7,7 @@ from pathlib import Path
 _MAGIC = b"rankkit-sha-256:"
 _HEADER = 8  # bytes: where a flatbuffer begins, relative to its start, and its file type
 _SEAL = 2 * (len(_MAGIC) + 32)  # a multiple of the alignment of TensorFlow Lite's buffers
-# A folder for files of others, which TensorFlow and its server ignore. `sha256sum -c` reads it.
+# In a folder that TensorFlow and TensorFlow Serving ignore, and in the format of `sha256sum -c`.
 _SUMS = Path("assets.extra", "SHA256SUMS")
 
 

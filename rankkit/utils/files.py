@@ -76,7 +76,7 @@ def _remove_abandoned(target: Path) -> None:
 
 
 def _prefix(target: Path) -> str:
-    """The start of the names of the folders of `_locked_folder`, which no user gives a folder."""
+    """The prefix of the temporary folders that `_locked_folder` makes for a target."""
     return f".{target.name}-rankkit-"
 
 
@@ -94,7 +94,7 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
     return lock
 
 
-# As the operating system words them, as errors of TensorFlow and HDF5 have no number.
+# By the messages of the operating system, as errors of TensorFlow and HDF5 have no number.
 _HOST_ERRORS = {
     number: os.strerror(number)
     for number in (
@@ -106,9 +106,9 @@ _IS_MISSING = os.strerror(errno.ENOENT)
 
 
 def host_error(error: Exception, folder: str | None = None) -> int | None:
-    """The number of an error of the host behind an error, such as a full disk; `None` for others.
+    """The number of an error of the host that caused an error, such as a full disk; else `None`.
 
-    The same call need not raise it again. A missing file is one if it lies in `folder`.
+    The same call may succeed later. A missing file counts as such an error if it is in `folder`.
     """
     cause: BaseException | None = error
     while cause is not None:  # libraries raise errors of their own, with or without the number

@@ -25,7 +25,7 @@ def check_numerics(values: tf.Tensor, message: str) -> tf.Tensor:
 def assert_in_graph(condition: tf.Tensor, *message: Any) -> Any:
     """Makes an operation that checks a condition; the message may have tensors among its parts.
 
-    Outside of a graph, or if the condition is known while tracing, it is checked at once. Where it
+    Outside of a graph, or if the condition is known while tracing, it is checked at once. If it
     is false, the error is a `tf.errors.InvalidArgumentError`.
     """
     holds = tf.get_static_value(condition)

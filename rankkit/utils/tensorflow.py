@@ -40,7 +40,7 @@ def is_user_code(part: Any) -> bool:
 
 
 def has_user_layers(network: tf.Module) -> bool:
-    """Whether a layer is the user's own, which AutoGraph has to convert; it takes seconds."""
+    """Whether a layer is a custom one, which AutoGraph has to convert; this takes seconds."""
     return any(is_user_code(type(layer)) for layer in layers_of(network))
 
 

@@ -15,7 +15,7 @@ from rankkit.data.columns import as_array, as_columns, encode_column
 
 
 class OfAnotherLibrary:
-    """A table that exports itself to Arrow, as those of polars do."""
+    """A table of another library that exports to Arrow, such as polars."""
 
     def __init__(self, table):
         self.columns = table.column_names

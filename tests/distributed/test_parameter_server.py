@@ -154,11 +154,11 @@ def test_predictions_rankings_and_exports_are_those_of_the_weights(folder, found
     assert [item for item, _ in found["ranked"]] == ["c", "b", "a"]
 
 
-def test_what_parameter_servers_do_not_support_raises(found):
+def test_unsupported_calls_raise_with_parameter_servers(found):
     reader = "With parameter servers, x must be a data set that runs no Python code"
     texts = {
         "save": "A model whose weights are held by parameter servers cannot be saved as a .keras",
-        "endless evaluation": "steps must be an integer for a data set without an end.",
+        "endless evaluation": "steps must be an integer for an endless data set.",
         "unknown number of batches": "steps_per_epoch must be an integer with parameter servers",
         "reader": reader,
         "reader within a data set": reader,

@@ -118,7 +118,7 @@ def test_next_write_removes_what_a_killed_process_left(tmp_path, kind):
     assert (tmp_path / "a").read_text() == "one"
 
 
-def test_what_is_no_folder_is_left(tmp_path):
+def test_path_that_is_not_a_folder_is_left(tmp_path):
     fifo, link = tmp_path / ".a-rankkit-fifofifo", tmp_path / ".a-rankkit-linklink"
     os.mkfifo(fifo)  # which would block whoever opens it
     (tmp_path / "kept").mkdir()

@@ -16,13 +16,13 @@ def model():
     return model
 
 
-def test_layers_that_draw_random_numbers_have_a_random_generator():
+def test_stochastic_layers_have_a_random_generator():
     assert hasattr(tf.keras.layers.Dropout(0.5), "_random_generator")
     assert keras.is_stochastic(tf.keras.layers.GaussianNoise(0.1))
     assert not keras.is_stochastic(tf.keras.layers.Dense(2))
 
 
-def test_layers_that_cast_their_input_say_so_in_autocast():
+def test_autocast_is_true_for_layers_that_cast_their_input():
     assert keras.casts_inputs(tf.keras.layers.Dense(2))
     assert not keras.casts_inputs(tf.keras.layers.Dense(2, autocast=False))
     assert not keras.casts_inputs(tf.keras.Sequential())
@@ -55,7 +55,7 @@ def test_adam_keeps_moments_by_the_position_of_a_weight():
     np.testing.assert_allclose([first[0], second[0]], [0.2, 0.04], rtol=1e-6)
 
 
-def test_optimizers_know_the_weights_they_were_built_for():
+def test_optimizers_index_the_weights_they_were_built_for():
     weights = [tf.Variable([float(index)]) for index in range(3)]
     for optimizer in (tf.keras.optimizers.SGD(), tf.keras.optimizers.Adam()):
         assert keras.optimized_indices(optimizer, weights) == []

@@ -111,7 +111,7 @@ def _move(source: Path, target: Path) -> None:
     try:
         os.rename(source, target)
     except OSError:
-        # A TFDS in another process, which does not know this lock, may have prepared it first.
+        # TFDS in another process, which ignores this lock, may have prepared it first.
         if not (target / "dataset_info.json").exists():
             raise
 

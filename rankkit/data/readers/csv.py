@@ -24,13 +24,13 @@ from rankkit.utils.errors import (
     wrong_type,
 )
 
-_MARKS = {  # how a text of another encoding starts; that of UTF-32 starts like that of UTF-16
+_MARKS = {  # of other encodings; that of UTF-32 starts like that of UTF-16
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_OTHER_FILES = {  # how files start that are no text, and what to do about them
+_OTHER_FILES = {  # the first bytes of files that are not text, and what to do about them
     b"PAR1": ("a Parquet file", "Read it with rankkit.data.read_parquet."),
     b"PK\x03\x04": ("a zip file, such as an Excel file", "Unpack it, or save it as CSV."),
     b"\x1f\x8b": ("a file compressed by gzip", "Give it a name that ends in .gz."),
@@ -201,7 +201,7 @@ class CsvFiles(TableFiles):
 
 
 def _check_start(path: str, start: bytes) -> None:
-    """Raises for a file that is no CSV file, or not in UTF-8."""
+    """Raises for a file that is not a CSV file, or not in UTF-8."""
     for mark, (kind, fix) in _OTHER_FILES.items():
         if start.startswith(mark):
             raise ValueError(f"{path} must be a CSV file. Got: {kind}. {fix}")
@@ -211,8 +211,8 @@ def _check_start(path: str, start: bytes) -> None:
         .lower()
         .startswith((b"<!doctype html", b"<html", b"<?xml"))
     ):
-        fix = "Download the file itself: this may be the page of an error."
-        raise ValueError(f"{path} must be a CSV file. Got: a page of HTML or XML. {fix}")
+        fix = "Download the file itself: this may be an error page."
+        raise ValueError(f"{path} must be a CSV file. Got: an HTML or XML page. {fix}")
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
             raise _encoding_error(path, encoding, encoding)
@@ -221,7 +221,7 @@ def _check_start(path: str, start: bytes) -> None:
 
 
 def _encoding_without_mark(start: bytes) -> str | None:
-    """The encoding in which the other bytes of commas, digits and letters are NUL."""
+    """The encoding whose commas, digits and letters have these NUL bytes; `None` for UTF-8."""
     if 4 * start.count(0) < len(start) or not start:
         return None
     for name, places in (("UTF-32LE", (2, 3)), ("UTF-32BE", (0, 1))):

@@ -24,7 +24,7 @@ class RowShard(NamedTuple):
     """A contiguous part of the rows, one of `num_shards` that differ by at most one row.
 
     All shards have equally many batches, for workers in lockstep. Each batch is split among them
-    again, and TensorFlow crashes at a step without rows: the last one has a row per worker.
+    again, and TensorFlow crashes at a step without rows: the last has at least one per worker.
     """
 
     shard_id: int
@@ -156,8 +156,8 @@ def table_batches(
 def _with_plain_errors(kind: Any) -> type:
     """A subclass of a data set of TensorFlow, or of its iterator.
 
-    Iterating it raises errors of a reader as they were written, without TensorFlow's text. As only
-    Python code can tell, transformations, strategies and Keras take it as what it was.
+    Iterating it raises errors of a reader as they were written, without TensorFlow's text. Only
+    Python code sees the difference: transformations, strategies and Keras treat it as the original.
     """
 
     def iterate(data: Any) -> Any:

@@ -198,8 +198,8 @@ def test_eight_bit_encodings_are_refused(tmp_path, text):
         (lzma.compress(b"id\n1\n"), "must be a CSV file. Got: .*xz. Unpack it"),
         (b"PK\x03\x04" + bytes(99), "must be a CSV file. Got: a zip file.*Unpack it"),
         (b"PAR1" + bytes(99), "must be a CSV file. Got: a Parquet file. .*read_parquet"),
-        (b"\n<!DOCTYPE html>\n<html>", "must be a CSV file. Got: a page of HTML.*Download"),
-        (b"\xef\xbb\xbf<HTML>\n", "must be a CSV file. Got: a page of HTML.*Download"),
+        (b"\n<!DOCTYPE html>\n<html>", "must be a CSV file. Got: an HTML or XML page.*Download"),
+        (b"\xef\xbb\xbf<HTML>\n", "must be a CSV file. Got: an HTML or XML page.*Download"),
     ],
 )
 def test_other_files_are_named(tmp_path, content, text):
