@@ -26,7 +26,7 @@ def make_dense(
 class Dense(tf.keras.layers.Dense):  # .keras files name weights by the name of the class
     """Adds the bias in full precision: its gradient is a sum over the batch.
 
-    TensorFlow computes that sum in bfloat16 on a CPU, where it ends at 256 times an addend.
+    TensorFlow computes that sum in bfloat16 on a CPU: it stops growing at 256 times an addend.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -43,7 +43,7 @@ def get_activation(activation: Any) -> Any:
 
 @functools.wraps(tf.keras.activations.swish)
 def _swish(x: tf.Tensor) -> tf.Tensor:
-    # Its gradient is a `tf.custom_gradient`: TensorFlow keeps each graph that has one for ever.
+    # Its gradient is a `tf.custom_gradient`: TensorFlow keeps each graph that has one forever.
     if tf.executing_eagerly():
         return tf.nn.silu(x)
     return tf.ensure_shape(_make_swish_graph(x.dtype)(x), x.shape)

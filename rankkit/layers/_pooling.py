@@ -15,7 +15,7 @@ def pool_lists(table: Any, indices: tf.Tensor, pooling: str) -> tf.Tensor:
     is_member = indices >= 0  # (batch, members)
     if indices.shape[1] is not None and indices.shape[1] > _LONG_LIST * table.input_dim:
         return pool_counts(table, _count(indices, is_member, table), pooling)
-    # Sums are of full precision: in half precision, a sum of ones ends at 256 or 2,048.
+    # Sums are of full precision: in half precision, a sum of ones stops growing at 256 or 2,048.
     vectors = tf.cast(table(tf.maximum(indices, 0)), table.variable_dtype)  # (batch, members, dim)
     is_member = tf.cast(tf.expand_dims(is_member, -1), vectors.dtype)
     summed, count = tf.reduce_sum(vectors * is_member, 1), tf.reduce_sum(is_member, 1)

@@ -39,7 +39,7 @@ class Attribute(FeatureLayer):
         That of `layer`.
 
     Raises:
-        ValueError: If ids are empty or duplicated, values are not as many, or there is no default.
+        ValueError: If ids are empty or duplicated, there are more or fewer values, or no default.
         TypeError: If `layer` is not a feature layer, or reads several features.
 
     Example:

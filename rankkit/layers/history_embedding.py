@@ -169,7 +169,7 @@ class HistoryEmbedding(EmbeddingLayer):
 
 
 def _is_member(members: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """Whether items are in the histories, `(batch,)`; of either there may be a single one."""
+    """Whether items are in histories, `(batch,)`; items or histories may be a single one."""
     if members.dtype != tf.int8:
         items = tf.cast(items, members.dtype)
         return tf.reduce_any(members == items[:, tf.newaxis], axis=1) & (items >= 0)

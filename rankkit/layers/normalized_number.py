@@ -64,7 +64,7 @@ class NormalizedNumber(FeatureLayer):
         expected = "a finite number above 0"
         std = check_number("standard_deviation", standard_deviation, expected, fix, above=0)
         if embedding_dim is not None:
-            fix = "None is for the number itself."
+            fix = "Pass None for the number itself."
             embedding_dim = check_integer("embedding_dim", embedding_dim, fix=fix)
             self._vector = self._add_float32("vector", (embedding_dim,), "uniform")
         self.standard_deviation, self.embedding_dim = float(std), embedding_dim

@@ -69,7 +69,7 @@ class TimeSinceEmbedding(EmbeddingLayer):
         self.references = _numeric.finite_numbers("references", references, integers=True)
         self._lookup.check_one_per_id("references", self.references)
         is_fine = np.abs(self.references) >= SECONDS_LIMIT
-        # Unknown where only some references, or boundaries, are beyond what seconds would be.
+        # `None`, unknown, if only some references or boundaries are too large for seconds.
         self._in_seconds = False if is_fine.all() else None
         if not is_fine.any() and np.abs(edges).max() < SECONDS_LIMIT:
             self._in_seconds = True

@@ -21,7 +21,7 @@ def ensemble(
 
     It trains, saves, ranks and exports like any other network. Members with different random
     initializations converge to different weights: their mean is usually better than a typical
-    member, and `rankkit.score_std` tells for which examples they disagree.
+    member, and `rankkit.score_std` shows for which examples their scores differ.
 
     Args:
         networks: At least two of `rankkit.ranking_network`, trained or not, that share no layers.
@@ -34,7 +34,7 @@ def ensemble(
 
     Raises:
         ValueError: If there are fewer than two networks, two of them are the same object, one does
-            not have a single score, or two members disagree about the type of a feature.
+            not have a single score, or a feature has different types in two members.
         TypeError: If a network is not a Keras model with one dict as its input.
 
     Example:

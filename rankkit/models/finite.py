@@ -38,8 +38,8 @@ class FiniteNumbers(tf.keras.layers.Layer):
 def apply_layer(feature: str, layer: tf.keras.layers.Layer, raw: list, first: Any) -> Any:
     """Applies a layer to its raw inputs; `first` is the layer that reads them.
 
-    Layers of rankkit have their own checks. A class of the user's own may make something of NaN:
-    the vectors that it returns are checked.
+    Layers of rankkit have their own checks. A custom class may replace NaN by a number: the vectors
+    that it returns are checked.
     """
     if isinstance(first, FeatureLayer) or not any(each.dtype.is_floating for each in raw):
         return layer(raw[0] if len(raw) == 1 else raw)

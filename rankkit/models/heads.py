@@ -88,7 +88,7 @@ class HeadSettings:
         weights: Sample weight column, or `None`.
         outputs: Output of the head to its name in the network; `score` is among them.
         layers: Layer that computes the score.
-        logits: Whether the score is a logit; `None` if the network does not tell.
+        logits: Whether the score is a logit; `None` if the network does not show it.
         biases: Network that is added to the score in training, for heads that have one.
     """
 
@@ -134,7 +134,9 @@ def per_head(
         return {}
     if None in heads and isinstance(value, Mapping):
         fix = "Pass the value itself, or label as a dict by head."
-        raise wrong_type(setting, dict(value), "no dict by head, as there is a single head", fix)
+        raise wrong_type(
+            setting, dict(value), "a single value, because there is a single head", fix
+        )
     if not isinstance(value, Mapping):
         if None not in heads and not can_be_shared:
             fix = f"For example, {setting}={{{next(iter(heads))!r}: ...}}."

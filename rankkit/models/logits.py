@@ -20,8 +20,8 @@ _HEADS = (DenseRatingHead, EnsembleMean, OrdinalHead, WeightedScore)
 def outputs_logits(score: Any) -> bool | None:
     """Whether a symbolic score of a network is a logit, that is, not bounded to [0, 1].
 
-    `None` if its graph does not tell, as after a `Lambda` or a layer of the user's own. A layer
-    can tell it with an attribute `rating_range`, such as `(0.0, 1.0)` for probabilities.
+    `None` if its graph does not show it, as after a `Lambda` or a custom layer. Such a layer can
+    declare its range by an attribute `rating_range`, such as `(0.0, 1.0)` for probabilities.
     """
     found = _range_of(score)
     return None if found is None else found[0] < 0.0 or found[1] > 1.0
@@ -38,7 +38,7 @@ def _range_of(value: Any) -> _Range | None:
         return _range_of(tf.nest.flatten(layer.output)[index])
     is_own = is_user_code(type(layer))
     if is_own and is_user_code(type(layer).call) and isinstance(layer, _HEADS):
-        return None  # a head of rankkit with a call of the user
+        return None  # a subclass of a head with its own call
     if isinstance(layer, OrdinalHead):
         return layer.levels[0], layer.levels[-1]
     if hasattr(layer, "rating_range"):

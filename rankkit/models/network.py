@@ -54,7 +54,7 @@ def ranking_network(
 
     Raises:
         ValueError: If there are no features, a name is not valid in a TensorFlow graph, two layers
-            disagree about the type of a column, several heads have no `score`, `score` names an
+            read a column as different types, several heads have no `score`, `score` names an
             unknown head, or a layer reads raw numbers in half precision.
         TypeError: If a value of `features` is not a feature layer.
 

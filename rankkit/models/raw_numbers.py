@@ -85,7 +85,7 @@ def _input_pairs(model: tf.keras.Model, given: Any) -> list[tuple[Any, Any]]:
 
 
 def _parts(layer: tf.keras.layers.Layer) -> list[tf.keras.layers.Layer]:
-    """A layer and those within it, such as in `TimeDistributed`, unless it is the user's own."""
+    """A layer and those within it, such as in `TimeDistributed`; none of a custom layer."""
     parts = () if is_user_code(type(layer)) else layer.submodules
     return [layer, *(each for each in parts if isinstance(each, tf.keras.layers.Layer))]
 

@@ -201,7 +201,7 @@ def test_errors_have_the_name_of_a_pandas_column(layer):
             make(column, 2, **arguments)
 
 
-def test_booleans_are_numbers_and_categories_but_no_ids():
+def test_booleans_are_numbers_and_categories_but_not_ids():
     both = [True, False]
     for column in (both, pd.Series(both, dtype="boolean"), pa.array(both)):
         one_hot = L.OneHot.from_column(column)
@@ -217,7 +217,7 @@ def test_booleans_are_numbers_and_categories_but_no_ids():
 @pytest.mark.parametrize(
     "column", [[1.5, 2.5, 1.5, 3.5], np.array([1j] * 4), [datetime.timedelta(1)] * 4]
 )
-def test_other_types_are_no_ids(make, column):
+def test_other_types_are_not_ids(make, column):
     with pytest.raises(TypeError, match=r"must be|ids must be"):
         make(column)
 

@@ -270,7 +270,7 @@ def outputs_and_gradients(layer, batch):
 def test_mixed_precision_rounds_only_vectors(layer_class, arguments, values):
     """Raw values and scores are not rounded, and gradients of a batch are summed in full.
 
-    TensorFlow sums the gradient of a bias in bfloat16, which ends at 256 times an addend.
+    TensorFlow sums the gradient of a bias in bfloat16, which stops growing at 256 times an addend.
     """
     full = layer_class(**arguments)
     batch = as_input([np.concatenate([each] * 600) for each in values])

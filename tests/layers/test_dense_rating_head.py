@@ -71,7 +71,7 @@ def test_swish_computes_as_in_keras_to_the_last_digit(activation):
     ],
 )
 def test_swish_adds_no_custom_gradient_to_a_graph(make):
-    # TensorFlow keeps each graph with one for ever: several megabytes per trial of a search.
+    # TensorFlow keeps each graph with one forever: several megabytes per trial of a search.
     def has_custom_gradient(layer):
         graph = make_step(layer).get_concrete_function(tf.ones((4, 3))).graph
         return "IdentityN" in {operation.type for operation in graph.get_operations()}

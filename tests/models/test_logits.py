@@ -19,7 +19,7 @@ def probability(x):
 
 
 class Squash(K.Layer):
-    """A layer of the user that does or does not tell its range."""
+    """A custom layer that may declare its range."""
 
     def __init__(self, rating_range=None):
         super().__init__()

@@ -195,7 +195,7 @@ def test_feature_layers_are_found_within_nested_networks():
 
 @tf.keras.utils.register_keras_serializable(package="tests")
 class Imputed(tf.keras.layers.Layer):
-    """Makes zero of NaN, as `tf.keras.layers.Normalization` does not."""
+    """Replaces NaN by 0, as `tf.keras.layers.Normalization` does not."""
 
     feature_spec = tf.TensorSpec((None,), tf.float32)
 
@@ -210,8 +210,8 @@ class Imputed(tf.keras.layers.Layer):
         return {**super().get_config(), "missing": self.missing}
 
 
-def test_vectors_of_own_layers_must_be_finite(tmp_path):
-    """Own layers may make something of NaN; what they return is checked, also after loading."""
+def test_vectors_of_custom_layers_must_be_finite(tmp_path):
+    """Such layers may replace NaN by a number: the output is checked, also after loading."""
     for missing, expected in ((3.0, [1.0, 3.0]), (math.nan, None)):
         network = rk.ranking_network({"x": Imputed(missing)}, head=lambda vector: vector)
         network.save(tmp_path / "m.keras")

@@ -114,7 +114,7 @@ def test_other_numbers_may_be_rounded(before, dtype):
     assert as_model(made).network is made
 
 
-def test_layers_of_keras_that_round_integers_are_known():
+def test_layers_of_keras_that_round_integers_are_listed():
     arguments = {
         "Dense": {"units": 1, "kernel_initializer": "ones"},
         "Normalization": {"axis": None, "mean": 1965.0, "variance": 400.0},

@@ -6,7 +6,7 @@ import rankkit as rk
 
 
 def reference(steps, *, rate=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-    """Algorithm 1 of Adam for three numbers; a step updates those that it has a gradient of."""
+    """Algorithm 1 of Adam for three numbers; a step updates those with a gradient."""
     weights, means, squares = np.ones(3), np.zeros(3), np.zeros(3)
     for step, gradients in enumerate(steps, start=1):
         for row, gradient in gradients.items():
