@@ -103,7 +103,7 @@ def check_config(config: Any) -> None:
         parts.extend(each for each in part if isinstance(each, dict | list))
 
 
-# What the config of a class of data, in Keras's format, becomes.
+# Class names in Keras's format that stand for values.
 _VALUES = ("__tensor__", "__numpy__", "__bytes__")
 _TYPE_SPECS = {
     "TensorSpec": "tensorflow.python.framework.tensor",
@@ -177,7 +177,7 @@ def _check_object(part: dict[str, Any]) -> Any:
         return _check_function(part.get("config"), module, registered_name)
     found = _registered(registered_name)
     if found is not None:
-        # Keras takes a class by one name in one place, and by the other name in another.
+        # Keras looks up some classes by one of the two names, and some by the other.
         if name not in (getattr(found, "__name__", name), str(registered_name).rpartition(">")[2]):
             raise ValueError(
                 f"it contains a class {name!r} under the registered name {registered_name!r}, "
@@ -195,8 +195,8 @@ def _check_class(found: Any, name: str, module: str | None, config: Any) -> None
     is_class, config = isinstance(found, type), config if isinstance(config, dict) else {}
     if is_class and issubclass(found, _RUN_CODE):
         raise ValueError(
-            f"it contains a layer {name!r}, which runs code of the file. Write a layer class, and "
-            "decorate it with tf.keras.saving.register_keras_serializable."
+            f"it contains a layer {name!r}, which runs code from the file. Write a layer class, "
+            "and decorate it with tf.keras.saving.register_keras_serializable."
         )
     if is_class and issubclass(found, _READ_FILES):
         raise ValueError(f"it contains a layer {name!r}, which may read other files. Replace it.")

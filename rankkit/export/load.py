@@ -15,10 +15,10 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Args:
         path: A SavedModel folder of `save`, a `.tflite` file of `to_tflite`, or a `.keras` file of
-            `RankingModel.save` or of a network. A SavedModel is a program: load none of strangers.
-            A `.keras` file is checked first: it may contain classes of Keras, of rankkit, and those
-            registered by `tf.keras.saving.register_keras_serializable`; anything that runs other
-            code, such as a `Lambda` layer, is refused.
+            `RankingModel.save` or of a network. A SavedModel is a program: load only files that
+            you trust. A `.keras` file is checked first: it may contain classes of Keras, of
+            rankkit, and those registered by `tf.keras.saving.register_keras_serializable`;
+            anything that runs other code, such as a `Lambda` layer, is refused.
 
     Returns:
         A scorer with `feature_specs`. From a `.keras` file, the `RankingModel` itself, compiled

@@ -36,11 +36,13 @@ def max_abs_difference(scorer: Any, other: Any, columns: Mapping[str, Any]) -> f
         ValueError: If the scorers have different numbers of outputs.
     """
     check_table("columns", columns)
-    ours, theirs = _flat_outputs(columns, scorer, other)
-    if len(ours) != len(theirs):
-        expected, fix = f"{len(ours)}, as of scorer", "Compare scorers with the same heads."
-        raise invalid("number of output values of other", len(theirs), expected, fix)
-    return float(np.max(np.abs(ours - theirs), initial=0.0))
+    found, expected = _flat_outputs(columns, scorer, other)
+    if len(found) != len(expected):
+        raise ValueError(
+            "Both scorers must have the same number of output values. Got: "
+            f"{len(found)} of scorer, {len(expected)} of other. Compare scorers with equal heads."
+        )
+    return float(np.max(np.abs(found - expected), initial=0.0))
 
 
 def _flat_outputs(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]:
@@ -78,23 +80,23 @@ def _sample_values(name: str, network: tf.keras.Model, count: int) -> list:
 
 def check_parity(export: str, scorer: Any, source: Any, columns: Mapping[str, Any]) -> None:
     """Raises if the outputs of an export differ from its source by more than the tolerance."""
-    ours, theirs = _flat_outputs(columns, scorer, source)
-    if not len(theirs):
+    found, expected = _flat_outputs(columns, scorer, source)
+    if not len(expected):
         raise invalid("sample", columns, "a dict of columns with at least one row")
-    if not np.isfinite(theirs).all():
+    if not np.isfinite(expected).all():
         fix = "Check whether training diverged."
-        raise invalid("scores of the model", theirs, "finite to be exported", fix)
-    if not np.all(np.abs(ours - theirs) <= TOLERANCE * np.maximum(1.0, np.abs(theirs))):
+        raise invalid("scores of the model", expected, "finite to be exported", fix)
+    if not np.all(np.abs(found - expected) <= TOLERANCE * np.maximum(1.0, np.abs(expected))):
         raise ValueError(
             f"{export} must have the scores of its source, within {TOLERANCE:g}. Got: a difference "
-            f"of {np.max(np.abs(ours - theirs)):g}. Nothing was written."
+            f"of {np.max(np.abs(found - expected)):g}. Nothing was written."
         )
 
 
 def check_rank_signatures(
     loaded: Any, network: tf.keras.Model, sample: Mapping[str, tf.Tensor], index: Columns | None
 ) -> None:
-    """Raises if the signatures `rank` and, with an `index`, `rank_indexed` have other scores."""
+    """Raises if `rank` or, with an `index`, `rank_indexed` returns scores that differ."""
 
     def score(columns: Mapping[str, tf.Tensor]) -> Any:
         return score_of(network(columns))

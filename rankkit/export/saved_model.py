@@ -47,7 +47,7 @@ class SavedCandidateIndex(PrecomputedCandidates):
 
     def check(self, scorer: Any) -> None:
         if scorer is not self._scorer:
-            fix = "Use the candidates of the loaded scorer itself; a head of it has none."
+            fix = "Use the candidates of the loaded scorer; its heads have none."
             raise invalid("candidates", self, "an index of this scorer", fix)
 
     def scores(self, query: Mapping[str, tf.Tensor], best: int) -> np.ndarray:
@@ -204,8 +204,10 @@ class SavedModelScorer(ExportScorer):
             ValueError: If it was exported without one, or for one of several heads.
         """
         if self.score not in (SCORE, "rating"):
-            fix = "Use the candidates of the loaded scorer, or rank columns."
-            raise invalid("score", self.score, "the score of all heads to rank an index", fix)
+            raise ValueError(
+                f"A candidate index has no scores of a single head. Got: head {self.score!r}. Use "
+                "the candidates of the loaded scorer, or pass columns of candidates."
+            )
         if "rank_indexed" not in self.loaded.signatures:
             fix = "Write it with rankkit.export.save(..., candidates=...)."
             raise invalid("path", self._path, "a SavedModel that has a candidate index", fix)

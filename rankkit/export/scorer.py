@@ -22,7 +22,7 @@ class ExportScorer:
         feature_specs: Feature name to the `tf.TensorSpec` of its raw values.
         widths: Output name to the size of its last axis.
         score: Name of the output that is the score.
-        description: Output name to what the exported model says about it; empty for other files.
+        description: Output name to its properties in the exported model; empty for other files.
     """
 
     feature_specs: dict[str, tf.TensorSpec]
@@ -38,20 +38,20 @@ class ExportScorer:
 
     @property
     def label(self) -> Any:
-        """Column of labels of the exported model, as its `label`; `None` if that is unknown."""
-        return self._say("label")
+        """The `label` of the exported model, a column; `None` if that is unknown."""
+        return self._described("label")
 
     @property
     def score_kind(self) -> str | None:
-        """What the loss made of the score, as of `RankingModel`; `None` if that is unknown."""
-        return self._say("score_kind")
+        """The `score_kind` of the exported `RankingModel`; `None` if that is unknown."""
+        return self._described("score_kind")
 
     @property
     def is_partly_labeled(self) -> bool:
-        """Whether rows without a label do not count in an evaluation: for one of several heads."""
-        return bool(self._say("is_partly_labeled"))
+        """Whether an evaluation skips rows without a label, as for one of several heads."""
+        return bool(self._described("is_partly_labeled"))
 
-    def _say(self, name: str) -> Any:
+    def _described(self, name: str) -> Any:
         return self.description.get(self.score, {}).get(name)
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:

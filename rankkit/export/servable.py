@@ -81,14 +81,14 @@ class Servable(tf.Module):
 
     def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
         columns, rows = _with_rows(columns, query=columns)
-        # Which columns have one row, the query's, is not known yet: each is a side of its own.
+        # Which columns belong to the query and have one row is not known yet: each is its own side.
         outputs = named_outputs(self._evaluate_factored(columns, {name: name for name in columns}))
         outputs = {name: repeated(output, rows) for name, output in outputs.items()}
         return _top_k(k, outputs, {name: repeated(each, rows) for name, each in columns.items()})
 
     def _rank_indexed(self, k: tf.Tensor, **query: tf.Tensor) -> dict[str, tf.Tensor]:
         assert self.candidates is not None
-        # As many rows as candidates would be paired with them.
+        # A query with as many rows as candidates would be paired with them row by row.
         query, _ = _with_rows(query, query=query, rows=1)
         sides = {name: QUERY if name in query else CANDIDATES for name in self._specs}
         activations = ActivationCache(

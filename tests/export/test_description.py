@@ -22,7 +22,7 @@ def features():
 
 
 def single(label, loss, rating_range=None, *, compiled=True):
-    """A model whose scores are in [0, 1]: their values do not tell logits from probabilities."""
+    """A model whose scores are in [0, 1]: by value, they may be logits or probabilities."""
     head = rk.layers.DenseRatingHead([], rating_range=rating_range)
     model = rk.RankingModel(rk.ranking_network(features(), head=head), label=label)
     if compiled:
@@ -94,7 +94,7 @@ def test_diagnose_takes_logits_of_a_file_for_logits(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.* has no checksum:UserWarning")
-def test_networks_and_files_of_older_versions_do_not_describe_themselves(tmp_path):
+def test_networks_and_files_of_older_versions_have_no_description(tmp_path):
     rk.export.save(MODELS["logit"]().network, tmp_path / "1")
     rk.export.to_tflite(tmp_path / "1", tmp_path / "m.tflite")
     assert not (tmp_path / "1" / "assets.extra" / "rankkit.json").exists()

@@ -170,7 +170,7 @@ def test_columns_without_rows_have_no_scores(scorers, scorer):
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
-def test_tables_and_columns_that_are_no_features_are_accepted(scorers, expected, scorer):
+def test_tables_and_columns_that_are_not_features_are_accepted(scorers, expected, scorer):
     tables = [] if "rank" in scorer else [pd.DataFrame(COLUMNS), pa.table(COLUMNS)]
     for columns in (*tables, {**COLUMNS, "note": [1, "a"], "other": [None, None]}):
         np.testing.assert_allclose(np.ravel(scorers[scorer](columns)), expected, atol=1e-5)

@@ -178,11 +178,11 @@ def test_lambda_layer_is_refused(tmp_path):
     x = tf.keras.Input([1])
     model = tf.keras.Model(x, tf.keras.layers.Lambda(custom_activation)(x))
     model.save(tmp_path / "m.keras")
-    with pytest.raises(ValueError, match="'Lambda', which runs code of the file"):
+    with pytest.raises(ValueError, match="'Lambda', which runs code from the file"):
         rk.export.load(tmp_path / "m.keras")
 
 
-def test_config_that_is_no_model_is_refused():
+def test_config_that_is_not_a_model_is_refused():
     made = (tf.keras.layers.Dense(1), tf.keras.optimizers.Adam())
     others = map(tf.keras.saving.serialize_keras_object, made)
     for config in (None, [], "x", {}, {"class_name": "Model"}, 3, *others):

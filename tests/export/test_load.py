@@ -22,7 +22,7 @@ def test_max_abs_difference_is_the_largest_difference():
     columns = {"x": np.array([1.0, 2.0, 3.0])}
     double = lambda columns: 2 * np.asarray(columns["x"])  # noqa: E731
     assert rk.export.max_abs_difference(lambda columns: columns["x"], double, columns) == 3.0
-    with pytest.raises(ValueError, match="output values of other must be 2, as of scorer. Got: 3"):
+    with pytest.raises(ValueError, match="number of output values. Got: 2 of scorer, 3 of"):
         rk.export.max_abs_difference(lambda _: [1.0, 2.0], lambda _: [1.0, 2.0, 3.0], {})
 
 

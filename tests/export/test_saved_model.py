@@ -113,7 +113,7 @@ def test_existing_folder_is_not_changed(exported):
     assert sorted(path.name for path in (folder / "1").iterdir()) == before
 
 
-def test_path_that_is_no_version_or_cannot_be_written_raises(exported, tmp_path):
+def test_path_without_a_version_or_that_cannot_be_written_raises(exported, tmp_path):
     for name in ("export", "v1", "0", "-1", "00", "²", "\u0661", str(2**63), "9" * 5000):
         with pytest.raises(ValueError, match="path must be a folder named by a version number"):
             rk.export.save(exported[0], tmp_path / name)
