@@ -30,7 +30,7 @@ def calibration(diagnosis: Any, path: str | os.PathLike[str]) -> None:
     model distinguishes rows.
 
     Args:
-        diagnosis: What `rankkit.evaluation.diagnose` returns.
+        diagnosis: The result of `rankkit.evaluation.diagnose`.
         path: Image file to write. Its suffix is the format, such as `.png`.
 
     Raises:
@@ -70,7 +70,7 @@ def error_by_count(diagnosis: Any, path: str | os.PathLike[str]) -> None:
     baseline, its embeddings and features do not help.
 
     Args:
-        diagnosis: What `rankkit.evaluation.diagnose` returns.
+        diagnosis: The result of `rankkit.evaluation.diagnose`.
         path: Image file to write. Its suffix is the format, such as `.png`.
 
     Raises:
@@ -131,7 +131,7 @@ def predicted_against_true(diagnosis: Any, path: str | os.PathLike[str]) -> None
     true rating.
 
     Args:
-        diagnosis: What `rankkit.evaluation.diagnose` returns.
+        diagnosis: The result of `rankkit.evaluation.diagnose`.
         path: Image file to write. Its suffix is the format, such as `.png`.
 
     Raises:
@@ -175,7 +175,7 @@ def _check_diagnosis(diagnosis: Any) -> None:
     """Raises if an argument is not a diagnosis, or has no predictions of the label."""
     names = ("label", "edges", "histograms", "calibration", "errors")
     if not all(hasattr(diagnosis, name) for name in names):
-        fix = "Pass what rankkit.evaluation.diagnose returns."
+        fix = "Pass the result of rankkit.evaluation.diagnose."
         raise wrong_type("diagnosis", diagnosis, "a rankkit.evaluation.Diagnosis", fix)
     if not diagnosis.errors:
         raise ValueError(

@@ -25,7 +25,7 @@ class Trials:
     def __init__(self, rows: Any, direction: str):
         check_choice("direction", direction, ("min", "max"))
         if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
-            fix = "Pass the attribute `trials` of what rankkit.tuning.search returns."
+            fix = "Pass the attribute `trials` of the result of rankkit.tuning.search."
             raise wrong_type("trials", rows, "a list of dicts", fix)
         if not rows:
             fix = "Run a search first: rankkit.tuning.search(...).trials."
@@ -82,7 +82,7 @@ def parallel_coordinates(
     has a gap where the trial lacks a hyperparameter.
 
     Args:
-        trials: The attribute `trials` of what `rankkit.tuning.search` returns.
+        trials: The attribute `trials` of the result of `rankkit.tuning.search`.
         path: Image file to write. Its suffix is the format, such as `.png`.
         direction: Whether lower or higher scores are better: `"min"` or `"max"`.
             Defaults to `"min"`.
@@ -168,7 +168,7 @@ def search_history(
     together, are arrows there; the legend gives the worst score.
 
     Args:
-        trials: The attribute `trials` of what `rankkit.tuning.search` returns. They are numbered
+        trials: The attribute `trials` of the result of `rankkit.tuning.search`. They are numbered
             from 0 in the order of the list.
         path: Image file to write. Its suffix is the format, such as `.png`.
         direction: Whether lower or higher scores are better: `"min"` or `"max"`.
@@ -222,7 +222,7 @@ def search_scatter(
     Trials without one of the two hyperparameters are left out.
 
     Args:
-        trials: The attribute `trials` of what `rankkit.tuning.search` returns.
+        trials: The attribute `trials` of the result of `rankkit.tuning.search`.
         path: Image file to write. Its suffix is the format, such as `.png`.
         x: Hyperparameter on the x axis. Defaults to `"learning_rate"`.
         y: Hyperparameter on the y axis. Defaults to `"tower_width"`.

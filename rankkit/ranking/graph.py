@@ -42,7 +42,7 @@ def get_network(scorer: Any) -> tf.keras.Model | None:
 
 
 def make_scores_function(network: tf.keras.Model, query: Iterable[str]) -> Callable[..., tf.Tensor]:
-    """Makes a function from columns, those of the query of one row or of all, to scores."""
+    """Makes a function from columns to scores; columns of the query have one row, or all rows."""
     sides = _sides(network, query)
 
     def score(**columns: tf.Tensor) -> tf.Tensor:

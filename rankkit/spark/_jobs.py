@@ -121,7 +121,7 @@ class JobFolder(NamedTuple):
                     "Name another folder."
                 )
             return saved["parts"]
-        if _JOB in names and len(names) > 1:  # alone, it was being written when Spark was killed
+        if _JOB in names and len(names) > 1:  # a file alone was being written as Spark was killed
             raise ValueError(f"{message}, whose {_JOB} is damaged. Name another folder.")
         if names and _JOB not in names:
             raise ValueError(f"{message}, which contains {min(names)!r}. Name another folder.")

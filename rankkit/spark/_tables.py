@@ -135,7 +135,7 @@ def load_model(name: str) -> SavedModelScorer:
     for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(variable, "1")
     scorer = SavedModelScorer(SparkFiles.get(name))
-    # Spark's worker collects garbage after each partition: spare it all objects of TensorFlow.
+    # Spark's worker collects garbage after each partition: leave out TensorFlow's many objects.
     gc.freeze()
     return scorer
 

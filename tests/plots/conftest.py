@@ -17,7 +17,7 @@ TRIALS = [  # score, tower_width, learning_rate, optimizer
 
 @pytest.fixture
 def draw(monkeypatch):
-    """Calls a function of `rankkit.plots` and returns its figure in the place of saving it."""
+    """Calls a function of `rankkit.plots` and returns its figure instead of saving it."""
     figures = []
     monkeypatch.setattr(
         matplotlib.figure.Figure, "savefig", lambda figure, path: figures.append(figure)

@@ -258,7 +258,7 @@ def test_functions_get_no_rounded_numbers():
                 rk.rank(lambda columns: [1.0, 0.0], {}, {"x": column})
 
 
-def test_integers_beyond_64_bits_are_no_numbers_of_a_layer():
+def test_integers_beyond_64_bits_are_refused():
     layers = {
         "user_id": rk.layers.IdEmbedding(["7"], 2),
         "year": rk.layers.NormalizedNumber(0.0, 1.0),
