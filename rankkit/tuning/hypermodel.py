@@ -237,7 +237,7 @@ class Batching:
         return {"columns": self.columns, "lists": self.lists, "negatives": self.negatives}
 
     def to_validate(self, rows: Any, clicks: Any) -> tf.data.Dataset:
-        """Batches that are the same in each epoch; training `clicks` are no negatives."""
+        """Batches that are the same in each epoch; `clicks` of training are never negatives."""
         # The seed samples the same negatives for each trial and epoch.
         sampling = {} if self.negatives is None else {"seed": 0, "exclude": clicks}
         # Larger batches, as validation needs no gradients.

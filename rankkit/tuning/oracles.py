@@ -53,7 +53,7 @@ class JournaledOracle(OracleAdapter):
         for number, event in enumerate(events, 1):
             fields = _FIELDS.get(str(event.get("event"))) if isinstance(event, dict) else None
             if fields is None or not fields <= set(event):
-                raise damaged(path, number, "it is no event of a search")
+                raise damaged(path, number, "it is not an event of a search")
         count = len({event["trial"] for event in events if event["event"] == "begin"})
         if self.max_trials and count > self.max_trials:
             expected = f"at least {count}, the number of trials already in the directory"

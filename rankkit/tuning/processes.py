@@ -145,7 +145,7 @@ def wait_for_chief(role: Role, timeout: float) -> None:
     """Waits until the chief listens; raises `TimeoutError` after `timeout` seconds."""
     assert role.address is not None
     shown = f"{role.address[0]}:{role.address[1]}"
-    deadline, has_told = time.monotonic() + timeout, False
+    deadline, is_announced = time.monotonic() + timeout, False
     while True:
         try:
             socket.create_connection(role.address, timeout=5).close()
@@ -157,8 +157,8 @@ def wait_for_chief(role: Role, timeout: float) -> None:
                     f"({error}). Start the chief, a process with {TUNER_ID}=chief, or correct "
                     f"{IP} and {PORT}."
                 ) from None
-        if not has_told:
-            has_told = True
+        if not is_announced:
+            is_announced = True
             print(f"{role.tuner_id}: waiting up to {timeout:g} s for the chief at {shown}")
         time.sleep(0.2)
 

@@ -295,7 +295,7 @@ def _work(plan: Plan) -> None:
 
 
 def _join(plan: Plan, role: Role) -> None:
-    """Works for the chief, if it runs the same search."""
+    """Runs trials of the chief, if it runs the same search."""
     try:
         wait_for_chief(role, plan.chief_timeout)
     except TimeoutError:

@@ -48,9 +48,9 @@ class Space:
     See the argument `space` of `rankkit.tuning.RankingHyperModel`.
     """
 
-    def __init__(self, opened: Mapping[str, Any] | Iterable[str] | None = None):
-        names = as_names("space", () if opened is None else opened, "a dict or a list of names")
-        given = dict(opened) if isinstance(opened, Mapping) else dict.fromkeys(names)
+    def __init__(self, space: Mapping[str, Any] | Iterable[str] | None = None):
+        names = as_names("space", () if space is None else space, "a dict or a list of names")
+        given = dict(space) if isinstance(space, Mapping) else dict.fromkeys(names)
         check_known("hyperparameter", given, HYPERPARAMETERS)
         given = {**dict.fromkeys(ALWAYS_SEARCHED), **given}
         # The order must not depend on the user's dict: a seed then samples the same values.
@@ -196,7 +196,7 @@ def _check_value(shown: str, name: str, value: Any) -> Any:
         return _check_optimizer(shown, value)
     if not is_number(value):
         raise wrong_type(shown, value, "a number")
-    if not math.isfinite(value) or (known.kind is int and value != int(value)):
+    if not math.isfinite(value) or (known.kind is int and not isinstance(value, int | np.integer)):
         raise invalid(shown, value, "an integer" if known.kind is int else "a finite number")
     if value < known.minimum:
         raise invalid(shown, value, f"at least {known.minimum}")
@@ -211,6 +211,6 @@ def _check_optimizer(shown: str, name: Any) -> str:
         raise wrong_type(shown, name, "the name of a Keras optimizer", fix)
     try:
         tf.keras.optimizers.get(name)
-    except (ValueError, KeyError, TypeError):  # such as of LossScaleOptimizer, which needs another
+    except (ValueError, KeyError, TypeError):  # such as LossScaleOptimizer, which wraps another one
         raise unknown(f"optimizer in {shown}", name, LEARNING_RATES) from None
     return name.lower()

@@ -293,7 +293,7 @@ def test_lost_and_repeated_lines_of_the_journal_are_named(run, tmp_path, interru
                     run()
 
 
-def test_line_that_is_no_event_is_named(run, tmp_path):
+def test_line_that_is_not_an_event_is_named(run, tmp_path):
     run(max_trials=1)
     journal = tmp_path / "search" / "journal.jsonl"
     lines = journal.read_text()
@@ -350,7 +350,7 @@ def unit_difference(labels, scores):
 
 
 class OwnError(tf.keras.metrics.RootMeanSquaredError):
-    """An error of logits, which only a class of the user's own may be."""
+    """An error on the scale of logits, which only custom classes may compute."""
 
 
 @pytest.mark.parametrize(

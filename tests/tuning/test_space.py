@@ -55,7 +55,7 @@ def test_order_of_the_dict_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("opened", "error", "words"),
+    ("space", "error", "words"),
     [
         ({"tower_widht": (1, 2)}, ValueError, "'tower_widht'.*mean 'tower_width'"),
         ("l2", TypeError, r"Write space=\['l2'\]"),
@@ -67,7 +67,7 @@ def test_order_of_the_dict_does_not_matter():
         ({"tower_width": [32, 32]}, ValueError, "without duplicates"),
         ({"tower_width": (32, 64, 128)}, ValueError, r"a range \(low, high\)"),
         ({"tower_width": (0, 32)}, ValueError, "at least 1"),
-        ({"tower_width": 32.5}, ValueError, "an integer"),
+        ({"tower_width": 32.0}, ValueError, "an integer"),
         ({"tower_width": "wide"}, TypeError, "a number"),
         ({"tower_width": True}, TypeError, "a number"),
         (5, TypeError, "space must be a dict or a list of names"),
@@ -84,9 +84,9 @@ def test_order_of_the_dict_does_not_matter():
         ({"optimizer": 1.0}, TypeError, "name of a Keras optimizer"),
     ],
 )  # fmt: skip
-def test_unknown_settings_and_invalid_ranges_raise(opened, error, words):
+def test_unknown_settings_and_invalid_ranges_raise(space, error, words):
     with pytest.raises(error, match=words):
-        Space(opened)
+        Space(space)
 
 
 def test_grid_is_the_largest_that_fits():
