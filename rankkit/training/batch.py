@@ -119,9 +119,9 @@ def labeled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
     rows = tf.where(~tf.math.is_nan(of_rows))[:, 0]
     if lists:
         assert positions is not None
-        there = tf.reduce_any(~tf.math.is_nan(labels), axis=1)
-        kept = tf.where(there)[:, 0]
-        number = tf.cumsum(tf.cast(there, tf.int64), exclusive=True)  # among the kept lists
+        has_label = tf.reduce_any(~tf.math.is_nan(labels), axis=1)
+        kept = tf.where(has_label)[:, 0]
+        number = tf.cumsum(tf.cast(has_label, tf.int64), exclusive=True)  # among the kept lists
         positions = tf.gather(positions, rows)
         positions = tf.stack([tf.gather(number, positions[:, 0]), positions[:, 1]], axis=1)
         weights = None if weights is None else tf.gather(weights, kept)

@@ -1,4 +1,4 @@
-"""Losses and metrics as `RankingModel.compile` takes them."""
+"""Arguments of `RankingModel.compile`: losses, metrics, and how steps are run."""
 
 import copy
 import difflib
@@ -12,10 +12,21 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.training.auc import AUC
-from rankkit.utils.errors import invalid, unknown, wrong_type
+from rankkit.utils.errors import check_boolean, check_integer, invalid, unknown, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph
 from rankkit.utils.keras import function_of
 from rankkit.utils.tensorflow import is_user_code
+
+
+def check_run_options(steps: Any, jit_compile: Any, precompute: Any) -> tuple[Any, Any, bool]:
+    """Checks `steps_per_execution`, `jit_compile` and `precompute_lookups`, and returns them."""
+    if jit_compile is not None and not (isinstance(jit_compile, str) and jit_compile == "auto"):
+        expected = "'auto', True, False or None"
+        jit_compile = check_boolean("jit_compile", jit_compile, expected)
+    if steps is not None and not (isinstance(steps, str) and steps == "auto"):
+        fix = "Pass None or 'auto' to have it chosen."
+        steps = check_integer("steps_per_execution", steps, 1, fix)
+    return steps, jit_compile, check_boolean("precompute_lookups", precompute)
 
 
 class _FunctionLoss(tf.keras.losses.Loss):
@@ -35,10 +46,15 @@ def per_example(loss: Any) -> tf.keras.losses.Loss:
         raise _class_error("loss is", loss)
     if not isinstance(loss, str) and not callable(loss):
         raise wrong_type("loss", loss, "a tf.keras loss, the name of one, or a function")
-    loss = tf.keras.losses.get(loss)
-    if not isinstance(loss, tf.keras.losses.Loss):
-        return _FunctionLoss(loss)
-    loss = copy.copy(loss)
+    try:
+        found = tf.keras.losses.get(loss)
+    except ValueError:
+        found = None
+    if not callable(found):
+        raise _unknown_name("loss", loss, "losses", dir(tf.keras.losses))
+    if not isinstance(found, tf.keras.losses.Loss):
+        return _FunctionLoss(found)
+    loss = copy.copy(found)
     loss.reduction = tf.keras.losses.Reduction.NONE
     return loss
 
@@ -70,13 +86,13 @@ def check_per_example(values: tf.Tensor, labels: tf.Tensor, error: Exception) ->
 
 
 def _metric_function(name: str, function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-    """A metric function of the user's own that returns one number per example."""
+    """A custom metric function that returns one number per example."""
 
     @functools.wraps(function)
     def values(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         found = tf.convert_to_tensor(function(y_true, y_pred))
         if name == "weighted_metrics":
-            shown, expected = shown_name(function), "metrics of examples, which have weights"
+            shown, expected = shown_name(function), "metrics per example, which can be weighted"
             fix = "Return one number per example, of shape (batch,), or pass it in metrics."
             found = check_per_example(found, y_true, invalid(name, shown, expected, fix))
         return for_examples(found, y_true)
@@ -99,7 +115,7 @@ def as_metrics(
     """Converts metrics, their names and functions to Keras metrics.
 
     Those of a named `head` are copied, as they are renamed; `logits` is whether it outputs logits,
-    and `score_kind` what the loss makes of the score.
+    and `score_kind` how the loss interprets the score.
     """
     if not isinstance(metrics, (list, tuple)):
         raise wrong_type(name, metrics, "a list of tf.keras metrics, names or functions")
@@ -162,9 +178,13 @@ def _metric_class(metric: str) -> type:
         if isinstance(getattr(tf.keras.metrics, each), type)
     }
     if metric not in classes:
-        nearest = difflib.get_close_matches(metric, sorted(classes), n=5, cutoff=0.0)
-        raise unknown("metric", metric, nearest, listed="Nearest in tf.keras.metrics")
+        raise _unknown_name("metric", metric, "metrics", sorted(classes))
     return classes[metric]
+
+
+def _unknown_name(kind: str, name: Any, module: str, known: Sequence[str]) -> ValueError:
+    nearest = difflib.get_close_matches(name, known, n=5, cutoff=0.0)
+    return unknown(kind, name, nearest, listed=f"Nearest in tf.keras.{module}")
 
 
 def is_user_written(part: Any) -> bool:
@@ -182,7 +202,7 @@ def over_replicas(value: tf.Tensor) -> tf.Tensor:
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-# Losses and metrics of Keras by what they take a score for. Classes and functions have one name.
+# Losses and metrics of Keras, by what they take a score to be. Classes and functions have one name.
 _CROSS_ENTROPIES = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
 _CROSS_ENTROPIES += ("binary_crossentropy", "binary_focal_crossentropy")
 _WITH_LOGITS = (*_CROSS_ENTROPIES, "AUC")  # have the argument from_logits
@@ -198,20 +218,15 @@ _OF_LABELS += ("MeanAbsoluteError", "mean_absolute_error", "LogCosh", "LogCoshEr
 _OF_LABELS += ("MeanAbsolutePercentageError", "mean_absolute_percentage_error")
 _OF_LABELS += ("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error")
 _OF_CLASSES = ("Accuracy", "accuracy", "CosineSimilarity", "cosine_similarity", "IoU", "MeanIoU")
-_OF_CLASSES += ("CategoricalCrossentropy", "categorical_crossentropy")
-_OF_CLASSES += ("CategoricalFocalCrossentropy", "categorical_focal_crossentropy")
-_OF_CLASSES += ("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy")
-_OF_CLASSES += ("CategoricalAccuracy", "categorical_accuracy")
-_OF_CLASSES += ("SparseCategoricalAccuracy", "sparse_categorical_accuracy")
-_OF_CLASSES += ("TopKCategoricalAccuracy", "top_k_categorical_accuracy")
-_OF_CLASSES += ("SparseTopKCategoricalAccuracy", "sparse_top_k_categorical_accuracy")
+_NAMES = (*dir(tf.keras.losses), *dir(tf.keras.metrics))
+_OF_CLASSES += tuple(name for name in _NAMES if re.search("(?i)categorical(?!_?hinge)", name))
 _BY_NAME = {
     "auc": AUC,
     "bce": tf.keras.metrics.BinaryCrossentropy,
     "binary_crossentropy": tf.keras.metrics.BinaryCrossentropy,
     "binarycrossentropy": tf.keras.metrics.BinaryCrossentropy,
 }
-_UNKNOWN = ", as the layers of the network do not tell whether it outputs logits"
+_UNKNOWN = ", because the layers of the network do not show whether it outputs logits"
 
 
 def _is_one_of(part: Any, names: Sequence[str]) -> bool:
@@ -250,9 +265,9 @@ def _compares_classes(part: Any) -> bool:
 
 
 def check_loss(loss: Any, logits: bool | None) -> bool | None:
-    """Checks that a loss fits an output; returns whether that is a logit, which the loss may tell.
+    """Checks that a loss fits an output; returns whether the output is a logit, `None` if unknown.
 
-    `logits` is whether the layers of the network show it to be one.
+    `logits` is the answer of the layers of the network; without one, that of the loss counts.
     """
     shown = shown_name(loss)
     if _compares_classes(loss):

@@ -199,7 +199,7 @@ class Executor:
 
     def _check_rows(self, rows: RowsInMemory) -> None:
         names = {*self._heads.labels.values(), *self._heads.weights.values()} - {None}
-        if names <= rows.columns.keys():  # or else a step names the missing column
+        if names <= rows.columns.keys():  # otherwise, the error of a step names the missing column
             columns = {name: rows.columns[name] for name in names}
             self._objectives.check(
                 {name: column(tf.range(column.num_rows)) for name, column in columns.items()}
@@ -225,8 +225,8 @@ class Executor:
         finally:
             self._validation_loop = before
 
-    def apart(self) -> contextlib.AbstractContextManager[None]:
-        """Keeps a callback's own use of the model apart from the steps of `fit`."""
+    def isolated(self) -> contextlib.AbstractContextManager[None]:
+        """Isolates a callback's own use of the model from the steps of `fit`."""
         return self._activated({"train": None, "test": None}, self._steps_per_execution or 1)
 
     @contextlib.contextmanager
@@ -243,7 +243,7 @@ class Executor:
             self._active.update(before)
             if not model.autotune_steps_per_execution:
                 model.steps_per_execution = steps_before
-            # Keras is in the middle of `fit`, or it is not left with a function that holds rows.
+            # `fit` goes on with its own functions; after it, none that holds the rows is kept.
             if self._active["train"] is not None or isinstance(model.train_function, Loop):
                 model.train_function = functions[0]
             if self._active["test"] is not None or isinstance(model.test_function, Loop):
@@ -275,7 +275,7 @@ class Executor:
         steps, callbacks = kwargs.get("steps"), kwargs.get("callbacks")
         return evaluate_locally(self._model, self._local_test_step, data, steps, callbacks)
 
-    def once_read(self, kind: str, batch: Any) -> contextlib.AbstractContextManager[None]:
+    def after_reading(self, kind: str, batch: Any) -> contextlib.AbstractContextManager[None]:
         """Runs the operations of a step once its batch is read: there may be no further batch."""
         # Counting the step, weight decay and the metrics of some losses do not depend on the batch.
         # Steps in memory always have one, and so have those that XLA compiles as one operation.
@@ -285,7 +285,7 @@ class Executor:
         parts = tf.nest.flatten(batch, expand_composites=True)
         return tf.control_dependencies([part for part in parts if tf.is_tensor(part)])
 
-    def is_filled(self, batch: Any) -> tf.Tensor | None:
+    def has_examples(self, batch: Any) -> tf.Tensor | None:
         """Whether a training batch has examples; `None` if it always has."""
         execution, first = self._active["train"], tf.nest.flatten(batch)[0]
         if (execution is not None and execution.loop is not None) or first.shape[:1].num_elements():

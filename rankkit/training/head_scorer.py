@@ -15,7 +15,7 @@ class SingleHeadScorer:
     Attributes:
         network: The network of this head alone. It shares its layers with the whole network.
         label: Column of the head's labels, in which NaN means that a row has no label.
-        score_kind: What the loss of the head makes of its score, as of `RankingModel`.
+        score_kind: How the loss of the head interprets its score, as in `RankingModel`.
     """
 
     is_partly_labeled = True  # rows without a label do not count in an evaluation
@@ -33,7 +33,7 @@ class SingleHeadScorer:
         return feature_specs(self.network)
 
     def __call__(self, columns: Mapping[str, Any]) -> tf.Tensor:
-        """Returns the scores `(rows, 1)` of columns; those that are no features are ignored."""
+        """Returns the scores `(rows, 1)` of columns; columns that are not features are ignored."""
         with plain_errors():
             features = select_features(columns, self.feature_specs)
             return self.network(features, training=False)

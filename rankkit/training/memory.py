@@ -94,7 +94,7 @@ def memory_report(network: Any, *, optimizer: Any = None, batch_size: int = 8192
 def _get_optimizer(optimizer: Any) -> Any:
     try:
         return tf.keras.optimizers.get(optimizer)
-    except ValueError:
+    except (ValueError, KeyError):
         if not isinstance(optimizer, str):
             raise wrong_type("optimizer", optimizer, "a Keras optimizer or its name") from None
         base = tf.keras.optimizers.Optimizer

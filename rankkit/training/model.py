@@ -18,13 +18,14 @@ from rankkit.models.heads import SCORE, head_settings, unwrap_dict
 from rankkit.models.network import feature_specs, select_features
 from rankkit.models.raw_numbers import check_raw_precision
 from rankkit.training.batch import checked_rows
+from rankkit.training.compile_args import check_run_options
 from rankkit.training.consistency import check_workers
 from rankkit.training.executor import Executor, reads_text
 from rankkit.training.head_scorer import SingleHeadScorer
 from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
 from rankkit.training.objective import Objectives
 from rankkit.training.step import update_weights
-from rankkit.utils.errors import check_boolean, check_choice, check_integer, invalid
+from rankkit.utils.errors import check_choice, invalid
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors
 from rankkit.utils.keras import forget_validation_data
@@ -36,8 +37,8 @@ class RankingModel(tfrs.models.Model):
     """Trains a ranking network through `tfrs.tasks.Ranking`.
 
     Works like any `tf.keras.Model`. A batch is one dict of columns that includes the label, or
-    `(features, label[, sample_weight])`; columns that are neither are ignored. A DataFrame stands
-    for the dict of its columns. For a listwise loss, batches come from `rankkit.data.lists`.
+    `(features, label[, sample_weight])`; columns that are neither are ignored. A DataFrame is
+    read as a dict of its columns. For a listwise loss, batches come from `rankkit.data.lists`.
 
     `fit` and `evaluate` report the metrics and three means over the examples (rows or lists) of the
     epoch: `loss`, `regularization_loss` and their sum `total_loss`. Weights and reported values
@@ -145,9 +146,9 @@ class RankingModel(tfrs.models.Model):
             loss: A Keras loss, its name, a function of `(y_true, y_pred)`, or a loss of
                 `rankkit.losses`. It is computed per example and averaged over the global batch,
                 whatever its own reduction; one number for a batch counts for each of its examples.
-                A binary cross entropy must have the `from_logits` of the output, which the layers
-                of the network tell unless they are the user's own. Defaults to `None`: the mean
-                squared error.
+                A binary cross entropy must have the `from_logits` of the output, which is
+                known unless the network has custom layers. Defaults to `None`: the mean squared
+                error.
             metrics: Keras metrics or their names, which ignore sample weights; with a listwise loss
                 also those of `rankkit.metrics`. For a head that outputs logits, `"auc"` and
                 `"binary_crossentropy"` are computed from logits. Defaults to `None`: the root mean
@@ -167,13 +168,9 @@ class RankingModel(tfrs.models.Model):
                 Defaults to `True`.
             **kwargs: Further keyword arguments of `tf.keras.Model.compile`.
         """
-        if _is_chosen(jit_compile):
-            expected = "'auto', True, False or None"
-            jit_compile = check_boolean("jit_compile", jit_compile, expected)
-        if _is_chosen(steps_per_execution):
-            fix = "Pass None or 'auto' to have it chosen."
-            steps_per_execution = check_integer("steps_per_execution", steps_per_execution, 1, fix)
-        precompute_lookups = check_boolean("precompute_lookups", precompute_lookups)
+        steps_per_execution, jit_compile, precompute_lookups = check_run_options(
+            steps_per_execution, jit_compile, precompute_lookups
+        )
         settings = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         with self.distribute_strategy.scope():
             objectives = Objectives(
@@ -234,10 +231,10 @@ class RankingModel(tfrs.models.Model):
 
     @property
     def score_kind(self) -> str | None:
-        """What the loss makes of the score, which decides how `evaluate_ranking` measures it.
+        """How the loss interprets the score, which decides how `evaluate_ranking` measures it.
 
         `"estimate"` of the label, `"logit"`, `"probability"`, or `"order"`: with a listwise loss,
-        or as several heads make the score. `None` before `compile` and for a loss of your own.
+        or if several heads form the score. `None` before `compile` and for a custom loss.
         """
         if self._is_ready and None not in self._objectives.heads:
             return "order"
@@ -291,17 +288,17 @@ class RankingModel(tfrs.models.Model):
         return [tf.cast(each, tf.float32) for each in self.losses]
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        with self._executor.once_read("train", inputs):
+        with self._executor.after_reading("train", inputs):
             with tf.GradientTape() as tape:
                 loss = self.compute_loss(inputs, training=True)
                 # Each replica adds its share, so that the sum over replicas counts it once.
                 loss += tf.nn.scale_regularization_loss(self._penalties)
-            limit, filled = self._executor.dense_update_limit, self._executor.is_filled(inputs)
+            limit, filled = self._executor.dense_update_limit, self._executor.has_examples(inputs)
             update_weights(self.optimizer, tape, loss, self.trainable_variables, limit, filled)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def test_step(self, inputs: Any) -> dict[str, tf.Tensor]:
-        with self._executor.once_read("test", inputs):
+        with self._executor.after_reading("test", inputs):
             self.compute_loss(inputs, training=False)
         return {metric.name: metric.result() for metric in self.metrics}
 
@@ -358,20 +355,20 @@ class RankingModel(tfrs.models.Model):
                 return logs if kwargs.get("return_dict") else [*logs.values()]
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        with plain_errors(), self._apart():
+        with plain_errors(), self._isolated():
             return super().predict(self._columns(x), *args, **kwargs)
 
     def predict_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        with self._apart():
+        with self._isolated():
             return super().predict_on_batch(self._columns(x), *args, **kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         self._check_training(super().train_on_batch, x, *args, **kwargs)
-        with plain_errors(), self._apart():
+        with plain_errors(), self._isolated():
             return super().train_on_batch(self._columns(x), *args, **kwargs)
 
     def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        with self._apart():
+        with self._isolated():
             return super().test_on_batch(self._columns(x), *args, **kwargs)
 
     def _check_training(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -382,9 +379,9 @@ class RankingModel(tfrs.models.Model):
         if self._is_ready:
             self._executor.check_trainable()
 
-    def _apart(self) -> contextlib.AbstractContextManager[None]:
-        """Keeps a callback's own use of the model apart from the steps of `fit`."""
-        return self._executor.apart() if self._is_ready else contextlib.nullcontext()
+    def _isolated(self) -> contextlib.AbstractContextManager[None]:
+        """Isolates a callback's own use of the model from the steps of `fit`."""
+        return self._executor.isolated() if self._is_ready else contextlib.nullcontext()
 
     def make_train_function(self, force: bool = False) -> Any:
         self.train_function = self._make_function("train", super().make_train_function, force)
@@ -493,8 +490,3 @@ class RankingModel(tfrs.models.Model):
         # The learned loss weights, whether or not this model is compiled to learn them yet.
         for values in store.values():
             self._make_log_variances(len(values)).assign(values)
-
-
-def _is_chosen(setting: Any) -> bool:
-    """Whether a setting of `compile` has a value, neither `None` nor `"auto"`."""
-    return setting is not None and not (isinstance(setting, str) and setting == "auto")

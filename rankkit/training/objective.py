@@ -34,7 +34,7 @@ class Objective:
     """The loss of one head as a `tfrs.tasks.Ranking`, and its metrics.
 
     `outputs` are its output names, `layer` outputs its score, and `logits` is whether that is a
-    logit, `None` if the layers do not tell; `head` is its name, `None` for the only one. For the
+    logit, `None` if the layers do not show it; `head` is its name, `None` for the only one. For the
     other arguments see `RankingModel.compile`.
     """
 
@@ -50,7 +50,7 @@ class Objective:
         head: str | None = None,
     ):
         loss = per_example(tf.keras.losses.MeanSquaredError() if loss is None else loss)
-        told = check_loss(loss, logits)
+        from_logits = check_loss(loss, logits)
         self._of_clicks = is_cross_entropy(loss)
         levels = [getattr(each, "levels", None) for each in (loss, layer)]
         if None not in levels and levels[0] != levels[1]:
@@ -61,11 +61,11 @@ class Objective:
         self.reads = getattr(loss, "reads", SCORE)
         check_choice(f"output of the network that {loss.name} reads", self.reads, outputs)
         self.ranks_lists = isinstance(loss, ListLoss)
-        self.score_kind = _score_kind(loss, told)
+        self.score_kind = _score_kind(loss, from_logits)
         if metrics is None:
             metrics = [NDCG() if self.ranks_lists else usual_metric(loss)]
         unweighted, weighted = (
-            as_metrics(name, each, head, told, self.score_kind)
+            as_metrics(name, each, head, from_logits, self.score_kind)
             for name, each in (("metrics", metrics), ("weighted_metrics", weighted_metrics or []))
         )
         parts = (loss, *unweighted, *weighted)
@@ -84,13 +84,13 @@ class Objective:
         self._unweighted = unweighted
         self._weighted = weighted
         # The metrics that take the same labels and predictions as the loss.
-        of_task = [metric for metric in unweighted if self._takes_as_loss(metric)]
+        task_metrics = [metric for metric in unweighted if self._takes_as_loss(metric)]
 
         def by_position(y_true: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
-            # The task calls it by keywords, which in a loss of the user may have other names.
+            # The task calls it by keywords, which may differ in a custom loss.
             return loss(y_true, y_pred, sample_weight=sample_weight)
 
-        self.task = tfrs.tasks.Ranking(loss=by_position, metrics=of_task)
+        self.task = tfrs.tasks.Ranking(loss=by_position, metrics=task_metrics)
         self.metrics = [*unweighted, *weighted]
         for metric in (self.mean_loss, *self.metrics):
             if head is not None:  # as Keras names the metrics of several outputs
@@ -113,29 +113,30 @@ class Objective:
             outputs = {**outputs, SCORE: _checked_probabilities(outputs[SCORE])}
         labels, weights, positions = batch.labels, batch.sample_weight, batch.positions
         # One per row, and as the loss takes them.
-        of_rows = (labels, outputs[SCORE], weights)
-        of_loss = (labels, outputs[self.reads], weights)
+        by_row = (labels, outputs[SCORE], weights)
+        for_loss = (labels, outputs[self.reads], weights)
         if positions is not None:
             uninformative = tf.reduce_sum(tf.cast(~has_order(labels), tf.float32))
             self.notices.count(lists=tf.shape(labels)[0], uninformative=uninformative)
             scores = tf.scatter_nd(positions, outputs[SCORE][:, 0], tf.shape(labels, tf.int64))
-            of_loss = (labels, scores, weights)
+            for_loss = (labels, scores, weights)
             if weights is not None:
                 weights = tf.gather_nd(weights, positions)
-            of_rows = (tf.gather_nd(labels, positions)[:, tf.newaxis], outputs[SCORE], weights)
-        of_loss = (self.checked(of_loss[0]), *of_loss[1:])
+            by_row = (tf.gather_nd(labels, positions)[:, tf.newaxis], outputs[SCORE], weights)
+        for_loss = (self.checked(for_loss[0]), *for_loss[1:])
         # Not by the task, which would weight its metrics too, and pass arguments by their names.
         for metric in self._unweighted:
-            metric.update_state(*(of_loss if self._takes_as_loss(metric) else of_rows)[:2])
+            metric.update_state(*(for_loss if self._takes_as_loss(metric) else by_row)[:2])
         for metric in self._weighted:
-            labels, scores, weights = of_loss if self._takes_as_loss(metric) else of_rows
+            labels, scores, weights = for_loss if self._takes_as_loss(metric) else by_row
             metric.update_state(labels, scores, sample_weight=weights)
-        labels, predictions, weights = of_loss
+        labels, predictions, weights = for_loss
         # The task is a Keras layer: called as one, it would round the labels to half precision.
         losses = self.task.call(labels, predictions, compute_metrics=False)
         if weights is not None:
             fix = "Return one loss per example, of shape (batch,), or remove sample_weight."
-            error = invalid("loss", self._shown, "a loss of examples, which have weights", fix)
+            expected = "a loss per example, which can be weighted"
+            error = invalid("loss", self._shown, expected, fix)
             has_rank = losses.shape.rank is not None
             losses = check_per_example(losses, labels, error)
             self.notices.count(weighted=tf.size(weights), weight=tf.reduce_sum(weights))
@@ -159,7 +160,7 @@ _ESTIMATING_FUNCTIONS = (
 
 
 def _score_kind(loss: tf.keras.losses.Loss, logits: bool | None) -> str | None:
-    """What a loss makes of the score, as in `RankingModel.score_kind`."""
+    """How a loss interprets the score, as in `RankingModel.score_kind`."""
     if isinstance(loss, ListLoss):
         return "order"
     if is_cross_entropy(loss):
@@ -195,12 +196,12 @@ class Objectives:
         for head in heads.biases:
             if (reads := self.heads[head].reads) != SCORE:
                 raise ValueError(
-                    f"training_bias is added to the score, and the loss reads {reads!r}. Use a "
+                    f"training_bias is added to the score, but the loss reads {reads!r}. Use a "
                     "loss of the score, or leave training_bias out."
                 )
             if self.heads[head].takes_probabilities:
                 raise ValueError(
-                    "training_bias is added to the score, which must then be a logit, and the loss "
+                    "training_bias is added to the score, which must then be a logit, but the loss "
                     "or a metric takes it for a probability. Use from_logits=True and a head "
                     "without rating_range or sigmoid."
                 )
@@ -238,17 +239,17 @@ class Objectives:
         lists = any(objective.ranks_lists for objective in self.heads.values())
         batches = {}
         for head, (label, weight) in self._columns.items():
-            of_batch = () if batches else features  # gathering those of lists takes time
+            columns = () if batches else features  # gathering those of lists takes time
             batches[head] = take_apart(
-                inputs, label, weight, of_batch, lists=lists, partly=head is not None
+                inputs, label, weight, columns, lists=lists, partly=head is not None
             )
         return batches
 
     def check(self, columns: Mapping[str, Any]) -> None:
         """Checks the labels and sample weights of all examples, before steps that cannot."""
         for head, batch in self.take_apart(columns, ()).items():
-            of_head = batch if head is None else labeled(batch, lists=False)[0]
-            self.heads[head].checked(of_head.labels)
+            labeled_batch = batch if head is None else labeled(batch, lists=False)[0]
+            self.heads[head].checked(labeled_batch.labels)
 
     def update(
         self, batches: Mapping[Any, Batch], outputs: Mapping[str, tf.Tensor], regularization: Any

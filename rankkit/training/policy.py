@@ -90,7 +90,7 @@ _COUNTED_BATCH_SIZE, _MAX_BATCH_SIZE = 1_024, 4_096
 _MAX_EMBEDDING_WEIGHTS = 2**22
 _MAX_OTHER_WEIGHTS = 2**16  # matrix products with large kernels are slower with XLA
 _CODE = (types.FunctionType, tf.keras.regularizers.Regularizer, tf.keras.constraints.Constraint)
-_FUNCTION_LAYERS = ("Lambda", "SlicingOpLambda", "TFOpLambda")  # may hold anyone's code
+_FUNCTION_LAYERS = ("Lambda", "SlicingOpLambda", "TFOpLambda")  # may hold custom code
 
 
 def dense_update_limit(rows_a_step: int, *, compiled: bool) -> int:
@@ -133,7 +133,7 @@ def should_compile_with_xla(model: Any, loop: Loop, epochs: float, callbacks: An
 
 
 def _is_special(layer: tf.keras.layers.Layer) -> bool:
-    """Whether a layer is stochastic, of mixed precision, or runs code of the user."""
+    """Whether a layer is stochastic, of mixed precision, or runs custom code."""
     if is_stochastic(layer) or type(layer).__name__ in _FUNCTION_LAYERS:
         return True
     if layer.compute_dtype != layer.variable_dtype:  # XLA rounds less often

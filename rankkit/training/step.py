@@ -51,7 +51,7 @@ def update_weights(
         ]
 
     def apply() -> bool:
-        # TensorFlow keeps the graph of each aggregation for ever: 3.5 MB for each trained model.
+        # TensorFlow keeps the graph of each aggregation forever: 3.5 MB for each trained model.
         pairs = zip(gradients, weights, strict=True)
         optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
         return True

@@ -50,7 +50,7 @@ def test_weights_and_extreme_scores_count(from_logits):
     ],
     ids=["logit", "bounded head", "layer of Keras"],
 )
-def test_compile_uses_it(metrics, head, is_logit):
+def test_auc_by_name_is_this_class(metrics, head, is_logit):
     features = {"user_id": rk.layers.IdEmbedding(["a"], 2)}
     model = rk.RankingModel(rk.ranking_network(features, head=head), label="click")
     loss = tf.keras.losses.BinaryCrossentropy(from_logits=is_logit)

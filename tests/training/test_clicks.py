@@ -141,7 +141,7 @@ def test_unsuitable_training_bias_raises():
         rk.RankingModel(network, label={"a": "click"}, training_bias=bias)
     ordinal = rk.ranking_network(features, head=rk.layers.OrdinalHead((0, 1), [2]))
     model = rk.RankingModel(ordinal, label="click", training_bias=make_position_bias())
-    text = "training_bias is added to the score, and the loss reads 'log_distribution'"
+    text = "training_bias is added to the score, but the loss reads 'log_distribution'"
     with pytest.raises(ValueError, match=text):
         model.compile("adam", loss=rk.losses.OrdinalLoss((0, 1)))
 
@@ -248,7 +248,7 @@ PUBLIC = [name for name in PUBLIC if name[0] != "_" and name not in NOT_OF_LABEL
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_each_metric_of_keras_is_of_any_score_or_refused_on_logits(name):
+def test_each_metric_class_of_keras_is_correct_or_refused_on_logits(name):
     """A metric that a new version of Keras adds has to be sorted into these lists."""
     metric = getattr(METRICS, name)
     if isinstance(metric, type):
@@ -265,7 +265,7 @@ def test_each_metric_of_keras_is_of_any_score_or_refused_on_logits(name):
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name not in ARGUMENTS])
-def test_each_metric_of_keras_by_name_is_true_or_refused_on_logits(name):
+def test_each_metric_name_of_keras_is_correct_or_refused_on_logits(name):
     for each in (name, _snake_case(name)):
         if name in ANY_SCORE - ON_THE_SCALE_OF_LABELS:
             assert as_metrics("metrics", [each], None, True, "logit")
@@ -283,7 +283,7 @@ NOT_A_LOSS = {"Loss", "Reduction", "deserialize", "get", "serialize"}
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC_LOSSES if name not in NOT_A_LOSS])
-def test_each_loss_of_keras_is_of_any_score_or_refused_on_logits(name):
+def test_each_loss_of_keras_is_correct_or_refused_on_logits(name):
     loss = getattr(LOSSES, name)
     loss = per_example(loss() if isinstance(loss, type) else loss)
     as_metric = getattr(LOSSES, name)
@@ -389,7 +389,7 @@ BUILDS = {
 
 
 @pytest.mark.parametrize(("build", "loss"), BUILDS.values(), ids=list(BUILDS))
-def test_results_are_true_whatever_the_last_layer(build, loss):
+def test_metrics_are_correct_whatever_the_last_layer(build, loss):
     rows = click_rows()
     metrics = ["auc", "binary_crossentropy"]
     model = click_model(build, loss=loss, metrics=metrics, run_eagerly=True)
@@ -405,7 +405,7 @@ def test_results_are_true_whatever_the_last_layer(build, loss):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"loss": "binary_crossentropy"}, "loss must be a loss with from_logits, as the layers .*"),
+        ({"loss": "binary_crossentropy"}, "loss must be a loss with from_logits, because the"),
         ({"loss": PROBABILITIES}, "loss must be a loss with from_logits"),
         ({"loss": "mse", "metrics": ["auc"]}, "metrics must be metrics with from_logits"),
         ({"loss": "mse", "metrics": ["bce"]}, "metrics must be metrics with from_logits"),
@@ -417,7 +417,7 @@ def test_results_are_true_whatever_the_last_layer(build, loss):
         ),
     ],
 )
-def test_unknown_outputs_need_an_answer_which_the_metrics_follow(arguments, text):
+def test_unknown_outputs_need_from_logits_which_the_metrics_follow(arguments, text):
     with pytest.raises(
         ValueError, match=rf"^{text}.* Got: \w+='\w+'\. (Use|Pass) .*from_logits|thres"
     ):
@@ -429,7 +429,7 @@ def test_unknown_outputs_need_an_answer_which_the_metrics_follow(arguments, text
     [{"loss": OF_PROBABILITIES}, {"loss": "mse", "metrics": [METRICS.AUC()]},
      {"loss": "mse", "metrics": ["precision"]}],
 )  # fmt: skip
-def test_unknown_outputs_that_are_no_probabilities_are_found_by_their_values(arguments):
+def test_unknown_outputs_outside_0_and_1_are_refused_as_probabilities(arguments):
     model = click_model(lambda x: plain_lambda(identity()(x)), **arguments)
     text = r"^Scores must be from 0 to 1 for a loss or metric of prob.* Got: \d\..*from_logits=True"
     for run in (model.fit, model.evaluate):

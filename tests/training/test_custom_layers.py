@@ -1,4 +1,4 @@
-"""A layer of the user with a Python `if` over tensors, which AutoGraph has to convert."""
+"""A custom layer with a Python `if` over tensors, which AutoGraph has to convert."""
 
 import numpy as np
 import pytest

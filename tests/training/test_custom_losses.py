@@ -1,4 +1,4 @@
-"""Losses and metrics of the user's own, some of which return one number for a whole batch."""
+"""Custom losses and metrics, some of which return one number for a whole batch."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_loss_of_a_batch_of_each_head_weighs_batches_by_their_labels(rows):
 @pytest.mark.parametrize("loss", [of_batch, of_batch_in_a_list, OfBatch()])
 def test_sample_weights_with_a_loss_of_a_batch_are_refused(rows, loss):
     model = make_model(rows, loss, metrics=[], sample_weight="weight")
-    text = r"^loss must be a loss of examples, which have weights\. Got: loss='\w+'\. Return one "
+    text = r"^loss must be a loss per example, which can be weighted\. Got: loss='\w+'\. Return "
     with pytest.raises(ValueError, match=text):
         model.fit(rk.data.batches(rows, 32), verbose=0)
 
@@ -123,7 +123,7 @@ def test_functions_of_numpy_are_weighted(rows, function, change):
 @pytest.mark.parametrize("change", [lambda data: data, lambda data: data.map(dict)])
 def test_functions_of_numpy_that_return_one_number_cannot_be_weighted(rows, function, change):
     batches = change(rk.data.batches(rows, 32))
-    text = r"must be (a loss|metrics) of examples, which have weights\. Got: \w+='of_\w+'\. Return"
+    text = r"must be (a loss|metrics) per example, which can be weighted\. Got: \w+=.of_"
     for arguments in (
         {"loss": function, "metrics": []},
         {"loss": "mse", "weighted_metrics": [function]},
@@ -144,7 +144,7 @@ def test_metric_of_a_batch_weighs_batches_by_their_size(rows):
 def test_weighted_metric_of_a_batch_is_refused(rows):
     model = make_model(rows, "mse", metrics=[], weighted_metrics=[of_batch], sample_weight="weight")
     with pytest.raises(
-        ValueError, match="^weighted_metrics must be metrics of examples, .*of_batch"
+        ValueError, match="^weighted_metrics must be metrics per example, .*of_batch"
     ):
         model.evaluate(rk.data.batches(rows, 32), verbose=0)
 

@@ -79,7 +79,7 @@ def assert_equal(one, other, *, within=1e-6):
 
 
 def over_iterator(batches):
-    """The same batches, without the knowledge that they are in memory."""
+    """The same batches, as a data set that is not known to be in memory."""
     return batches.map(lambda batch: batch)
 
 
@@ -402,7 +402,7 @@ def test_training_many_models_logs_no_warning_of_retracing(rows, caplog, monkeyp
         fit(make_model(rows, network=network), rk.data.batches(rows, 403))
     assert "retracing" not in caplog.text
     for number in range(6):
-        tf.function(lambda x: x + 1)(tf.zeros(number))  # a function of the user
+        tf.function(lambda x: x + 1)(tf.zeros(number))  # a custom function
     assert "triggered tf.function retracing" in caplog.text
 
 

@@ -35,7 +35,7 @@ def weights_of(model):
 
 
 def changed(model, before):
-    """The names of the layers of which a weight is not what it was, to the last bit."""
+    """The names of the layers with a weight that has changed, even in the last bit."""
     return {
         name
         for name, weights in weights_of(model).items()
@@ -144,7 +144,7 @@ def test_layer_frozen_by_a_callback_is_an_error(iterates):
         model.fit(batches, epochs=3, callbacks=[callback], validation_data=batches, verbose=0)
 
 
-def test_optimizer_that_does_not_know_a_weight_is_an_error():
+def test_optimizer_without_variables_of_a_weight_is_an_error():
     batches = make_batches()
     model = make_model()
     items = model.network.get_layer("items")
@@ -178,7 +178,7 @@ def state_of(optimizer):
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad", rk.optimizers.LazyAdam()])
 @pytest.mark.parametrize("frozen", [[], ["users"], ["items", "norm"]])
-def test_file_keeps_the_state_of_an_optimizer_that_knows_frozen_layers(
+def test_file_keeps_the_state_of_an_optimizer_with_variables_of_frozen_layers(
     optimizer, frozen, trained, reload, caplog
 ):
     batches = make_batches()

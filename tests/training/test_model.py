@@ -261,6 +261,8 @@ def test_metrics_of_the_same_name_raise(arguments):
     [
         ({"loss": object()}, TypeError, "loss must be a tf.keras loss"),
         ({"loss": tf.keras.losses.Huber}, TypeError, r"loss is the class Huber. .* Huber\(\)"),
+        ({"loss": "mse_"}, ValueError, "Unknown loss 'mse_'. Nearest in tf.keras.losses: .*'mse'"),
+        ({"loss": "abc"}, ValueError, "Unknown loss 'abc'"),  # a module in the namespace of Keras
         ({"metrics": "mae"}, TypeError, "metrics must be a list of tf.keras metrics"),
         ({"weighted_metrics": [3]}, TypeError, "weighted_metrics must be a list of tf.keras metr"),
         ({"metrics": ["rmse_"]}, ValueError, "Unknown metric 'rmse_'. Nearest in tf.keras.metrics"),
@@ -305,7 +307,7 @@ def test_batch_is_not_changed():
     assert all(batch[name] is before[name] for name in batch)
 
 
-def test_columns_that_are_no_features_are_ignored():
+def test_columns_that_are_not_features_are_ignored():
     columns = {name: column[:2] for name, column in make_rows().items()}
     data = tf.data.Dataset.from_tensors({**columns, "genres": tf.ragged.constant([["Drama"], []])})
     model = make_model(run_eagerly=True)

@@ -24,7 +24,7 @@ def batches():
 
 
 def own(*hooks, base=CALLBACKS.Callback, **attributes):
-    """A callback of a class of the user with these hooks."""
+    """A callback of a custom class with these hooks."""
     methods = dict.fromkeys(hooks, lambda self, batch, logs=None: None)
     return type("Own", (base,), {**methods, **attributes})()
 

@@ -162,7 +162,7 @@ def test_each_global_batch_is_one_step_of_replicas(rows, replicas, mirrored_stra
     assert_same(*found)
 
 
-def test_steps_are_counted_on_over_several_fits_and_a_saved_file(rows, reload):
+def test_step_count_continues_over_fits_and_a_saved_file(rows, reload):
     data = of_unknown_length(rk.data.batches(columns(rows), BATCH))
     model = make_model(rows)
     with tf.keras.utils.custom_object_scope({"CountingLayer": CountingLayer}):
@@ -199,7 +199,7 @@ class OwnAggregation(tf.keras.optimizers.SGD):
         return super().aggregate_gradients(grads_and_vars)
 
 
-def test_aggregation_of_an_own_optimizer_is_used(rows):
+def test_aggregation_of_a_custom_optimizer_is_used(rows):
     model = make_model(rows, OwnAggregation)
     model.fit(rk.data.batches(columns(rows), BATCH), verbose=0)
     assert model.optimizer.aggregated == 1

@@ -1,4 +1,4 @@
-"""DataFrames and Arrow tables passed to a model stand for the dict of their columns."""
+"""DataFrames and Arrow tables passed to a model are read as dicts of their columns."""
 
 import datetime
 
