@@ -139,7 +139,7 @@ def _script_server():
 def run_after_tensorflow(_script_server, tmp_path):
     """Runs a script in a process that has imported only TensorFlow.
 
-    This saves the seconds of the import, and the script cannot tell: `tf.keras` is chosen later.
+    This saves the seconds of the import, without an effect: `tf.keras` is chosen later.
     Returns the exit code and the output.
     """
 

@@ -22,7 +22,7 @@ import rankkit.tuning
 
 WRONG: dict[Any, list[Any]] = {
     bool: ["False", "no", b"1", 1, 0, 2.5, math.nan, None, [], np.array([True])],
-    int: [True, np.True_, "3", b"3", 3.5, math.nan, math.inf, None, [3], np.array([3]), 1j],
+    int: [True, np.True_, "3", b"3", 3.0, 3.5, math.nan, math.inf, None, [3], np.array([3]), 1j],
     float: [True, np.True_, "0.3", b"1", math.nan, None, [0.3], np.array([0.3]), 1j],
     str: [1, True, b"user_id", ["user_id"], 1.5, math.nan, None],
     os.PathLike: [1, True, b"x", ["x"], 1.5, None],

@@ -18,7 +18,7 @@ CELL = re.compile(
     r"^```\{code-cell\} python\n(?:---\n(.*?)---\n|((?::[^\n]*\n)*))(.*?)^```$", re.M | re.S
 )
 CELLS_HEAD = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n"
-HIDDEN = {"IPython.display", "run_example"}  # what cells that readers do not see are made of
+HIDDEN = {"IPython.display", "run_example"}  # modules that hidden cells may import
 
 
 def blocks(page: Path, *languages: str) -> list[re.Match]:
@@ -85,7 +85,7 @@ def test_blocks_are_of_a_known_language(page):
 
 
 def command_problems(command: str, root: Path) -> list[str]:
-    """What a shell line names that is not there: make targets, scripts, their flags."""
+    """Make targets, scripts and flags in a shell command that do not exist."""
     targets = re.findall(r"^([\w-]+):", (root / "Makefile").read_text(), re.MULTILINE)
     found = []
     if made := re.match(r"make\s+([\w-]+)", command):
