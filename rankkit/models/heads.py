@@ -212,10 +212,12 @@ def check_not_half(
     subject: str, layer: tf.keras.layers.Layer, dtype: Any, fix: str = "Create"
 ) -> None:
     """Raises for numbers that a layer rounds to half precision."""
-    if tf.as_dtype(dtype) in (tf.float16, tf.bfloat16):
+    dtype = tf.as_dtype(dtype)
+    if dtype in (tf.float16, tf.bfloat16):
+        shown = layer.dtype_policy if layer.compute_dtype == dtype.name else dtype
         raise ValueError(
             f"{subject} must not be rounded to half precision. Got: layer {layer.name!r} of "
-            f"dtype={layer.dtype_policy.name!r}. {fix} that layer with dtype='float32'."
+            f"dtype={shown.name!r}. {fix} that layer with dtype='float32'."
         )
 
 

@@ -12,7 +12,7 @@ from rankkit.data.columns import table_tensors
 from rankkit.interactions import concatenate
 from rankkit.models.finite import FiniteNumbers, apply_layer
 from rankkit.models.heads import apply_heads, check_heads
-from rankkit.models.raw_numbers import check_raw_precision
+from rankkit.models.raw_precision import check_raw_precision
 from rankkit.utils.errors import check_mapping, check_text, invalid, missing, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph
 

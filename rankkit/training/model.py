@@ -16,7 +16,7 @@ from rankkit.core.keras_graph import is_symbolic
 from rankkit.data.columns import table_tensors
 from rankkit.models.heads import SCORE, head_settings, unwrap_dict
 from rankkit.models.network import feature_specs, select_features
-from rankkit.models.raw_numbers import check_raw_precision
+from rankkit.models.raw_precision import check_raw_precision
 from rankkit.training.batch import checked_rows
 from rankkit.training.compile_args import check_run_options
 from rankkit.training.consistency import check_workers

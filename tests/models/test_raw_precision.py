@@ -23,6 +23,22 @@ def dict_model(layer):
     return tf.keras.Model(inputs, {"y": layer(inputs["a"]), "x": L.Reshape((1,))(inputs["b"])})
 
 
+class Own(L.Layer):
+    """Returns its input, which `RankingModel` cannot know."""
+
+    def call(self, inputs):
+        return inputs
+
+
+class OwnCast(L.Layer):
+    def call(self, inputs):
+        return tf.cast(inputs, self.compute_dtype)
+
+
+def arithmetic(x):
+    return L.Multiply()([L.Add()([x, tf.zeros_like(x)]), tf.ones_like(x) * 1])
+
+
 # From the raw numbers, (batch, 1), and a layer that reads them, to its output.
 WRAPPINGS = {
     "directly": lambda x, layer: layer(x),
@@ -39,6 +55,9 @@ WRAPPINGS = {
     "models": lambda x, layer: nested(nested(L.Flatten()), nested(nested(layer)))(x),
     "model of dicts": lambda x, layer: dict_model(layer)({"a": x, "b": x})["y"],
     "model of a list": lambda x, layer: layer(dict_model(L.Dense(1))([x, x])["x"]),
+    "arithmetic": lambda x, layer: layer(arithmetic(x)),
+    "padding": lambda x, layer: layer(L.Flatten()(L.ZeroPadding1D(0)(x[:, None]))),
+    "own": lambda x, layer: layer(L.Lambda(lambda each: each)(Own()(x))),
     "TimeDistributed": lambda x, layer: L.Flatten()(L.TimeDistributed(layer)(x[:, None])),
 }
 
@@ -97,15 +116,33 @@ def test_heads_and_inputs_of_nested_models_that_round_raw_numbers_are_refused():
         as_model(network(lambda x, layer: layer(x), inner))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+@pytest.mark.parametrize(
+    "layer", [lambda **k: L.Lambda(lambda x: x, **k), Own, OwnCast, "cast"], ids=str
+)
+def test_code_of_the_user_in_half_precision_is_refused(layer, dtype):
+    def make(x, policy):
+        if layer == "cast":
+            return tf.cast(x, "bfloat16" if policy == "mixed_bfloat16" else "float32")
+        return layer(name="cast", dtype=policy)(x)
+
+    for reader in (L.Flatten(), rk.layers.NormalizedNumber(1965.0, 20.0)):
+        made = network(lambda x, _: reader(make(x[:, 0], "mixed_bfloat16")), None, dtype)
+        with pytest.raises(ValueError, match=RAW.format(r"(tf\.)?cast")):
+            as_model(made)
+        as_model(network(lambda x, _: reader(make(x[:, 0], "float32")), None, dtype))
+
+
 @pytest.mark.parametrize(
     ("before", "dtype"),
     [
-        (lambda x: (x - 1965.0) / 20.0, "float32"),
+        (lambda x: L.Rescaling(0.05, -98.0)(x), "float32"),
+        (lambda x: L.Dense(3)(x * 1), "float32"),
         (lambda x: normalization("float32")(x), "int64"),
         (lambda x: tf.cast(x > 1965, tf.float32), "int64"),
         (lambda x: L.Embedding(2, 3)(x), "int64"),
         (lambda x: tf.cast(x, tf.float32), "bool"),
-        (lambda x: L.Activation("sigmoid")(x), "float32"),
+        (lambda x: L.Embedding(2, 3, dtype="mixed_bfloat16")(L.Add()([x, x])), "int64"),
     ],
 )
 def test_other_numbers_may_be_rounded(before, dtype):
