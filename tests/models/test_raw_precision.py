@@ -127,10 +127,10 @@ def test_code_of_the_user_in_half_precision_is_refused(layer, dtype):
         return layer(name="cast", dtype=policy)(x)
 
     for reader in (L.Flatten(), rk.layers.NormalizedNumber(1965.0, 20.0)):
-        made = network(lambda x, _: reader(make(x[:, 0], "mixed_bfloat16")), None, dtype)
+        half = network(lambda x, reader: reader(make(x[:, 0], "mixed_bfloat16")), reader, dtype)
         with pytest.raises(ValueError, match=RAW.format(r"(tf\.)?cast")):
-            as_model(made)
-        as_model(network(lambda x, _: reader(make(x[:, 0], "float32")), None, dtype))
+            as_model(half)
+        as_model(network(lambda x, reader: reader(make(x[:, 0], "float32")), reader, dtype))
 
 
 @pytest.mark.parametrize(
