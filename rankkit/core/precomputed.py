@@ -23,6 +23,11 @@ def precomputed_indices(indices: Mapping[Any, tf.Tensor]) -> Iterator[None]:
         _GIVEN.reset(token)
 
 
+def is_step_in_memory() -> bool:
+    """Whether a step over examples in memory is being traced: its columns are of equal length."""
+    return _GIVEN.get() is not _NONE
+
+
 def indices_for(layer: tf.keras.layers.Layer) -> tf.Tensor | None:
     """The precomputed indices of a layer, `None` where it has to encode raw values."""
     return _GIVEN.get().get(layer)

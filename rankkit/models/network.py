@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.features import as_feature, as_features, keras_fix, of_keras_3, raw_specs
 from rankkit.core.keras_graph import input_positions
+from rankkit.core.precomputed import is_step_in_memory
 from rankkit.data.columns import table_tensors
 from rankkit.interactions import concatenate
 from rankkit.models.finite import FiniteNumbers, apply_layer
@@ -157,7 +158,7 @@ def select_features(
         if name not in check_mapping("columns", columns, expected):
             raise missing("feature", name, specs, columns)
     features = {name: as_feature(name, columns[name], spec) for name, spec in specs.items()}
-    return _of_equal_length(features)
+    return features if is_step_in_memory() else _of_equal_length(features)
 
 
 def _of_equal_length(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
