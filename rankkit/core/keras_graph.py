@@ -16,12 +16,14 @@ No other module of rankkit reads these attributes of tf_keras, which are not in 
 `tests/core/test_keras_graph.py` has a test for each of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 from tf_keras.src.engine.functional import Functional
 from tf_keras.src.layers.core.tf_op_layer import TFOpLambda
+
+from rankkit.utils.tensorflow import is_user_code
 
 
 class LayerCall(NamedTuple):
@@ -69,6 +71,24 @@ def layer_calls(model: tf.keras.Model) -> Iterator[LayerCall]:
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
                 yield _as_call(node)
+
+
+def is_nested_graph(layer: tf.keras.layers.Layer) -> bool:
+    """Whether a layer is a nested model that runs its graph of layers."""
+    is_model = isinstance(layer, tf.keras.Model) and layer.inputs
+    return bool(is_model) and not is_user_code(type(layer).call)
+
+
+def inside(model: tf.keras.Model, args: tuple, kwargs: dict, names: dict[int, str]) -> dict:
+    """Names of the inputs of a nested model, from those of the tensors that it is called with."""
+    given, inputs = (*args, *kwargs.values())[0], model.input
+    if not isinstance(given, Mapping):
+        pairs = zip(tf.nest.flatten(given), model.inputs, strict=True)
+    else:
+        if not isinstance(inputs, Mapping):
+            inputs = dict(zip(model.input_names, model.inputs, strict=True))
+        pairs = [(given[name], inputs[name]) for name in inputs]
+    return {id(to): names[id(each)] for each, to in pairs if id(each) in names}
 
 
 def outputs_of_layer(layer: tf.keras.layers.Layer) -> list:

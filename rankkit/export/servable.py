@@ -10,6 +10,7 @@ from rankkit.core.columns import as_list, to_tensor
 from rankkit.core.partial import ActivationCache, repeated
 from rankkit.core.precision import to_int64
 from rankkit.core.timestamps import as_seconds
+from rankkit.models.finite import finite_features
 from rankkit.models.heads import named_outputs, score_name
 from rankkit.ranking.candidates import compute_activations
 from rankkit.ranking.graph import CANDIDATES, QUERY, evaluate_factored
@@ -45,7 +46,7 @@ class Servable(tf.Module):
         ]
         self._autograph = has_user_layers(network)
         self.__call__ = tf.function(
-            lambda features: network(_with_rows(features)[0]),
+            lambda features: network(finite_features(network, _with_rows(features)[0])),
             input_signature=[specs],
             autograph=self._autograph,
         )

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rankkit.data.columns import check_table
 from rankkit.layers import EnsembleMean
+from rankkit.models.finite import finite_features
 from rankkit.models.network import feature_specs, select_features
 from rankkit.utils.errors import check_boolean, check_sequence, check_text, invalid, wrong_type
 
@@ -109,7 +110,7 @@ def score_std(model: Any, columns: Mapping[str, Any]) -> np.ndarray:
         raise wrong_type("model", model, expected, "Build one with rankkit.ensemble.")
     check_table("columns", columns)
     members = tf.keras.Model(network.input, layers[-1].input)
-    features = select_features(columns, feature_specs(network))
+    features = finite_features(network, select_features(columns, feature_specs(network)))
     if not len(next(iter(features.values()))):
         return np.zeros(0, np.float32)
     deviations = [

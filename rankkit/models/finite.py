@@ -1,13 +1,18 @@
 """Check that numbers read by layers of Keras are finite."""
 
+import weakref
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.keras_graph import layer_of
+from rankkit.core.keras_graph import inside, is_nested_graph, layer_calls, layer_of, operation_of
 from rankkit.layers.base import FeatureLayer
 from rankkit.utils.graph_errors import check_numerics
 from rankkit.utils.tensorflow import is_user_code
+
+_UNCHECKED: weakref.WeakKeyDictionary[tf.keras.Model, set[str]] = weakref.WeakKeyDictionary()
+_HANDLE_NAN = ("is_finite", "is_nan")  # functions of TensorFlow
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -27,9 +32,7 @@ class FiniteNumbers(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        message = f"Feature {self.feature!r} must be finite. Got: NaN or an infinite value. "
-        fix = "Drop or fix those rows, or use a layer of rankkit.layers with missing='learn'."
-        return check_numerics(inputs, message + fix)
+        return _check(self.feature, inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature": self.feature}
@@ -53,3 +56,43 @@ def _checked(feature: str, source: str, values: Any) -> Any:
     if not values.dtype.is_floating:
         return values
     return FiniteNumbers(source, name=f"{feature}_{source}_is_finite", dtype=values.dtype)(values)
+
+
+def _check(feature: str, values: tf.Tensor) -> tf.Tensor:
+    message = f"Feature {feature!r} must be finite. Got: NaN or an infinite value. "
+    fix = "Drop or fix those rows, or use a layer of rankkit.layers with missing='learn'."
+    return check_numerics(values, message + fix)
+
+
+def finite_features(
+    network: tf.keras.Model, features: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Returns features after a check of those in which no layer of the network refuses NaN.
+
+    Networks of `ranking_network` have layers that do. In another network, a single number may be
+    NaN if all that reads it is layers of rankkit, or if a function such as `tf.math.is_nan` does.
+    """
+    if network not in _UNCHECKED:
+        inputs = {id(each): name for name, each in network.input.items() if each.dtype.is_floating}
+        found = list(_readers(network, inputs))
+        handled = {name for name, layer in found if operation_of(layer) in _HANDLE_NAN}
+        _UNCHECKED[network] = {name for name, _ in found} - handled
+    names = _UNCHECKED[network]
+    return {name: _check(name, v) if name in names else v for name, v in features.items()}
+
+
+def _readers(model: tf.keras.Model, raw: dict[int, str]) -> Iterator[tuple[str, Any]]:
+    """Yields feature and layer where a layer reads raw numbers, and nothing checks these."""
+    calls = list(layer_calls(model))
+    checked = {id(call.args[0]) for call in calls if isinstance(call.layer, FiniteNumbers)}
+    for layer, args, kwargs, outputs in calls:
+        if isinstance(layer, FeatureLayer | FiniteNumbers):
+            continue
+        if all(id(each) in checked for each in tf.nest.flatten(outputs)):
+            continue
+        if is_nested_graph(layer):
+            yield from _readers(layer, inside(layer, args, kwargs, raw))
+            continue
+        for each in tf.nest.flatten((args, kwargs)):
+            if id(each) in raw:
+                yield raw[id(each)], layer

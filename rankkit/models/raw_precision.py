@@ -1,11 +1,10 @@
 """Check that no layer of a network rounds raw numbers to half precision."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.keras_graph import layer_calls, layer_of
+from rankkit.core.keras_graph import inside, is_nested_graph, layer_calls, layer_of
 from rankkit.layers.base import FeatureLayer
 from rankkit.models.heads import check_not_half
 from rankkit.utils.keras import casts_inputs
@@ -42,12 +41,8 @@ def _follow(model: tf.keras.Model, raw: dict[int, str]) -> None:
         made = tf.nest.flatten(outputs)
         if not read or isinstance(layer, FeatureLayer):
             continue
-        if _is_graph(layer):
-            inner = {
-                id(to): raw[id(each)]
-                for each, to in _input_pairs(layer, (*args, *kwargs.values())[0])
-                if id(each) in raw
-            }
+        if is_nested_graph(layer):
+            inner = inside(layer, args, kwargs, raw)
             _follow(layer, inner)
             pairs = zip(made, layer.outputs, strict=True)
             raw |= {id(to): inner[id(each)] for to, each in pairs if id(each) in inner}
@@ -83,22 +78,6 @@ def _check(feature: str, layer: tf.keras.layers.Layer, dtype: Any) -> None:
 def _is_own(layer: tf.keras.layers.Layer) -> bool:
     """Whether a layer runs code of the user."""
     return is_user_code(type(layer)) or isinstance(layer, _LAYERS.Lambda)
-
-
-def _is_graph(layer: tf.keras.layers.Layer) -> bool:
-    """Whether a layer is a nested model that runs its graph of layers."""
-    is_model = isinstance(layer, tf.keras.Model) and layer.inputs
-    return bool(is_model) and not is_user_code(type(layer).call)
-
-
-def _input_pairs(model: tf.keras.Model, given: Any) -> list[tuple[Any, Any]]:
-    """Pairs of a tensor that a nested model is called with and its own symbolic input."""
-    if not isinstance(given, Mapping):
-        return list(zip(tf.nest.flatten(given), model.inputs, strict=True))
-    inputs = model.input
-    if not isinstance(inputs, Mapping):
-        inputs = dict(zip(model.input_names, model.inputs, strict=True))
-    return [(given[name], inputs[name]) for name in inputs]
 
 
 def _parts(layer: tf.keras.layers.Layer) -> list[tf.keras.layers.Layer]:

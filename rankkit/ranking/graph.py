@@ -17,6 +17,7 @@ from rankkit.core.partial import (
     of_equal_length,
     through,
 )
+from rankkit.models.finite import finite_features
 from rankkit.models.heads import score_of
 from rankkit.models.network import feature_specs
 from rankkit.training.model import RankingModel, SingleHeadScorer
@@ -150,7 +151,7 @@ def evaluate_factored(
     `columns` maps a raw feature to `(1, ...)` or `(rows, ...)` values, and `sides` to its side: all
     columns of a side have as many rows. The columns of a side with given activations are left out.
     """
-    cache = cache or ActivationCache()
+    cache, columns = cache or ActivationCache(), finite_features(network, columns)
     vectors = {
         name: Vector(
             [Part(frozenset([side]), network.input[name].shape, lambda name=name: columns[name])]

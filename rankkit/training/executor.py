@@ -32,9 +32,21 @@ _LOG = logging.getLogger("rankkit")
 _NEED_ITERATOR = ("y", "sample_weight", "steps_per_epoch", "steps")
 
 
-def reads_text(model: Any) -> bool:
-    """Whether a feature of a model is a string, which XLA cannot read."""
-    return any(spec.dtype == tf.string for spec in model.feature_specs.values())
+def reads_text_or_lists(model: Any) -> bool:
+    """Whether a feature of a model is a string or a list, which XLA cannot read."""
+    specs = model.feature_specs.values()
+    return any(spec.dtype == tf.string or None in spec.shape[1:] for spec in specs)
+
+
+def check_compilable(model: Any, batch: Any) -> None:
+    """Raises if steps over an iterator are compiled with XLA, and a column is text or lists."""
+    columns = batch[0] if isinstance(batch, tuple | list) else batch
+    if not model.jit_compile or not isinstance(columns, Mapping):
+        return
+    for name, column in columns.items():
+        if isinstance(column, tf.RaggedTensor) or column.dtype == tf.string:
+            fix = f"XLA cannot read column {name!r}, of text or lists. Leave it out of the batches."
+            raise invalid("jit_compile", True, "'auto' or False", fix)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,10 +138,10 @@ class Executor:
 
     def _over_iterator(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Execution:
         model, steps = self._model, self._steps_per_execution
-        if kind == "train" and self.jit_compile and reads_text(model):
+        if kind == "train" and self.jit_compile and reads_text_or_lists(model):
             fix = (
-                "XLA cannot compile ids that are strings, unless their lookup is precomputed: in "
-                "whole epochs of rankkit.data.batches over examples in memory."
+                "XLA cannot compile features that are strings or lists, unless their lookup is "
+                "precomputed: in whole epochs of rankkit.data.batches over examples in memory."
             )
             raise invalid("jit_compile", True, "'auto' or False", fix)
         # TensorFlow cannot loop over steps that have no examples on one of the replicas.
@@ -280,7 +292,10 @@ class Executor:
         # Counting the step, weight decay and the metrics of some losses do not depend on the batch.
         # Steps in memory always have one, and so have those that XLA compiles as one operation.
         execution = self._active[kind]
-        if (execution is not None and execution.loop is not None) or self._model.jit_compile:
+        is_in_memory = execution is not None and execution.loop is not None
+        if is_in_memory or self._model.jit_compile:
+            if not is_in_memory:
+                check_compilable(self._model, batch)
             return contextlib.nullcontext()
         parts = tf.nest.flatten(batch, expand_composites=True)
         return tf.control_dependencies([part for part in parts if tf.is_tensor(part)])

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.models.finite import finite_features
 from rankkit.models.network import feature_specs, select_features
 from rankkit.utils.graph_errors import plain_errors
 
@@ -36,4 +37,4 @@ class SingleHeadScorer:
         """Returns the scores `(rows, 1)` of columns; columns that are not features are ignored."""
         with plain_errors():
             features = select_features(columns, self.feature_specs)
-            return self.network(features, training=False)
+            return self.network(finite_features(self.network, features), training=False)

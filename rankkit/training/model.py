@@ -5,7 +5,7 @@ import inspect
 import itertools
 import os
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -13,15 +13,16 @@ import tensorflow_recommenders as tfrs
 
 from rankkit.core.features import as_feature
 from rankkit.core.keras_graph import is_symbolic
-from rankkit.data.columns import table_tensors
+from rankkit.models.finite import finite_features
 from rankkit.models.heads import SCORE, head_settings, unwrap_dict
 from rankkit.models.network import feature_specs, select_features
 from rankkit.models.raw_precision import check_raw_precision
 from rankkit.training.batch import checked_rows
 from rankkit.training.compile_args import check_run_options
 from rankkit.training.consistency import check_workers
-from rankkit.training.executor import Executor, reads_text
+from rankkit.training.executor import Executor, check_compilable, reads_text_or_lists
 from rankkit.training.head_scorer import SingleHeadScorer
+from rankkit.training.inputs import readable
 from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
 from rankkit.training.objective import Objectives
 from rankkit.training.step import update_weights
@@ -121,7 +122,7 @@ class RankingModel(tfrs.models.Model):
     def call(self, inputs: Mapping[str, Any], training: Any = None) -> Any:
         specs = self.feature_specs.items()
         features = {name: as_feature(name, inputs[name], spec) for name, spec in specs}
-        return self.network(features, training=training)
+        return self.network(finite_features(self.network, features), training=training)
 
     # --- Compilation ---
 
@@ -209,8 +210,8 @@ class RankingModel(tfrs.models.Model):
 
     @property
     def jit_compile(self) -> bool:
-        """Whether steps over an iterator are compiled with XLA, which cannot read strings."""
-        return bool(super().jit_compile) and not reads_text(self)
+        """Whether steps over an iterator are compiled with XLA, which reads no text or lists."""
+        return bool(super().jit_compile) and not reads_text_or_lists(self)
 
     @jit_compile.setter
     def jit_compile(self, value: bool) -> None:
@@ -278,7 +279,7 @@ class RankingModel(tfrs.models.Model):
         outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
         for (head, bias), columns in zip(biases.items(), bias_specs, strict=True):
             name = self._heads.outputs[head][SCORE]
-            added = bias(select_features(features, columns), training=True)
+            added = bias(finite_features(bias, select_features(features, columns)), training=True)
             outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
         return self._objectives.update(batches, outputs, sum(self._penalties))
 
@@ -303,24 +304,20 @@ class RankingModel(tfrs.models.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     def predict_step(self, data: Any) -> Any:
+        check_compilable(self, data)
         features = checked_rows(tf.keras.utils.unpack_x_y_sample_weight(data)[0])
         return self(features, training=False)
 
     # --- Training, evaluation and prediction: Keras's loops, with steps run by the executor ---
 
-    def _columns(self, data: Any) -> Any:
-        """The columns of a table that the model reads, as tensors; other data as it is."""
-        if isinstance(data, tuple):
-            return (self._columns(data[0]), *data[1:]) if data else data
-        heads = self._heads
-        biases = itertools.chain.from_iterable(map(feature_specs, heads.biases.values()))
-        more = [*heads.labels.values(), *heads.weights.values(), *biases]
-        return table_tensors(data, self.feature_specs, [name for name in more if name])
+    def _inputs(self, x: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        """The data of a call in a form that Keras reads, after a check of its other arguments."""
+        return readable(x, self.feature_specs, self._heads, {"y": args, **(kwargs or {})})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
-        x = self._columns(x)
+        x = self._inputs(x, args, kwargs)
         if "validation_data" in kwargs:
-            kwargs["validation_data"] = self._columns(kwargs["validation_data"])
+            kwargs["validation_data"] = self._inputs(kwargs["validation_data"])
         self._check_training(super().fit, x, *args, **kwargs)
         if not self._is_ready:
             return super().fit(x, *args, **kwargs)  # Keras raises
@@ -343,7 +340,7 @@ class RankingModel(tfrs.models.Model):
         return history
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        x = self._columns(x)
+        x = self._inputs(x, args, kwargs)
         if not self._is_ready:
             return super().evaluate(x, *args, **kwargs)  # Keras raises
         with plain_errors():
@@ -355,21 +352,21 @@ class RankingModel(tfrs.models.Model):
                 return logs if kwargs.get("return_dict") else [*logs.values()]
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        with plain_errors(), self._isolated():
-            return super().predict(self._columns(x), *args, **kwargs)
+        with self._isolated():
+            return super().predict(self._inputs(x), *args, **kwargs)
 
     def predict_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         with self._isolated():
-            return super().predict_on_batch(self._columns(x), *args, **kwargs)
+            return super().predict_on_batch(self._inputs(x), *args, **kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         self._check_training(super().train_on_batch, x, *args, **kwargs)
-        with plain_errors(), self._isolated():
-            return super().train_on_batch(self._columns(x), *args, **kwargs)
+        with self._isolated():
+            return super().train_on_batch(self._inputs(x, args, kwargs), *args, **kwargs)
 
     def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         with self._isolated():
-            return super().test_on_batch(self._columns(x), *args, **kwargs)
+            return super().test_on_batch(self._inputs(x, args, kwargs), *args, **kwargs)
 
     def _check_training(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         given = inspect.signature(method).bind_partial(*args, **kwargs).arguments
@@ -379,9 +376,12 @@ class RankingModel(tfrs.models.Model):
         if self._is_ready:
             self._executor.check_trainable()
 
-    def _isolated(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def _isolated(self) -> Iterator[None]:
         """Isolates a callback's own use of the model from the steps of `fit`."""
-        return self._executor.isolated() if self._is_ready else contextlib.nullcontext()
+        isolated = self._executor.isolated() if self._is_ready else contextlib.nullcontext()
+        with plain_errors(), isolated:
+            yield
 
     def make_train_function(self, force: bool = False) -> Any:
         self.train_function = self._make_function("train", super().make_train_function, force)

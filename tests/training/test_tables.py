@@ -114,10 +114,38 @@ def test_numbers_in_double_precision_are_not_rounded():
     model.compile("sgd", run_eagerly=True)
     small = {"when": np.array([0.5, 1.5]), "r": np.array([1.0, 2.0])}
     large = {"when": 1.7e9 + np.arange(2.0), "r": np.array([1.0, 2.0])}
+    refused = r"^{} must not have numbers beyond 2\^24"
+    when = pytest.raises(ValueError, match=refused.format("Column 'when'"))
     for method in (model.fit, model.evaluate, model.predict):
         method(small, verbose=0)
-        with pytest.raises(ValueError, match=r"Column 'when' must not have numbers beyond 2\^24"):
-            method(large, verbose=0)
+        for data in (large, iter([large]), BatchesOf(large)):
+            with when:
+                method(data, verbose=0)
+    for method in (model.train_on_batch, model.test_on_batch, model.predict_on_batch):
+        method(small)
+        with when:
+            method(large)
+    features, labels = {"when": small["when"]}, large["when"]
+    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        for wrong in (labels, pd.Series(labels), {"r": labels}):
+            with pytest.raises(ValueError, match=refused.format("Column '[yr]'")):
+                method(features, wrong)
+        with pytest.raises(ValueError, match=refused.format("Column 'sample_weight'")):
+            method(features, small["r"], sample_weight=labels)
+    for data in ((features, labels), iter([(features, labels)])):
+        with pytest.raises(ValueError, match=refused.format("Column '(validation_data|y)'")):
+            model.fit(small, validation_data=data, verbose=0)
+
+
+class BatchesOf(tf.keras.utils.Sequence):
+    def __init__(self, batch):
+        self.batch = batch
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.batch
 
 
 def test_columns_of_unequal_length_are_named(model):

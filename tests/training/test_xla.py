@@ -52,11 +52,46 @@ def test_compiled_model_with_string_features_evaluates_and_predicts_over_iterato
 def test_compiled_model_with_string_features_cannot_be_trained_over_iterators(rows):
     model = make_model(rows, jit_compile=True)
     batches = rk.data.batches(rows, 100)
-    text = r"^jit_compile must be 'auto' or False\. Got: jit_compile=True\. XLA cannot compile ids"
+    text = r"^jit_compile must be 'auto' or False\. Got: jit_compile=True\. XLA cannot compile fea"
     with pytest.raises(ValueError, match=text):
         model.fit(batches.map(lambda batch: batch), verbose=0)
     with pytest.raises(ValueError, match=text):
         model.train_on_batch(next(iter(batches)))
+
+
+def test_columns_that_xla_cannot_read_are_named(rows):
+    rows = {name: rows[name] for name in ("user_id", "movie_id", "rating")}
+    network = make_network_of_movies(rows)
+    model = make_model(rows, network, sample_weight=None, jit_compile=True)
+    batches = rk.data.batches(rows, 100)
+    model.fit(batches, verbose=0)  # in memory: it does not read the users
+    iterated, batch = batches.map(dict), next(iter(batches))
+    for call in (
+        lambda: model.fit(iterated, verbose=0),
+        lambda: model.fit(batches, validation_data=iterated, verbose=0),
+        lambda: model.evaluate(iterated, verbose=0),
+        lambda: model.predict(batches, verbose=0),
+        lambda: model.train_on_batch(batch),
+        lambda: model.test_on_batch(batch),
+        lambda: model.predict_on_batch(batch),
+    ):
+        with pytest.raises(ValueError, match="^jit_compile must .* read column 'user_id', of text"):
+            call()
+
+
+def test_compiled_model_with_lists_of_integers_trains_in_memory_only(rows):
+    tags = [[1], [1, 2], []] * 2
+    layer = rk.layers.TagsEmbedding([1, 2], 2)
+    network = rk.ranking_network({"tags": layer}, head=rk.layers.DenseRatingHead([]))
+    model = rk.RankingModel(network, label="rating")
+    model.compile("sgd", jit_compile=True)
+    batches = rk.data.batches({"tags": tags, "rating": np.ones(6)}, 3)
+    model.fit(batches, verbose=0)
+    expected = model.evaluate(batches, verbose=0)
+    assert model.evaluate(batches.map(dict), verbose=0) == pytest.approx(expected)
+    assert model.predict(batches, verbose=0).shape == (6, 1)
+    with pytest.raises(ValueError, match="cannot compile features that are strings or lists"):
+        model.fit(batches.map(dict), verbose=0)
 
 
 def test_compiled_model_with_integer_features_trains_over_iterators(rows):
