@@ -61,7 +61,7 @@ def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     for number, line in enumerate(_complete_lines(Path(path)), 1):
         try:
             event = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise damaged(path, number, error) from None
         if isinstance(event, dict) and _CHECKSUM in event:
             checksum = event.pop(_CHECKSUM)

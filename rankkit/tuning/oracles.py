@@ -54,13 +54,17 @@ class JournaledOracle(OracleAdapter):
             fields = _FIELDS.get(str(event.get("event"))) if isinstance(event, dict) else None
             if fields is None or not fields <= set(event):
                 raise damaged(path, number, "it is not an event of a search")
-        count = len({event["trial"] for event in events if event["event"] == "begin"})
+        count = len({str(event["trial"]) for event in events if event["event"] == "begin"})
         if self.max_trials and count > self.max_trials:
             expected = f"at least {count}, the number of trials already in the directory"
             fix = "Increase it, or use another directory."
             raise invalid("max_trials", int(self.max_trials), expected, fix)
         for number, event in enumerate(events, 1):
-            if reason := self._replay_event(event):
+            try:
+                reason = self._replay_event(event)
+            except (AttributeError, TypeError, ValueError, OverflowError) as error:
+                raise damaged(path, number, error) from None
+            if reason:
                 raise damaged(path, number, f"{reason}: a line before it is missing or changed")
 
     def _replay_event(self, event: dict[str, Any]) -> str | None:

@@ -134,7 +134,7 @@ def check_fingerprint(directory: Path, fingerprint: Mapping[str, Any]) -> None:
         found = json.loads((directory / FINGERPRINT).read_text())
         if not isinstance(found, dict):
             raise ValueError(f"it holds {found!r}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"directory must hold a search. {shown}, whose {FINGERPRINT} cannot be read ({error}). "
             "The chief and all workers need the same directory; overwrite=True deletes a damaged "

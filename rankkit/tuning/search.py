@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import itertools
 import math
 import os
 from pathlib import Path
@@ -18,8 +19,8 @@ from rankkit.metrics import ListMetric
 from rankkit.training.model import RankingModel
 from rankkit.tuning._keras_tuner import delete_tuner_state
 from rankkit.tuning.hypermodel import RankingHyperModel
-from rankkit.tuning.journal import RESUME, Journal
-from rankkit.tuning.oracles import JournaledOracle
+from rankkit.tuning.journal import RESUME, Journal, damaged
+from rankkit.tuning.oracles import FAILURE, JournaledOracle
 from rankkit.tuning.plan import JOURNAL, PROJECT, Plan, check_fingerprint, claim
 from rankkit.tuning.processes import (
     Role,
@@ -271,7 +272,7 @@ def _run_trials(plan: Plan) -> JournaledOracle:
     oracle = plan.make_oracle()
     with contextlib.closing(Journal(plan.directory / JOURNAL)) as journal:
         tuner = _make_tuner(plan, oracle)
-        oracle.replay(plan.read_journal(), plan.directory / JOURNAL)
+        _replay(plan, oracle)
         if oracle.trials:
             tuner.progress.write_line(f"resuming after {len(oracle.ended)} trials")
         space, objective = plan.hypermodel.space, plan.objective
@@ -309,7 +310,7 @@ def _join(plan: Plan, role: Role) -> None:
 def _run_with_workers(plan: Plan) -> JournaledOracle:
     """Runs the search in several processes on this host; returns the oracle."""
     check_picklable(plan)
-    if not (oracle := _replay(plan)).is_complete:
+    if not (oracle := _replayed(plan)).is_complete:
         num_events = len(plan.read_journal())
 
         def has_ended() -> bool:
@@ -317,15 +318,27 @@ def _run_with_workers(plan: Plan) -> JournaledOracle:
             return any(event["event"] in ("complete", "stopped") for event in new)
 
         run_on_this_host(functools.partial(_run_member, plan), plan.workers, has_ended)
-        oracle = _replay(plan)
+        oracle = _replayed(plan)
     return oracle
 
 
-def _replay(plan: Plan) -> JournaledOracle:
+def _replayed(plan: Plan) -> JournaledOracle:
     oracle = plan.make_oracle()
     _make_tuner(plan, oracle)
-    oracle.replay(plan.read_journal(), plan.directory / JOURNAL)
+    _replay(plan, oracle)
     return oracle
+
+
+def _replay(plan: Plan, oracle: JournaledOracle) -> None:
+    """Replays the journal; raises if it lacks the lines of a trial that left results."""
+    path = plan.directory / JOURNAL
+    oracle.replay(events := plan.read_journal(), path)
+    results = [
+        (plan.directory / PROJECT).glob(f"trial_*/{name}") for name in ("checkpoint", FAILURE)
+    ]
+    found = {each.parent.name.removeprefix("trial_") for each in itertools.chain(*results)}
+    if lost := found - set(oracle.trials):
+        raise damaged(path, len(events) + 1, f"the lines of trial {min(lost)} are missing")
 
 
 def _run_member(plan: Plan) -> None:

@@ -293,11 +293,29 @@ def test_lost_and_repeated_lines_of_the_journal_are_named(run, tmp_path, interru
                     run()
 
 
+def test_lost_end_of_the_journal_is_named(run, tmp_path):
+    run(max_trials=2)
+    path = tmp_path / "search" / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept, trial in ((0, 0), (1, 1), (2, 1)):
+        path.write_bytes(b"".join(lines[:kept]) + lines[kept][:9])  # an incomplete line at the end
+        message = rf"Line {kept + 1} of .* \(the lines of trial 000{trial} are missing"
+        with pytest.raises(ValueError, match=message):
+            run(max_trials=2)
+    path.unlink()
+    with pytest.raises(
+        ValueError, match=r"Line 1 of .*journal\.jsonl is damaged \(.*overwrite=True"
+    ):
+        run(max_trials=2)
+
+
 def test_line_that_is_not_an_event_is_named(run, tmp_path):
     run(max_trials=1)
     journal = tmp_path / "search" / "journal.jsonl"
     lines = journal.read_text()
-    for line in ("3", "{}", '{"event": "x"}', '{"event": "end", "trial": "0"}', "["):
+    end = {"event": "end", "trial": {}, "metrics": 3, "status": 3, "message": 3, "reached": 3}
+    few = ("3", "{}", '{"event": "x"}', '{"event": "end", "trial": "0"}', "[", "[" * 200_000)
+    for line in (*few, json.dumps(end)):
         journal.write_text(lines + line + "\n")
         with pytest.raises(ValueError, match=r"Line 4 of .*journal\.jsonl is damaged"):
             run(max_trials=1)
