@@ -6,10 +6,12 @@ those that run code or read other files, and those that this process has registe
 """
 
 import collections
+import contextlib
 import json
 import re
 import types
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import tensorflow as tf
 from rankkit.utils.errors import unreadable
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_FREE_BYTES = 1 << 26  # for variables that a file does not hold, such as those of metrics
 
 
 def load_keras_file(path: Path) -> tf.keras.Model:
@@ -32,9 +35,27 @@ def load_keras_file(path: Path) -> tf.keras.Model:
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is not loaded, as it may run code: {error}") from None
     try:
-        return tf.keras.models.load_model(path, safe_mode=True)
+        with _limited_weights(2 * path.stat().st_size + _FREE_BYTES):
+            return tf.keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a layer raises for a config or weights that do not fit
         raise unreadable(path, "a .keras file", error) from error
+
+
+@contextlib.contextmanager
+def _limited_weights(limit: int) -> Iterator[None]:
+    """Raises if a config describes weights that the file cannot hold, before they are made."""
+    total = 0
+
+    def create(next_creator: Any, **kwargs: Any) -> Any:
+        nonlocal total
+        shape, dtype = tf.TensorShape(kwargs.get("shape")), kwargs.get("dtype")
+        total += (shape.num_elements() or 0) * tf.as_dtype(dtype or tf.float32).size
+        if total > limit:
+            raise ValueError("its config describes larger weights than the file holds")
+        return next_creator(**kwargs)
+
+    with tf.variable_creator_scope(create):
+        yield
 
 
 def _read_archive(path: Path) -> Any:
@@ -69,6 +90,8 @@ def _check_weights(weights: h5py.File, size: int) -> None:
             return
         if part.external or part.is_virtual:
             raise ValueError(f"its weights {name!r} lie in another file")
+        if part.dtype.hasobject:  # many cells can refer to the same bytes
+            raise ValueError(f"its weights {name!r} are no numbers")
         total += part.nbytes
 
     weights.visititems(visit)

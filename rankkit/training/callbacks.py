@@ -134,7 +134,7 @@ def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
         The number of completed epochs; 0 without a backup.
 
     Raises:
-        ValueError: If the backup is damaged.
+        ValueError: If the backup is damaged, or names checkpoints of another folder.
 
     Example:
         >>> import rankkit as rk
@@ -148,6 +148,9 @@ def completed_epochs(backup_dir: str | os.PathLike[str]) -> int:
             if os.path.exists(os.path.join(folder, "checkpoint")):
                 raise ValueError("its last checkpoint is damaged or missing")
             return 0
+        for path in tf.train.get_checkpoint_state(folder).all_model_checkpoint_paths:
+            if os.path.realpath(os.path.dirname(path)) != os.path.realpath(folder):
+                raise ValueError(f"its file 'checkpoint' names {path!r}, in another folder")
         reader = tf.train.load_checkpoint(checkpoint)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)  # raises if its checksum is wrong

@@ -255,6 +255,17 @@ def test_classes_are_found_where_keras_finds_them():
 # The archive and the weights.
 
 
+@pytest.mark.parametrize(
+    ("layer", "sizes"), [(2, {"embedding_dim": 1 << 30}), (-1, {"hidden_units": [1 << 40]})]
+)
+def test_weights_larger_than_the_file_are_not_made(source, tmp_path, layer, sizes):
+    config = config_of(source)
+    config["config"]["network"]["config"]["layers"][layer]["config"].update(sizes)
+    file = with_members(source, tmp_path / "m.keras", **{"config.json": json.dumps(config)})
+    with pytest.raises(ValueError, match=r"(?s)m\.keras' cannot be read.*larger weights than the"):
+        rk.export.load(file)
+
+
 def test_flipped_byte_is_found_wherever_it_is(source, tmp_path):
     content = source.read_bytes()
     for member in zipfile.ZipFile(source).infolist():
@@ -331,10 +342,15 @@ def refer_virtually(group, name, path):
     group.create_virtual_dataset(name, layout)
 
 
+def refer(group, name, path):
+    del group[name]
+    group.create_dataset(name, (4, 4), h5py.vlen_dtype("float32"))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [(link, "are a link"), (store_outside, "in another file"), (enlarge, "are larger"),
-     (refer_virtually, "in another file")],
+     (refer_virtually, "in another file"), (refer, "are no numbers")],
 )  # fmt: skip
 def test_weights_of_other_files_are_refused(source, tmp_path, change, message):
     (tmp_path / "secret").write_bytes(bytes(64))

@@ -261,12 +261,18 @@ def undecodable_state(data):
     (data.parent / "checkpoint").write_bytes(b'model_checkpoint_path: "\xff"')
 
 
+def name_another_folder(data):
+    state = data.parent / "checkpoint"
+    state.write_text(state.read_text() + 'all_model_checkpoint_paths: "/elsewhere/ckpt"\n')
+
+
 def test_damaged_backup_is_named(tmp_path):
     make_model, make_batches = RATINGS
     backup = tf.keras.callbacks.BackupAndRestore(tmp_path / "intact", delete_checkpoint=False)
     make_model().fit(make_batches(initial_epoch=0), verbose=0, callbacks=[backup])
     assert rk.completed_epochs(tmp_path / "intact") == 1
-    for damage in (flip, truncate, delete, overwrite_state, empty_state, undecodable_state):
+    to_state = (overwrite_state, empty_state, undecodable_state, name_another_folder)
+    for damage in (flip, truncate, delete, *to_state):
         folder = tmp_path / f"{damage.__name__}_backup"
         shutil.copytree(tmp_path / "intact", folder)
         [data] = folder.rglob("*.data-*")
