@@ -24,11 +24,18 @@ def as_array(column: Any) -> np.ndarray:
     if hasattr(column, "numpy"):  # TensorFlow
         return np.asarray(column.numpy())
     if not isinstance(column, list | tuple):
-        return np.asarray(column)
+        array = np.asarray(column)
+        return array.astype(object) if array.dtype.kind == "T" else array  # strings of NumPy 2
     # NumPy would convert [1, "a"] to strings, and lists of equal length to a matrix.
     if all(isinstance(cell, NUMBER) for cell in column):
         return as_numbers(column)
+    if any(map(_is_scalar_array, column)):
+        return as_array([cell.item() if _is_scalar_array(cell) else cell for cell in column])
     return np.fromiter(column, object, len(column))
+
+
+def _is_scalar_array(cell: Any) -> bool:
+    return isinstance(cell, np.ndarray) and not cell.ndim
 
 
 def _unmasked(column: np.ma.MaskedArray) -> np.ndarray:

@@ -43,7 +43,8 @@ def as_cells(column: Any, name: str) -> list | np.ndarray:
         check_dense(name, column)
         if tf.is_tensor(column):
             column = column.numpy()
-    if hasattr(column, "to_pylist") or _kind(column) == "M":  # of pyarrow; may be masked
+    is_frame = hasattr(column, "iloc") and len(column.shape) == 2  # the cells are the names
+    if hasattr(column, "to_pylist") or _kind(column) == "M" or is_frame:  # may be masked
         column = as_array(column)
     if _kind(column) in _ARRAYS:
         array = np.asanyarray(column)
@@ -96,6 +97,15 @@ def decode(name: str, value: bytes) -> str:
         raise invalid(f"each string in {name}", value, "valid UTF-8", fix) from None
 
 
+def as_text(name: str, ids: np.ndarray) -> np.ndarray:
+    """Decodes ids given as bytes, such as those of a tensor, so that they equal text."""
+    if not isinstance(ids[:1].tolist()[0], bytes):
+        return ids
+    where = f"column {name!r}"
+    cells = (decode(where, each) if isinstance(each, bytes) else each for each in ids.tolist())
+    return np.fromiter(cells, object, len(ids))
+
+
 @plain_errors()
 def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:
     """Converts the cells of a column, as from `as_cells`, to the tensor that a scorer expects."""
@@ -112,6 +122,8 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
             members = list(chain.from_iterable(values))
             _check_range(name, exact_numbers(f"feature {name!r}", members))
         return as_feature(name, values, spec)
+    if _are_columns(values) and spec is not None and set(map(len, values)) == {1}:
+        values = list(chain.from_iterable(values))  # a matrix of one column
     values = as_list(values, f"feature {name!r}")
     if spec is not None:
         _check_kind(name, values, spec.dtype)

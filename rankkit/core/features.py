@@ -193,6 +193,8 @@ def _wrong_shape(name: str, shape: Any, spec: tf.TensorSpec) -> tuple[Any, ...]:
     """The parts of the error for a column of another shape."""
     sizes = "".join(f" {'any' if size is None else size}" for size in spec.shape[1:])
     fix = "Pass as many values in each row as the layer expects."
+    if not sizes:
+        fix = "Pass one value in each row, such as matrix[:, 0] for a matrix of one column."
     return f"Feature {name!r} must have the shape (rows,{sizes}). Got: ", shape, f". {fix}"
 
 

@@ -128,7 +128,7 @@ def _as_readable(name: str, column: Any) -> Any:
 def _is_readable(column: Any) -> bool:
     """Whether Keras reads a column."""
     if isinstance(column, np.ndarray):
-        return column.dtype.kind not in "OM" and not isinstance(column, np.ma.MaskedArray)
+        return column.dtype.kind in "biufcSU" and not isinstance(column, np.ma.MaskedArray)
     return tf.is_tensor(column)
 
 

@@ -2,13 +2,14 @@
 
 import math
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import fill_numbers
+from rankkit.core.columns import as_text
 from rankkit.core.listwise import MASK
 from rankkit.core.precision import check_float32
 from rankkit.data.batches import batch_epochs, resolve_seed
@@ -111,13 +112,12 @@ def with_negatives(
         raise wrong_type("rows", rows, "in memory: a dict of columns", fix)
     clicks = as_columns(rows, columns)
     check_column_names(clicks, {"query": query, "item": item}, [label, MASK], "with_negatives")
-    check_keys(clicks, query, item)
+    clicks = _with_keys(clicks, query, item)
     known = {name: clicks[name] for name in (query, item)}
     if exclude is not None:
-        more = as_columns(exclude, known, argument="exclude")
-        check_keys(more, query, item)
+        more = _with_keys(as_columns(exclude, known, argument="exclude"), *known, like=clicks)
         known = as_columns({name: [*known[name].tolist(), *more[name].tolist()] for name in known})
-    pool = _candidate_columns(candidates, [known[item]], query, item)
+    pool = _candidate_columns(candidates, [known], query, item)
     sampler = _NegativeSampler(known[query], known[item], pool[item], query, popularity)
     of_click = {name: encode_column(name, column) for name, column in clicks.items()}
     of_candidate = {name: encode_column(name, pool[name]) for name in pool if name in clicks}
@@ -219,12 +219,13 @@ def with_candidates(
     """
     clicks = as_columns(rows)
     check_column_names(clicks, {"query": query, "item": item}, [label], "with_candidates")
-    check_keys(clicks, query, item)
-    known = None if exclude is None else as_columns(exclude, [query, item], argument="exclude")
-    if known is not None:
-        check_keys(known, query, item)
-    clicked = [clicks[item], *([] if known is None else [known[item]])]
-    pool = _candidate_columns(candidates, clicked, query, item)
+    clicks, known = _with_keys(clicks, query, item), None
+    if exclude is not None:
+        known = as_columns(exclude, [query, item], argument="exclude")
+        known = _with_keys(known, query, item, like=clicks)
+    pool = _candidate_columns(
+        candidates, [clicks, *([] if known is None else [known])], query, item
+    )
     queries, distinct = factorize(clicks[query].tolist())
     items = _find(clicks[item], pool[item].tolist())
     if (items < 0).any():
@@ -247,6 +248,20 @@ def with_candidates(
         for name, column in {**clicks, **pool}.items()
     }
     return {**pairs, label: labels[kept]}
+
+
+def _with_keys(
+    columns: Mapping[str, np.ndarray], *names: str, like: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Returns columns whose ids can be compared with those of the clicks, `like`; or raises."""
+    check_keys(columns, *names)
+    keys = {name: as_text(name, columns[name]) for name in names}
+    for name in names if like is not None else ():
+        cell, other = keys[name][0], like[name][0]
+        if isinstance(cell, str) != isinstance(other, str):
+            fix = "Convert one of them."
+            raise wrong_type(f"each {name}", cell, f"of the type of {other!r} in rows", fix)
+    return {**columns, **keys}
 
 
 def _find(column: np.ndarray, values: Iterable[Any]) -> np.ndarray:
@@ -327,11 +342,12 @@ def _integer_weights(counts: np.ndarray, popularity: float, bits: int) -> np.nda
 
 
 def _candidate_columns(
-    candidates: Any, clicked: Iterable[np.ndarray], query: str, item: str
+    candidates: Any, clicks: Sequence[Mapping[str, np.ndarray]], query: str, item: str
 ) -> dict[str, np.ndarray]:
     """The columns of the candidates; if `candidates` is `None`, those of the clicked items."""
     if candidates is None:
-        return as_columns({item: list(dict.fromkeys(np.concatenate([*clicked]).tolist()))})
+        clicked = np.concatenate([each[item] for each in clicks])
+        return as_columns({item: list(dict.fromkeys(clicked.tolist()))})
     if table_names(candidates) is None and not isinstance(candidates, Mapping):
         is_list = isinstance(candidates, list | tuple)
         fix = f"Write {{{item!r}: {reprlib.repr(list(candidates)) if is_list else '[...]'}}}."
@@ -340,7 +356,7 @@ def _candidate_columns(
     if item not in pool or query in pool:
         expected = f"columns of candidates, with {item!r} and without {query!r}"
         raise wrong_type("candidates", list(pool), expected)
-    check_keys(pool, item)
+    pool = _with_keys(pool, item, like=clicks[0])
     if (num_distinct := len(set(pool[item].tolist()))) < len(pool[item]):
         raise ValueError(
             f"candidates must list each {item} once. Got: {len(pool[item])} candidates with "

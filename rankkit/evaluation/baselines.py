@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rankkit.core.arrays import NUMBER, fill_numbers, single_values
+from rankkit.core.columns import as_text
 from rankkit.core.timestamps import is_missing
 from rankkit.data.columns import as_columns
 from rankkit.utils.errors import check_number, check_sequence
@@ -80,9 +81,7 @@ class BiasBaseline:
         arrays = as_columns(columns, list(self._vocabularies) or None, argument="columns")
         scores = np.full(len(next(iter(arrays.values()))), self.mean)
         for name, vocabulary in self._vocabularies.items():
-            ids = arrays[name]
-            if isinstance(ids[0], bytes) and isinstance(vocabulary[0], str):  # of a tensor
-                ids = np.array([each.decode() for each in ids], object)
+            ids = as_text(name, arrays[name])
             if (kind := _kind(ids)) != (known := _kind(vocabulary)):
                 raise TypeError(
                     f"Ids must be of the type of the training rows, but column {name!r} contains "
@@ -116,7 +115,7 @@ def check_finite_labels(name: str, column: np.ndarray) -> None:
 
 def unique_ids(name: str, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct ids of a column in order, and the index of that of each row, `(rows,)`."""
-    ids = single_values(f"column {name!r}", ids)
+    ids = as_text(name, single_values(f"column {name!r}", ids))
     try:
         distinct, indices = np.unique(ids, return_inverse=True)
     except TypeError:  # they have no order
@@ -137,7 +136,7 @@ def unique_ids(name: str, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _kind(ids: np.ndarray) -> str:
     """The kind of the ids of a column, by the first one."""
-    for kind, types in (("text", str), ("bytes", bytes), ("numbers", NUMBER)):
+    for kind, types in (("text", str), ("numbers", NUMBER)):
         if isinstance(ids[0], types):
             return kind
     return type(ids[0]).__name__

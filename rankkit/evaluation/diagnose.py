@@ -267,12 +267,10 @@ def _check_unknown_ids(rows: ScoredRows) -> tuple[list[dict[str, Any]], list[str
 def _unknown_id_line(rows: ScoredRows, name: str, known: set[Any]) -> dict[str, Any]:
     """Errors of all rows with the ids of a column replaced by one that is new."""
     known = known.union(rows.columns[name].tolist())
-    is_text = isinstance(rows.columns[name][0], str | bytes)
+    is_text = isinstance(rows.columns[name][0], str)
     number = -1
     while (unknown := f"unknown{number}" if is_text else number) in known:
         number -= 1
-    if isinstance(rows.columns[name][0], bytes):
-        unknown = str(unknown).encode()
     column = np.full(len(rows.labels), unknown, object if is_text else None)
     replaced = rows.replaced({**rows.columns, name: column})
     return error_line(f"all, as if {name} were OOV", *(each - rows.labels for each in replaced))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.arrays import as_array
 from rankkit.core.chunking import chunk_rows
-from rankkit.core.columns import is_column
+from rankkit.core.columns import as_text, is_column
 from rankkit.data import batches
 from rankkit.data.columns import as_columns, select_names
 from rankkit.evaluation.baselines import (
@@ -42,6 +42,7 @@ class LabeledRows:
         columns = as_columns(rows, argument=argument)
         needed = ids if self.label in ids else [*ids, self.label]
         select_names(needed, list(columns))  # raises if one is missing
+        columns |= {name: as_text(name, columns[name]) for name in ids}
         labels = numeric_labels(self.label, columns[self.label])
         columns[self.label] = labels
         self._is_kept = np.ones(len(labels), bool)

@@ -190,6 +190,13 @@ def test_text_becomes_utf8():
         assert cells(column, [0, 2, 1, 0]).numpy().tolist() == [encoded[i] for i in (0, 2, 1, 0)]
 
 
+def test_scalars_in_arrays_and_text_of_numpy_are_cells():
+    assert cells([np.array(1.5), np.array(2.0)], [1, 0]).numpy().tolist() == [2.0, 1.5]
+    assert cells([np.array("a"), "b"], [1, 0]).numpy().tolist() == [b"b", b"a"]
+    strings = np.array(["a", "\u00e9"], np.dtypes.StringDType())
+    assert cells(strings, [1]).numpy().tolist() == ["\u00e9".encode()]
+
+
 def test_lists_become_ragged():
     for kind in (list, tuple, np.array):
         numbers = cells([kind([1, 2]), kind([3])], [1, 0])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import rankkit as rk
+import tensorflow as tf
 
 RNG = np.random.default_rng(0)
 # The user 'most' has clicked all items but one.
@@ -149,6 +150,14 @@ HELD_OUT = {"user_id": ["u2", "u1", "u2"], "item_id": ["a", "b", "c"], "age": [3
 KNOWN = {"user_id": ["u1", "u3", "u2", "u2"], "item_id": ["c", "d", "d", "a"]}
 
 
+def as_tensors(columns):
+    return {name: tf.constant(column) for name, column in columns.items()}
+
+
+def as_bytes(columns):
+    return {name: np.array(column).astype("S") for name, column in columns.items()}
+
+
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame])
 def test_with_candidates_pairs_queries_with_all_items_but_excluded_ones(kind):
     found = rk.data.with_candidates(kind(HELD_OUT), item="item_id", exclude=kind(KNOWN))
@@ -163,6 +172,33 @@ def test_with_candidates_pairs_queries_with_all_items_but_excluded_ones(kind):
     # Other columns are those of the first row of the user.
     assert set(found["age"][found["user_id"] == "u2"].tolist()) == {30}
     assert set(found["age"][found["user_id"] == "u1"].tolist()) == {20}
+
+
+def test_ids_of_bytes_are_those_of_text():
+    pool = {"item_id": [*"abcd"]}
+    expected = rk.data.with_candidates(HELD_OUT, item="item_id", exclude=KNOWN, candidates=pool)
+    for kind in (as_tensors, as_bytes):
+        settings = {"item": "item_id", "exclude": kind(KNOWN), "candidates": kind(pool)}
+        found = rk.data.with_candidates(HELD_OUT, **settings)
+        assert {k: v.tolist() for k, v in found.items()} == {
+            k: v.tolist() for k, v in expected.items()
+        }
+        found = negative_pairs(with_negatives(HELD_OUT, **settings, num_negatives=99))
+        assert found == {("u1", "a"), ("u1", "d"), ("u2", "b")}
+
+
+@pytest.mark.parametrize("function", [with_negatives, rk.data.with_candidates])
+def test_ids_of_numbers_are_never_those_of_text(function):
+    clicks = {"user_id": [1, 2], "item_id": ["a", "b"]}
+    for settings in (
+        {"exclude": {"user_id": ["1"], "item_id": ["b"]}},
+        {"exclude": {"user_id": [1], "item_id": [3]}},
+        {"candidates": {"item_id": [1, 2, 3]}},
+    ):
+        with pytest.raises(
+            TypeError, match="Each (user|item)_id must be of the type of .* in rows"
+        ):
+            function(clicks, item="item_id", **settings)
 
 
 def test_with_candidates_takes_columns_of_candidates():

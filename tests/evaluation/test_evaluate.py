@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -220,13 +222,15 @@ def test_ids_of_another_type_than_in_training_raise(function):
     for given, known, kinds in (
         (ids, text, ("numbers", "text")),
         (text, ids, ("text", "numbers")),
-        (text, raw, ("text", "bytes")),
     ):
         rows, train = ({**TEST, "user_id": np.array(each)} for each in (given, known))
         with pytest.raises(TypeError, match=message.format(*kinds)):
             evaluate(SCORES, function=function, rows=rows, train=train)
-    rows = {**TEST, "user_id": np.array(raw)}
-    assert evaluate(SCORES, function=function, rows=rows, train=rows) is not None
+    same = [{**TEST, "user_id": np.array(each)} for each in (text, raw)]
+    rows, train = ({**each, "user_id": tf.constant(text)} for each in same)
+    expected = str(evaluate(SCORES, function=function, rows=same[0], train=same[0]))
+    for given, known in itertools.product([*same, rows], [*same, train]):
+        assert str(evaluate(SCORES, function=function, rows=given, train=known)) == expected
 
 
 @all_functions

@@ -304,3 +304,19 @@ def test_ids_in_arrays_of_numbers_are_excluded():
 
     ranking = rk.rank(price, {}, {"price": np.array([3, 1, 2])}, exclude=np.array([1]))
     assert [value for value, _ in ranking] == [2, 3]
+
+
+def test_matrix_of_one_column_is_a_column_of_text():
+    network = rk.ranking_network(
+        {"id": rk.layers.IdEmbedding(IDS, 4)}, head=rk.layers.DenseRatingHead([4])
+    )
+    model = rk.RankingModel(network, label="rating")
+    expected = [score for _, score in rk.rank(model, {}, {"id": IDS})]
+    matrix = np.array(IDS)[:, np.newaxis]
+    kinds = (matrix, matrix.astype(object), matrix.astype("S"), tf.constant(matrix))
+    for column in (*kinds, pd.DataFrame({"x": IDS}), matrix.tolist()):
+        assert [score for _, score in rk.rank(model, {}, {"id": column})] == expected
+    with pytest.raises(
+        ValueError, match=r"Got: \(4, None\). Pass one value in each row, such as ma"
+    ):
+        model(next(iter(rk.data.batches({"id": matrix}, 4))))

@@ -89,6 +89,13 @@ def test_dicts_of_objects_and_times(model):
     assert columns["when"].dtype.kind == "M"
     expected = model.predict(TABLES["frame"], verbose=0)
     np.testing.assert_allclose(model.predict(columns, verbose=0), expected, atol=1e-6)
+    strings = columns["user_id"].astype(np.dtypes.StringDType())
+    found = model.predict({**columns, "user_id": strings}, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(
+        TypeError, match=r"rows\['age'\] has the dtype \[.*which TensorFlow does not"
+    ):
+        model.predict({**columns, "age": np.zeros(4, [("x", float)])})
     columns["user_id"] = np.array(["a", None, "b", "c"], object)
     with pytest.raises(TypeError, match=r"rows\['user_id'\]\[1\] must not be missing. Got: None"):
         model.predict(columns)
