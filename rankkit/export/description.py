@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankkit.models.heads import named_outputs, score_name, unwrap_dict
+from rankkit.models.heads import named_outputs, unwrap_dict
+from rankkit.utils.score import score_name
 
 _NAMES = ("label", "score_kind", "is_partly_labeled")  # attributes of a scorer
 _FILE = "rankkit.json"

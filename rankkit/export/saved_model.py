@@ -18,7 +18,7 @@ from rankkit.export.description import Description, describe, read_description, 
 from rankkit.export.parity import check_parity, check_rank_signatures, make_sample
 from rankkit.export.scorer import ExportScorer
 from rankkit.export.servable import Servable
-from rankkit.models.heads import SCORE, named_outputs, score_name
+from rankkit.models.heads import named_outputs
 from rankkit.models.network import feature_specs, select_features
 from rankkit.ranking.candidates import PrecomputedCandidates, indexable_columns
 from rankkit.ranking.scoring import check_finite_scores, scatter_scores
@@ -26,6 +26,7 @@ from rankkit.utils.checksum import check_folder, seal_folder, warn_without_check
 from rankkit.utils.errors import check_path, invalid, unreadable
 from rankkit.utils.files import version_number, write_atomically
 from rankkit.utils.graph_errors import plain_errors
+from rankkit.utils.score import SCORE, score_name
 
 
 class SavedCandidateIndex(PrecomputedCandidates):

@@ -11,10 +11,11 @@ from rankkit.core.partial import ActivationCache, repeated
 from rankkit.core.precision import to_int64
 from rankkit.core.timestamps import as_seconds
 from rankkit.models.finite import finite_features
-from rankkit.models.heads import named_outputs, score_name
+from rankkit.models.heads import named_outputs
 from rankkit.ranking.candidates import compute_activations
 from rankkit.ranking.graph import CANDIDATES, QUERY, evaluate_factored
 from rankkit.ranking.queries import Columns
+from rankkit.utils.score import score_name
 from rankkit.utils.tensorflow import has_user_layers
 
 _DTYPES = {str: tf.string, int: tf.int64, float: tf.float64, bool: tf.bool}

@@ -16,10 +16,10 @@ from rankkit.export.description import unzip_description, zip_description
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.scorer import ExportScorer
-from rankkit.models.heads import score_name
 from rankkit.utils.checksum import check_flatbuffer, seal_flatbuffer, warn_without_checksum
 from rankkit.utils.errors import check_path, unreadable
 from rankkit.utils.files import write_atomically
+from rankkit.utils.score import score_name
 
 _SIGNATURE = "serving_default"
 

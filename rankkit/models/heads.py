@@ -12,8 +12,8 @@ from rankkit.core.keras_graph import layer_of
 from rankkit.layers import WeightedScore
 from rankkit.models.logits import outputs_logits
 from rankkit.utils.errors import check_known, invalid, unknown, wrong_type
+from rankkit.utils.score import SCORE
 
-SCORE = "score"  # the output by which candidates are ranked
 _LOGGED = ("total", "regularization")  # `fit` logs `total_loss` and `regularization_loss`
 
 
@@ -69,14 +69,6 @@ def score_of(outputs: Any, name: str = SCORE) -> Any:
 def named_outputs(outputs: Any) -> dict[str, tf.Tensor]:
     """Returns the outputs of a network by their names in an export."""
     return dict(outputs) if isinstance(outputs, Mapping) else {"rating": outputs}
-
-
-def score_name(outputs: Mapping[str, Any]) -> str:
-    """Returns the name of the score among the outputs of an export."""
-    for name in (SCORE, "rating"):
-        if name in outputs:
-            return name
-    raise LookupError("no output 'rating' or 'score'")
 
 
 @dataclasses.dataclass(frozen=True)  # Keras would track a tuple

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.models.heads import score_name, score_of
+from rankkit.models.heads import score_of
 from rankkit.models.network import feature_specs
 from rankkit.ranking.graph import get_network, make_scores_function
 from rankkit.utils.errors import invalid
 from rankkit.utils.graph_errors import plain_errors
+from rankkit.utils.score import score_name
 
 Scorer = Callable[[Mapping[str, tf.Tensor]], Any]
 
