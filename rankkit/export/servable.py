@@ -15,6 +15,7 @@ from rankkit.models.heads import named_outputs
 from rankkit.ranking.candidates import compute_activations
 from rankkit.ranking.graph import CANDIDATES, QUERY, evaluate_factored
 from rankkit.ranking.queries import Columns
+from rankkit.utils.graph_errors import assert_in_graph
 from rankkit.utils.score import score_name
 from rankkit.utils.tensorflow import has_user_layers
 
@@ -124,7 +125,7 @@ def _top_k(
     k: tf.Tensor, outputs: dict[str, tf.Tensor], columns: Mapping[str, Any]
 ) -> dict[str, tf.Tensor]:
     """Returns the outputs, the index and the columns of the `k` rows of the highest score."""
-    tf.debugging.assert_positive(k, "k must be an integer of at least 1.")
+    assert_in_graph(k > 0, "k must be an integer of at least 1. Got: ", k, ".")
     name = score_name(outputs)
     scores = tf.squeeze(outputs.pop(name), axis=1)  # (rows,)
     # NaN has no order: it comes last. Among equal scores, top_k puts the lower index first.

@@ -8,9 +8,9 @@ import logging
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,48 +24,22 @@ from starlette.routing import Route
 
 from rankkit.serving import kserve, tensorflow_serving
 from rankkit.serving.batching import Batcher
+from rankkit.serving.errors import RequestError
+from rankkit.serving.limits import Limits, check_seconds
 from rankkit.serving.monitoring import Monitoring
 from rankkit.serving.openapi import describe
 from rankkit.serving.pages import explorer_data
 from rankkit.serving.ranking import rank
 from rankkit.serving.runtime import PREDICT
-from rankkit.serving.tensors import RequestError, parse_json
+from rankkit.serving.tensors import parse_json
 from rankkit.serving.versions import ModelVersions, Version
-from rankkit.utils.errors import check_integer, check_number, check_path, check_text, invalid
+from rankkit.utils.errors import check_integer, check_path, check_text, invalid
 
 _logger = logging.getLogger(__name__)
 _FOLDER = Path(__file__).parent
 _VERSION = importlib.metadata.version("rankkit")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits on requests.
-
-    Args:
-        max_body_bytes: Maximum size of a body. Defaults to `16777216`.
-        max_candidates: Maximum number of candidates of a `/rank` request. Defaults to `100000`.
-        max_pending: Maximum number of concurrent requests; further ones get status 503. Defaults
-            to `256`.
-        body_timeout_seconds: Time in which the body has to arrive. Defaults to `30.0`.
-
-    Raises:
-        ValueError: If a limit is not positive.
-    """
-
-    max_body_bytes: int = 16 * 2**20
-    max_candidates: int = 100_000
-    max_pending: int = 256
-    body_timeout_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        for name in ("max_body_bytes", "max_candidates", "max_pending"):
-            check_integer(name, getattr(self, name))
-        _check_seconds("body_timeout_seconds", self.body_timeout_seconds)
-
-
-def _check_seconds(name: str, value: float) -> None:
-    check_number(name, value, "a positive number of seconds", above=0)
+_SMALL_BODY = 64 * 1024  # bytes, such as 2,000 titles
+_QUICK_SECONDS = 0.01
 
 
 class Service:
@@ -78,6 +52,7 @@ class Service:
         self._batcher = Batcher()
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="rankkit-serving")
         self._pending = 0
+        self._is_quick = True  # the last answer
 
     def close(self) -> None:
         """Waits for requests in progress."""
@@ -102,29 +77,34 @@ class Service:
     ) -> dict[str, np.ndarray]:
         """Runs a signature; rows of `serving_default` together with those of other requests."""
         lengths = {name: len(array) for name, array in inputs.items() if array.ndim}
+        if (count := max(lengths.values(), default=0)) > (limit := self.limits.max_candidates):
+            raise RequestError(f"A request may have at most {limit} rows. Got: {count}.", 413)
         if signature != PREDICT:
-            names = list(version.runtime.signatures[signature].outputs)
-            outputs = version.runtime.run(signature, inputs, names)
-        elif len(set(lengths.values())) != 1:
+            outputs = list(version.runtime.signatures[signature].outputs)
+            return version.run(signature, inputs, outputs)
+        if len(set(lengths.values())) != 1:
             raise RequestError(f"The inputs must have equal lengths. Got: {lengths}.")
-        else:
-            outputs = self._batcher.run(version, inputs)
-        for name, array in outputs.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise RequestError(f"The output {name!r} of the model is not finite.", 500)
-        return outputs
+        return self._batcher.run(version, inputs)
 
     async def call(self, request: Request, answer: Callable[[bytes], Response]) -> Response:
-        """Reads the body of a request and answers it in a thread."""
+        """Reads the body of a request and answers it.
+
+        A thread does so, unless the request is small and alone, and the one before was quick.
+        """
+        body = await _read_body(request, self.limits)
         if self._pending >= self.limits.max_pending:
             raise RequestError("The server is busy. Try again later.", 503)
         self._pending += 1
+        start = time.perf_counter()
         try:
-            body = await _read_body(request, self.limits)
+            await asyncio.sleep(0)  # requests that arrived at the same time are counted
+            if self._pending == 1 and self._is_quick and len(body) <= _SMALL_BODY:
+                return _answer_errors(answer, body)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, _answer_errors, answer, body)
         finally:
             self._pending -= 1
+            self._is_quick = time.perf_counter() - start < _QUICK_SECONDS
 
 
 async def _read_body(request: Request, limits: Limits) -> bytes:
@@ -156,10 +136,6 @@ def _answer_errors(answer: Callable[[bytes], Response], body: bytes) -> Response
     except RequestError as error:
         return error_response(error)
     except Exception as error:
-        if type(error).__name__ == "InvalidArgumentError":  # of TensorFlow, for values
-            reason = re.search(r"\[rankkit\](.*?)\[end\]", str(error), re.DOTALL)
-            text = f" {' '.join(reason[1].split())}" if reason else ""
-            return error_response(RequestError(f"The model does not accept these values.{text}"))
         _logger.exception("A request failed.")
         return error_response(RequestError(f"Internal error: {type(error).__name__}.", 500))
 
@@ -217,7 +193,7 @@ def create_app(
         raise invalid("name", name, "letters, digits, '_', '-' or '.'")
     check_integer("num_versions", num_versions)
     check_integer("num_threads", num_threads)
-    _check_seconds("poll_seconds", poll_seconds)
+    check_seconds("poll_seconds", poll_seconds)
     versions = ModelVersions(path, num_versions)
     versions.refresh(wait=False)
     if not versions.loaded:
@@ -366,14 +342,14 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
 
     # --- Pages ---
 
-    async def explorer(request: Request) -> Response:
-        return FileResponse(_FOLDER / "explorer.html")
-
     async def explorer_json(request: Request) -> Response:
         return JSONResponse(explorer_data(model, versions))
 
-    async def docs(request: Request) -> Response:
-        return FileResponse(_FOLDER / "api.html")
+    def page(file: str) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return FileResponse(_FOLDER / file)
+
+        return answer
 
     async def openapi_json(request: Request) -> Response:
         return JSONResponse(describe(model, versions, _VERSION))
@@ -395,9 +371,11 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
         Route("/v2/health/live", live),
         Route("/v2/health/ready", ready),
         Route("/metrics", metrics),
-        Route("/", explorer),
+        Route("/", page("explorer.html")),
+        Route("/docs", page("api.html")),
+        Route("/pages.css", page("pages.css")),
+        Route("/pages.js", page("pages.js")),
         Route("/explorer.json", explorer_json),
-        Route("/docs", docs),
         Route("/openapi.json", openapi_json),
     ]
     return routes

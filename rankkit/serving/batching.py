@@ -1,7 +1,6 @@
 """Concurrent requests for the scores of rows, answered by one call."""
 
 import threading
-from typing import Any
 
 import numpy as np
 
@@ -73,7 +72,9 @@ def _answer(requests: list[_Request]) -> None:
             name: np.concatenate([request.inputs[name] for request in requests])
             for name in requests[0].inputs
         }
-        results = _run(requests[0].version.runtime, merged)
+        version = requests[0].version
+        outputs = list(version.runtime.signatures[PREDICT].outputs)
+        results = version.run(PREDICT, merged, outputs)
     except Exception as error:
         if len(requests) == 1:
             requests[0].error = error
@@ -86,7 +87,3 @@ def _answer(requests: list[_Request]) -> None:
         stop = start + request.num_rows
         request.results = {name: array[start:stop] for name, array in results.items()}
         start = stop
-
-
-def _run(runtime: Any, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return runtime.run(PREDICT, inputs, list(runtime.signatures[PREDICT].outputs))

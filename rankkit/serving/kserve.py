@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.serving.errors import RequestError
 from rankkit.serving.runtime import PREDICT, Tensor
 from rankkit.serving.tensors import (
-    RequestError,
     check_fields,
-    check_finite,
+    check_numbers,
     parse_json,
     show,
     to_array,
+    to_json_values,
+    without_nulls,
 )
 from rankkit.serving.versions import Version
 from rankkit.utils.errors import unknown
@@ -134,7 +136,7 @@ def _parse_length(header: str, limit: int) -> int:
 def _object(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestError(f"{name!r} must be an object. Got: {show(value)}.")
-    return value
+    return without_nulls(value)
 
 
 def _parse_inputs(inputs: Any, known: Mapping[str, Tensor], binary: bytes) -> dict[str, np.ndarray]:
@@ -221,7 +223,7 @@ def _from_bytes(name: str, data: bytes, shape: tuple[int, ...], dtype: np.dtype)
             raise RequestError(f"{name!r} has {len(data)} bytes, no multiple of {dtype.itemsize}.")
         array = np.frombuffer(data, dtype.newbyteorder("<"))
         _check_size(name, len(array), shape)
-        check_finite(name, array)
+        check_numbers(name, array)
         return array.astype(dtype).reshape(shape)
     values, start = [], 0
     while start < len(data):
@@ -249,7 +251,8 @@ def _parse_outputs(
         raise RequestError("'outputs' must be a list of tensors.")
     wanted: dict[str, bool] = {}
     for each in outputs:
-        check_fields(_object("outputs", each), ("name", "parameters"))
+        each = _object("outputs", each)
+        check_fields(each, ("name", "parameters"))
         name = each.get("name")
         if not isinstance(name, str) or name not in known or name in wanted:
             raise RequestError(
@@ -275,7 +278,7 @@ def _to_bytes(array: np.ndarray) -> bytes:
 def _to_json_data(array: np.ndarray) -> list:
     flat = array.ravel()
     if array.dtype.kind != "O":
-        return flat.tolist()
+        return to_json_values(flat)
     try:
         return [value.decode() for value in flat]
     except UnicodeDecodeError:

@@ -1,11 +1,13 @@
-"""Data of the rank explorer: features of each loaded version, with example values."""
+"""Data of the rank explorer: features of each loaded version, with example rows."""
 
 from typing import Any
 
 from rankkit.serving.kserve import datatype
 from rankkit.serving.runtime import PREDICT, RANK_INDEXED
-from rankkit.serving.tensors import to_json_values
+from rankkit.serving.tensors import to_cells
 from rankkit.serving.versions import ModelVersions, Version
+
+_MAX_EXAMPLES = 20
 
 
 def explorer_data(name: str, versions: ModelVersions) -> dict[str, Any]:
@@ -28,25 +30,26 @@ def _features(version: Version) -> list[dict[str, Any]]:
     inputs = version.runtime.signatures[PREDICT].inputs
     indexed = version.runtime.signatures.get(RANK_INDEXED)
     queries = indexed.inputs if indexed else [name for name in inputs if "user" in name.lower()]
-    samples = version.runtime.sample()
+    sample = version.runtime.sample()
+    texts = {name: [_to_text(value) for value in to_cells(sample[name])] for name in sample}
+    # The first row of each candidate, or of each query if the export has candidates.
+    varied = [texts[name] for name in texts if (name in queries) == (indexed is not None)]
+    rows = {values: i for i, values in reversed(list(enumerate(zip(*varied, strict=True))))}
+    shown = sorted(rows.values())[:_MAX_EXAMPLES]
     return [
         {
             "name": name,
             "datatype": datatype(tensor),
             "is_list": len(tensor.shape) > 1,
             "side": "query" if name in queries else "candidates",
-            "examples": _examples(samples.get(name)),
+            "examples": [texts[name][i] for i in shown] if name in texts else [],
         }
         for name, tensor in sorted(inputs.items(), key=lambda each: each[0] not in queries)
     ]
 
 
-def _examples(values: Any) -> list[str]:
-    """Returns distinct values of a sample as a user would type them."""
-    if values is None:
-        return []
-    texts = [
-        ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        for value in to_json_values(values)
-    ]
-    return [text for text in dict.fromkeys(texts) if text][:20]
+def _to_text(value: Any) -> str:
+    """Returns a value as a user would type it; a missing number is ""."""
+    if isinstance(value, list):
+        return ", ".join(map(_to_text, value))
+    return "" if value is None else str(value)

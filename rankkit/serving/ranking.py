@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.serving.errors import RequestError
 from rankkit.serving.runtime import PREDICT, RANK, RANK_INDEXED, Signature
 from rankkit.serving.tensors import (
     MAX_VALUES,
-    RequestError,
     check_fields,
     show,
     to_array,
-    to_json_values,
+    to_cells,
 )
 from rankkit.serving.versions import Version
 from rankkit.utils.errors import unknown
@@ -64,25 +64,26 @@ def rank(version: Version, request: Mapping[str, Any], max_candidates: int) -> l
     if not next(iter(columns.values())):
         return []
     arrays = {n: to_array(n, columns[n], features[n]) for n in features if n in columns}
-    index, scores = _best(version.runtime, query_arrays, arrays, k)
-    rows = zip(index.tolist(), _finite(scores), strict=True)
+    index, scores = _best(version, query_arrays, arrays, k)
+    rows = zip(index.tolist(), scores.tolist(), strict=True)
     return [{"candidate": {n: columns[n][i] for n in columns}, "score": score} for i, score in rows]
 
 
 def _best(
-    runtime: Any, query: dict[str, np.ndarray], candidates: dict[str, np.ndarray], k: int
+    version: Version, query: dict[str, np.ndarray], candidates: dict[str, np.ndarray], k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices and the scores of the best candidates."""
-    score = runtime.signatures[PREDICT].score
+    signatures = version.runtime.signatures
+    score = signatures[PREDICT].score
     num_rows = len(next(iter(candidates.values())))
     if any(array.size * num_rows > MAX_VALUES for array in query.values()):
         raise RequestError("The lists of the query are too long for this many candidates.", 413)
-    if RANK in runtime.signatures:
+    if RANK in signatures:
         inputs = {**query, **candidates, "k": np.int32(k)}
-        results = runtime.run(RANK, inputs, ["index", score])
+        results = version.run(RANK, inputs, ["index", score])
         return results["index"], results[score]
     repeated = {name: np.repeat(array, num_rows, axis=0) for name, array in query.items()}
-    scores = runtime.run(PREDICT, {**repeated, **candidates}, [score])[score].ravel()
+    scores = version.run(PREDICT, {**repeated, **candidates}, [score])[score].ravel()
     order = np.argsort(-scores, kind="stable")[:k]
     return order, scores[order]
 
@@ -110,11 +111,11 @@ def _rank_index(
     wanted = k + sum(map(len, excluded.values()))
     inputs = {name: to_array(name, [query[name]], features[name]) for name in features}
     while True:
-        arrays = version.runtime.run(
+        arrays = version.run(
             RANK_INDEXED, {**inputs, "k": np.int32(min(wanted, 2**31 - 1))}, [*names, score]
         )
-        columns = {name: _cells(arrays[name]) for name in names}
-        scores = _finite(arrays[score])
+        columns = {name: to_cells(arrays[name]) for name in names}
+        scores = arrays[score].tolist()
         kept = _remaining(columns, excluded)
         # An excluded value may belong to several candidates.
         if len(kept) >= k or len(scores) < wanted:
@@ -191,24 +192,3 @@ def _remaining(columns: Mapping[str, list], excluded: Mapping[str, set]) -> list
                 f"Candidates cannot be excluded by {name!r}: it holds lists or objects."
             ) from None
     return list(remaining)
-
-
-def _cells(array: np.ndarray) -> list:
-    """Returns a column of an index as JSON values: lists without padding, `None` for NaN."""
-    values = to_json_values(array)
-    if array.ndim > 1 and array.dtype.kind in "Oiu":
-        padding = "" if array.dtype.kind == "O" else -1
-        for row in values:
-            while row and row[-1] == padding:
-                row.pop()
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return values
-    cells = array.astype(object)
-    cells[~np.isfinite(array)] = None
-    return cells.tolist()
-
-
-def _finite(scores: np.ndarray) -> list[float]:
-    if not np.isfinite(scores).all():
-        raise RequestError("The model returned a score that is not finite.", status=500)
-    return scores.tolist()

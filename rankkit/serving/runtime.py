@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.serving.errors import RequestError
 from rankkit.utils.checksum import check_flatbuffer, check_folder
+from rankkit.utils.score import score_name
 
 PREDICT, RANK, RANK_INDEXED = "serving_default", "rank", "rank_indexed"
 
@@ -36,7 +38,7 @@ class Signature:
     @property
     def score(self) -> str:
         """Name of the output that is the score."""
-        return "score" if "score" in self.outputs else "rating"  # a head may be named "rating"
+        return score_name(self.outputs)
 
 
 class SavedModelRuntime:
@@ -50,9 +52,12 @@ class SavedModelRuntime:
     def __init__(self, folder: Path):
         import tensorflow as tf
 
+        from rankkit.utils.graph_errors import plain_errors
+
         if not check_folder(folder):
             raise ValueError("The SavedModel has no checksums. Write it with rankkit.export.save.")
         self._constant = tf.constant
+        self._plain_errors, self._refusals = plain_errors, tf.errors.InvalidArgumentError
         # The signatures do not keep the object alive that owns their variables.
         self._loaded = tf.saved_model.load(str(folder))
         self._functions = dict(self._loaded.signatures)
@@ -74,7 +79,12 @@ class SavedModelRuntime:
     ) -> dict[str, np.ndarray]:
         """Runs a signature; returns the outputs of these names."""
         tensors = {name: self._constant(array) for name, array in inputs.items()}
-        results = self._functions[signature](**tensors)
+        try:
+            with self._plain_errors():
+                results = self._functions[signature](**tensors)
+        except (ValueError, self._refusals) as error:
+            reason = f" {error}" if isinstance(error, ValueError) else ""  # of rankkit's checks
+            raise RequestError(f"The model does not accept these values.{reason}") from None
         return {name: results[name].numpy() for name in outputs}
 
     def sample(self) -> dict[str, np.ndarray]:
@@ -116,8 +126,15 @@ class TFLiteRuntime:
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: list[str]
     ) -> dict[str, np.ndarray]:
         """Runs the signature; returns the outputs of these names."""
-        with self._lock:  # the interpreter holds the inputs and outputs of one call
-            results = self._run(**inputs)
+        try:
+            with self._lock:  # the interpreter holds the inputs and outputs of one call
+                results = self._run(**inputs)
+        except (RuntimeError, ValueError) as error:
+            shapes = {name: array.shape for name, array in inputs.items()}
+            reason = str(error).splitlines()[0].rstrip(". ")
+            raise RequestError(
+                f"TensorFlow Lite cannot score inputs of the shapes {shapes}: {reason}.", 500
+            ) from None
         return {name: results[name] for name in outputs}
 
     def sample(self) -> dict[str, np.ndarray]:

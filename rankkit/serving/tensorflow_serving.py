@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.serving.errors import RequestError
 from rankkit.serving.runtime import PREDICT, Signature, Tensor
-from rankkit.serving.tensors import RequestError, check_fields, to_array, to_json_values
+from rankkit.serving.tensors import check_fields, to_array, to_json_values
 from rankkit.serving.versions import Version
 
 _FIELDS = ("signature_name", "instances", "inputs")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.serving.errors import RequestError
 from rankkit.serving.runtime import Tensor
 from rankkit.utils.errors import unknown
 
@@ -16,20 +17,8 @@ MAX_VALUES = 4_000_000  # of one column
 _LARGEST_EXACT = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
 
 
-class RequestError(Exception):
-    """A request that cannot be answered.
-
-    Attributes:
-        status: HTTP status code.
-    """
-
-    def __init__(self, message: str, status: int = 400):
-        super().__init__(message)
-        self.status = status
-
-
 def parse_json(body: bytes) -> dict[str, Any]:
-    """Parses the body of a request.
+    """Parses the body of a request; fields that are null count as absent.
 
     Raises:
         RequestError: If it is not a JSON object in UTF-8.
@@ -45,7 +34,12 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise RequestError(f"The body must be a JSON object. Got: {error}.") from None
     if not isinstance(value, dict):
         raise RequestError(f"The body must be a JSON object. Got: {_name_of(value)}.")
-    return value
+    return without_nulls(value)
+
+
+def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of an object that are not null."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _refuse_constant(name: str) -> None:
@@ -69,7 +63,8 @@ def check_fields(fields: Mapping[str, Any], known: tuple[str, ...]) -> None:
 def to_array(name: str, values: Any, tensor: Tensor) -> np.ndarray:
     """Converts the values of a column, one per row, to an array of the type of an input.
 
-    Lists of unequal length are padded: with `""` or -1, as rankkit's layers expect.
+    Lists of unequal length are padded: with `""` or -1, as rankkit's layers expect. A number that
+    is `None` is missing, NaN.
 
     Raises:
         RequestError: If a value has another type or shape, is not finite, or would be rounded.
@@ -115,6 +110,8 @@ def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
         array[:] = texts
         return array
     allowed = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}[dtype.kind]
+    if dtype.kind == "f" and None in values:
+        values = [math.nan if value is None else value for value in values]
     for value in values:
         if type(value) not in allowed:
             expected = {bool: "true or false", int: "an integer"}.get(allowed[-1], "a number")
@@ -125,7 +122,7 @@ def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
     except OverflowError:
         array = np.full(len(values), np.inf)
     if dtype.kind == "f":
-        check_finite(name, array)
+        check_numbers(name, array)
         limit = _LARGEST_EXACT.get(dtype, 2**11)
         for value in values:
             if type(value) is int and abs(value) > limit:
@@ -141,9 +138,9 @@ def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
     return array
 
 
-def check_finite(name: str, array: np.ndarray) -> None:
-    """Raises a `RequestError` if numbers are NaN, infinite, or too large for their type."""
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+def check_numbers(name: str, array: np.ndarray) -> None:
+    """Raises a `RequestError` if numbers are infinite, or too large for their type."""
+    if array.dtype.kind == "f" and np.isinf(array).any():
         raise RequestError(f"Each value of {name!r} must be finite and fit into {array.dtype}.")
 
 
@@ -162,12 +159,28 @@ def _to_bytes(name: str, value: Any) -> bytes:
 
 
 def to_json_values(array: np.ndarray) -> list:
-    """Returns an array as nested lists of JSON values; bytes that are not UTF-8 as `b64`."""
+    """Returns an array as nested lists of JSON values.
+
+    Bytes that are not UTF-8 become an object `b64`, and numbers that are not finite `None`.
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return np.where(np.isfinite(array), array.astype(object), None).tolist()
     if array.dtype.kind != "O":
         return array.tolist()
     if array.ndim > 1:
         return [to_json_values(row) for row in array]
     return [_to_text(value) for value in array]
+
+
+def to_cells(array: np.ndarray) -> list:
+    """Returns a column as JSON values: lists without padding."""
+    values = to_json_values(array)
+    if array.ndim > 1 and array.dtype.kind in "Oiu":
+        padding = "" if array.dtype.kind == "O" else -1
+        for row in values:
+            while row and row[-1] == padding:
+                row.pop()
+    return values
 
 
 def _to_text(value: bytes) -> str | dict[str, str]:

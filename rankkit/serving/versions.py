@@ -2,11 +2,15 @@
 
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rankkit.serving.runtime import SavedModelRuntime, TFLiteRuntime
+import numpy as np
+
+from rankkit.serving.errors import RequestError
+from rankkit.serving.runtime import PREDICT, SavedModelRuntime, TFLiteRuntime
 from rankkit.serving.warmup import warm_up
 from rankkit.utils.files import version_number
 
@@ -33,6 +37,29 @@ class Version:
     def platform(self) -> str:
         """Name of the format, as KServe's protocol has it."""
         return "tensorflow_savedmodel" if isinstance(self.runtime, SavedModelRuntime) else "tflite"
+
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: list[str]
+    ) -> dict[str, np.ndarray]:
+        """Runs a signature; returns the outputs of these names.
+
+        Raises:
+            RequestError: If the model does not accept the inputs, or an output is not finite.
+        """
+        missing = [
+            n for n, each in inputs.items() if each.dtype.kind == "f" and np.isnan(each).any()
+        ]
+        hint = f" Got null or NaN in: {', '.join(missing)}." if missing else ""
+        try:
+            results = self.runtime.run(signature, inputs, outputs)
+        except RequestError as error:
+            raise RequestError(f"{error}{hint}", error.status) from None
+        # Other outputs are columns of the request or of the index.
+        for name in self.runtime.signatures[PREDICT].outputs.keys() & results.keys():
+            if results[name].dtype.kind == "f" and not np.isfinite(results[name]).all():
+                message = f"The output {name!r} of the model is not finite.{hint}"
+                raise RequestError(message, 400 if missing else 500)
+        return results
 
 
 class ModelVersions:

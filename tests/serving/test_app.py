@@ -1,5 +1,6 @@
 """Health, monitoring, limits and pages of the application."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from rankkit.serving.app import Limits, create_app
+from rankkit.serving import Limits, create_app
 
 REQUEST = {"query": {"user_id": "42"}, "candidates": {"movie_title": ["a", "b"]}}
 
@@ -62,7 +63,8 @@ def test_number_of_pending_requests_is_limited(exports, post):
 
         runtime.run = wait
         with ThreadPoolExecutor(1) as pool:
-            first = pool.submit(post, client, "/rank", REQUEST)
+            large = json.dumps(REQUEST).encode() + b" " * 2**16  # answered in a thread
+            first = pool.submit(post, client, "/rank", large)
             assert entered.wait(10)
             response = client.post("/rank", json=REQUEST)
             assert client.get("/v2/health/live").status_code == 200
@@ -117,13 +119,16 @@ def test_values_that_the_graph_refuses_are_named(make_client, post):
     body = {"signature_name": "rank", "inputs": inputs}
     status, answer = post(make_client("ids"), "/v1/models/ranker:predict", body)
     assert status == 400
-    assert answer["error"].startswith("The model does not accept these values.")
+    assert answer["error"] == (
+        "The model does not accept these values. k must be an integer of at least 1. Got: 0."
+    )
 
 
 @pytest.mark.parametrize("name", ["indexed", "ids.tflite", "kinds"])
 def test_examples_of_the_api_page_are_answered(make_client, post, name):
     client = make_client(name)
-    assert client.get("/docs").status_code == 200
+    for page in ("/docs", "/pages.js", "/pages.css"):
+        assert client.get(page).status_code == 200
     description = client.get("/openapi.json").json()
     assert description["openapi"].startswith("3.1")
     for path, methods in description["paths"].items():
@@ -143,5 +148,11 @@ def test_explorer_knows_the_features(make_client):
     user = version["features"][0]
     assert (user["name"], user["side"], user["datatype"]) == ("user_id", "query", "BYTES")
     assert set(user["examples"]) >= {"7", "42"}
+    (version,) = make_client("kinds").get("/explorer.json").json()["versions"]
+    examples = {each["name"]: each["examples"] for each in version["features"]}
+    assert examples["item"] == ["5", str(10**12)]  # whole rows of the sample
+    assert examples["user_id"] == ["7", "42"]
+    assert examples["tags"] == ["x, y", ""]
+    assert examples["vector"] == ["1.0, 2.0, 3.0", "4.0, 5.0, 6.0"]
     (version,) = make_client("ids.tflite").get("/explorer.json").json()["versions"]
     assert not version["has_candidates"]

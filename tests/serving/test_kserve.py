@@ -45,6 +45,18 @@ def test_values_in_json(client, post, scores, path):
     np.testing.assert_allclose(output["data"], scores, atol=1e-6)
 
 
+def test_null_fields_are_absent(client, post):
+    absent = {"id": None, "parameters": None, "outputs": None}
+    tensors = [{**each, "parameters": None} for each in (USER, TITLE)]
+    output = {"name": "rating", "parameters": {"binary_data": None}}
+    parameters = {"signature_name": None, "binary_data_output": None}
+    expected = post(client, INFER, {"inputs": [USER, TITLE]})
+    assert expected[0] == 200
+    assert "id" not in expected[1]
+    for fields in (absent, {"outputs": [output]}, {"parameters": parameters}):
+        assert post(client, INFER, {"inputs": tensors, **fields}) == expected
+
+
 def test_axes_may_be_nested(make_client, post):
     flat = {"name": "vector", "shape": [2, 3], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6]}
     others = [

@@ -3,7 +3,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import rankkit as rk
-from rankkit.serving.app import create_app
+from rankkit.serving import Limits, create_app
 
 TITLES = ["a", "b", "c", "d", "é"]
 
@@ -36,7 +36,7 @@ def check(answer, best):
             {"k": 1, "exclude": ["a", "b", "c"]},
         ),
         ({"exclude": TITLES}, {"exclude": TITLES}),
-        ({"exclude": None, "version": 1}, {}),
+        ({"k": None, "exclude": None, "version": None}, {}),
     ],
 )
 def test_ranking_is_that_of_the_library(client, networks, post, fields, options):
@@ -207,10 +207,25 @@ def test_columns_of_the_index_are_returned_as_they_were(networks, post, tmp_path
     assert found == dict(zip(TITLES, [1.0, None, 2.0, 3.0, 4.0], strict=True))
 
 
-def test_number_of_candidates_is_limited(exports, make_client, post):
-    from rankkit.serving.app import Limits
-
+def test_number_of_candidates_and_rows_is_limited(make_client, post):
     client = make_client("ids", limits=Limits(max_candidates=3))
     for count, expected_status in [(3, 200), (4, 413)]:
-        request = {"query": USER, "candidates": {"movie_title": ["a"] * count}}
-        assert post(client, "/rank", request)[0] == expected_status
+        titles = {"movie_title": ["a"] * count}
+        rows = {**titles, "user_id": ["7"] * count}
+        tensors = [
+            {"name": name, "shape": [count], "datatype": "BYTES", "data": values}
+            for name, values in rows.items()
+        ]
+        for path, request in (
+            ("/rank", {"query": USER, "candidates": titles}),
+            ("/v1/models/ranker:predict", {"inputs": rows}),
+            (
+                "/v1/models/ranker:predict",
+                {"signature_name": "rank", "inputs": {**titles, "user_id": ["7"], "k": 1}},
+            ),
+            ("/v2/models/ranker/infer", {"inputs": tensors}),
+        ):
+            status, answer = post(client, path, request)
+            assert status == expected_status, answer
+            if status == 413:
+                assert "at most 3 " in answer["error"]
