@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from rankkit.serving.app import create_app
+from rankkit.serving.errors import RequestError
 from rankkit.serving.versions import ModelVersions, find_versions
 
 
@@ -115,6 +116,25 @@ def test_loaded_version_goes_on_without_any_folder(versions, two_versions, folde
     if folder == "1":
         (two_versions.parent / "next").rename(two_versions / "2")
         assert served(versions) == [2]
+
+
+def test_file_that_tensorflow_lite_cannot_run_is_named(exports, monkeypatch):
+    versions = ModelVersions(exports / "ids.tflite")
+    versions.refresh(wait=False)
+    version = versions.newest
+    assert version is not None
+
+    def fail(**inputs):
+        raise RuntimeError("Node number 3 (GATHER) failed to invoke.\n")
+
+    monkeypatch.setattr(version.runtime, "_run", fail)
+    text = (
+        r"^TensorFlow Lite cannot score inputs of the shapes .*: "
+        r"Node number 3 \(GATHER\) failed to invoke\.$"
+    )
+    with pytest.raises(RequestError, match=text) as raised:
+        version.run("serving_default", _row(), ["rating"])
+    assert raised.value.status == 500
 
 
 def test_tflite_file_in_a_version_folder(exports, tmp_path):
