@@ -10,6 +10,7 @@ and 2 s (TensorFlow Lite file) of the start; no failed request and flat memory.
 
 import argparse
 import http.client
+import itertools
 import json
 import os
 import socket
@@ -85,25 +86,25 @@ def start(command, port, body):
             return process, time.perf_counter() - begin
 
 
-def send(connection, body):
-    connection.request("POST", "/rank", body)
+def send(connection, body, path="/rank"):
+    connection.request("POST", path, body)
     response = connection.getresponse()
     content = response.read()
     if response.status != 200:
         raise RuntimeError(content)
 
 
-def time_requests(port, body, connections, count):
-    """Returns the seconds of each of `count` requests."""
+def time_requests(port, bodies, connections, count):
+    """Returns the seconds of each of `count` requests; `bodies` has the path of each in turn."""
     seconds = []
 
     def work():
         connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.connect()
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(count // connections):
+        for path, body in itertools.islice(itertools.cycle(bodies.items()), count // connections):
             begin = time.perf_counter()
-            send(connection, body)
+            send(connection, body, path)
             seconds.append(time.perf_counter() - begin)
         connection.close()
 
@@ -115,6 +116,20 @@ def time_requests(port, body, connections, count):
     if len(seconds) != count // connections * connections:
         raise RuntimeError(f"{count - len(seconds)} requests failed")
     return seconds
+
+
+def protocol_bodies(titles):
+    """Returns the requests for the scores of rows in both protocols, path to body."""
+    columns = {"user_id": ["42"] * len(titles), "movie_title": titles}
+    tensors = [
+        {"name": name, "shape": [len(titles)], "datatype": "BYTES", "data": values}
+        for name, values in columns.items()
+    ]
+    bodies = {
+        "/v1/models/ranker:predict": {"inputs": columns},
+        "/v2/models/ranker/infer": {"inputs": tensors},
+    }
+    return {path: json.dumps(body).encode() for path, body in bodies.items()}
 
 
 def time_call(folder, titles, count):
@@ -170,7 +185,7 @@ def measure(folder, requests, rounds, endurance):
                 for percent in (50, 99):
                     found.setdefault(("call", percent), []).append(percentile(call, percent))
                 for name, port in ports.items():
-                    seconds = time_requests(port, body, connections, requests // rounds)
+                    seconds = time_requests(port, {"/rank": body}, connections, requests // rounds)
                     for percent in (50, 99):
                         key = (name, percent)
                         found.setdefault(key, []).append(percentile(seconds, percent))
@@ -181,11 +196,11 @@ def measure(folder, requests, rounds, endurance):
                     label = f"serving: p{percent} of {name} at {connections} / call"
                     results[label] = round(ratio, 2)
                     print(f"{label}: {ratio:.2f} ({1000 * medians[name, percent]:.2f} ms)")
-        if endurance:
-            before = resident_megabytes(processes["server"])
-            time_requests(ports["server"], body, 16, endurance)
-            growth = resident_megabytes(processes["server"]) - before
-            print(f"server: {growth:.1f} MB more after {endurance} requests, none failed")
+        bodies = {"/rank": body, **protocol_bodies(titles[:20])}
+        for percent in (10, 40, 50) if endurance else ():
+            time_requests(ports["server"], bodies, 4, endurance * percent // 100)
+            megabytes = resident_megabytes(processes["server"])
+            print(f"server: {megabytes:.1f} MB after {percent} % more of {endurance} requests")
     finally:
         for process in processes.values():
             process.kill()
