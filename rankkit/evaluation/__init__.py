@@ -1,10 +1,19 @@
-"""Evaluation: ranking metrics, comparison of scorers, diagnosis of a model and a baseline."""
+"""Evaluation: ranking metrics, comparison of scorers, diagnosis, a report as HTML, a baseline."""
 
 from rankkit.evaluation.baselines import BiasBaseline
 from rankkit.evaluation.callback import RankingMetrics
 from rankkit.evaluation.compare import compare_rankings
 from rankkit.evaluation.diagnose import diagnose
 from rankkit.evaluation.diagnosis import Diagnosis
+from rankkit.evaluation.html.report import html_report
 from rankkit.evaluation.report import Report
 
-__all__ = ["BiasBaseline", "Diagnosis", "RankingMetrics", "Report", "compare_rankings", "diagnose"]
+__all__ = [
+    "BiasBaseline",
+    "Diagnosis",
+    "RankingMetrics",
+    "Report",
+    "compare_rankings",
+    "diagnose",
+    "html_report",
+]

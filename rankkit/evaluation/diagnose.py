@@ -95,6 +95,13 @@ def diagnose(
         check_range("rating_range", rating_range)
     check_integer("num_bins", num_bins, 2)
     rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
+    return diagnose_rows(rows, query, item, num_bins)
+
+
+def diagnose_rows(
+    rows: ScoredRows, query: str | None, item: str | None, num_bins: int
+) -> Diagnosis:
+    """Diagnoses rows that are scored already."""
     if np.ptp(rows.labels) == 0:
         raise ValueError(
             f"Labels must have at least two values, but all values of column {rows.label!r} are "
@@ -108,9 +115,7 @@ def diagnose(
         unchecked += [*not_possible, *rows.scale.notes("model")]
         return Diagnosis(rows.label, [], [], [], [], [*warnings, *worse, *untrained], unchecked)
     scores = {"model": rows.predictions, "biases": rows.baseline_predictions}
-    low, high = rows.all_labels.min(), rows.all_labels.max()
-    if rating_range is not None:
-        low, high = rating_range
+    low, high = rows.scale.rating_range or (rows.all_labels.min(), rows.all_labels.max())
     edges = prediction_edges(low, high)
     errors = [values - rows.labels for values in scores.values()]
     lines.insert(0, error_line("all", *errors))

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -81,21 +82,29 @@ def error_line(rows: str, errors: np.ndarray, biases: np.ndarray, **group: Any) 
 def error_lines_by_count(
     column: str, ids: np.ndarray, train_ids: np.ndarray, errors: np.ndarray, biases: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Errors by the number of training rows of an id: 0, 1 to 2, 3 to 9, 10 to 29, 30 to 99, ..."""
+    """Errors by the number of training rows of an id."""
+    lines = []
+    for low, high, mask in groups_by_count(ids, train_ids):
+        span = f"{low:,} to {high:,}" if low else "no"
+        rows = f"{column} with {span} training rows"
+        group = {"column": column, "low": low, "high": high}
+        lines.append(error_line(rows, errors[mask], biases[mask], **group))
+    return lines
+
+
+def groups_by_count(
+    ids: np.ndarray, train_ids: np.ndarray
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Rows by the training rows of an id: 0, 1 to 2, 3 to 9, 10 to 29, ... `(low, high, mask)`."""
     count_by_id = Counter(train_ids.tolist())
     counts = np.array([count_by_id[each] for each in ids.tolist()])
     starts = [0, 1, 3]
     while starts[-1] <= counts.max():
         starts.append(10 * starts[-2])
-    lines = []
     for low, end in itertools.pairwise(starts):
         mask = (counts >= low) & (counts < end)
         if mask.any():
-            span = f"{low:,} to {end - 1:,}" if low else "no"
-            rows = f"{column} with {span} training rows"
-            group = {"column": column, "low": low, "high": end - 1}
-            lines.append(error_line(rows, errors[mask], biases[mask], **group))
-    return lines
+            yield low, end - 1, mask
 
 
 def prediction_edges(low: float, high: float) -> np.ndarray:

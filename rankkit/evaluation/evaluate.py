@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rankkit.evaluation.metrics import MetricSettings, clip_scores
+from rankkit.evaluation.metrics import MetricSettings
 from rankkit.evaluation.report import Report, explain_gaps
 from rankkit.evaluation.row_metrics import metric_names
 from rankkit.evaluation.score_scale import is_click
@@ -109,20 +109,12 @@ def evaluate_ranking(
     notes = rows.scale.notes("model")
     if query is None and not names:
         raise ValueError(f"With query=None there is no metric to compute. {notes[0]}")
-    mean = np.full(len(rows.labels), rows.baseline.mean)
-    scorers = {
-        "model": (rows.scores, rows.predictions),
-        "biases": (rows.baseline_scores, rows.baseline_predictions),
-        "mean": (mean, clip_scores(mean, rating_range)),
-    }
-    if not rows.ids:
-        del scorers["biases"]  # the mean
     subsets = {"all": np.ones(len(rows.labels), bool)}
     for name in rows.ids:
         known = set(rows.train[name].tolist())
         is_cold_start = [each not in known for each in rows.columns[name].tolist()]
         subsets[f"cold-start {name}"] = np.array(is_cold_start)
-    lines = []
+    scorers, lines = rows.scorers(), []
     for subset, mask in subsets.items():
         if not mask.any():
             continue

@@ -96,6 +96,18 @@ class ScoredRows(LabeledRows):
         self.baseline_scores = self.baseline(self.columns)
         self.baseline_predictions = clip_scores(self.baseline_scores, rating_range)
 
+    def scorers(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Scores and predictions by the name of a scorer: the model and the baselines."""
+        mean = np.full(len(self.labels), self.baseline.mean)
+        scorers = {
+            "model": (self.scores, self.predictions),
+            "biases": (self.baseline_scores, self.baseline_predictions),
+            "mean": (mean, clip_scores(mean, self.scale.rating_range)),
+        }
+        if not self.ids:
+            del scorers["biases"]  # the mean
+        return scorers
+
     def replaced(self, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Predictions of the scorer and of the baseline for other columns of the same rows."""
         scores = score_rows(self.scorer, columns, self.label).astype(float)
