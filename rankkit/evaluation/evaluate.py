@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rankkit.evaluation.metrics import MetricSettings
-from rankkit.evaluation.report import Report, explain_gaps
+from rankkit.evaluation.report import LOG_LOSS_OF_BIASES, Report, explain_gaps
 from rankkit.evaluation.row_metrics import metric_names
 from rankkit.evaluation.score_scale import is_click
 from rankkit.evaluation.scored_rows import ScoredRows
@@ -126,6 +126,6 @@ def evaluate_ranking(
             )
             lines.append(settings.line(subset, name, int(mask.sum()), queries, metrics))
     if any(line["scorer"] == "biases" and line.get("log_loss", 0) is None for line in lines):
-        notes.append("The log loss of 'biases' is undefined: some predictions are not in [0, 1].")
+        notes.append(LOG_LOSS_OF_BIASES)
     notes += explain_gaps(lines, rows.labels, query, settings)
     return Report(lines, notes)

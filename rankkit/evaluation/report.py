@@ -8,6 +8,8 @@ import numpy as np
 
 from rankkit.evaluation.metrics import MetricSettings
 
+LOG_LOSS_OF_BIASES = "The log loss of 'biases' is undefined: some predictions are not in [0, 1]."
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:

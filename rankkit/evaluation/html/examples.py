@@ -75,10 +75,12 @@ def make_examples(
     seed: int,
 ) -> Examples:
     """Ranks items for a few queries drawn at random from those with a relevant training row."""
-    if query is None:
+    if rows.queries is None or query is None:
         return Examples([], {}, {}, None, "The rows have no query column.")
     rng = np.random.default_rng(seed)
-    chosen = _choose(rows, query, set(train[query][train_labels >= relevant].tolist()), rng)
+    chosen = _choose(
+        rows.columns[query], rows.queries, set(train[query][train_labels >= relevant].tolist()), rng
+    )
     catalog, reason = _catalog(rows, train, query, item, timestamp, item_columns)
     columns = rows.columns if catalog is None else catalog.columns
     examples = []
@@ -95,24 +97,27 @@ def make_examples(
             last = own[-1]
             if timestamp is not None:
                 last = own[np.argmax(rows.columns[timestamp][own])]
-            label_of = dict(zip(rows.columns[item][own].tolist(), rows.labels[own], strict=True))
+            label_of = dict(
+                zip(rows.columns[catalog.item][own].tolist(), rows.labels[own], strict=True)
+            )
             candidates, num_new = catalog.candidates(
-                set(train[item][known].tolist()), set(label_of), rng
+                set(train[catalog.item][known].tolist()), set(label_of), rng
             )
             scores = catalog.score(rows.scorer, rows.label, candidates, last)
             best = top_k_indices(scores, k)
             ranked, scores, size = candidates[best], scores[best], len(candidates)
-            ids = catalog.columns[item][ranked].tolist()
+            ids = catalog.columns[catalog.item][ranked].tolist()
             labels = np.array([label_of.get(each, np.nan) for each in ids])
         examples.append(Example(value, liked, len(known), ranked, scores, labels, size, num_new))
     num_items = None if catalog is None else len(catalog.firsts)
     return Examples(examples, columns, train, num_items, reason)
 
 
-def _choose(rows: ScoredRows, query: str, with_liked: set, rng: np.random.Generator) -> np.ndarray:
+def _choose(
+    ids: np.ndarray, queries: np.ndarray, with_liked: set, rng: np.random.Generator
+) -> np.ndarray:
     """A few distinct queries at random, those with relevant training rows before others."""
-    _, firsts = np.unique(rows.queries, return_index=True)
-    ids = rows.columns[query][firsts]
+    ids = ids[np.unique(queries, return_index=True)[1]]
     has_liked = np.array([each in with_liked for each in ids.tolist()])
     order = rng.permutation(len(ids))
     return ids[order[np.argsort(~has_liked[order], kind="stable")][:_NUM_USERS]]
@@ -124,14 +129,14 @@ class _Catalog:
     def __init__(
         self, columns: Columns, firsts: np.ndarray, item: str, of_query: list[str], offset: int
     ):
-        self.columns, self.firsts, self._item = columns, firsts, item
+        self.columns, self.firsts, self.item = columns, firsts, item
         self._of_query, self._offset = of_query, offset
 
     def candidates(
         self, known: set, evaluated: set, rng: np.random.Generator
     ) -> tuple[np.ndarray, int]:
         """Rows of items that are not known; a sample of them, with all evaluated ones, if many."""
-        ids = self.columns[self._item][self.firsts].tolist()
+        ids = self.columns[self.item][self.firsts].tolist()
         is_new = np.array([each not in known for each in ids])
         num_new = int(is_new.sum())
         if num_new > _MAX_CANDIDATES:
@@ -143,6 +148,8 @@ class _Catalog:
 
     def score(self, scorer: Any, label: str, candidates: np.ndarray, row: int) -> np.ndarray:
         """Scores of candidates with the features of the query from an evaluated row."""
+        if not len(candidates):
+            return np.zeros(0)
         specs = get_feature_specs(scorer)
         names = [name for name in self.columns if specs is None or name in specs]
         columns = {

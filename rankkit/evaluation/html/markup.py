@@ -91,6 +91,12 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def rounded(value: float, margin: float) -> str:
+    """A number with the decimals of a margin of error of two significant digits."""
+    decimals = max(1 - math.floor(math.log10(margin)), 0) if margin else 4
+    return f"{value:,.{min(decimals, 8)}f}".replace("-", "\N{MINUS SIGN}")
+
+
 def share(value: float) -> str:
     """A share in per cent."""
     percent = 100 * value
@@ -103,12 +109,19 @@ def list_of(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def capitalize(words: str) -> str:
+    """Words that start a sentence."""
+    return words[:1].upper() + words[1:]
+
+
 def plural(noun: str) -> str:
     """The plural of a noun."""
     return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
-def table(title: str, head: list[Any], rows: list[list[Any]], *, class_: str) -> Html:
+def table(
+    title: str, head: list[Any], rows: list[list[Any]], *, class_: str, caption: str | None = None
+) -> Html:
     """A table whose first column names the rows."""
     titles = element("tr", *(element("th", each, scope="col") for each in head))
     body = [
@@ -122,7 +135,9 @@ def table(title: str, head: list[Any], rows: list[list[Any]], *, class_: str) ->
         )
         for row in rows
     ]
-    parts = element("thead", titles), element("tbody", *body)
+    parts = [element("thead", titles), element("tbody", *body)]
+    if caption is not None:
+        parts.insert(0, element("caption", caption))
     content = element("table", *parts, class_=class_)
     return element("div", content, class_="scroll", role="region", aria_label=title, tabindex="0")
 
@@ -132,12 +147,13 @@ def figure(alt: str, caption: str, draw: Callable[..., None], data: Any, **kwarg
     import matplotlib
     from cycler import cycler
 
+    style: Any = {**_STYLE, "axes.prop_cycle": cycler(color=_COLORS)}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # Readers have the fonts for what matplotlib's font lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         warnings.filterwarnings("ignore", "Matplotlib currently does not support")
         path = Path(folder) / "figure.svg"
-        with matplotlib.rc_context({**_STYLE, "axes.prop_cycle": cycler(color=_COLORS)}):
+        with matplotlib.rc_context(style):
             draw(data, path, **kwargs)
         svg = path.read_text(encoding="utf-8")
     svg = _METADATA.sub("", svg[svg.index("<svg") :])

@@ -3,7 +3,6 @@
 import dataclasses
 
 from rankkit.evaluation.html.markup import plural
-from rankkit.evaluation.metrics import MetricSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +18,8 @@ class MetricText:
         return {"lower": value, "higher": -value, "near 1": abs(value - 1)}[self.good]
 
 
-def metric_text(name: str, label: str, query: str, settings: MetricSettings) -> MetricText:
+def metric_text(name: str, label: str, query: str, relevant: str, k: int) -> MetricText:
     """The texts of a metric of `rankkit.evaluate_ranking`; `query` is a noun, such as "user"."""
-    k, relevant = settings.k, f"{label} of at least {settings.relevant:g}"
     users = plural(query)
     texts = {
         "rmse": (

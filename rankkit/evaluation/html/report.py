@@ -9,18 +9,24 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from rankkit.data.columns import as_columns, select_names
+from rankkit.data.columns import as_columns
 from rankkit.evaluation.diagnose import diagnose_rows
-from rankkit.evaluation.html import sections
+from rankkit.evaluation.html import (
+    data_sections,
+    example_section,
+    figure_sections,
+    results_sections,
+)
 from rankkit.evaluation.html.comparison import compare
-from rankkit.evaluation.html.data import parts_of
 from rankkit.evaluation.html.examples import make_examples
 from rankkit.evaluation.html.markup import Html, element, join, shorten
+from rankkit.evaluation.html.page import Page
+from rankkit.evaluation.html.parts import parts_of
 from rankkit.evaluation.metrics import MetricSettings
-from rankkit.evaluation.report import explain_gaps
+from rankkit.evaluation.report import LOG_LOSS_OF_BIASES, explain_gaps
 from rankkit.evaluation.score_scale import is_click
 from rankkit.evaluation.scored_rows import LabeledRows, ScoredRows
-from rankkit.utils.errors import check_mapping, check_path, check_sequence, check_text
+from rankkit.utils.errors import check_known, check_mapping, check_path, check_sequence, check_text
 from rankkit.utils.files import write_atomically
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -115,11 +121,13 @@ def html_report(
         check_text("code", code)
     if history is not None:
         check_mapping("history", history, "a dict of lists", "Pass `fit(...).history`.")
+        for name, values in history.items():
+            check_sequence(f"history[{name!r}]", values, "a list of numbers")
     item_columns = check_sequence("item_columns", item_columns, "a list of column names")
     groups = check_sequence("groups", groups, "a list of column names")
     settings = MetricSettings(k, 4.0 if relevant is None else relevant, rating_range, seed=seed)
-    used = [*item_columns, *groups, *([] if timestamp is None else [timestamp])]
-    select_names(list(dict.fromkeys(used)) or None, list(as_columns(columns, argument="columns")))
+    known = list(as_columns(columns, argument="columns"))
+    check_known("column", [*item_columns, *groups, timestamp or known[0]], known)
     rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
     if relevant is None and is_click(rows.all_labels):
         settings = dataclasses.replace(settings, relevant=1.0)
@@ -131,12 +139,15 @@ def html_report(
     comparison = compare(rows, settings)
     if query is None and not comparison.names:
         raise ValueError(f"With query=None there is no metric. {rows.scale.notes('model')[0]}")
-    page = sections.Page(
+    notes = explain_gaps([comparison.lines["model"]], rows.labels, query, settings)
+    if comparison.lines.get("biases", {}).get("log_loss", 0) is None:
+        notes.append(LOG_LOSS_OF_BIASES)
+    page = Page(
         rows=rows,
         settings=settings,
         comparison=comparison,
         diagnosis=diagnosis,
-        notes=explain_gaps([comparison.lines["model"]], rows.labels, query, settings),
+        notes=notes,
         parts=parts_of(rows, training, held_out, query, item, timestamp, settings.relevant),
         examples=make_examples(
             rows,
@@ -162,10 +173,22 @@ def html_report(
         part.write_text(text, encoding="utf-8")
 
 
-def _fill(title: str, page: "sections.Page") -> str:
+_SECTIONS = (
+    results_sections.results,
+    results_sections.groups,
+    figure_sections.errors,
+    example_section.examples,
+    data_sections.data,
+    figure_sections.training,
+    data_sections.notes,
+    data_sections.reproduce,
+)
+
+
+def _fill(title: str, page: Page) -> str:
     """The text of the page."""
     shown = shorten(title, 200)
-    body = [section for section in sections.all_of(page) if section is not None]
+    body = [each for each in (make(page) for make in _SECTIONS) if each is not None]
     links = [element("a", name, href=f"#{key}") for key, name, _ in body]
     main = [element("section", element("h2", name), content, id=key) for key, name, content in body]
     today = datetime.date.today()
@@ -173,8 +196,8 @@ def _fill(title: str, page: "sections.Page") -> str:
         title=join([shown]),
         heading=element("h1", shown, dir="auto"),
         date=element("time", f"{today.day} {today:%B %Y}", datetime=today.isoformat()),
-        subtitle=sections.subtitle(page),
-        summary=sections.summary(page),
+        subtitle=results_sections.subtitle(page),
+        summary=results_sections.summary(page),
         links=Html("\n".join(links)),
         main=Html("\n".join(main)),
     )
