@@ -2,12 +2,13 @@
 
 import argparse
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 
-from rankkit.cli import serve
+from rankkit.cli import serve, train
 
-_COMMANDS = (serve,)
+_COMMANDS = (train, serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,10 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in _COMMANDS:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # notes of TensorFlow about the host
     try:
         return options.run(options)
     except KeyboardInterrupt:
         return 130
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:
         print(f"rankkit {options.command}: {error}", file=sys.stderr)
         return 1

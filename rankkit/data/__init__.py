@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from rankkit.data.batches import batches
+from rankkit.data.collect import collect
 from rankkit.data.datasets.movielens import movielens
 from rankkit.data.datasets.synthetic import synthetic_ratings
 from rankkit.data.lists import lists
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "batches",
     "cold_start_split",
+    "collect",
     "k_fold",
     "leave_last_out",
     "lists",

@@ -1,0 +1,81 @@
+"""The folder of a ranker: what is in it, and how a new version gets into it."""
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rankkit.cli.recipe import FILE, Recipe, read_recipe
+from rankkit.utils.files import version_number, write_atomically
+
+_NEW = "new"  # a version that is complete, but not moved to its place yet
+PROGRAM = "train.py"
+
+
+def exports(folder: Path) -> dict[int, Path]:
+    """Returns the exports of a ranker, version number to folder."""
+    found = (folder / "export").glob("[0-9]*")
+    numbered = {version_number(path.name): path for path in found}
+    return {number: path for number, path in numbered.items() if number is not None}
+
+
+def open_ranker(folder: Path) -> tuple[Recipe, Path]:
+    """Returns the recipe and the newest export of a ranker.
+
+    Raises:
+        FileNotFoundError: If the folder is not one that `rankkit train` wrote.
+        ValueError: If the recipe is damaged.
+    """
+    versions = exports(folder)
+    if not (folder / FILE).is_file() or not versions:
+        what = "has no ranker" if folder.is_dir() else "does not exist"
+        raise FileNotFoundError(
+            f"{str(folder)!r} {what}. Pass a folder that `rankkit train` wrote."
+        )
+    return read_recipe(folder / FILE), versions[max(versions)]
+
+
+@contextlib.contextmanager
+def new_version(folder: Path) -> Iterator[Path]:
+    """Yields a temporary folder to train in, and moves what it holds to `folder` at the end.
+
+    A failed run leaves everything as it was. The folder of a ranker gets the next version of its
+    export, which a server loads, and all other files are replaced.
+    """
+    if not folder.exists():
+        with write_atomically(folder) as temporary:
+            temporary.mkdir()
+            yield temporary
+        return
+    open_ranker(folder)
+    shutil.rmtree(folder / _NEW, ignore_errors=True)
+    with write_atomically(folder / _NEW) as temporary:
+        temporary.mkdir()
+        yield temporary
+    new = folder / _NEW
+    version = 1 + max(exports(folder))
+    for path in sorted(new.glob("export/*")):
+        path.rename(folder / "export" / str(version))
+    for path in sorted(new.iterdir()):
+        if path.is_file():
+            path.replace(folder / path.name)
+    shutil.rmtree(new)
+
+
+def run_program(path: Path) -> dict[str, Any]:
+    """Runs a program in this process, as `python` would; returns its variables."""
+    source = path.read_text(encoding="utf-8")
+    variables = {"__name__": "__main__", "__file__": str(path)}
+    exec(compile(source, str(path), "exec"), variables)
+    return variables
+
+
+def run_lines(lines: list[str]) -> dict[str, Any]:
+    """Prints a few lines of Python on stderr, and runs them; returns their variables."""
+    source = "\n".join(["import rankkit as rk", "", *lines])
+    print("".join(f">>> {line}\n" if line else "" for line in source.split("\n")), file=sys.stderr)
+    variables: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(source, "<rankkit>", "exec"), variables)
+    return variables

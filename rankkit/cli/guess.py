@@ -1,0 +1,287 @@
+"""A first recipe, guessed from the names, types and values of columns."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rankkit.cli.recipe import Column, Data, Model, Recipe, Split
+from rankkit.cli.table import find_delimiter, is_movielens, is_parquet, read_table
+from rankkit.utils.errors import invalid
+
+_LAYERS = {
+    "category": "IdEmbedding",
+    "number": "BucketEmbedding",
+    "tags": "TagsEmbedding",
+    "text": "TextEmbedding",
+}
+_SEPARATORS = "|;,"
+_MIN_REPEATED = 10  # ids with several rows, to tell what belongs to an id
+_SHARE_CONSTANT = 0.99  # of these ids, with one value in all of their rows
+_CODE_NAME = re.compile(r"(^|_|\b)(id|code|zip|year_month)s?$", re.IGNORECASE)
+_TITLE_NAME = re.compile(r"title|name", re.IGNORECASE)
+_TITLE_SHARE = 0.5  # of the items, with a title of their own
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """A recipe and why it is as it is.
+
+    Attributes:
+        recipe: What to train.
+        lines: Column, what it is read as, layer and reason.
+        left_out: Column to the reason for which it is no feature.
+        warnings: What is suspicious, one sentence each.
+    """
+
+    recipe: Recipe
+    lines: list[tuple[str, str, str, str]]
+    left_out: dict[str, str]
+    warnings: list[str]
+
+
+def guess(path: str, user: str, item: str, label: str, time: str = "", **model: Any) -> Guess:
+    """Reads a file and guesses a recipe.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If a column does not exist, or has values that no ranker can be trained on.
+    """
+    delimiter = "," if is_movielens(path) or is_parquet(path) else find_delimiter(path)
+    special = {"user": user, "item": item, "label": label} | ({"time": time} if time else {})
+    names = list(special.values())
+    for name in names:
+        if names.count(name) > 1:
+            raise invalid("each of --user, --item, --label and --time", name, "another column")
+    table = read_table(path, delimiter, [user, item], names)
+    codes = {name: _Codes(table[name]) for name in table.column_names}
+    labels = _check_labels(label, table[label])
+    for option in ("user", "item"):
+        _check_ids(option, special[option], codes[special[option]])
+    if time:
+        _check_times(time, table[time])
+    is_click = set(np.unique(labels).tolist()) <= {0.0, 1.0}
+    lines = [
+        (user, "user", _LAYERS["category"], f"{codes[user].num_values:,} users"),
+        (item, "item", _LAYERS["category"], f"{codes[item].num_values:,} items"),
+        (label, "label", "", _describe_labels(labels, is_click)),
+    ]
+    if time:
+        lines.append((time, "time", "", "later rows are the test rows"))
+    features: dict[str, dict[str, Column]] = {"user": {}, "item": {}}
+    left_out, title = {}, ""
+    for name in table.column_names:
+        if name in names:
+            continue
+        column, owner = table[name], _owner(codes[name], codes[user], codes[item])
+        if owner == "item" and not title and _is_title(name, column, codes[name], codes[item]):
+            title = name
+        kind, reason = _kind(name, column, codes[name])
+        if kind is None or owner is None:
+            left_out[name] = (
+                reason
+                if kind is None
+                else ("neither of the user nor of the item, and perhaps not known before the label")
+            )
+        elif kind.kind == "category" and codes[name].num_values > len(codes[special[owner]]) / 2:
+            left_out[name] = f"a different value for almost each {owner}"
+        else:
+            features[owner][name] = kind
+            read_as = f"{kind.kind} of the {owner}"
+            lines.append((name, read_as, _LAYERS[kind.kind], reason))
+    lines += [(name, "left out", "", reason) for name, reason in left_out.items()]
+    task, relevant = ("clicks", 1.0) if is_click else ("ratings", _relevant(labels))
+    data = Data(path, user, item, label, time, title, delimiter, task, relevant)
+    settings = Model(kind="deepfm" if is_click else "bayesian", **model)
+    recipe = Recipe(data, *features.values(), Split(by="time" if time else "random"), settings)
+    warnings = _warnings(table, codes, recipe)
+    return Guess(recipe, lines, left_out, warnings)
+
+
+class _Codes:
+    """The values of a column as integers, -1 for missing ones."""
+
+    def __init__(self, column: Any):
+        import pyarrow as pa
+
+        if pa.types.is_nested(column.type):
+            column = pa.chunked_array(
+                [[None if cell is None else repr(cell) for cell in column.to_pylist()]]
+            )
+        encoded = column.combine_chunks().dictionary_encode()
+        self.codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        self.num_values = len(encoded.dictionary)
+        self.num_missing = column.null_count
+
+    def __len__(self) -> int:
+        return self.num_values
+
+    def pairs(self, other: "_Codes") -> np.ndarray:
+        """Returns the distinct pairs of values, as codes of the other column."""
+        both = np.unique(other.codes * (self.num_values + 1) + self.codes + 1)
+        return both // (self.num_values + 1)
+
+
+def _owner(column: _Codes, user: _Codes, item: _Codes) -> str | None:
+    """Returns whom a column describes: all rows of most of these ids have the same value."""
+    for name, ids in (("item", item), ("user", user)):
+        num_rows = np.bincount(ids.codes)
+        num_pairs = np.bincount(column.pairs(ids), minlength=len(num_rows))
+        several = num_rows > 1
+        if several.sum() >= _MIN_REPEATED and (num_pairs[several] == 1).mean() >= _SHARE_CONSTANT:
+            return name
+    return None
+
+
+def _kind(name: str, column: Any, codes: _Codes) -> tuple[Column | None, str]:
+    """Returns how to read a column, `None` if it is no feature, and the reason."""
+    import pyarrow as pa
+
+    types, kind = pa.types, column.type
+    num_values, num_rows = codes.num_values, len(column)
+    if num_values == 0:
+        return None, "empty"
+    if num_values == 1 and not codes.num_missing:
+        return None, "the same value in each row"
+    if types.is_list(kind) or types.is_large_list(kind):
+        if types.is_string(kind.value_type) or types.is_integer(kind.value_type):
+            return Column("tags"), "lists"
+        return None, f"of the type {kind}"
+    is_number = types.is_integer(kind) or types.is_floating(kind)
+    if types.is_boolean(kind) or (types.is_integer(kind) and _CODE_NAME.search(name)):
+        return Column("category"), f"{num_values:,} values"
+    if is_number or types.is_temporal(kind):
+        if types.is_time(kind) or types.is_duration(kind):
+            return None, f"of the type {kind}"
+        return Column("number"), f"{num_values:,} values"
+    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)):
+        return None, f"of the type {kind}"
+    return _text_kind(column, num_values, num_rows)
+
+
+def _text_kind(column: Any, num_values: int, num_rows: int) -> tuple[Column | None, str]:
+    texts = [text for text in column.unique().to_pylist() if text]
+    for separator in _SEPARATORS:
+        parts = [text.split(separator) for text in texts]
+        tags = {tag for tag in (each.strip() for part in parts for each in part) if tag}
+        share = np.mean([len(part) > 1 for part in parts])
+        if share > 0.3 and len(tags) < len(texts) and max(map(len, tags)) <= 40:
+            return Column("tags", separator), f"{len(tags):,} tags separated by {separator!r}"
+    num_words = np.mean([len(text.split()) for text in texts])
+    if num_words >= 2 and num_values > 100:
+        return Column("text"), f"{num_words:.1f} words on average"
+    if num_values == num_rows:
+        return None, "a different value in each row"
+    return Column("category"), f"{num_values:,} values"
+
+
+def _is_title(name: str, column: Any, codes: _Codes, item: _Codes) -> bool:
+    import pyarrow as pa
+
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return is_text and bool(_TITLE_NAME.search(name)) and len(codes) > _TITLE_SHARE * len(item)
+
+
+def _check_labels(name: str, column: Any) -> np.ndarray:
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        found = [each for each in column.unique().to_pylist() if each is not None][:3]
+        shown = ", ".join(map(repr, found))
+        raise ValueError(
+            f"Label column {name!r} must have numbers, such as ratings, or 1 for a click and 0 for "
+            f"none. Got: {shown}. Replace them by numbers, or pass another column as --label."
+        )
+    labels = column.to_numpy().astype(float)
+    num_missing = int((~np.isfinite(labels)).sum())
+    if num_missing:
+        raise ValueError(
+            f"Label column {name!r} must have a finite number in every row. Got: {num_missing:,} "
+            f"rows without one, out of {len(labels):,}. Remove these rows."
+        )
+    if len(np.unique(labels)) == 1:
+        raise ValueError(
+            f"Label column {name!r} must have different values. Got: {labels[0]:g} in each of the "
+            f"{len(labels):,} rows. If the rows are clicks or purchases alone, add rows with "
+            "the label 0 for items that were shown, or sample them in Python with "
+            "rankkit.data.with_negatives (docs/howto/clicks.md)."
+        )
+    return labels
+
+
+def _check_ids(option: str, name: str, codes: _Codes) -> None:
+    if codes.num_missing:
+        raise ValueError(
+            f"Column {name!r} (--{option}) must have an id in every row. Got: "
+            f"{codes.num_missing:,} rows without one. Remove these rows."
+        )
+    if codes.num_values == 1:
+        raise ValueError(
+            f"Column {name!r} (--{option}) must have several ids. Got: the same one in each row. "
+            f"A ranker learns from several {option}s; pass another column."
+        )
+
+
+def _check_times(name: str, column: Any) -> None:
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        found = [each for each in column.unique().to_pylist() if each is not None][:1]
+        raise ValueError(
+            f"Column {name!r} (--time) must have integers, such as seconds since 1970, or times "
+            f"such as 2026-11-30 17:05:00. Got: {found[0] if found else 'no value'!r}. Rewrite "
+            "the column, or leave out --time for a random split."
+        )
+    if column.null_count:
+        raise ValueError(
+            f"Column {name!r} (--time) must have a time in every row. Got: {column.null_count:,} "
+            "rows without one. Remove these rows, or leave out --time for a random split."
+        )
+
+
+def _relevant(labels: np.ndarray) -> float:
+    """Returns the lowest label that counts as liked: 4 for ratings from 1 to 5."""
+    low, high = float(labels.min()), float(labels.max())
+    return round(low + 0.75 * (high - low), 3)
+
+
+def _describe_labels(labels: np.ndarray, is_click: bool) -> str:
+    if is_click:
+        return f"clicks: 1 in {labels.mean():.1%} of the rows"
+    return f"ratings from {labels.min():g} to {labels.max():g}, {labels.mean():.2f} on average"
+
+
+def _warnings(table: Any, codes: dict[str, _Codes], recipe: Recipe) -> list[str]:
+    data = recipe.data
+    found = []
+    num_rows = table.num_rows
+    num_pairs = len(
+        np.unique(codes[data.user].codes * len(codes[data.item]) + codes[data.item].codes)
+    )
+    if num_pairs < num_rows:
+        found.append(
+            f"{num_rows - num_pairs:,} rows repeat a pair of user and item; each of them counts."
+        )
+    label = codes[data.label]
+    for name, column in codes.items():
+        special = (data.user, data.item, data.label, data.time)
+        if name in special or column.num_values < 2 or column.num_values > num_rows / 10:
+            continue
+        if len(label.pairs(column)) == column.num_values:
+            found.append(
+                f"Column {name!r} determines the label: a feature made from the label is not known "
+                "when items are ranked. Leave it out."
+            )
+    return found
+
+
+def as_table(lines: Sequence[tuple[str, str, str, str]]) -> str:
+    """Returns the lines of a guess with a header, in aligned columns."""
+    rows = [("column", "read as", "layer", "reason"), *lines]
+    rows = [tuple(" ".join(cell.split()) for cell in row) for row in rows]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -1,0 +1,81 @@
+"""The whole input file as an Arrow table, to look at before anything is trained."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MOVIELENS = "movielens:"
+_MOVIELENS_COLUMNS = {  # what the names of the data set mean; the rest is guessed
+    "user": "user_id",
+    "item": "movie_id",
+    "label": "user_rating",
+    "time": "timestamp",
+}
+_DELIMITERS = ",;\t|"
+
+
+def is_movielens(path: str) -> bool:
+    """Whether a path names a data set instead of a file."""
+    return path.startswith(MOVIELENS)
+
+
+def movielens_columns(path: str) -> dict[str, str]:
+    """Returns the special columns of a data set that needs no options; of a file, none."""
+    return _MOVIELENS_COLUMNS if is_movielens(path) else {}
+
+
+def is_parquet(path: str) -> bool:
+    """Whether a file, or the first one in a folder, is a Parquet file by its name."""
+    return path.endswith((".parquet", ".pq")) or any(Path(path).rglob("*.parquet"))
+
+
+def find_delimiter(path: str) -> str:
+    """Returns the delimiter that occurs most often in the first line of a CSV file."""
+    import pyarrow as pa
+
+    from rankkit.data.readers.paths import file_paths
+
+    with pa.input_stream(file_paths(path)[0]) as file:
+        line = file.read(65_536).split(b"\n")[0]
+    return max(_DELIMITERS, key=lambda each: line.count(each.encode()))
+
+
+def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -> Any:
+    """Reads all columns of a file; missing cells are null.
+
+    Args:
+        path: The file, or the name of a data set.
+        delimiter: Of a CSV file.
+        text: Columns to read as text, whatever they look like.
+        columns: Columns that must exist.
+    """
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    from rankkit import data
+
+    if is_movielens(path):
+        rows = data.movielens(path.removeprefix(MOVIELENS))
+        rows = {name: _plain_lists(column) for name, column in rows.items()}
+        return pa.table(rows)
+    if is_parquet(path):
+        data.read_parquet(path, columns)  # checks the files
+        return pa.parquet.read_table(path)
+    data.read_csv(path, columns, delimiter=delimiter)  # checks the file
+    from rankkit.data.readers.paths import file_paths
+
+    options = pa.csv.ConvertOptions(
+        column_types=dict.fromkeys(text, pa.string()), strings_can_be_null=True
+    )
+    parse = pa.csv.ParseOptions(delimiter=delimiter)
+    tables = [
+        pa.csv.read_csv(each, parse_options=parse, convert_options=options)
+        for each in file_paths(path)
+    ]
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _plain_lists(column: np.ndarray) -> Any:
+    return column.tolist() if column.dtype == object else column
