@@ -3,10 +3,11 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rankkit.cli.literals import text
 from rankkit.cli.recipe import FILE, Recipe, read_recipe
 from rankkit.utils.files import version_number, write_atomically
 
@@ -72,10 +73,19 @@ def run_program(path: Path) -> dict[str, Any]:
     return variables
 
 
-def run_lines(lines: list[str]) -> dict[str, Any]:
-    """Prints a few lines of Python on stderr, and runs them; returns their variables."""
-    source = "\n".join(["import rankkit as rk", "", *lines])
-    print("".join(f">>> {line}\n" if line else "" for line in source.split("\n")), file=sys.stderr)
-    variables: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(source, "<rankkit>", "exec"), variables)
+def load_lines(export: Path) -> list[str]:
+    """Returns the line of a program that loads an export."""
+    return [f"scorer = rk.export.load({text(str(export))})"]
+
+
+def run_lines(lines: list[str], variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Prints lines of Python on stderr, as typed into an interpreter, and runs them.
+
+    Returns the variables, which start as `rk`, the library, and those given.
+    """
+    import rankkit
+
+    print(*(f">>> {line}" for line in lines), sep="\n", end="\n\n", file=sys.stderr, flush=True)
+    variables = {"rk": rankkit, **(variables or {})}
+    exec(compile("\n".join(lines), "<rankkit>", "exec"), variables)
     return variables

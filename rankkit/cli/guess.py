@@ -71,31 +71,40 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
     if time:
         lines.append((time, "time", "", "later rows are the test rows"))
     features: dict[str, dict[str, Column]] = {"user": {}, "item": {}}
-    left_out, title = {}, ""
+    left_out: dict[str, str] = {}
+    title = ""
     for name in table.column_names:
         if name in names:
             continue
-        column, owner = table[name], _owner(codes[name], codes[user], codes[item])
-        if owner == "item" and not title and _is_title(name, column, codes[name], codes[item]):
-            title = name
-        kind, reason = _kind(name, column, codes[name])
+        owner = _owner(codes[name], codes[user], codes[item])
+        kind, reason = _kind(name, table[name], codes[name], is_parquet(path))
+        if kind is not None and owner is None:
+            kind, reason = None, "not of a user or an item, and perhaps not known before the label"
+        if kind is not None and owner is not None:
+            if owner == "item" and not title and _is_title(name, kind, codes[name], codes[item]):
+                title = name
+            same = [each for each in features[owner] if _is_same(codes[name], codes[each])]
+            if same:
+                kind, reason = None, f"the same information as {same[0]!r}"
+            elif kind.kind == "category" and len(codes[name]) > len(codes[special[owner]]) / 2:
+                kind, reason = None, f"a different value for almost each {owner}"
         if kind is None or owner is None:
-            left_out[name] = (
-                reason
-                if kind is None
-                else ("neither of the user nor of the item, and perhaps not known before the label")
-            )
-        elif kind.kind == "category" and codes[name].num_values > len(codes[special[owner]]) / 2:
-            left_out[name] = f"a different value for almost each {owner}"
+            left_out[name] = reason
         else:
             features[owner][name] = kind
-            read_as = f"{kind.kind} of the {owner}"
-            lines.append((name, read_as, _LAYERS[kind.kind], reason))
-    lines += [(name, "left out", "", reason) for name, reason in left_out.items()]
+            lines.append((name, f"{kind.kind} of the {owner}", _LAYERS[kind.kind], reason))
+    lines += [
+        (name, "title of the item" if name == title else "left out", "", reason)
+        for name, reason in left_out.items()
+    ]
     task, relevant = ("clicks", 1.0) if is_click else ("ratings", _relevant(labels))
     data = Data(path, user, item, label, time, title, delimiter, task, relevant)
-    settings = Model(kind="deepfm" if is_click else "bayesian", **model)
-    recipe = Recipe(data, *features.values(), Split(by="time" if time else "random"), settings)
+    batch_size = 2 ** round(np.clip(np.log2(len(labels) / 100), 6, 10))
+    kind = "deepfm" if is_click else "bayesian"
+    settings = Model(**{"kind": kind, "batch_size": int(batch_size), **model})
+    recipe = Recipe(
+        data, features["user"], features["item"], Split(by="time" if time else "random"), settings
+    )
     warnings = _warnings(table, codes, recipe)
     return Guess(recipe, lines, left_out, warnings)
 
@@ -135,13 +144,18 @@ def _owner(column: _Codes, user: _Codes, item: _Codes) -> str | None:
     return None
 
 
-def _kind(name: str, column: Any, codes: _Codes) -> tuple[Column | None, str]:
+def _is_same(one: _Codes, other: _Codes) -> bool:
+    """Whether each of two columns is known from the other."""
+    return len(one) == len(other) == len(one.pairs(other))
+
+
+def _kind(name: str, column: Any, codes: _Codes, is_parquet: bool) -> tuple[Column | None, str]:
     """Returns how to read a column, `None` if it is no feature, and the reason."""
     import pyarrow as pa
 
     types, kind = pa.types, column.type
     num_values, num_rows = codes.num_values, len(column)
-    if num_values == 0:
+    if types.is_null(kind) or num_values == 0:
         return None, "empty"
     if num_values == 1 and not codes.num_missing:
         return None, "the same value in each row"
@@ -149,16 +163,21 @@ def _kind(name: str, column: Any, codes: _Codes) -> tuple[Column | None, str]:
         if types.is_string(kind.value_type) or types.is_integer(kind.value_type):
             return Column("tags"), "lists"
         return None, f"of the type {kind}"
+    is_filled = types.is_floating(kind) or types.is_string(kind) or types.is_large_string(kind)
+    is_missing = is_parquet and codes.num_missing > 0
+    if is_missing and not is_filled:
+        return None, f"{codes.num_missing:,} missing values of the type {kind}"
     is_number = types.is_integer(kind) or types.is_floating(kind)
     if types.is_boolean(kind) or (types.is_integer(kind) and _CODE_NAME.search(name)):
         return Column("category"), f"{num_values:,} values"
     if is_number or types.is_temporal(kind):
         if types.is_time(kind) or types.is_duration(kind):
             return None, f"of the type {kind}"
-        return Column("number"), f"{num_values:,} values"
+        return Column("number", missing=is_missing), f"{num_values:,} values"
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)):
         return None, f"of the type {kind}"
-    return _text_kind(column, num_values, num_rows)
+    found, reason = _text_kind(column, num_values, num_rows)
+    return found and dataclasses.replace(found, missing=is_missing), reason
 
 
 def _text_kind(column: Any, num_values: int, num_rows: int) -> tuple[Column | None, str]:
@@ -177,11 +196,9 @@ def _text_kind(column: Any, num_values: int, num_rows: int) -> tuple[Column | No
     return Column("category"), f"{num_values:,} values"
 
 
-def _is_title(name: str, column: Any, codes: _Codes, item: _Codes) -> bool:
-    import pyarrow as pa
-
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    return is_text and bool(_TITLE_NAME.search(name)) and len(codes) > _TITLE_SHARE * len(item)
+def _is_title(name: str, kind: Column, codes: _Codes, item: _Codes) -> bool:
+    is_text = kind.kind in ("text", "category")
+    return is_text and bool(_TITLE_NAME.search(name)) and len(codes) > len(item) * _TITLE_SHARE
 
 
 def _check_labels(name: str, column: Any) -> np.ndarray:
@@ -258,10 +275,7 @@ def _describe_labels(labels: np.ndarray, is_click: bool) -> str:
 def _warnings(table: Any, codes: dict[str, _Codes], recipe: Recipe) -> list[str]:
     data = recipe.data
     found = []
-    num_rows = table.num_rows
-    num_pairs = len(
-        np.unique(codes[data.user].codes * len(codes[data.item]) + codes[data.item].codes)
-    )
+    num_rows, num_pairs = table.num_rows, len(codes[data.user].pairs(codes[data.item]))
     if num_pairs < num_rows:
         found.append(
             f"{num_rows - num_pairs:,} rows repeat a pair of user and item; each of them counts."

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from rankkit.utils.errors import invalid, unknown, unreadable
 
 FILE = "ranker.toml"
-KINDS = ("category", "number", "tags", "text")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -55,10 +54,11 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """How the command reads a column: its type in the file, and what it becomes."""
+    """What a column is, the separator of tags, and whether cells of a Parquet file are missing."""
 
     kind: Literal["category", "number", "tags", "text"] = "category"
     separator: str = ""
+    missing: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ _FRACTIONS = ("test_fraction", "validation_fraction")
 
 def write_toml(recipe: Recipe, left_out: Mapping[str, str]) -> str:
     """Returns a recipe as TOML, with a comment for each column that is left out."""
-    lines = ["# Edit this file, then run: rankkit train --recipe ranker.toml"]
+    lines = ["# Edit this file and pass it to `rankkit train --recipe`."]
     for name in _TABLES:
         table = getattr(recipe, name)
         lines += ["", f"[{name}]"]
@@ -91,9 +91,9 @@ def write_toml(recipe: Recipe, left_out: Mapping[str, str]) -> str:
     for owner in _FEATURES:
         lines += ["", f"[features.{owner}]"]
         for name, column in getattr(recipe, f"{owner}_features").items():
-            value = _value(column.kind)
-            if column.separator:
-                value = f"{{ kind = {value}, separator = {_value(column.separator)} }}"
+            given = {key: value for key, value in dataclasses.asdict(column).items() if value}
+            pairs = ", ".join(f"{key} = {_value(value)}" for key, value in given.items())
+            value = f"{{ {pairs} }}" if len(given) > 1 else _value(column.kind)
             lines.append(f"{_key(name)} = {value}")
     if left_out:
         lines += ["", "# Columns that are left out:"]
@@ -107,7 +107,7 @@ def _key(name: str) -> str:
 
 def _value(value: Any) -> str:
     if not isinstance(value, str):
-        return repr(value)
+        return str(value).lower()
     return '"' + "".join(map(_escape, value)) + '"'
 
 
@@ -160,10 +160,8 @@ def _read_table(kind: type, where: str, table: dict[str, Any], path: Path) -> An
         if typing.get_origin(expected) is Literal:
             if value not in (allowed := typing.get_args(expected)):
                 raise invalid(subject, value, f"one of {', '.join(map(repr, allowed))}")
-        elif not isinstance(value, expected) or isinstance(value, bool):
-            if expected is float and type(value) is int:
-                continue
-            words = {str: "text", int: "an integer", float: "a number"}
+        elif type(value) not in ((int, float) if expected is float else (expected,)):
+            words = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
             raise invalid(subject, value, words[expected])
         if name in _POSITIVE and not value > 0:
             raise invalid(subject, value, "above 0")
@@ -180,8 +178,7 @@ def _read_table(kind: type, where: str, table: dict[str, Any], path: Path) -> An
 def _checked(recipe: Recipe, path: Path) -> Recipe:
     data = recipe.data
     both = [*recipe.user_features, *recipe.item_features]
-    special = {name: getattr(data, name) for name in ("user", "item", "label", "time")}
-    used = [*both, *filter(None, special.values())]
+    used = [*both, *filter(None, (data.user, data.item, data.label, data.time))]
     for name in used:
         if used.count(name) > 1:
             raise invalid(f"column {name!r} in {path}", name, "used once, as a key of one table")

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from rankkit.cli.recipe import FILE
 from rankkit.serving.limits import Limits
 
 
@@ -22,7 +23,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "path",
         type=Path,
-        help="folder with versions such as export/1, one SavedModel folder, or a .tflite file",
+        help="folder of `rankkit train`, folder with versions such as export/1, one SavedModel "
+        "folder, or a .tflite file",
     )
     limits = Limits()
     parser.add_argument("--name", default="ranker", help="name of the model in URLs")
@@ -79,8 +81,9 @@ def _run(options: argparse.Namespace) -> int:
             max_candidates=options.max_candidates,
             max_pending=options.max_pending,
         )
+        is_ranker = (options.path / FILE).is_file()
         app = create_app(
-            options.path,
+            options.path / "export" if is_ranker else options.path,
             options.name,
             num_versions=options.versions,
             poll_seconds=options.poll,

@@ -51,10 +51,11 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
         columns: Columns that must exist.
     """
     import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
 
     from rankkit import data
+    from rankkit.data.readers.paths import file_paths
 
     if is_movielens(path):
         rows = data.movielens(path.removeprefix(MOVIELENS))
@@ -62,17 +63,14 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
         return pa.table(rows)
     if is_parquet(path):
         data.read_parquet(path, columns)  # checks the files
-        return pa.parquet.read_table(path)
+        return pa.concat_tables(map(pq.read_table, file_paths(path)), promote_options="permissive")
     data.read_csv(path, columns, delimiter=delimiter)  # checks the file
-    from rankkit.data.readers.paths import file_paths
-
-    options = pa.csv.ConvertOptions(
+    options = pc.ConvertOptions(
         column_types=dict.fromkeys(text, pa.string()), strings_can_be_null=True
     )
-    parse = pa.csv.ParseOptions(delimiter=delimiter)
+    parse = pc.ParseOptions(delimiter=delimiter)
     tables = [
-        pa.csv.read_csv(each, parse_options=parse, convert_options=options)
-        for each in file_paths(path)
+        pc.read_csv(each, parse_options=parse, convert_options=options) for each in file_paths(path)
     ]
     return pa.concat_tables(tables, promote_options="permissive")
 

@@ -56,14 +56,15 @@ def _run(options: argparse.Namespace) -> int:
     from rankkit.cli.guess import as_table, guess
     from rankkit.cli.table import movielens_columns
 
-    known = movielens_columns(options.path)
-    special = {
-        name: getattr(options, name) or known.get(name)
+    path = str(options.path)
+    known = movielens_columns(path)
+    special: dict[str, str] = {
+        name: getattr(options, name) or known.get(name, "")
         for name in ("user", "item", "label", "time")
     }
     missing = [f"--{name}" for name in ("user", "item", "label") if not special[name]]
     if missing:
-        options.parser.error(f"name the columns of {options.path}: {', '.join(missing)}")
+        options.parser.error(f"name the columns of {path}: {', '.join(missing)}")
     folder = options.output or Path("ranker")
     if folder.exists() and not options.dry_run:
         fix = "Pass another folder as --output."
@@ -71,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
             fix = f"Train its recipe again with --recipe {folder / FILE}, or pass another --output."
         raise FileExistsError(f"The output folder {str(folder)!r} exists. {fix}")
     model = {} if options.seed is None else {"seed": options.seed}
-    guessed = guess(options.path, *(special[name] or "" for name in special), **model)
+    guessed = guess(path, **special, **model)
     print(as_table(guessed.lines), end="\n\n")
     for warning in guessed.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
@@ -90,7 +91,7 @@ def _train_recipe(options: argparse.Namespace) -> int:
             recipe, model=dataclasses.replace(recipe.model, seed=options.seed)
         )
         text = write_toml(recipe, {})
-    folder = options.output or options.recipe.absolute().parent
+    folder = options.output or options.recipe.parent
     return _train(recipe, text, folder, options.dry_run)
 
 
