@@ -18,6 +18,7 @@ _LAYERS = {
     "text": "TextEmbedding",
 }
 _SEPARATORS = "|;,"
+_MAX_BAYESIAN_ROWS = 1_000_000  # which take minutes; the time is proportional to the rows
 _MIN_REPEATED = 10  # ids with several rows, to tell what belongs to an id
 _SHARE_CONSTANT = 0.99  # of these ids, with one value in all of their rows
 _CODE_NAME = re.compile(r"(^|_|\b)(id|code|zip|year_month)s?$", re.IGNORECASE)
@@ -49,12 +50,12 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
         OSError: If the file cannot be read.
         ValueError: If a column does not exist, or has values that no ranker can be trained on.
     """
-    delimiter = "," if is_movielens(path) or is_parquet(path) else find_delimiter(path)
     special = {"user": user, "item": item, "label": label} | ({"time": time} if time else {})
     names = list(special.values())
     for name in names:
         if names.count(name) > 1:
             raise invalid("each of --user, --item, --label and --time", name, "another column")
+    delimiter = "," if is_movielens(path) or is_parquet(path) else find_delimiter(path)
     table = read_table(path, delimiter, [user, item], names)
     codes = {name: _Codes(table[name]) for name in table.column_names}
     labels = _check_labels(label, table[label])
@@ -78,7 +79,9 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
             continue
         owner = _owner(codes[name], codes[user], codes[item])
         kind, reason = _kind(name, table[name], codes[name], is_parquet(path))
-        if kind is not None and owner is None:
+        if kind is not None and _depends(codes[name], codes[label]):
+            kind, reason = None, "made from the label, and not known when items are ranked"
+        elif kind is not None and owner is None:
             kind, reason = None, "not of a user or an item, and perhaps not known before the label"
         if kind is not None and owner is not None:
             if owner == "item" and not title and _is_title(name, kind, codes[name], codes[item]):
@@ -100,7 +103,8 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
     task, relevant = ("clicks", 1.0) if is_click else ("ratings", _relevant(labels))
     data = Data(path, user, item, label, time, title, delimiter, task, relevant)
     batch_size = 2 ** round(np.clip(np.log2(len(labels) / 100), 6, 10))
-    kind = "deepfm" if is_click else "bayesian"
+    is_large = len(labels) > _MAX_BAYESIAN_ROWS
+    kind = "deepfm" if is_click or is_large else "bayesian"
     settings = Model(**{"kind": kind, "batch_size": int(batch_size), **model})
     recipe = Recipe(
         data, features["user"], features["item"], Split(by="time" if time else "random"), settings
@@ -142,6 +146,13 @@ def _owner(column: _Codes, user: _Codes, item: _Codes) -> str | None:
         if several.sum() >= _MIN_REPEATED and (num_pairs[several] == 1).mean() >= _SHARE_CONSTANT:
             return name
     return None
+
+
+def _depends(column: _Codes, label: _Codes) -> bool:
+    """Whether each label has one value of the column, or each value of the column one label."""
+    smaller = min(len(column), len(label))
+    is_frequent = len(column.codes) >= _MIN_REPEATED * max(len(column), len(label))
+    return smaller > 1 and is_frequent and len(column.pairs(label)) in (len(column), len(label))
 
 
 def _is_same(one: _Codes, other: _Codes) -> bool:
@@ -186,7 +197,7 @@ def _text_kind(column: Any, num_values: int, num_rows: int) -> tuple[Column | No
         parts = [text.split(separator) for text in texts]
         tags = {tag for tag in (each.strip() for part in parts for each in part) if tag}
         share = np.mean([len(part) > 1 for part in parts])
-        if share > 0.3 and len(tags) < len(texts) and max(map(len, tags)) <= 40:
+        if share > 0.3 and len(tags) <= len(texts) and max(map(len, tags)) <= 40:
             return Column("tags", separator), f"{len(tags):,} tags separated by {separator!r}"
     num_words = np.mean([len(text.split()) for text in texts])
     if num_words >= 2 and num_values > 100:
@@ -280,16 +291,6 @@ def _warnings(table: Any, codes: dict[str, _Codes], recipe: Recipe) -> list[str]
         found.append(
             f"{num_rows - num_pairs:,} rows repeat a pair of user and item; each of them counts."
         )
-    label = codes[data.label]
-    for name, column in codes.items():
-        special = (data.user, data.item, data.label, data.time)
-        if name in special or column.num_values < 2 or column.num_values > num_rows / 10:
-            continue
-        if len(label.pairs(column)) == column.num_values:
-            found.append(
-                f"Column {name!r} determines the label: a feature made from the label is not known "
-                "when items are ranked. Leave it out."
-            )
     return found
 
 

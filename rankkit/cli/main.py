@@ -32,5 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:
-        print(f"rankkit {options.command}: {error}", file=sys.stderr)
+        text = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            text = f"{error.filename}: {error.strerror}."
+        print(f"rankkit {options.command}: {text}", file=sys.stderr)
         return 1

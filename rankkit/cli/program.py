@@ -1,6 +1,5 @@
 """The Python programs that the subcommands print and run."""
 
-import importlib.util
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -101,7 +100,6 @@ def training_program(recipe: Recipe) -> str:
         '    "history": history,',
         "}",
         '(folder / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\\n")',
-        *report_lines(recipe, Code('folder / "report.html"'), "model"),
         "",
         "# The model, and an export that ranks all items for a user.",
         'model.save(folder / "model.keras")',
@@ -300,27 +298,6 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         label = text(data.label)
         settings["rating_range"] = Code(f"({known}[{label}].min(), {known}[{label}].max())")
     return settings
-
-
-def report_lines(recipe: Recipe, path: Any, scorer: str) -> list[str]:
-    """Returns the lines that write the HTML report, which needs matplotlib."""
-    from rankkit import evaluation
-
-    has_report = "html_report" in evaluation.__all__
-    if not has_report or importlib.util.find_spec("matplotlib") is None:
-        return []
-    names, data = Names(recipe), recipe.data
-    keywords: dict[str, Any] = {"train": Code(known_rows(recipe)), "item": names.item}
-    if names.title:
-        keywords["item_columns"] = [names.title]
-    if data.time:
-        keywords["timestamp"] = data.time
-    keywords |= {"history": Code("history"), "code": Code("code")}
-    settings = [Code("**settings")]
-    lines = call(
-        "rk.evaluation.html_report(", [path, Code(scorer), Code("test")], keywords, settings
-    )
-    return ["code = Path(__file__).read_text()", *lines]
 
 
 def _candidate_lines(recipe: Recipe) -> list[str]:

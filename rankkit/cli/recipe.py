@@ -97,7 +97,8 @@ def write_toml(recipe: Recipe, left_out: Mapping[str, str]) -> str:
             lines.append(f"{_key(name)} = {value}")
     if left_out:
         lines += ["", "# Columns that are left out:"]
-        lines += [f"# {_key(name)}: {reason}" for name, reason in left_out.items()]
+        for name, reason in left_out.items():
+            lines.append(f"# {_key(name)}: {''.join(map(_escape, reason))}")
     return "\n".join(lines) + "\n"
 
 
@@ -121,22 +122,23 @@ def read_recipe(path: Path) -> Recipe:
     """Reads a recipe, and raises an error that names the key for anything unexpected."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise unreadable(path, "a recipe in TOML", error) from None
     for name, table in tables.items():
         if name not in (*_TABLES, "features"):
             raise unknown(f"table in {path}:", name, [*_TABLES, "features"])
         if not isinstance(table, dict):
-            raise invalid(f"{name} in {path}", table, f"a table: [{name}]")
+            raise invalid(f"the key '{name}' in {path}", table, f"a table: [{name}]")
     parts = {
         name: _read_table(kind, name, tables.get(name, {}), path) for name, kind in _TABLES.items()
     }
     features = tables.get("features", {})
     for owner, table in features.items():
         if owner not in _FEATURES:
-            raise unknown(f"table in {path}: features.", owner, _FEATURES)
+            raise unknown(f"table of [features] in {path}:", owner, _FEATURES)
         if not isinstance(table, dict):
-            raise invalid(f"features.{owner} in {path}", table, f"a table: [features.{owner}]")
+            where = f"features.{owner}"
+            raise invalid(f"the key '{where}' in {path}", table, f"a table: [{where}]")
     for owner in _FEATURES:
         parts[f"{owner}_features"] = {
             name: _read_column(value, f"features.{owner}.{_key(name)}", path)
@@ -155,8 +157,8 @@ def _read_table(kind: type, where: str, table: dict[str, Any], path: Path) -> An
     types = typing.get_type_hints(kind)
     for name, value in table.items():
         if name not in fields:
-            raise unknown(f"key in {path}: {where}.", name, fields)
-        subject, expected = f"{where}.{name} in {path}", types[name]
+            raise unknown(f"key of [{where}] in {path}:", name, fields)
+        subject, expected = f"the key '{where}.{name}' in {path}", types[name]
         if typing.get_origin(expected) is Literal:
             if value not in (allowed := typing.get_args(expected)):
                 raise invalid(subject, value, f"one of {', '.join(map(repr, allowed))}")
@@ -171,7 +173,7 @@ def _read_table(kind: type, where: str, table: dict[str, Any], path: Path) -> An
             raise invalid(subject, value, "at least 0")
     for name, field in fields.items():
         if name not in table and field.default is dataclasses.MISSING:
-            raise ValueError(f"{path} must have the key {where}.{name}. Add it, or train anew.")
+            raise ValueError(f"{path} must have the key '{where}.{name}'. Add it, or train anew.")
     return kind(**table)
 
 
@@ -181,12 +183,15 @@ def _checked(recipe: Recipe, path: Path) -> Recipe:
     used = [*both, *filter(None, (data.user, data.item, data.label, data.time))]
     for name in used:
         if used.count(name) > 1:
-            raise invalid(f"column {name!r} in {path}", name, "used once, as a key of one table")
+            count = used.count(name)
+            raise invalid(f"column {name!r} in {path}", count, "used once, in one of the tables")
     if recipe.split.by == "time" and not data.time:
-        raise ValueError(f"{path} must have the key data.time, since split.by is 'time'.")
+        raise ValueError(f"{path} must have the key 'data.time', as 'split.by' is \"time\".")
     if recipe.model.kind == "bayesian" and data.task == "clicks":
-        raise invalid(f"model.kind in {path}", "bayesian", "'deepfm' or 'tower' for clicks")
+        subject = f"the key 'model.kind' in {path}"
+        raise invalid(subject, "bayesian", "'deepfm' or 'tower' for clicks")
     for name, column in (recipe.user_features | recipe.item_features).items():
         if column.separator and column.kind != "tags":
-            raise invalid(f"separator of {name!r} in {path}", column.separator, "that of tags")
+            subject = f"the separator of column {name!r} in {path}"
+            raise invalid(subject, column.separator, "left out, unless the kind is 'tags'")
     return recipe
