@@ -198,4 +198,5 @@ def test_served_ranker_answers_for_a_user(ranker):
                 answer = json.load(response)
         finally:
             server.terminate()
-    assert len(json.dumps(answer)) > 0
+    assert (answer["version"], len(answer["ranking"])) == (1, 2)
+    assert sorted(answer["ranking"][0]["candidate"]) == ["movie_id", "movie_title"]
