@@ -1,5 +1,6 @@
 """The Python programs that the subcommands print and run."""
 
+import importlib.util
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -82,9 +83,6 @@ def training_program(recipe: Recipe) -> str:
         *read_lines(recipe),
         *split_lines(recipe),
     ]
-    if known_rows(recipe) != "train":
-        fraction = recipe.split.validation_fraction
-        lines += _split(recipe, "train, validation", "known", fraction)
     lines += [
         "",
         *_feature_lines(recipe),
@@ -100,6 +98,7 @@ def training_program(recipe: Recipe) -> str:
         '    "history": history,',
         "}",
         '(folder / "evaluation.json").write_text(json.dumps(evaluation, indent=1) + "\\n")',
+        *_report_if_possible(recipe),
         "",
         "# The model, and an export that ranks all items for a user.",
         'model.save(folder / "model.keras")',
@@ -165,8 +164,12 @@ def read_lines(
 
 
 def split_lines(recipe: Recipe) -> list[str]:
-    """Returns the lines that set test rows apart."""
-    return _split(recipe, f"{known_rows(recipe)}, test", "rows", recipe.split.test_fraction)
+    """Returns the lines that set test rows apart, and validation rows if training needs them."""
+    known, split = known_rows(recipe), recipe.split
+    lines = _split(recipe, f"{known}, test", "rows", split.test_fraction)
+    if known != "train":
+        lines += _split(recipe, "train, validation", known, split.validation_fraction)
+    return lines
 
 
 def _split(recipe: Recipe, parts: str, rows: str, fraction: float) -> list[str]:
@@ -275,7 +278,7 @@ def evaluation_lines(recipe: Recipe, scorer: str) -> list[str]:
     names, known = Names(recipe), known_rows(recipe)
     label, user, item = text(recipe.data.label), text(names.user), text(names.item)
     return [
-        *assign("settings", _settings(recipe)),
+        *settings_lines(recipe),
         f"report = rk.evaluate_ranking({scorer}, test, train={known}, item={item}, **settings)",
         "scorers = {",
         f'    "model": {scorer},',
@@ -287,7 +290,8 @@ def evaluation_lines(recipe: Recipe, scorer: str) -> list[str]:
     ]
 
 
-def _settings(recipe: Recipe) -> dict[str, Any]:
+def settings_lines(recipe: Recipe) -> list[str]:
+    """Returns the lines that set the arguments of all evaluations."""
     data, known = recipe.data, known_rows(recipe)
     settings: dict[str, Any] = {
         "query": Names(recipe).user,
@@ -297,7 +301,30 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     if data.task == "ratings":
         label = text(data.label)
         settings["rating_range"] = Code(f"({known}[{label}].min(), {known}[{label}].max())")
-    return settings
+    return assign("settings", settings)
+
+
+def _report_if_possible(recipe: Recipe) -> list[str]:
+    if importlib.util.find_spec("matplotlib") is None:
+        return []
+    code = ["code = Path(__file__).read_text()"]
+    return code + report_lines(recipe, Code('folder / "report.html"'), "model")
+
+
+def report_lines(recipe: Recipe, path: str, scorer: str) -> list[str]:
+    """Returns the lines that write the HTML report, given `settings`, `history` and `code`."""
+    names, data = Names(recipe), recipe.data
+    keywords: dict[str, Any] = {"train": Code("train"), "item": names.item}
+    if recipe.model.kind != "bayesian":
+        keywords["validation"] = Code("validation")
+    if data.time:
+        keywords["timestamp"] = data.time
+    if names.title:
+        keywords["item_columns"] = [names.title]
+    keywords |= {"history": Code("history"), "code": Code("code")}
+    settings = [Code("**settings")]
+    arguments = [path, Code(scorer), Code("test")]
+    return call("rk.evaluation.html_report(", arguments, keywords, settings)
 
 
 def _candidate_lines(recipe: Recipe) -> list[str]:

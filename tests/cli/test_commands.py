@@ -25,7 +25,8 @@ def here(ranker, monkeypatch):
 def test_the_folder_is_complete(ranker):
     names = {path.name for path in ranker.iterdir()}
     assert names == {
-        "ranker.toml", "train.py", "model.keras", "evaluation.txt", "evaluation.json", "export",
+        "ranker.toml", "train.py", "model.keras", "evaluation.txt", "evaluation.json",
+        "report.html", "export",
     }  # fmt: skip
     evaluation = json.loads((ranker / "evaluation.json").read_text())
     assert [line["scorer"] for line in evaluation["metrics"]] == ["model", "biases", "mean"]
@@ -57,6 +58,14 @@ def test_evaluate_on_another_file(here, capsys):
     write_ratings(here / "other.csv")
     assert main(["evaluate", "ranker", "other.csv"]) == 0
     assert "all   model        600" in capsys.readouterr().out
+
+
+def test_report_is_written_again(copied):
+    page = copied / "report.html"
+    before = page.read_text()
+    page.unlink()
+    assert main(["report", "ranker"]) == 0
+    assert len(page.read_text()) == pytest.approx(len(before), rel=0.02)
 
 
 def test_rank_leaves_out_what_the_user_had(here, capsys):
