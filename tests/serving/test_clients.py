@@ -198,12 +198,14 @@ def test_headers_before_and_after_a_body_are_bounded(tflite_server, start, line)
 )
 def test_malformed_http_does_not_stop_the_server(tflite_server, content):
     _, port = tflite_server
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        with contextlib.suppress(ConnectionError):  # closed before all was sent
-            connection.sendall(content)
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(65536):
-                pass
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        contextlib.suppress(ConnectionError),  # closed before all was sent
+    ):
+        connection.sendall(content)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
     assert ask(port)[0] == 200
 
 
