@@ -1,4 +1,4 @@
-"""Description in an export: label column and kind of each score."""
+"""Description in an export: label column and kind of each score, and rules for its inputs."""
 
 import io
 import json
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rankkit.models.finite import finite_inputs
 from rankkit.models.heads import named_outputs, unwrap_dict
+from rankkit.models.network import feature_specs, find_feature_layers
 from rankkit.utils.score import score_name
 
 _NAMES = ("label", "score_kind", "is_partly_labeled")  # attributes of a scorer
@@ -22,8 +24,9 @@ def describe(model: Any) -> Description:
     scorers = {score_name(named_outputs(getattr(model, "network", model).output)): model}
     if isinstance(label, Mapping):
         scorers |= {name: model.head(name) for name in label}
+    rules = _input_rules(getattr(model, "network", model))
     found = {
-        output: {name: unwrap_dict(getattr(scorer, name, None)) for name in _NAMES}
+        output: {name: unwrap_dict(getattr(scorer, name, None)) for name in _NAMES} | rules
         for output, scorer in scorers.items()
     }
     known = {
@@ -31,6 +34,18 @@ def describe(model: Any) -> Description:
         for output, values in found.items()
     }
     return {output: values for output, values in known.items() if values}
+
+
+def _input_rules(network: Any) -> dict[str, Any]:
+    """Returns what the graph checks: which features are finite, and which timestamps seconds."""
+    in_seconds = {
+        name: layer.in_seconds
+        for name in feature_specs(network)
+        for layer, position in find_feature_layers(network, name)
+        if getattr(layer, "in_seconds", None) is not None
+        if position == isinstance(layer.feature_spec, tuple)  # ids come before timestamps
+    }
+    return {"finite": finite_inputs(network) or None, "in_seconds": in_seconds or None}
 
 
 def write_description(description: Description, folder: Path) -> None:

@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.timestamps import check_unit
 from rankkit.data.columns import check_table
 from rankkit.export.description import unzip_description, zip_description
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.scorer import ExportScorer
+from rankkit.models.finite import check_finite
 from rankkit.utils.checksum import check_flatbuffer, seal_flatbuffer, warn_without_checksum
 from rankkit.utils.errors import check_path, unreadable
 from rankkit.utils.files import write_atomically
+from rankkit.utils.graph_errors import plain_errors
 from rankkit.utils.score import score_name
 
 _SIGNATURE = "serving_default"
@@ -125,6 +128,7 @@ class TFLiteScorer(ExportScorer):
 
     def outputs_of(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         features = self._select_features(columns)
+        self._check(features)
         inputs = {name: tensor.numpy() for name, tensor in features.items()}
         try:
             with self._lock:  # the interpreter holds the inputs and outputs of one call
@@ -136,15 +140,22 @@ class TFLiteScorer(ExportScorer):
                 f"TensorFlow Lite cannot score columns of the shapes {shapes} with {self._path!r}: "
                 f"{reason}. Score them with the SavedModel that the file was made from."
             ) from None
-        # TensorFlow Lite leaves out the checks of the layers.
         if not all(np.isfinite(each).all() for each in outputs.values()):
-            for name, values in inputs.items():
-                if values.dtype.kind == "f" and not np.isfinite(values).all():
-                    fix = "Drop or fix those rows, or learn a value for NaN: missing='learn'."
-                    raise ValueError(
-                        f"Feature {name!r} must be finite. Got: NaN or an infinite value. {fix}"
-                    )
+            numbers = (name for name, each in features.items() if each.dtype.is_floating)
+            self._check(features, dict.fromkeys(numbers, False))
         return outputs
+
+    def _check(
+        self, features: Mapping[str, tf.Tensor], finite: Mapping[str, bool] | None = None
+    ) -> None:
+        """Checks what layers check in a graph, and TensorFlow Lite leaves out."""
+        with plain_errors():
+            for name, may_be_nan in (finite or self._say("finite") or {}).items():
+                values = features[name]
+                is_nan = tf.math.is_nan(values) & may_be_nan
+                check_finite(name, tf.where(is_nan, tf.zeros_like(values), values))
+            for name, in_seconds in (self._say("in_seconds") or {}).items():
+                check_unit(f"Feature {name!r}", features[name], in_seconds=in_seconds)
 
 
 def _input_spec(name: str, details: Mapping[str, Any]) -> tf.TensorSpec:

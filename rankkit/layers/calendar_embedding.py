@@ -45,6 +45,8 @@ class CalendarEmbedding(EmbeddingLayer):
         [0, 2]
     """
 
+    in_seconds = True  # as `TimeSinceEmbedding` may read them
+
     def __init__(self, part: str, embedding_dim: int, *, utc_offset: float = 0, **kwargs: Any):
         check_choice("part", part, _NUM_VALUES)
         expected = "hours between -24 and 24"

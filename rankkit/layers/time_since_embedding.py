@@ -70,9 +70,9 @@ class TimeSinceEmbedding(EmbeddingLayer):
         self._lookup.check_one_per_id("references", self.references)
         is_fine = np.abs(self.references) >= SECONDS_LIMIT
         # `None`, unknown, if only some references or boundaries are too large for seconds.
-        self._in_seconds = False if is_fine.all() else None
+        self.in_seconds = False if is_fine.all() else None
         if not is_fine.any() and np.abs(edges).max() < SECONDS_LIMIT:
-            self._in_seconds = True
+            self.in_seconds = True
         self._spec = self._lookup.spec, tf.TensorSpec((None,), tf.int64)
 
     @classmethod
@@ -119,9 +119,9 @@ class TimeSinceEmbedding(EmbeddingLayer):
         indices = self._lookup.find(ids, self.name)
         references = tf.gather(tf.constant(self.references), tf.maximum(indices, 0))
         times = _numeric.as_numbers(timestamps, tf.int64, self.name)
-        if self._in_seconds is not None:
+        if self.in_seconds is not None:
             name = f"The timestamp of layer {self.name!r}"
-            times = check_unit(name, times, in_seconds=self._in_seconds)
+            times = check_unit(name, times, in_seconds=self.in_seconds)
         elapsed = times - references
         buckets = _numeric.bucket_indices(elapsed, self.boundaries)
         return tf.where(indices >= 0, buckets + 1, tf.zeros_like(buckets))

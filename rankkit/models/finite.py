@@ -32,7 +32,7 @@ class FiniteNumbers(tf.keras.layers.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        return _check(self.feature, inputs)
+        return check_finite(self.feature, inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature": self.feature}
@@ -58,7 +58,8 @@ def _checked(feature: str, source: str, values: Any) -> Any:
     return FiniteNumbers(source, name=f"{feature}_{source}_is_finite", dtype=values.dtype)(values)
 
 
-def _check(feature: str, values: tf.Tensor) -> tf.Tensor:
+def check_finite(feature: str, values: tf.Tensor) -> tf.Tensor:
+    """Returns the numbers of a feature after a check that they are finite."""
     message = f"Feature {feature!r} must be finite. Got: NaN or an infinite value. "
     fix = "Drop or fix those rows, or use a layer of rankkit.layers with missing='learn'."
     return check_numerics(values, message + fix)
@@ -73,21 +74,34 @@ def finite_features(
     NaN if all that reads it is layers of rankkit, or if a function such as `tf.math.is_nan` does.
     """
     if network not in _UNCHECKED:
-        inputs = {id(each): name for name, each in network.input.items() if each.dtype.is_floating}
-        found = list(_readers(network, inputs))
-        handled = {name for name, layer in found if operation_of(layer) in _HANDLE_NAN}
-        _UNCHECKED[network] = {name for name, _ in found} - handled
+        found = _readers(network, _single_numbers(network))
+        others = [each for each in found if not isinstance(each[1], FeatureLayer | FiniteNumbers)]
+        handled = {name for name, layer in others if operation_of(layer) in _HANDLE_NAN}
+        _UNCHECKED[network] = {name for name, _ in others} - handled
     names = _UNCHECKED[network]
-    return {name: _check(name, v) if name in names else v for name, v in features.items()}
+    return {name: check_finite(name, v) if name in names else v for name, v in features.items()}
+
+
+def finite_inputs(network: tf.keras.Model) -> dict[str, bool]:
+    """Maps the features of single numbers that a network checks to whether they may be NaN."""
+    finite_features(network, {})
+    found = dict.fromkeys(sorted(_UNCHECKED[network]), False)
+    for name, layer in _readers(network, _single_numbers(network)):
+        if isinstance(layer, FeatureLayer | FiniteNumbers):
+            found[name] = getattr(layer, "missing", "error") == "learn" and found.get(name, True)
+    return found
+
+
+def _single_numbers(network: tf.keras.Model) -> dict[int, str]:
+    inputs = network.input.items()  # those in vectors are checked where columns are converted
+    return {id(x): name for name, x in inputs if x.dtype.is_floating and x.shape.rank == 1}
 
 
 def _readers(model: tf.keras.Model, raw: dict[int, str]) -> Iterator[tuple[str, Any]]:
-    """Yields feature and layer where a layer reads raw numbers, and nothing checks these."""
+    """Yields feature and layer where a layer reads raw numbers and its output is not checked."""
     calls = list(layer_calls(model))
     checked = {id(call.args[0]) for call in calls if isinstance(call.layer, FiniteNumbers)}
     for layer, args, kwargs, outputs in calls:
-        if isinstance(layer, FeatureLayer | FiniteNumbers):
-            continue
         if all(id(each) in checked for each in tf.nest.flatten(outputs)):
             continue
         if is_nested_graph(layer):

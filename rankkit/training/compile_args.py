@@ -293,11 +293,12 @@ def _checked(
     name: str, metric: tf.keras.metrics.Metric, logits: bool | None, score_kind: str | None
 ) -> tf.keras.metrics.Metric:
     """Returns a metric after a check that it fits the output of the head."""
+    if is_user_code(type(metric).update_state):  # it may convert the scores
+        return metric
     if _compares_classes(metric):
         fix = "Use BinaryAccuracy or F1Score, with a threshold."
         raise invalid(name, metric.name, "metrics of one score, not of several classes", fix)
-    is_own = is_user_written(metric) or is_user_code(type(metric))
-    if score_kind == "logit" and _is_one_of(metric, _OF_LABELS) and not is_own:
+    if score_kind == "logit" and _is_one_of(metric, _OF_LABELS):
         expected = "a metric of logits, as the loss is a cross entropy of logits"
         fix = "Pass a function of labels and logits that takes the sigmoid, or leave it out."
         raise invalid(name, metric.name, expected, fix)

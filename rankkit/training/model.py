@@ -151,10 +151,10 @@ class RankingModel(tfrs.models.Model):
                 known unless the network has custom layers. Defaults to `None`: the mean squared
                 error.
             metrics: Keras metrics or their names, which ignore sample weights; with a listwise loss
-                also those of `rankkit.metrics`. For a head that outputs logits, `"auc"` and
-                `"binary_crossentropy"` are computed from logits. Defaults to `None`: the root mean
-                squared error, the AUC for a cross entropy, and `rankkit.metrics.NDCG()` for a
-                listwise loss.
+                also those of `rankkit.metrics`. They must fit the output, as must their subclasses
+                without an `update_state` of their own; for logits, `"auc"` and
+                `"binary_crossentropy"` read logits. Defaults to `None`: the root mean squared
+                error, the AUC for a cross entropy, `rankkit.metrics.NDCG()` for a listwise loss.
             weighted_metrics: Metrics that use the sample weights. Defaults to `None`.
             loss_weights: For several heads, a dict from head to the weight of its loss, 1 if a head
                 is left out; or `"uncertainty"` to learn the weights: the loss is then the sum of

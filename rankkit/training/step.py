@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.training.compile_args import over_replicas
+from rankkit.utils.graph_errors import assert_in_graph
 from rankkit.utils.system import check_training_memory
 from rankkit.utils.tensorflow import is_user_code
 
@@ -14,6 +16,10 @@ _OPTIMIZERS = tf.keras.optimizers
 # weights. The first two touch all rows in any case.
 _UPDATE_ALL_ROWS = (_OPTIMIZERS.Adam, _OPTIMIZERS.AdamW)
 _UPDATE_ROWS_OF_THE_BATCH = (_OPTIMIZERS.Adagrad, _OPTIMIZERS.SGD)
+_EMPTY = (
+    "A batch must have examples, with a strategy or an optimizer that is not one of "
+    "tf.keras.optimizers. Got: an empty batch. Leave it out, such as with filter."
+)
 
 
 def build_optimizer(optimizer: Any, weights: Sequence[tf.Variable]) -> None:
@@ -33,11 +39,16 @@ def update_weights(
 ) -> None:
     """Applies the gradients of a loss, unless `filled` is false: there was no example.
 
+    With a strategy, where `filled` is that of a replica, and with an optimizer whose `minimize` is
+    not Keras's own, the graph raises if no replica has an example: the step would count.
+
     Sparse gradients of embedding tables of up to `dense_limit` rows are converted to dense ones
     where that gives the same weights; with `None`, they stay sparse.
     """
     if tf.distribute.has_strategy() or not _is_of_keras(optimizer):
-        optimizer.minimize(loss, weights, tape=tape)
+        holds = filled is None or over_replicas(tf.cast(filled, tf.float32)) > 0.0
+        with tf.control_dependencies([assert_in_graph(tf.convert_to_tensor(holds), _EMPTY)]):
+            optimizer.minimize(loss, weights, tape=tape)
         return
     gradients = [gradient for gradient, _ in optimizer.compute_gradients(loss, weights, tape)]
     if dense_limit is not None and accepts_dense_and_sparse(optimizer):

@@ -67,10 +67,9 @@ def test_nan_is_refused_on_every_path(read, tmp_path):
         lambda: saved(features),
         lambda: rk.rank(saved, {}, features),
     ]
-    for number, path in enumerate(paths):
+    for path in paths:
         with pytest.raises(ValueError, match=REFUSED):
             path()
-            pytest.fail(f"path {number} scored NaN")
     assert len(rk.rank(model, {}, index)) == 4
 
 

@@ -280,6 +280,23 @@ def test_empty_batches_change_nothing(rows, optimizer, settings, read):
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.parametrize("kind", ["legacy", "own", "strategy", "eager"])
+def test_empty_batches_that_would_count_are_refused(rows, kind, mirrored_strategy):
+    class Own(tf.keras.optimizers.Adam):
+        def apply_gradients(self, *args, **kwargs):
+            return super().apply_gradients(*args, **kwargs)
+
+    optimizer = {"own": Own, "strategy": "adam"}.get(kind, tf.keras.optimizers.legacy.Adam)
+    strategy = mirrored_strategy if kind == "strategy" else tf.distribute.get_strategy()
+    with strategy.scope():
+        model = make_model(rows, optimizer, run_eagerly=kind == "eager")
+    model.fit(over_data_set(stream(rows, (50, 1, 50))), verbose=0)  # one replica has no row
+    assert model.optimizer.iterations.numpy() == 3
+    with pytest.raises(ValueError, match=r"^A batch must have examples.*Got: an empty batch\."):
+        model.fit(over_data_set(stream(rows, (50, 0, 50))), verbose=0)
+    assert model.optimizer.iterations.numpy() == 4
+
+
 def test_train_on_an_empty_batch_or_a_batch_of_no_lists_changes_nothing(rows):
     for loss in (None, rk.losses.SoftmaxLoss()):
         model = make_model(rows, loss=loss)
