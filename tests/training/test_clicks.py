@@ -252,7 +252,23 @@ def test_each_metric_class_of_keras_is_correct_or_refused_on_logits(name):
     """A metric that a new version of Keras adds has to be sorted into these lists."""
     metric = getattr(METRICS, name)
     if isinstance(metric, type):
+        check_metric(name, type("Named", (metric,), {})(**ARGUMENTS.get(name, {})))
         metric = metric(**ARGUMENTS.get(name, {}))
+    check_metric(name, metric)
+
+
+class RmseOfProbabilities(METRICS.RootMeanSquaredError):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        return super().update_state(y_true, tf.sigmoid(y_pred), sample_weight)
+
+
+def test_a_metric_with_its_own_update_may_convert_logits():
+    [metric] = as_metrics("metrics", [RmseOfProbabilities()], None, True, "logit")
+    metric.update_state([1.0, 0.0], [0.0, 0.0])
+    assert float(metric.result()) == 0.5
+
+
+def check_metric(name, metric):
     if name in ANY_SCORE:
         assert as_metrics("metrics", [metric], None, True, "estimate")
     if name in ANY_SCORE - ON_THE_SCALE_OF_LABELS:
