@@ -11,7 +11,7 @@ from rankkit.utils.errors import unknown
 
 # Those of `tf.keras.layers.Layer`.
 _KERAS = (
-    *("name", "dtype", "trainable", "activity_regularizer", "autocast", "dynamic", "weights"),
+    *("name", "dtype", "trainable", "activity_regularizer", "dynamic", "weights"),
     *("input_shape", "batch_input_shape", "batch_size", "input_dim", "implementation"),
 )
 
@@ -44,13 +44,15 @@ class ArgumentsLayer(tf.keras.layers.Layer):
     up to `get_config` of the class.
     """
 
+    _casts_input = False  # raw values stay exact, and inner layers cast their own input
+
     def __init__(self, **kwargs: Any):
         known = _own_arguments(type(self))
         for name in kwargs:
             if name not in (*known, *_KERAS):
                 shown = dict.fromkeys([*known, *_KERAS[:4]])
                 raise TypeError(str(unknown(f"argument of {type(self).__name__}", name, shown)))
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, autocast=self._casts_input)
 
     def get_config(self) -> dict[str, Any]:
         return {**arguments_of(self), **super().get_config()}

@@ -100,7 +100,12 @@ def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) 
     """
     known, features = table_names(rows), list(features)
     names = [*features, *more]
+    is_empty = isinstance(rows, list | tuple) and not rows
+    if rows is None or is_empty or isinstance(rows, str | bytes | int | float):
+        expected = "a dict of columns, a DataFrame or a tf.data.Dataset"
+        raise wrong_type("x", rows, expected)
     if known is None and isinstance(rows, dict):
+        _check_features(features, rows)
         columns = {
             name: _as_readable(name, column) if name in names else column
             for name, column in rows.items()
@@ -110,11 +115,15 @@ def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) 
         return columns
     if known is None:
         return rows
+    _check_features(features, known)
+    columns = as_columns(rows, dict.fromkeys(name for name in names if name in known))
+    return {name: _all_cells(name, column) for name, column in columns.items()}
+
+
+def _check_features(features: list[str], known: Iterable[str]) -> None:
     for name in features:
         if name not in known:
             raise missing("feature", name, features, known)
-    columns = as_columns(rows, dict.fromkeys(name for name in names if name in known))
-    return {name: _all_cells(name, column) for name, column in columns.items()}
 
 
 def _as_readable(name: str, column: Any) -> Any:

@@ -256,8 +256,8 @@ def _with_keys(
     """Returns columns whose ids can be compared with those of the clicks, `like`; or raises."""
     check_keys(columns, *names)
     keys = {name: as_text(name, columns[name]) for name in names}
-    for name in names if like is not None else ():
-        cell, other = keys[name][0], like[name][0]
+    for name in names:
+        cell, other = keys[name][0], (like or keys)[name][0]
         if isinstance(cell, str) != isinstance(other, str):
             fix = "Convert one of them."
             raise wrong_type(f"each {name}", cell, f"of the type of {other!r} in rows", fix)

@@ -42,6 +42,8 @@ class CrossNetwork(ArgumentsLayer):
         TensorShape([2, 4])
     """
 
+    _casts_input = True
+
     def __init__(self, num_layers: int = 2, *, projection_dim: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_layers = num_layers = check_integer("num_layers", num_layers)

@@ -39,6 +39,8 @@ class DotInteraction(ArgumentsLayer):
         [[1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 11.0, 0.0]]
     """
 
+    _casts_input = True
+
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         # Gathering the lower triangle is slower, and TensorFlow Lite has no operation for it.

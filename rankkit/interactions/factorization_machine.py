@@ -72,7 +72,7 @@ class FactorizationMachine(ArgumentsLayer):
         **kwargs: Any,
     ):
         # In half precision, close scores could not be distinguished.
-        super().__init__(**kwargs, autocast=False)
+        super().__init__(**kwargs)
         self.num_members = check_integer("num_members", num_members)
         self.initial_bias = float(check_number("initial_bias", initial_bias))
         self.groups = _as_groups(groups)

@@ -45,6 +45,8 @@ class FieldDropout(ArgumentsLayer):
         [[4.0], [4.0]]
     """
 
+    _casts_input = True
+
     def __init__(
         self, rate: float, interaction: tf.keras.layers.Layer | None = None, **kwargs: Any
     ):

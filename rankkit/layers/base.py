@@ -32,7 +32,7 @@ class FeatureLayer(ArgumentsLayer):
 
     def __init__(self, **kwargs: Any):
         # Keras would round raw numbers to half precision before `encode` sees them.
-        super().__init__(**kwargs, autocast=False)
+        super().__init__(**kwargs)
         if self.activity_regularizer and self.compute_dtype != self.variable_dtype:
             self.activity_regularizer = _InFullPrecision(self.activity_regularizer)
 

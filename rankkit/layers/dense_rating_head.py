@@ -64,7 +64,7 @@ class DenseRatingHead(ArgumentsLayer):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs, autocast=False)  # each dense layer casts its own input
+        super().__init__(**kwargs)
         self.hidden_units = check_units("hidden_units", hidden_units)
         self.activation = tf.keras.activations.get(activation)
         self.dropout_rate = check_share("dropout_rate", dropout_rate)

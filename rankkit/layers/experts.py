@@ -64,6 +64,8 @@ class Gate(tf.keras.layers.Layer):
 class MultiTaskLayer(ArgumentsLayer):
     """A layer that turns one vector into a dict with a vector for each head."""
 
+    _casts_input = True
+
     def __init__(self, heads: Sequence[str], units: Sequence[int], activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
         expected = "a list of at least one name, without duplicates"

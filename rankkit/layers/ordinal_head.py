@@ -68,7 +68,7 @@ class OrdinalHead(ArgumentsLayer):
         kernel_regularizer: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs, autocast=False)  # the dense layers cast their own input
+        super().__init__(**kwargs)
         self.levels = as_levels(levels)
         self._tower = DenseRatingHead(
             hidden_units,

@@ -37,7 +37,7 @@ class WeightedScore(ArgumentsLayer):
 
     def __init__(self, weights: Mapping[str, float], **kwargs: Any):
         # Scores stay in full precision in mixed precision, too: half precision would tie them.
-        super().__init__(**{"dtype": "float32", **kwargs}, autocast=False)
+        super().__init__(**{"dtype": "float32", **kwargs})
         found = dict(weights) if isinstance(weights, Mapping) else {}
         are_numbers = all(is_number(each) and math.isfinite(each) for each in found.values())
         if not are_numbers or not any(found.values()) or not all(isinstance(n, str) for n in found):
@@ -84,7 +84,7 @@ class EnsembleMean(ArgumentsLayer):
     """
 
     def __init__(self, *, independent: bool = False, **kwargs: Any):
-        super().__init__(**kwargs, autocast=False)
+        super().__init__(**kwargs)
         self.independent = check_boolean("independent", independent)
 
     @tf.autograph.experimental.do_not_convert

@@ -154,11 +154,13 @@ def numbers_of(
 ) -> tf.Tensor:
     """Converts labels or weights to finite float32, one per row or item; NaN too if `partly`."""
     shown = f"{role.capitalize().replace('_', ' ')} {name!r}" if name else role
-    values = tf.convert_to_tensor(values)
+    if not isinstance(values, tf.RaggedTensor):
+        values = tf.convert_to_tensor(values)
     if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
         raise wrong_type(shown, values.dtype.name, "numbers", "Convert the column first.")
     single = values.shape.rank in (None, 1) or values.shape[1:].num_elements() == 1
-    if not single and not (lists and values.shape.rank == 2):
+    is_ragged = isinstance(values, tf.RaggedTensor)
+    if is_ragged or not (single or (lists and values.shape.rank == 2)):
         raise TypeError(f"{shown} must be of shape (batch,) or (batch, 1). Got: {values.shape}.")
     numbers = to_float32(shown, values)
     checked = tf.where(tf.math.is_nan(numbers), 0.0, numbers) if partly else numbers

@@ -316,7 +316,7 @@ class RankingModel(tfrs.models.Model):
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
         x = self._inputs(x, args, kwargs)
-        if "validation_data" in kwargs:
+        if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._inputs(kwargs["validation_data"])
         self._check_training(super().fit, x, *args, **kwargs)
         if not self._is_ready:

@@ -357,6 +357,7 @@ def test_keywords_are_those_of_the_docstring(layer_class, arguments, values):
 
 @all_layers
 def test_unknown_keyword_is_named(layer_class, arguments, values):
-    text = f"^Unknown argument of {layer_class.__name__} 'id_dropout_rates'. Known: '"
-    with pytest.raises(TypeError, match=text):
-        layer_class(**arguments, id_dropout_rates=0.1)
+    for name in ("id_dropout_rates", "autocast"):
+        text = f"^Unknown argument of {layer_class.__name__} {name!r}. Known: '"
+        with pytest.raises(TypeError, match=text):
+            layer_class(**arguments, **{name: 0})

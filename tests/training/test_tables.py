@@ -84,6 +84,20 @@ def test_missing_column_of_a_table_is_named(model):
         model.fit(TABLES["frame"].drop(columns="rating"), verbose=0)
 
 
+def test_what_is_no_table_is_named(model):
+    methods = (model.fit, model.evaluate, model.predict, model.predict_on_batch)
+    for method in (*methods, model.train_on_batch, model.test_on_batch):
+        for data in (None, 5, "x", [], ()):
+            with pytest.raises(TypeError, match="^x must be a dict of columns, a DataFrame or a"):
+                method(data)
+        for data in ({}, {"ages": np.zeros(4)}):
+            with pytest.raises(ValueError, match="^Missing feature 'user_id'. Expected: 'user_id'"):
+                method(data)
+    nested = {**ROWS, "rating": [[1.0], [2.0], [3.0], [4.0]]}
+    with pytest.raises(TypeError, match=r"Label 'rating' must be of shape \(batch,\) or"):
+        model.fit(rk.data.batches(nested, 2), verbose=0)
+
+
 def test_dicts_of_objects_and_times(model):
     columns = {name: TABLES["frame"][name].to_numpy() for name in ROWS}
     assert columns["when"].dtype.kind == "M"
