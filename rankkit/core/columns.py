@@ -33,7 +33,7 @@ def as_list(column: Any, name: str = "value") -> list:
     """Converts a column to a list of `str` and Python numbers; times become seconds since 1970."""
     cells = as_cells(column, name)
     if isinstance(cells, np.ndarray):
-        return as_seconds(name, cells).tolist()
+        return _without_durations(name, as_seconds(name, cells)).tolist()
     return cells if _is_plain(cells) else [_as_python(cell, name) for cell in cells]
 
 
@@ -55,6 +55,14 @@ def as_cells(column: Any, name: str) -> list | np.ndarray:
     if _is_plain(values):
         return values
     return [cell if isinstance(cell, _TIMES) else _as_python(cell, name) for cell in values]
+
+
+def _without_durations(name: str, array: np.ndarray) -> np.ndarray:
+    """Raises for durations, which would become integers of their unit."""
+    if array.dtype.kind == "m":
+        fix = "Convert it, such as with / np.timedelta64(1, 's')."
+        raise wrong_type(name, array[:3], "numbers, text or times", fix)
+    return array
 
 
 def _kind(column: Any) -> str:
@@ -84,6 +92,8 @@ def _as_python(value: Any, name: str) -> Any:
         return as_seconds(name, np.array([value], object)).item()
     if hasattr(value, "numpy"):  # TensorFlow
         return _as_python(value.numpy(), name)
+    if isinstance(value, np.timedelta64):
+        _without_durations(name, np.array([value]))
     single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
     return value.item() if single else value
 
@@ -153,9 +163,7 @@ def _are_columns(values: list) -> bool:
 
 def _numbers_to_tensor(name: str, numbers: np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:
     dtype = None if spec is None else spec.dtype
-    if numbers.dtype.kind == "m":
-        fix = "Convert it, such as with / np.timedelta64(1, 's')."
-        raise wrong_type(f"feature {name!r}", numbers[:3], "numbers, text or times", fix)
+    _without_durations(f"feature {name!r}", numbers)
     if dtype == tf.string:
         _check_kind(name, numbers[:1].tolist(), tf.string)
     if dtype not in (None, tf.float32, tf.int64) or not len(numbers):

@@ -226,7 +226,13 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         dtype = None if members else spec.dtype
         # TensorFlow would round Python numbers to float32 before they are checked.
         is_number = bool(members) and spec.dtype in (tf.float32, tf.int64)
-        flat = exact_numbers(where, members) if is_number else tf.constant(members, dtype)
+        flat = exact_numbers(where, members) if is_number else members
+        try:
+            flat = tf.constant(flat, dtype)
+        except (TypeError, ValueError):
+            wrong = sorted(members, key=is_missing)[-1]
+            expected, fix = "numbers only or text only", "Drop missing values; convert others."
+            raise wrong_type(f"the lists of column {name!r}", wrong, expected, fix) from None
         value = tf.RaggedTensor.from_row_lengths(flat, [len(cell) for cell in value])
     if isinstance(value, tf.RaggedTensor):
         check_shape(name, value.shape, spec)

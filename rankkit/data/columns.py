@@ -251,7 +251,12 @@ def _encode_lists(name: str, column: np.ndarray) -> Column:
             fix = "Pass a list in every row, an empty one if it has no members."
             raise wrong_type(f"rows[{name!r}][{row}]", cell, "a list like the first cell", fix)
     where = f"each value in the lists of rows[{name!r}]"
-    cells = [tuple(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in column]
+    # The times of an array would become integers of its unit.
+    is_numbers = [isinstance(cell, np.ndarray) and cell.dtype.kind not in "mM" for cell in column]
+    cells = [
+        tuple(cell.tolist() if is_number else cell)
+        for cell, is_number in zip(column, is_numbers, strict=True)
+    ]
     try:
         indices, distinct = factorize(cells)
     except TypeError:  # a list or a dict is not hashable

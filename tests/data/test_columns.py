@@ -197,6 +197,14 @@ def test_scalars_in_arrays_and_text_of_numpy_are_cells():
     assert cells(strings, [1]).numpy().tolist() == ["\u00e9".encode()]
 
 
+@pytest.mark.parametrize("kind", ["M8[ns]", "M8[s]", "m8[ns]", "m8[s]"])
+def test_times_in_lists_are_not_integers_of_their_unit(kind):
+    days = np.array([[1], [2]], kind)
+    for column in (list(days), [list(day) for day in days], pa.array(list(days))):
+        with pytest.raises(TypeError, match="(must be text|has the dtype timedelta64)"):
+            encode_column("c", as_array(column))
+
+
 def test_lists_become_ragged():
     for kind in (list, tuple, np.array):
         numbers = cells([kind([1, 2]), kind([3])], [1, 0])

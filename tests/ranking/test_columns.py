@@ -306,6 +306,17 @@ def test_ids_in_arrays_of_numbers_are_excluded():
     assert [value for value, _ in ranking] == [2, 3]
 
 
+def test_durations_in_lists_are_refused(network):
+    vectors = [np.array([1, 2, 3], "m8[ns]")] * 2
+    for column in (vectors, [list(each) for each in vectors], pa.array(vectors), [*vectors[0]]):
+        with pytest.raises(TypeError, match="must be numbers, text or times"):
+            rk.rank(network, QUERY, {"vector": column})
+    with pytest.raises(
+        TypeError, match="lists of column 'vector' must be numbers only or text only"
+    ):
+        rk.RankingModel(network, label="r")({"user_id": ["7"], "vector": [list(vectors[0])]})
+
+
 def test_matrix_of_one_column_is_a_column_of_text():
     network = rk.ranking_network(
         {"id": rk.layers.IdEmbedding(IDS, 4)}, head=rk.layers.DenseRatingHead([4])

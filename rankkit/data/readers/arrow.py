@@ -24,11 +24,11 @@ def output_type(name: str, source: pa.DataType) -> pa.DataType:
     types = pa.types
     if types.is_dictionary(source):
         return output_type(name, source.value_type)
-    if _is_list(source) and not _is_list(source.value_type):
+    if _is_list(source) and not (_is_list(source.value_type) or _is_time(source.value_type)):
         return pa.large_list(output_type(name, source.value_type))
     if source in _TEXT:
         return pa.large_binary()
-    if types.is_timestamp(source) or types.is_date(source) or types.is_uint64(source):
+    if _is_time(source) or types.is_uint64(source):
         return pa.int64()
     if types.is_float64(source):
         return pa.float32()
@@ -36,9 +36,13 @@ def output_type(name: str, source: pa.DataType) -> pa.DataType:
         return source
     raise TypeError(
         f"Column {name!r} has the type {source}, which is not supported. Cast it to numbers, "
-        "booleans, text, times, or lists of these where the file is written, or select other "
-        "columns."
+        "booleans, text, times, or lists of numbers, booleans or text where the file is "
+        "written, or select other columns."
     )
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -87,7 +91,7 @@ def cast_table(
 def _cast(
     name: str, column: pa.ChunkedArray, target: pa.DataType, fill: pa.Scalar | None, where: str
 ) -> pa.ChunkedArray:
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+    if _is_time(column.type):
         if pa.types.is_timestamp(column.type):  # the cast rounds towards 1970
             column = pc.call_function(
                 "floor_temporal", [column], pc.RoundTemporalOptions(unit="second")

@@ -259,7 +259,7 @@ def test_columns_that_do_not_fit_the_files(folder):
 
 def test_unsupported_column_type(tmp_path):
     text = r"Column 'odd' has the type .*, which is not supported\. Cast it to numbers, booleans"
-    for value in ({"a": 1}, [[1]], decimal.Decimal(1)):
+    for value in ({"a": 1}, [[1]], decimal.Decimal(1), [datetime.date(2020, 1, 1)]):
         pq.write_table(pa.table({"odd": pa.array([value])}), tmp_path / "odd.parquet")
         with pytest.raises(TypeError, match=text):
             read_parquet(tmp_path)
