@@ -66,18 +66,18 @@ class ActivationCache:
         parts = [part for vector in vectors for part in vector.parts]
         tensors = [self.take(part) for part in parts]
         if len({part.sides for part in parts}) > 1:
-            tensors = of_equal_length(tensors)
+            tensors = repeat_to_equal_length(tensors)
         rest = iter(tensors)
         return [_joined([next(rest) for _ in vector.parts]) for vector in vectors]
 
 
-def knows_parts(layer: Any) -> bool:
+def supports_parts(layer: Any) -> bool:
     """Whether a layer has a `call_parts` that belongs to its own `call`, not an inherited one."""
     kind = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
     return "call_parts" in vars(kind)
 
 
-def of_equal_length(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+def repeat_to_equal_length(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Repeats tensors of one row to the number of rows of the others."""
     lengths = tf.stack([tf.shape(tensor)[0] for tensor in tensors])
     rows = tf.reduce_max(lengths) * tf.reduce_min(tf.minimum(lengths, 1))  # none, if one has none
@@ -91,7 +91,7 @@ def repeated(tensor: tf.Tensor, rows: Any) -> tf.Tensor:
     return tf.broadcast_to(tensor, tf.concat([[rows], tf.shape(tensor)[1:]], axis=0))
 
 
-def through(
+def apply_layers(
     layers: Sequence[tf.keras.layers.Layer], vector: Vector, kept: ActivationCache
 ) -> tf.Tensor:
     """Applies layers to a vector; the first, if it is a Dense layer, is applied part by part."""

@@ -24,8 +24,7 @@ def k_fold(columns: Rows, k: int = 5, *, seed: int = 42) -> Iterator[tuple[Rows,
     vary less than `k` independent ones.
 
     Args:
-        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
-            dict.
+        columns: A dict of arrays or lists, a pandas DataFrame or an Arrow table (becomes a dict).
         k: Number of folds, at least 2. Defaults to `5`.
         seed: Seed of the split. Defaults to `42`.
 
@@ -59,8 +58,7 @@ def leave_last_out(
     training rows, but that of other users is: how items will be rated, and which will be popular.
 
     Args:
-        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
-            dict.
+        columns: A dict of arrays or lists, a pandas DataFrame or an Arrow table (becomes a dict).
         timestamp: Name of the timestamp column, numbers or `datetime64`. Rows with equal
             timestamps are ordered as they come.
         query: Name of the column to group by. Defaults to `"user_id"`.
@@ -107,8 +105,7 @@ def random_split(columns: Rows, *, test_fraction: float = 0.2, seed: int = 42) -
     this leak.
 
     Args:
-        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
-            dict.
+        columns: A dict of arrays or lists, a pandas DataFrame or an Arrow table (becomes a dict).
         test_fraction: Fraction of test rows, between 0 and 1. Defaults to `0.2`.
         seed: Seed of the split, from 0 to 2147483646. Defaults to `42`.
 
@@ -139,8 +136,7 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
     the result is dominated by cold starts.
 
     Args:
-        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
-            dict.
+        columns: A dict of arrays or lists, a pandas DataFrame or an Arrow table (becomes a dict).
         timestamp: Name of the timestamp column, numbers or `datetime64`.
         test_fraction: Fraction of test rows, between 0 and 1. Rows with equal timestamps stay
             together, so there can be more. Defaults to `0.2`.
@@ -177,8 +173,7 @@ def cold_start_split(
     and later were, as with `random_split`.
 
     Args:
-        columns: A dict of arrays or lists, a pandas DataFrame, or an Arrow table, which becomes a
-            dict.
+        columns: A dict of arrays or lists, a pandas DataFrame or an Arrow table (becomes a dict).
         ids: Name of the column of ids to split. Defaults to `"user_id"`.
         test_fraction: Fraction of test ids, between 0 and 1. Defaults to `0.2`.
         seed: Seed of the split. Defaults to `42`.

@@ -150,11 +150,11 @@ class TFLiteScorer(ExportScorer):
     ) -> None:
         """Checks what layers check in a graph, and TensorFlow Lite leaves out."""
         with plain_errors():
-            for name, may_be_nan in (finite or self._say("finite") or {}).items():
+            for name, may_be_nan in (finite or self._described("finite") or {}).items():
                 values = features[name]
                 is_nan = tf.math.is_nan(values) & may_be_nan
                 check_finite(name, tf.where(is_nan, tf.zeros_like(values), values))
-            for name, in_seconds in (self._say("in_seconds") or {}).items():
+            for name, in_seconds in (self._described("in_seconds") or {}).items():
                 check_unit(f"Feature {name!r}", features[name], in_seconds=in_seconds)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
-from rankkit.core.partial import ActivationCache, Vector, knows_parts
+from rankkit.core.partial import ActivationCache, Vector, supports_parts
 from rankkit.interactions._vectors import as_vectors
 from rankkit.utils.errors import check_share, wrong_type
 
@@ -72,7 +72,7 @@ class FieldDropout(ArgumentsLayer):
     def call_parts(self, inputs: Any, cache: ActivationCache) -> Any:
         if self.interaction is None:
             return Vector([part for vector in as_vectors(inputs) for part in vector.parts])
-        if knows_parts(self.interaction):
+        if supports_parts(self.interaction):
             return self.interaction.call_parts(inputs, cache)
         return self.interaction(cache.whole(as_vectors(inputs)))
 

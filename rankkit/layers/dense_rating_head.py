@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
-from rankkit.core.partial import ActivationCache, Vector, through
+from rankkit.core.partial import ActivationCache, Vector, apply_layers
 from rankkit.layers._dense import make_dense
 from rankkit.utils.errors import check_range, check_share, check_units
 
@@ -97,7 +97,7 @@ class DenseRatingHead(ArgumentsLayer):
         return self._scale(self._tower(inputs, training=training))  # (batch, 1)
 
     def call_parts(self, inputs: Vector, kept: ActivationCache) -> tf.Tensor:
-        return self._scale(through(self._tower.layers, inputs, kept))
+        return self._scale(apply_layers(self._tower.layers, inputs, kept))
 
     def _scale(self, scores: tf.Tensor) -> tf.Tensor:
         if self.rating_range is None:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_list, is_column
-from rankkit.core.partial import ActivationCache, Part, Vector, of_equal_length
+from rankkit.core.partial import ActivationCache, Part, Vector, repeat_to_equal_length
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers._pooling import POOLINGS, pool_counts, pool_lists, scale_sum
@@ -173,6 +173,6 @@ def _is_member(members: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
     if members.dtype != tf.int8:
         items = tf.cast(items, members.dtype)
         return tf.reduce_any(members == items[:, tf.newaxis], axis=1) & (items >= 0)
-    rows, items = of_equal_length([tf.range(tf.shape(members, tf.int64)[0]), items])
+    rows, items = repeat_to_equal_length([tf.range(tf.shape(members, tf.int64)[0]), items])
     found = tf.gather_nd(members, tf.stack([rows, tf.maximum(items, 0)], axis=1))
     return (found > 0) & (items >= 0)

@@ -68,10 +68,10 @@ class TimeSinceEmbedding(EmbeddingLayer):
         self.ids = self._lookup.ids
         self.references = _numeric.finite_numbers("references", references, integers=True)
         self._lookup.check_one_per_id("references", self.references)
-        is_fine = np.abs(self.references) >= SECONDS_LIMIT
+        is_finer = np.abs(self.references) >= SECONDS_LIMIT
         # `None`, unknown, if only some references or boundaries are too large for seconds.
-        self.in_seconds = False if is_fine.all() else None
-        if not is_fine.any() and np.abs(edges).max() < SECONDS_LIMIT:
+        self.in_seconds = False if is_finer.all() else None
+        if not is_finer.any() and np.abs(edges).max() < SECONDS_LIMIT:
             self.in_seconds = True
         self._spec = self._lookup.spec, tf.TensorSpec((None,), tf.int64)
 

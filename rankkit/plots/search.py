@@ -84,8 +84,7 @@ def parallel_coordinates(
     Args:
         trials: The attribute `trials` of the result of `rankkit.tuning.search`.
         path: Image file to write. Its suffix is the format, such as `.png`.
-        direction: Whether lower or higher scores are better: `"min"` or `"max"`.
-            Defaults to `"min"`.
+        direction: `"min"` if lower scores are better, otherwise `"max"`. Defaults to `"min"`.
 
     Raises:
         ValueError: If no trial has a score, no hyperparameter has more than one value, or the
@@ -171,8 +170,7 @@ def search_history(
         trials: The attribute `trials` of the result of `rankkit.tuning.search`. They are numbered
             from 0 in the order of the list.
         path: Image file to write. Its suffix is the format, such as `.png`.
-        direction: Whether lower or higher scores are better: `"min"` or `"max"`.
-            Defaults to `"min"`.
+        direction: `"min"` if lower scores are better, otherwise `"max"`. Defaults to `"min"`.
 
     Raises:
         ValueError: If no trial has a score, or the direction is unknown.
@@ -226,8 +224,7 @@ def search_scatter(
         path: Image file to write. Its suffix is the format, such as `.png`.
         x: Hyperparameter on the x axis. Defaults to `"learning_rate"`.
         y: Hyperparameter on the y axis. Defaults to `"tower_width"`.
-        direction: Whether lower or higher scores are better: `"min"` or `"max"`.
-            Defaults to `"min"`.
+        direction: `"min"` if lower scores are better, otherwise `"max"`. Defaults to `"min"`.
 
     Raises:
         ValueError: If no trial has a score, no trial with a score has both hyperparameters, or a

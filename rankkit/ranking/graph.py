@@ -13,9 +13,9 @@ from rankkit.core.partial import (
     ActivationCache,
     Part,
     Vector,
-    knows_parts,
-    of_equal_length,
-    through,
+    apply_layers,
+    repeat_to_equal_length,
+    supports_parts,
 )
 from rankkit.models.finite import finite_features
 from rankkit.models.heads import score_of
@@ -49,7 +49,7 @@ def make_scores_function(network: tf.keras.Model, query: Iterable[str]) -> Calla
     def score(**columns: tf.Tensor) -> tf.Tensor:
         scores = score_of(evaluate_factored(network, columns, sides))
         # One score per row, even if the network ignores the features of the candidates.
-        return of_equal_length([scores, *columns.values()])[0]
+        return repeat_to_equal_length([scores, *columns.values()])[0]
 
     return _trace_once(network, ("scores", *sides.values()), score, **feature_specs(network))
 
@@ -214,25 +214,24 @@ def _call_by_parts(layer: Any, inputs: Any, outputs: Any, cache: ActivationCache
     if is_divisible and _keys(inputs) == _keys(layer.input):
         return _call_network(layer, inputs, cache)
     if type(layer) is tf.keras.Sequential and isinstance(inputs, Vector):
-        return through(layer.layers, inputs, cache)
+        return apply_layers(layer.layers, inputs, cache)
     if layer.compute_dtype != layer.variable_dtype:  # Keras casts the inputs before the call
         return None
     if type(layer) is tf.keras.layers.Concatenate:
         if layer.axis not in (-1, outputs.shape.rank - 1):
             return None
-        parts = [part for vector in inputs for part in vector.parts]
-        return Vector([_cast_part(part, outputs.dtype) for part in parts])
+
+        def cast(part: Part) -> Part:
+            return Part(part.sides, part.shape, lambda: tf.cast(part.computed, outputs.dtype))
+
+        return Vector([cast(part) for vector in inputs for part in vector.parts])
     if type(layer) is tf.keras.layers.Dense:
-        return through([layer], inputs, cache)
-    return layer.call_parts(inputs, cache) if knows_parts(layer) else None
+        return apply_layers([layer], inputs, cache)
+    return layer.call_parts(inputs, cache) if supports_parts(layer) else None
 
 
 def _keys(inputs: Any) -> set[str]:
     return set(inputs) if isinstance(inputs, Mapping) else set()
-
-
-def _cast_part(part: Part, dtype: tf.DType) -> Part:
-    return Part(part.sides, part.shape, lambda: tf.cast(part.computed, dtype))
 
 
 def _call_network(network: tf.keras.Model, inputs: Any, cache: ActivationCache) -> Any:

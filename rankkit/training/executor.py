@@ -182,8 +182,8 @@ class Executor:
             loop.compiled, loop.falls_back = True, False
         elif self.jit_compile is None and kind == "train":
             epochs, callbacks = kwargs.get("epochs", 1), kwargs.get("callbacks")
-            pays = should_compile_with_xla(model, loop, epochs, callbacks)
-            loop.compiled, loop.falls_back = pays and not self._runs_user_code(), True
+            saves_time = should_compile_with_xla(model, loop, epochs, callbacks)
+            loop.compiled, loop.falls_back = saves_time and not self._runs_user_code(), True
         if loop.compiled and not loop.is_checked:
             self._check_rows(rows)  # compiled steps leave checks of values out
             loop.is_checked = True

@@ -227,7 +227,7 @@ class Objectives:
         for metric in self.metrics:
             # The state of an epoch is not saved, and could not be loaded under a strategy.
             for method in ("save_own_variables", "load_own_variables"):
-                setattr(metric, method, _no_state)
+                setattr(metric, method, lambda store: None)
         names = Counter(metric.name for metric in self.metrics)
         name, count = names.most_common(1)[0]
         if count > 1:
@@ -317,10 +317,6 @@ def _checked_probabilities(scores: tf.Tensor) -> tf.Tensor:
     expected = "from 0 to 1 for a loss or metric of probabilities"
     scores = checked_numbers("Scores", scores, ~wrong, expected, fix)
     return tf.where(wrong, float("nan"), scores)
-
-
-def _no_state(store: Any) -> None:
-    pass
 
 
 def checked_weights(weights: Any, heads: Mapping[Any, Any]) -> list[float]:

@@ -118,7 +118,9 @@ def test_heads_and_inputs_of_nested_models_that_round_raw_numbers_are_refused():
 
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
 @pytest.mark.parametrize(
-    "layer", [lambda **k: L.Lambda(lambda x: x, **k), Own, OwnCast, "cast"], ids=str
+    "layer",
+    [lambda **k: L.Lambda(lambda x: x, **k), Own, OwnCast, "cast"],
+    ids=["Lambda", "Own", "OwnCast", "cast"],
 )
 def test_code_of_the_user_in_half_precision_is_refused(layer, dtype):
     def make(x, policy):

@@ -510,16 +510,3 @@ def test_fit_in_a_callback_leaves_the_validation_of_the_outer_fit(rows):
     callback = tf.keras.callbacks.LambdaCallback(on_epoch_begin=fit_inside)
     history = model.fit(data, epochs=2, validation_data=data, callbacks=[callback], verbose=0)
     assert np.isfinite(history.history["val_loss"]).all()
-
-
-def test_steps_in_memory_do_not_check_the_lengths_of_columns(rows, monkeypatch):
-    """Otherwise each step would fill a column of text that nothing reads, to count its rows."""
-    checks = []
-    monkeypatch.setattr(
-        "rankkit.models.network.assert_in_graph", lambda *a: checks.append(a) or tf.no_op()
-    )
-    data = rk.data.batches(rows, 100)
-    make_model(rows).fit(data, verbose=0)
-    assert not checks
-    make_model(rows).fit(data.map(dict), verbose=0)
-    assert checks
