@@ -6,6 +6,7 @@ code changed, and all pages are if the code of the library changed.
 """
 
 import ast
+import contextlib
 import hashlib
 import importlib.metadata
 import inspect
@@ -14,13 +15,19 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 from sphinx.errors import ExtensionError
 from sphinx.util.inspect import stringify_signature
-from sphinx.util.logging import getLogger
+
+sys.path.append(str(Path(__file__).parent / "_run"))
+
+from forked import serve
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -52,6 +59,7 @@ def hash_of_code() -> str:
 
 
 CACHE = BUILD / "runs" / hash_of_code()
+FIGURES = BUILD / "pictures"
 
 project = "rankkit"
 author = "The rankkit authors"
@@ -112,33 +120,40 @@ def remove_stale_outputs(app) -> None:
         shutil.rmtree(old)
 
 
-def make_figures(app) -> None:
-    """Makes the figures of the home page unless they are up to date."""
-    figures = BUILD / "pictures"
-    if (figures / CACHE.name).exists():
+@contextlib.contextmanager
+def make_figures() -> Iterator[None]:
+    """Makes the figures of the home page in the background, unless they are up to date."""
+    if (FIGURES / CACHE.name).exists():
+        yield
         return
-    getLogger(__name__).info("making the figures of the home page")
-    shutil.rmtree(figures, ignore_errors=True)
-    figures.mkdir(parents=True)
-    script = DOCS / "_run" / "home_pictures.py"
-    run = subprocess.run(
-        [sys.executable, str(script), str(figures)], capture_output=True, text=True
-    )
-    if run.returncode:
-        raise ExtensionError(f"{script.name} failed:\n{run.stderr[-4000:]}")
-    (figures / CACHE.name).touch()
+    shutil.rmtree(FIGURES, ignore_errors=True)
+    FIGURES.mkdir(parents=True)
+    script = str(DOCS / "_run" / "home_pictures.py")
+    command = [sys.executable, "-S", "-m", "forked", script, str(FIGURES)]
+    with subprocess.Popen(command, stdout=PIPE, stderr=STDOUT, text=True) as process:
+        yield
+        output, _ = process.communicate()
+    if process.returncode:
+        raise ExtensionError(f"{script} failed:\n{output[-4000:]}")
+    (FIGURES / CACHE.name).touch()
 
 
 def execute_pages(app) -> None:
-    """Executes the pages that are not in the cache, in one process for each core.
+    """Makes the figures and executes the pages that are not in the cache, several at a time.
 
-    Sphinx would execute one after the other. It does so with those that fail, and reports why.
+    Sphinx would execute one page after the other. It does so with those that fail, and reports why.
     """
     cache = get_cache(nb_execution_cache_path)
     for page in sorted(DOCS.rglob("*.md")):
         if "file_format: mystnb" in page.read_text()[:40] and BUILD not in page.parents:
             cache.add_nb_to_project(str(page), read_data={"name": "myst_nb_md", "type": "plugin"})
-    load_executor("temp-parallel", cache).run_and_cache(timeout=nb_execution_timeout)
+    if cache.list_unexecuted() or not (FIGURES / CACHE.name).exists():
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            serve(folder, "ipykernel.zmqshell"),
+            make_figures(),
+        ):
+            load_executor("temp-parallel", cache).run_and_cache(timeout=nb_execution_timeout)
 
 
 def unset_keras_2(app, docname, source) -> None:
@@ -159,7 +174,6 @@ def constructor_signature(app, what, name, obj, options, signature, return_annot
 def setup(app):
     """Registers the event handlers."""
     app.connect("builder-inited", remove_stale_outputs)
-    app.connect("builder-inited", make_figures)
     app.connect("builder-inited", execute_pages)
     app.connect("source-read", unset_keras_2)
     app.connect("autodoc-process-signature", constructor_signature)

@@ -1,11 +1,12 @@
 """Sets up TensorFlow for all tests, and has the fixtures that several folders use."""
 
 import gc
-import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # With these options the Java process of Spark starts in half the time; it runs slower later on.
@@ -16,6 +17,9 @@ import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
+
+sys.path.append(str(Path(__file__).parents[1] / "docs" / "_run"))
+import forked
 
 # A shell starts background jobs with SIGINT ignored, and processes that tests start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -100,53 +104,28 @@ def check_exports(tmp_path):
     return check
 
 
-# Imports TensorFlow once, and runs each script in a fork.
-_SCRIPT_SERVER = """
-import json, os, runpy, sys
-import tensorflow
-
-for line in sys.stdin:
-    script, folder, log = json.loads(line)
-    if not (child := os.fork()):
-        break
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-else:
-    sys.exit()
-os.chdir(folder)
-for number, name in enumerate((os.devnull, log, log)):
-    os.dup2(os.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC), number)
-sys.argv, sys.path[0] = [script], os.path.dirname(script)
-runpy.run_path(script, run_name="__main__")
-"""
-
-
 @pytest.fixture(scope="session")
-def _script_server():
-    # Importing rankkit has set this variable; the environment of a user does not have it.
-    env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
-    with subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT_SERVER],
-        env=env,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        yield process
+def warm_python(tmp_path_factory):
+    """The start of a command that runs Python in a process that has imported only TensorFlow.
+
+    This saves the seconds of the import, without an effect on the code: `tf.keras` is chosen later.
+    """
+    with forked.serve(str(tmp_path_factory.mktemp("forked"))):
+        yield [sys.executable, "-S", forked.__file__]
 
 
 @pytest.fixture
-def run_after_tensorflow(_script_server, tmp_path):
+def run_after_tensorflow(warm_python):
     """Runs a script in a process that has imported only TensorFlow.
 
-    This saves the seconds of the import, without an effect: `tf.keras` is chosen later.
     Returns the exit code and the output.
     """
 
     def run(script, folder):
-        log = tmp_path / "output.txt"
-        _script_server.stdin.write(json.dumps([str(script), str(folder), str(log)]) + "\n")
-        _script_server.stdin.flush()
-        return int(_script_server.stdout.readline()), log.read_text()
+        # Importing rankkit has set this variable; the environment of a user does not have it.
+        env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
+        command = [*warm_python, str(script)]
+        done = subprocess.run(command, cwd=folder, env=env, text=True, stdout=PIPE, stderr=STDOUT)
+        return done.returncode, done.stdout
 
     return run

@@ -14,7 +14,8 @@ def run_example(script: str, *options: str) -> None:
         *options: Command-line options.
     """
     path = Path(os.environ["RANKKIT_EXAMPLES"]) / script
-    run = subprocess.run([sys.executable, path, *options], capture_output=True, text=True)
+    command = [sys.executable, "-S", "-m", "forked", path, *options]
+    run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(f"{script} failed:\n{run.stderr[-4000:]}")
     # Progress bars are rewritten by backspaces; only the last state is kept.
