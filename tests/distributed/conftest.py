@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 
 import pytest
 
@@ -25,7 +24,7 @@ def free_addresses():
 
 
 @pytest.fixture(scope="session")
-def run_cluster(free_addresses):
+def run_cluster(free_addresses, warm_python):
     """Runs a script in each process of a cluster, until the processes of the last kind end."""
 
     def run_cluster(script, folder, counts):
@@ -39,7 +38,7 @@ def run_cluster(free_addresses):
                     config = {"cluster": cluster, "task": {"type": kind, "index": index}}
                     environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
                     with (folder / f"{kind}_{index}.txt").open("w") as log:
-                        command = [sys.executable, script, str(folder)]
+                        command = [*warm_python, script, str(folder)]
                         running.append(subprocess.Popen(command, env=environment, stderr=log))
             codes = [process.wait(280) for process in running[-num_last:]]
         finally:

@@ -1,7 +1,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from typing import Any
@@ -24,19 +23,27 @@ print(len(rk.data.movielens("100k", data_dir=data_dir)["user_id"]))
 """
 
 
-def start(archive, data_dir):
-    command, pipe = [sys.executable, "-c", PREPARE, str(archive), str(data_dir)], subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+@pytest.fixture
+def start(warm_python):
+    def start(archive, data_dir):
+        command, pipe = [*warm_python, "-c", PREPARE, archive, data_dir], subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
+    return start
 
 
-def start_until_it_prepares(archive, data_dir):
-    process = start(archive, data_dir)
-    deadline = time.monotonic() + 60
-    while not list(data_dir.glob("*/tfds/movielens/100k-ratings/incomplete.*")):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return process
+@pytest.fixture
+def start_until_it_prepares(start):
+    def start_until_it_prepares(archive, data_dir):
+        process = start(archive, data_dir)
+        deadline = time.monotonic() + 60
+        while not list(data_dir.glob("*/tfds/movielens/100k-ratings/incomplete.*")):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return process
+
+    return start_until_it_prepares
 
 
 def test_builders_of_tfds_have_a_method_that_makes_the_download_manager():
@@ -45,7 +52,9 @@ def test_builders_of_tfds_have_a_method_that_makes_the_download_manager():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_preparation_leaves_no_files(write_archive, tmp_path, number):
+def test_interrupted_preparation_leaves_no_files(
+    write_archive, start_until_it_prepares, tmp_path, number
+):
     process = start_until_it_prepares(write_archive(30_000), tmp_path)
     process.send_signal(number)
     try:
@@ -60,7 +69,9 @@ def test_interrupted_preparation_leaves_no_files(write_archive, tmp_path, number
 
 
 @pytest.mark.slow
-def test_leftovers_of_a_killed_process_are_removed(write_archive, small_movielens, tmp_path):
+def test_leftovers_of_a_killed_process_are_removed(
+    write_archive, start_until_it_prepares, small_movielens, tmp_path
+):
     process = start_until_it_prepares(write_archive(30_000), tmp_path)
     process.kill()
     process.communicate(timeout=30)
@@ -70,7 +81,7 @@ def test_leftovers_of_a_killed_process_are_removed(write_archive, small_movielen
 
 
 @pytest.mark.slow
-def test_only_one_of_two_processes_prepares(archive, tmp_path):
+def test_only_one_of_two_processes_prepares(archive, start, tmp_path):
     errors = []
     for process in [start(archive, tmp_path) for _ in range(2)]:
         out, err = process.communicate(timeout=60)
