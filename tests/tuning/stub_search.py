@@ -82,6 +82,7 @@ def find(train=False, learning_rate=(0.01, 0.5), **kwargs):
 
 
 if __name__ == "__main__":
+    print(os.getpid(), flush=True)
     import stub_search  # so that the class has the same name in all processes
 
     print("FOUND", stub_search.find(**json.loads(sys.argv[1])))

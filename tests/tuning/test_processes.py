@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -32,17 +31,19 @@ def find_here(**kwargs):
 class SearchProcess:
     """A search in a process of its own, by default with slow epochs so that it can be killed."""
 
-    def __init__(self, environment=None, script=stub_search.__file__, **kwargs):
+    def __init__(self, python, environment=None, script=stub_search.__file__, **kwargs):
         # A process of a user has neither this process's Keras setting nor its devices.
         env = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
         env |= {"TF_CPP_MIN_LOG_LEVEL": "3", "STUB_SECONDS_PER_EPOCH": "0.1"}
         self.process = subprocess.Popen(
-            [sys.executable, script, json.dumps(kwargs)],
+            [*python, script, json.dumps(kwargs)],
             env=env | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        assert self.process.stdout is not None
+        self.pid = int(self.process.stdout.readline())
 
     def wait(self):
         """Returns the exit code, the result without times and workers, and the output."""
@@ -53,12 +54,12 @@ class SearchProcess:
 
 
 @pytest.fixture
-def start():
+def start(warm_python):
     """Starts `SearchProcess`es and kills those that a failed test left running."""
     searches = []
 
     def start(*args, **kwargs):
-        searches.append(SearchProcess(*args, **kwargs))
+        searches.append(SearchProcess(warm_python, *args, **kwargs))
         return searches[-1]
 
     yield start
@@ -122,8 +123,8 @@ def kill_in_later_trial(start, folder, settings):
     search = start(**settings)
     wait_for(lambda: len(events(folder, "begin")) > before + workers, search.process)
     time.sleep(0.3)
-    family = [search.process.pid, *children(search.process.pid)]
-    os.kill(search.process.pid, signal.SIGKILL)
+    family = [search.pid, *children(search.pid)]
+    os.kill(search.pid, signal.SIGKILL)
     search.wait()
     wait_for(lambda: are_gone(family), seconds=20)
     ended = [json.loads(line)["trial"] for line in events(folder, "end")]
@@ -158,7 +159,7 @@ def test_search_resumes_after_a_lost_worker_and_after_all_were_killed(
     settings = {"directory": str(folder), "max_trials": TRIALS, "workers": 2}
     search = start(**settings)
     wait_for(lambda: len(events(folder, "begin")) >= 2, search.process)
-    family = children(search.process.pid)
+    family = children(search.pid)
     os.kill(max(family), signal.SIGKILL)  # the worker that was started last
     code, found, output = search.wait()
     assert (code, found) == (1, None)
