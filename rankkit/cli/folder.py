@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +78,18 @@ def load_lines(export: Path) -> list[str]:
     return [f"scorer = rk.export.load({text(str(export))})"]
 
 
-def run_lines(lines: list[str], variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def run_lines(lines: list[str], variables: dict[str, Any] | None = None) -> dict[str, Any]:
     """Prints lines of Python on stderr, as typed into an interpreter, and runs them.
 
-    Returns the variables, which start as `rk`, the library, and those given.
-    """
-    import rankkit
+    Args:
+        lines: Lines of Python.
+        variables: Those of earlier lines. Defaults to `None`: a new interpreter.
 
+    Returns:
+        The variables afterwards.
+    """
+    if variables is None:
+        lines, variables = ["import rankkit as rk", *lines], {}
     print(*(f">>> {line}" for line in lines), sep="\n", end="\n\n", file=sys.stderr, flush=True)
-    variables = {"rk": rankkit, **(variables or {})}
     exec(compile("\n".join(lines), "<rankkit>", "exec"), variables)
     return variables

@@ -37,8 +37,8 @@ def _run(options: argparse.Namespace) -> int:
     recipe, export = open_ranker(options.ranker)
     names = Names(recipe)
     item, user = text(names.item), text(names.user)
-    rows = run_lines(read_lines(recipe, only=[recipe.data.user, recipe.data.item]))["rows"]
-    users = rows[names.user]
+    variables = run_lines(read_lines(recipe, only=[recipe.data.user, recipe.data.item]))
+    users = variables["rows"][names.user]
     if options.user not in (
         known := dict(zip(map(str, users.tolist()), users.tolist(), strict=True))
     ):
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
         lines.append(f"seen = rows[{item}][{seen}].tolist()")
         keywords["exclude"] = {names.item: Code("seen")}
     lines += call("best = rk.rank(", arguments, keywords)
-    best = run_lines(lines, {"rows": rows})["best"]
+    best = run_lines(lines, variables)["best"]
     table = [["rank", "score", names.item, *filter(None, [names.title])]]
     for number, (candidate, score) in enumerate(best, 1):
         cells = list(candidate.values()) if isinstance(candidate, dict) else [candidate]
