@@ -45,6 +45,11 @@ def new_version(folder: Path) -> Iterator[Path]:
     A failed run leaves everything as it was. The folder of a ranker gets the next version of its
     export, which a server loads, and all other files are replaced.
     """
+    parent = next(each for each in folder.absolute().parents if each.exists())
+    if not parent.is_dir():
+        raise NotADirectoryError(
+            f"The output folder {str(folder)!r} cannot be made, since {str(parent)!r} is a file."
+        )
     if not folder.exists():
         with write_atomically(folder) as temporary:
             temporary.mkdir()

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from rankkit.cli.recipe import Column, Data, Model, Recipe, Split
-from rankkit.cli.table import find_delimiter, is_movielens, is_parquet, read_table
+from rankkit.cli.table import (
+    find_delimiter,
+    is_movielens,
+    is_parquet,
+    read_decimal_commas,
+    read_table,
+)
 from rankkit.utils.errors import invalid
 
 _LAYERS = {
@@ -23,6 +29,8 @@ _MIN_REPEATED = 10  # ids with several rows, to tell what belongs to an id
 _SHARE_CONSTANT = 0.99  # of these ids, with one value in all of their rows
 _CODE_NAME = re.compile(r"(^|_|\b)(id|code|zip|year_month)s?$", re.IGNORECASE)
 _TITLE_NAME = re.compile(r"title|name", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[-+]?[\d.]+\s*$")
+_TIME = re.compile(r"\s*\d+\s*$|\d{4}-\d\d-\d\d")
 _TITLE_SHARE = 0.5  # of the items, with a title of their own
 
 
@@ -57,6 +65,10 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
             raise invalid("each of --user, --item, --label and --time", name, "another column")
     delimiter = "," if is_movielens(path) or is_parquet(path) else find_delimiter(path)
     table = read_table(path, delimiter, [user, item], names)
+    decimal = "."
+    if delimiter != ",":
+        table, is_any = read_decimal_commas(table, [user, item])
+        decimal = "," if is_any else "."
     codes = {name: _Codes(table[name]) for name in table.column_names}
     labels = _check_labels(label, table[label])
     for option in ("user", "item"):
@@ -101,7 +113,7 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
         for name, reason in left_out.items()
     ]
     task, relevant = ("clicks", 1.0) if is_click else ("ratings", _relevant(labels))
-    data = Data(path, user, item, label, time, title, delimiter, task, relevant)
+    data = Data(path, user, item, label, time, title, delimiter, decimal, task, relevant)
     batch_size = 2 ** round(np.clip(np.log2(len(labels) / 100), 6, 10))
     is_large = len(labels) > _MAX_BAYESIAN_ROWS
     kind = "deepfm" if is_click or is_large else "bayesian"
@@ -217,8 +229,7 @@ def _check_labels(name: str, column: Any) -> np.ndarray:
 
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        found = [each for each in column.unique().to_pylist() if each is not None][:3]
-        shown = ", ".join(map(repr, found))
+        shown = ", ".join(map(repr, _unlike(column, _NUMBER)[:3]))
         raise ValueError(
             f"Label column {name!r} must have numbers, such as ratings, or 1 for a click and 0 for "
             f"none. Got: {shown}. Replace them by numbers, or pass another column as --label."
@@ -240,6 +251,12 @@ def _check_labels(name: str, column: Any) -> np.ndarray:
     return labels
 
 
+def _unlike(column: Any, pattern: re.Pattern[str]) -> list[Any]:
+    """Returns distinct values of a column, those that do not match if there are any."""
+    found = [each for each in column.unique().to_pylist() if each is not None]
+    return [each for each in found if not pattern.match(str(each))] or found
+
+
 def _check_ids(option: str, name: str, codes: _Codes) -> None:
     if codes.num_missing:
         raise ValueError(
@@ -258,7 +275,7 @@ def _check_times(name: str, column: Any) -> None:
 
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        found = [each for each in column.unique().to_pylist() if each is not None][:1]
+        found = _unlike(column, _TIME)
         raise ValueError(
             f"Column {name!r} (--time) must have integers, such as seconds since 1970, or times "
             f"such as 2026-11-30 17:05:00. Got: {found[0] if found else 'no value'!r}. Rewrite "

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from rankkit.cli.literals import MAX_WIDTH, Code, assign, call, text
+from rankkit.cli.literals import MAX_WIDTH, Code, assign, call, literal, text
 from rankkit.cli.recipe import Column, Recipe
 from rankkit.cli.table import MOVIELENS, is_movielens, is_parquet
 
@@ -127,6 +127,7 @@ def read_lines(
     features = recipe.user_features | recipe.item_features
     kinds = {name: features.get(name, Column("text")).kind for name in columns}
     numbers = [name for name in columns if kinds[name] == "number"]
+    has_commas = data.decimal == ","
     keywords: dict[str, Any] = {}
     if is_movielens(path):
         version = path.removeprefix(MOVIELENS)
@@ -135,9 +136,9 @@ def read_lines(
         if is_parquet(path):
             filled = [name for name in columns if features.get(name, Column()).missing]
         else:
-            filled = numbers
-            types = {name: Code("float" if name in numbers else "str") for name in columns}
-            types[data.label] = Code("float")
+            filled = [] if has_commas else numbers
+            floats = [] if has_commas else [*numbers, data.label]
+            types = {name: Code("float" if name in floats else "str") for name in columns}
             keywords["types"] = {n: types[n] for n in columns if n != data.time}
             keywords["delimiter"] = "" if data.delimiter == "," else data.delimiter
         nan = Code('float("nan")')
@@ -146,6 +147,12 @@ def read_lines(
         reader = "read_parquet" if is_parquet(path) else "read_csv"
         lines = call(f"batches = rk.data.{reader}(", [path, columns], keywords)
         lines.append(f"{rows} = rk.data.collect(batches)")
+    if has_commas and (with_commas := [*numbers, *({data.label} & set(columns))]):
+        cell = f"{rows}[name]"
+        lines += [
+            f"for name in {literal(with_commas)}:  # decimal commas",
+            f'    {cell} = [float(cell.replace(",", ".") or "nan") for cell in {cell}]',
+        ]
     for name in columns:
         plain = names.get(name, name)
         column = f"{rows}[{text(plain)}]"

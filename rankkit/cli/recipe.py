@@ -11,6 +11,7 @@ from typing import Any, Literal
 from rankkit.utils.errors import invalid, unknown, unreadable
 
 FILE = "ranker.toml"
+MAX_SEED = 2**31 - 1
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -26,6 +27,7 @@ class Data:
     time: str = ""
     title: str = ""
     delimiter: str = ","
+    decimal: Literal[".", ","] = "."
     task: Literal["ratings", "clicks"] = "ratings"
     relevant: float = 4.0
 
@@ -169,7 +171,7 @@ def _read_table(kind: type, where: str, table: dict[str, Any], path: Path) -> An
             raise invalid(subject, value, "above 0")
         if name in _FRACTIONS and not 0 < value < 1:
             raise invalid(subject, value, "between 0 and 1")
-        if name in ("l2", "seed") and not 0 <= value < 2**31 - 1:
+        if name in ("l2", "seed") and not 0 <= value < MAX_SEED:
             raise invalid(subject, value, "at least 0")
     for name, field in fields.items():
         if name not in table and field.default is dataclasses.MISSING:

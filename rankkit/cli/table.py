@@ -13,6 +13,7 @@ _MOVIELENS_COLUMNS = {  # what the names of the data set mean; the rest is guess
     "time": "timestamp",
 }
 _DELIMITERS = ",;\t|"
+_DECIMAL_COMMA = r"^\s*[-+]?\d*,?\d+\s*$"
 
 
 def is_movielens(path: str) -> bool:
@@ -73,6 +74,26 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
         pc.read_csv(each, parse_options=parse, convert_options=options) for each in file_paths(path)
     ]
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def read_decimal_commas(table: Any, text: list[str]) -> tuple[Any, bool]:
+    """Converts text such as 3,5 to numbers, except in columns of `text`; returns if there was any.
+
+    A column is converted if each of its cells is such a number, or empty.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_any = False
+    for index, name in enumerate(table.column_names):
+        column = table[name]
+        if name in text or not pa.types.is_string(column.type):
+            continue
+        if pc.all(pc.match_substring_regex(column, _DECIMAL_COMMA)).as_py():
+            points = pc.replace_substring(pc.utf8_trim_whitespace(column), ",", ".")
+            table = table.set_column(index, name, pc.cast(points, pa.float64()))
+            is_any = True
+    return table, is_any
 
 
 def _plain_lists(column: np.ndarray) -> Any:

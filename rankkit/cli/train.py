@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rankkit.cli.folder import PROGRAM, new_version, run_program
-from rankkit.cli.recipe import FILE, read_recipe, write_toml
+from rankkit.cli.recipe import FILE, MAX_SEED, read_recipe, write_toml
 
 
 def add_parser(commands: Any) -> None:
@@ -48,6 +48,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.seed is not None and not 0 <= options.seed < MAX_SEED:
+        options.parser.error(f"--seed must be from 0 to {MAX_SEED - 1:,}. Got: {options.seed}.")
     if options.recipe is not None:
         return _train_recipe(options)
     if options.path is None:

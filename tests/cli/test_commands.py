@@ -150,6 +150,8 @@ def test_a_failed_run_leaves_nothing(copied, monkeypatch, capsys, error, code):
         (["train", "--recipe", "ranker/ranker.toml", "--user", "u"], 2, "--recipe has the data"),
         (["train", "ratings.csv", *OPTIONS], 1, "The output folder 'ranker' exists. Train its rec"),
         (["train", "ratings.csv", *OPTIONS, "--output", "."], 1, "Pass another folder as --output"),
+        (["train", "ratings.csv", *OPTIONS, "--seed", "-1"], 2, "--seed must be from 0 to 2,147"),
+        (["train", "ratings.csv", *OPTIONS, "--output", "ratings.csv/x"], 1, "ratings.csv' is a f"),
         (["train", "movielens:99k", "--output", "x"], 1, "Unknown version '99k'."),
         (["evaluate", "nope"], 1, "'nope' does not exist. Pass a folder that `rankkit train`"),
         (["evaluate", "."], 1, "'.' has no ranker. Pass a folder that `rankkit train` wrote."),

@@ -1,10 +1,13 @@
 """The guess: what columns are read as and why, and files that no ranker can be trained on."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rankkit.cli.folder import run_lines
 from rankkit.cli.guess import as_table, guess
+from rankkit.cli.program import read_lines
 from rankkit.cli.recipe import Column
 
 from .conftest import write_ratings
@@ -63,6 +66,21 @@ def test_parquet_files_keep_their_types(tmp_path):
     assert found.left_out["same"] == found.left_out["blob"] == "the same value in each row"
 
 
+def test_decimal_commas_are_read(tmp_path):
+    rows = range(600)
+    lines = [f"{n % 20};{n % 15};{n // 7 % 5},5;{n % 20 % 9},25;a,b;{n % 3}" for n in rows]
+    lines[7::20] = [line.replace("7,25", "") for line in lines[7::20]]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["u;i;y;age;list;k", *lines]))
+    recipe = guess(str(path), "u", "i", "y").recipe
+    assert (recipe.data.delimiter, recipe.data.decimal) == (";", ",")
+    assert recipe.user_features == {"age": Column("number")}
+    rows = run_lines(read_lines(recipe))["rows"]
+    assert rows["y"][6:8] == [0.5, 1.5]
+    assert np.isnan(rows["age"][7])
+    assert rows["age"][8] == 8.25
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -71,12 +89,14 @@ def test_parquet_files_keep_their_types(tmp_path):
         ("u,i,y,t\n", "files with at least one row"),
         ("u,i,z,t\n1,2,3,4\n", "Unknown column of FILE: 'y'. Known: 'u', 'i', 'z', 't'."),
         ("u,i,y,t\n1,2,x,4\n", "Label column 'y' must have numbers"),
+        ("u,i,y,t\n1,2,1,4\n2,3,oops,4\n", "Got: 'oops'. Replace them by numbers"),
         ("u,i,y,t\n1,2,1,4\n2,3,1,5\n", "Got: 1 in each of the 2 rows. If the rows are clicks"),
         ("u,i,y,t\n1,2,1,4\n2,3,nan,5\n", "Got: 1 rows without one, out of 2."),
         ("u,i,y,t\n1,2,1,4\n2,3,,5\n", "Got: 1 rows without one, out of 2."),
         ("u,i,y,t\n1,2,1,4\n1,3,2,5\n", "Column 'u' (--user) must have several ids."),
         ("u,i,y,t\n1,2,1,4\n,3,2,5\n", "Column 'u' (--user) must have an id in every row."),
         ("u,i,y,t\n1,2,1,monday\n2,3,2,5\n", "Got: 'monday'. Rewrite the column"),
+        ("u,i,y,t\n1,2,1,4\n2,3,2,30.11.2026\n", "Got: '30.11.2026'. Rewrite the column"),
         ("u,i,y,t\n1,2,1,4\n2,3,2,\n", "Column 't' (--time) must have a time in every row."),
         ("u;i;y;t\n1;2;x;4\n", "Label column 'y' must have numbers"),
     ],
