@@ -34,17 +34,25 @@ class MetricSettings:
             check_range("rating_range", self.rating_range)
 
     def by_query(
-        self, queries: np.ndarray, labels: np.ndarray, scores: np.ndarray
+        self,
+        queries: np.ndarray,
+        labels: np.ndarray,
+        scores: np.ndarray,
+        only: str | None = None,
     ) -> dict[str, np.ndarray]:
-        """Metric to its value per query; `queries` has the index of each row's query, from 0."""
+        """Metric to its value per query; `queries` has the index of each row's query, from 0.
+
+        If `only` is given, other metrics are not computed.
+        """
         rows = RankedRows(queries, labels, scores)
         is_relevant = rows.labels >= self.relevant
-        return {
-            f"ndcg_at_{self.k}": rows.ndcg(rows.gains(), self.k),
-            "mrr": rows.reciprocal_rank(is_relevant),
-            f"hit_rate_at_{self.k}": rows.hit_rate(is_relevant, self.k),
-            "auc": rows.auc(),
+        metrics = {
+            f"ndcg_at_{self.k}": lambda: rows.ndcg(rows.gains(), self.k),
+            "mrr": lambda: rows.reciprocal_rank(is_relevant),
+            f"hit_rate_at_{self.k}": lambda: rows.hit_rate(is_relevant, self.k),
+            "auc": rows.auc,
         }
+        return {name: compute() for name, compute in metrics.items() if only in (None, name)}
 
     def bootstrap(
         self,
@@ -53,11 +61,13 @@ class MetricSettings:
         scores: np.ndarray,
         predictions: np.ndarray | None,
         row_metrics: Sequence[str],
+        only: str | None = None,
     ) -> dict[str, tuple[float, np.ndarray]]:
         """Metric to its value on all rows and on each bootstrap sample, `(num_bootstrap,)`.
 
         Queries are resampled, or rows if `queries` is `None`: then there are no metrics by query.
-        `predictions` are the scores on the scale of the labels, for `row_metrics`.
+        `predictions` are the scores on the scale of the labels, for `row_metrics`. If `only` is
+        given, other metrics by query are not computed.
         """
         if queries is None:
             units = row_blocks(len(labels), self.seed)
@@ -65,7 +75,7 @@ class MetricSettings:
             _, units = np.unique(queries, return_inverse=True)
         terms = row_terms(row_metrics, labels, scores, predictions, units)
         if queries is not None:
-            for name, values in self.by_query(units, labels, scores).items():
+            for name, values in self.by_query(units, labels, scores, only).items():
                 terms[name] = np.nan_to_num(values), np.isfinite(values)
         sums, counts = (
             np.column_stack(each).astype(float) for each in zip(*terms.values(), strict=True)

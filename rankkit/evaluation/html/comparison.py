@@ -51,9 +51,14 @@ def compare(
     settings: MetricSettings,
     mask: np.ndarray | None = None,
     baselines: Sequence[str] = ("biases", "mean"),
+    only: str | None = None,
 ) -> Comparison:
-    """Compares a model with baselines, on the same bootstrap samples of queries."""
+    """Compares a model with baselines, on the same bootstrap samples of queries.
+
+    If `only` is given, other metrics are left out.
+    """
     names = metric_names([rows.scale.kind], is_binary=is_click(rows.all_labels))
+    names = [name for name in names if only in (None, name)]
     mask = np.ones(len(rows.labels), bool) if mask is None else mask
     queries = None if rows.queries is None else rows.queries[mask]
     values = {
@@ -63,6 +68,7 @@ def compare(
             scores[mask],
             None if predictions is None else predictions[mask],
             names,
+            only,
         )
         for name, (scores, predictions) in rows.scorers().items()
         if name in ("model", *baselines)

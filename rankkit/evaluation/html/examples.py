@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rankkit.evaluation.baselines import unique_ids
+from rankkit.data.columns import factorize
 from rankkit.evaluation.scored_rows import ScoredRows, score_rows
 from rankkit.ranking.rank import top_k_indices
 from rankkit.ranking.scoring import get_feature_specs
@@ -186,13 +186,13 @@ def _catalog(
     else:
         columns, offset = {each: rows.columns[each] for each in needed}, 0
     of_query, of_neither = [], []
-    groups = {item: _groups(item, columns[item])}
+    groups = {item: _groups(columns[item])}
     for name in features:
         if not _is_constant_within(columns[name], groups[item]):
             if query not in groups:
                 ids = rows.columns[query]
                 ids = _concatenate(train[query], ids) if offset else ids
-                groups[query] = _groups(query, ids)
+                groups[query] = _groups(ids)
             is_of_query = _is_constant_within(columns[name], groups[query])
             (of_query if is_of_query or name == timestamp else of_neither).append(name)
     if of_neither:
@@ -206,10 +206,11 @@ def _concatenate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([first, second])
 
 
-def _groups(name: str, ids: np.ndarray) -> np.ndarray:
+def _groups(ids: np.ndarray) -> np.ndarray:
     """The first row with the id of each row, `(rows,)`."""
-    _, indices = unique_ids(name, ids)
-    firsts = np.unique(indices, return_index=True)[1]
+    indices, distinct = factorize(ids.tolist())
+    firsts = np.empty(len(distinct), int)
+    firsts[indices[::-1]] = np.arange(len(indices))[::-1]
     return firsts[indices]
 
 

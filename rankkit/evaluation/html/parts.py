@@ -49,8 +49,14 @@ def parts_of(
     """The parts of the data, the training rows first."""
     named = {"Training": train, "Validation": validation, "Test": rows}
     ids = [name for name in (query, item) if name is not None]
-    known = {name: set(train.columns[name].tolist()) for name in ids}
-    pairs = _pairs(train, query, item)
+    # The index of each training id.
+    known = {
+        name: {
+            each: index for index, each in enumerate(dict.fromkeys(train.columns[name].tolist()))
+        }
+        for name in ids
+    }
+    pairs = _pairs(train, known)
     end = None
     if timestamp is not None and timestamp in train.columns:
         end = as_times(train.columns[timestamp]).max()
@@ -68,7 +74,7 @@ def parts_of(
                 part.labels,
                 {each: len(set(values)) for each, values in cells.items()},
                 {each: sum(v not in known[each] for v in values) for each, values in cells.items()},
-                sum(pair in pairs for pair in _pairs(part, query, item)) if pairs else None,
+                int(np.isin(_pairs(part, known), pairs).sum()) if len(ids) > 1 else None,
                 float(np.mean(part.labels >= relevant)),
                 None if times is None else (_time(times.min()), _time(times.max())),
                 None if times is None or end is None else float(np.mean(times > end)),
@@ -77,10 +83,14 @@ def parts_of(
     return parts
 
 
-def _pairs(rows: LabeledRows, query: str | None, item: str | None) -> Any:
-    if query is None or item is None:
-        return set()
-    return set(zip(rows.columns[query].tolist(), rows.columns[item].tolist(), strict=True))
+def _pairs(rows: LabeledRows, known: dict[str, dict[Any, int]]) -> np.ndarray:
+    """A number for each pair of training ids, NaN for rows of other ids, `(rows,)`."""
+    numbers = np.zeros(len(rows.labels))
+    for name, indices in known.items():
+        cells = rows.columns[name].tolist()
+        found = np.array([indices.get(each, np.nan) for each in cells])
+        numbers = numbers * len(indices) + found
+    return numbers
 
 
 def _time(time: Any) -> str:

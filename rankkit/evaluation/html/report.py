@@ -127,7 +127,8 @@ def html_report(
     groups = check_sequence("groups", groups, "a list of column names")
     settings = MetricSettings(k, 4.0 if relevant is None else relevant, rating_range, seed=seed)
     known = list(as_columns(columns, argument="columns"))
-    check_known("column", [*item_columns, *groups, timestamp or known[0]], known)
+    used = [*item_columns, *groups, *([] if timestamp is None else [timestamp])]
+    check_known("column", used, known)
     rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
     if relevant is None and is_click(rows.all_labels):
         settings = dataclasses.replace(settings, relevant=1.0)

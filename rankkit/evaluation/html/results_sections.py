@@ -7,7 +7,7 @@ from rankkit.evaluation.html.comparison import Comparison, compare, groups_of
 from rankkit.evaluation.html.markup import Html, element, join, number, shorten, table
 from rankkit.evaluation.html.page import Page, Section
 
-_NUM_TILES = 3
+_OTHER_TILES = ("mae", "global_auc", "auc", "mrr")
 
 
 def subtitle(page: Page) -> Html:
@@ -64,8 +64,8 @@ def summary(page: Page) -> Html:
     else:
         status, headline = "unclear", "No metric is defined on these test rows"
     sentences = [_setting(page), *(element("p", _sentence(page, name)) for name in names)]
-    others = [each for each in page.comparison.names if page.text(each).good != "near 1"]
-    tiles = [_tile(page, name) for name in list(dict.fromkeys([*names, *others]))[:_NUM_TILES]]
+    others = [each for each in _OTHER_TILES if each in page.comparison.names]
+    tiles = [_tile(page, name) for name in list(dict.fromkeys([*names, *others]))[:3]]
     warnings = page.diagnosis.warnings
     if warnings:
         title = f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
@@ -196,7 +196,7 @@ def groups(page: Page) -> Section | None:
     titles: dict[str, list[list[Any]]] = {}
     nouns = {each: page.noun(each) for each in page.rows.ids}
     for title, group, mask in groups_of(page.rows, nouns, page.groups):
-        found = compare(page.rows, page.settings, mask, [reference])
+        found = compare(page.rows, page.settings, mask, [reference], name)
         values = [_value(found.lines[each], name) for each in ("model", reference)]
         change = _change(page, name, found)
         titles.setdefault(title, []).append([_group(group, found.num_rows), *values, change])
