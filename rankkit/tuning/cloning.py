@@ -158,7 +158,7 @@ def _are_equal(states: list[_State], others: list[_State]) -> bool:
 
 
 class NetworkTemplate:
-    """Makes networks by `rankkit.ranking_network` from hyperparameters and cloned layers."""
+    """Makes networks from hyperparameters and cloned layers."""
 
     def __init__(
         self,
@@ -166,6 +166,7 @@ class NetworkTemplate:
         head: Any,
         interaction: Callable[[list], Any] | None,
         score: Any,
+        network: Callable[..., tf.keras.Model] | None,
     ):
         read = as_features(features)
         # By id: a layer shared by two features has one template.
@@ -181,12 +182,13 @@ class NetworkTemplate:
         self._score = score
         is_layer = isinstance(interaction, tf.keras.layers.Layer)
         self._interaction = LayerTemplate("interaction", interaction) if is_layer else interaction
+        self._network = network
         # Columns that a network reads.
         self.columns = list(dict.fromkeys(chain.from_iterable(self._sources.values())))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, with templates in place of layers."""
-        return {
+        config = {
             "features": {
                 name: [sources, self._features[name]] for name, sources in self._sources.items()
             },
@@ -194,6 +196,7 @@ class NetworkTemplate:
             "interaction": self._interaction,
             "score": self._score,
         }
+        return config if self._network is None else {**config, "network": self._network}
 
     def check(self, space: Space) -> None:
         """Raises if the space searches a hyperparameter that no layer has as an argument."""
@@ -232,12 +235,17 @@ class NetworkTemplate:
         changes = {"hidden_units": [max(1, width // 4**level) for level in range(depth)]}
         if (rate := space.value(hp, "dropout_rate")) is not None:
             changes["dropout_rate"] = rate
+        features = {
+            name: (self._sources[name], layers[each]) for name, each in self._features.items()
+        }
+        if self._network is not None:
+            return self._network(features, **changes)
         heads = {name: each.make(**changes) for name, each in self._heads.items()}
         interaction = self._interaction
         if isinstance(interaction, LayerTemplate):
             interaction = interaction.make()
         return ranking_network(
-            {name: (self._sources[name], layers[each]) for name, each in self._features.items()},
+            features,
             head=heads if self._is_multi_head else heads["head"],
             interaction=interaction,
             score=self._score,

@@ -49,6 +49,9 @@ class RankingHyperModel(kt.HyperModel):
             name. Defaults to `None`, a `rankkit.layers.DenseRatingHead()`.
         interaction: Layer or function for `rankkit.ranking_network`. Defaults to `None`.
         score: For `rankkit.ranking_network`, with several heads. Defaults to `None`.
+        network: Function that builds the network in place of `rankkit.ranking_network`, such as
+            `rankkit.models.deepfm`. It is called with clones of the features, `hidden_units` and,
+            if the space names it, `dropout_rate`. Defaults to `None`.
         loss: As for `RankingModel.compile`. Defaults to `None`, the mean squared error.
         metrics: A list of metrics, or a dict of lists by head: names of Keras metrics, or metrics
             as templates. Defaults to `None`, as in `RankingModel.compile`.
@@ -64,7 +67,8 @@ class RankingHyperModel(kt.HyperModel):
 
     Raises:
         ValueError: If a hyperparameter is unknown, its range is empty or reversed, no layer has
-            it as an argument, or it would change the width of pretrained vectors.
+            it as an argument, it would change the width of pretrained vectors, or there is a head,
+            interaction or score beside a network.
         TypeError: If a feature or the head has the wrong type.
 
     Example:
@@ -92,6 +96,7 @@ class RankingHyperModel(kt.HyperModel):
         head: Any = None,
         interaction: Callable[[list], Any] | None = None,
         score: Any = None,
+        network: Callable[..., tf.keras.Model] | None = None,
         loss: Any = None,
         metrics: Any = None,
         loss_weights: Any = None,
@@ -113,7 +118,13 @@ class RankingHyperModel(kt.HyperModel):
                 if not isinstance(metric, str) and not callable(metric):
                     raise wrong_type("metrics", metric, expected)
         super().__init__(name=name)
-        self.template = NetworkTemplate(features, head, interaction, score)
+        if network is not None:
+            if not callable(network):
+                raise wrong_type("network", network, "a function of features and hidden_units")
+            for role, part in {"head": head, "interaction": interaction, "score": score}.items():
+                if part is not None:
+                    raise invalid(role, part, "None if there is a network, which has its own")
+        self.template = NetworkTemplate(features, head, interaction, score, network)
         self.space = Space(space)
         if type(self).build_network is RankingHyperModel.build_network:
             self.template.check(self.space)

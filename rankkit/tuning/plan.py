@@ -38,6 +38,7 @@ class Plan:
 
     hypermodel: RankingHyperModel
     columns: dict[str, np.ndarray]  # the rows
+    validation: dict[str, np.ndarray] | None  # further rows; None for a part of the rows
     directory: Path
     objective: kt.Objective
     tuner: str
@@ -72,7 +73,18 @@ class Plan:
 
     def split_rows(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Splits the rows into those to train and to validate on."""
+        if self.validation is not None:
+            return self.columns, self.validation
         return random_split(self.columns, test_fraction=self.validation_fraction, seed=self.seed)
+
+    def all_rows(self) -> dict[str, np.ndarray]:
+        """Returns the rows to train the best model on."""
+        if self.validation is None:
+            return self.columns
+        return {
+            name: np.concatenate([column, self.validation[name]])
+            for name, column in self.columns.items()
+        }
 
     def read_journal(self) -> list[dict[str, Any]]:
         """Reads the events of the search so far."""
@@ -85,8 +97,12 @@ class Plan:
         is_fixed = self.tuner in ("grid", "hyperband")
         settings["max_trials"] = self.max_trials if is_fixed else None
         settings["objective"] = [self.objective.name, self.objective.direction]
+        further = {}
+        if self.validation is not None:
+            further["validation"] = describe_rows(self.validation)
         return {
             "data": describe_rows(self.columns),
+            **further,
             "space": self.hypermodel.space.domains,
             "model": {"sha256": hash_code(type(self.hypermodel), vars(self.hypermodel))},
             "settings": settings,

@@ -79,6 +79,7 @@ def search(
     patience: int = 5,
     prune: bool = True,
     validation_fraction: float = 0.1,
+    validation_rows: Any = None,
     objective: str | kt.Objective | None = None,
     executions_per_trial: int = 1,
     max_consecutive_failed_trials: int = 3,
@@ -90,9 +91,9 @@ def search(
 ) -> SearchResult:
     """Searches hyperparameters with keras-tuner and trains the best model on all rows.
 
-    A random part of the rows is held out for validation. Each trial is trained on the other rows
-    until the objective has not improved for `patience` epochs. The values of the best trial are
-    then trained on all rows, for the number of epochs that was best.
+    A random part of the rows is held out for validation, unless you pass rows for it. Each trial
+    is trained on the other rows until the objective has not improved for `patience` epochs. The
+    values of the best trial are then trained on all rows, for the number of epochs that was best.
 
     The same call resumes an interrupted search: completed trials are kept, a trial that was
     running is run again, and the result is the same as without the interruption. The folder has
@@ -116,7 +117,9 @@ def search(
             `epochs`, but not before the fourth epoch, a trial ends if its best objective so far is
             worse than the median of at least three earlier trials at the same epoch. Ignored by
             Hyperband, which has its own rule. Defaults to `True`.
-        validation_fraction: Fraction of the rows to validate on. Defaults to `0.1`.
+        validation_fraction: Fraction of the rows to validate on, at random. Defaults to `0.1`.
+        validation_rows: Rows to validate on instead, such as later ones; the best model is trained
+            on these too. Defaults to `None`.
         objective: Name of a metric that the models report, or a `keras_tuner.Objective`, which a
             metric of your own needs for its direction. Defaults to `None`:
             `"val_root_mean_squared_error"` if the scores estimate the label and the models report
@@ -184,12 +187,17 @@ def search(
     chief_timeout = check_number("chief_timeout", chief_timeout, expected, least=0, most=math.inf)
     prune, overwrite = check_boolean("prune", prune), check_boolean("overwrite", overwrite)
     directory = check_path("directory", directory, "the path of a folder")
-    columns = as_columns(rows, hypermodel.columns)
-    num_rows = len(columns[hypermodel.columns[0]])
+    names = hypermodel.columns
+    columns = as_columns(rows, names)
+    num_rows = len(columns[names[0]])
     num_test(num_rows, validation_fraction, argument="validation_fraction")  # raises
+    validation = None
+    if validation_rows is not None:
+        validation = as_columns(validation_rows, names, argument="validation_rows")
     plan = Plan(
         hypermodel=hypermodel,
         columns=columns,
+        validation=validation,
         directory=Path(directory),
         objective=_check_objective(objective, hypermodel, columns),
         tuner=tuner,
@@ -371,7 +379,8 @@ def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:
     hp = best.hyperparameters.copy()
     if "epochs" in hp.values:
         hp.values["epochs"] = epochs
-    num_rows = len(plan.columns[plan.hypermodel.columns[0]])
+    rows = plan.all_rows()
+    num_rows = len(next(iter(rows.values())))
     plan.make_progress(oracle).write_line(
         f"trial {best.trial_id} is the best, {best.score:.4f}: training it on all {num_rows:,} "
         f"rows for {epochs} epochs"
@@ -379,7 +388,7 @@ def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:
     model = build_model(plan.hypermodel, hp, plan.seed)
     settings: dict[str, Any] = {"epochs": epochs, "seed": plan.seed, "verbose": 0}
     try:
-        plan.hypermodel.fit(hp, model, plan.columns, callbacks=[StopOnNaN()], **settings)
+        plan.hypermodel.fit(hp, model, rows, callbacks=[StopOnNaN()], **settings)
     except kt.errors.FailedTrialError as error:
         raise RuntimeError(
             f"Trial {best.trial_id} is the best, but diverges when trained on all rows: {error} "

@@ -1,3 +1,4 @@
+import functools
 import pickle
 
 import keras_tuner as kt
@@ -77,6 +78,21 @@ def test_other_arguments_of_the_head_are_kept(make_hypermodel):
     assert built.rating_range == (1.0, 5.0)
     assert built.activation is tf.keras.activations.gelu
     assert built.hidden_units == (8, 2)
+
+
+def test_function_of_models_builds_the_network(make_hypermodel):
+    network = functools.partial(rk.models.deepfm, initial_bias=3.5)
+    space = {"embedding_dim": [8, 16], "l2": (1e-4, 1e-2), "dropout_rate": [0.1, 0.2]}
+    hypermodel = make_hypermodel(network=network, space=space)
+    values = {"tower_width": 8, "learning_rate": 0.1, "dropout_rate": 0.2}
+    model = hypermodel.build(hyperparameters(embedding_dim=16, l2=1e-3, **values))
+    assert model.network.name == "deepfm"
+    head = layer(model, rk.layers.DenseRatingHead)
+    assert (head.hidden_units, head.dropout_rate) == ((8, 2), 0.2)
+    assert layer(model, rk.layers.IdEmbedding).embedding_dim == 16
+    assert float(sum(model.losses)) > 0
+    assert 3.5 in [weight.item() for weight in model.get_weights() if weight.size == 1]
+    assert pickle.loads(pickle.dumps(hypermodel)).columns == hypermodel.columns
 
 
 # --- Training ---
@@ -321,6 +337,12 @@ def test_fixed_value_may_be_without_effect(make_hypermodel):
         ({"features": {}}, ValueError, "at least one feature layer"),
         ({"features": {"user_id": "u"}}, TypeError, "tf.keras layer"),
         ({"head": lambda x: x}, TypeError, "head"),
+        ({"network": "deepfm"}, TypeError, "network must be a function of features and hidden_un"),
+        (
+            {"network": rk.models.tower, "head": rk.layers.DenseRatingHead()},
+            ValueError,
+            "head must be None if there is a network",
+        ),
         ({"space": {"width": (1, 2)}}, ValueError, "tower_width"),
         ({"head": {"rating": None}}, ValueError, "score must be"),
         (

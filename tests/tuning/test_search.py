@@ -104,6 +104,25 @@ def test_numpy_numbers_are_accepted(run):
     run(max_trials=1, epochs=2, seed=7, validation_fraction=0.25)  # the same search
 
 
+def test_validation_rows_replace_a_random_part(run, rows, monkeypatch, stub_class):
+    passed, original = [], stub_class.fit
+
+    def fit(self, hp, model, x, *, validation_data=None, **kwargs):
+        count = None if validation_data is None else len(validation_data["user_id"])
+        passed.append((len(x["user_id"]), count))
+        return original(self, hp, model, x, validation_data=validation_data, **kwargs)
+
+    monkeypatch.setattr(stub_class, "fit", fit)
+    first, last = ({name: each[part] for name, each in rows.items()}
+                   for part in (slice(450), slice(450, None)))  # fmt: skip
+    run(rows=first, validation_rows=last, max_trials=1)
+    assert passed == [(450, 150), (600, None)]
+    fewer = {name: each[1:] for name, each in last.items()}
+    for other in (fewer, None):
+        with pytest.raises(ValueError, match="a search with another validation"):
+            run(rows=first, validation_rows=other, max_trials=1)
+
+
 def test_data_frame_is_the_same_search_as_a_dict(run, rows):
     pandas = pytest.importorskip("pandas")
     run(rows=pandas.DataFrame(rows), max_trials=1)
@@ -338,6 +357,13 @@ def test_line_that_is_not_an_event_is_named(run, tmp_path):
         ({"objective": kt.Objective("val_loss", "auto")}, ValueError, "of known direction"),
         ({"validation_fraction": 0.0001}, ValueError, "validation_fraction must be a fraction th"),
         ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be a fraction that"),
+        ({"validation_rows": {"user_id": ["a"]}}, ValueError, "Unknown column.* 'item_id'"),
+        (
+            {"validation_rows": {name: () for name in TEXT}},
+            ValueError,
+            "validation_rows must have at ",
+        ),
+        ({"validation_rows": 1}, TypeError, "validation_rows must be a dict of arrays"),
         ({"rows": {"user_id": ["a"]}}, ValueError, "Unknown column 'item_id'"),
         ({"rows": TEXT}, TypeError, "Label 'user_rating'"),
         ({"hypermodel": lambda hp: None}, TypeError, "rankkit.tuning.RankingHyperModel"),
