@@ -111,9 +111,8 @@ def _rank_index(
     wanted = k + sum(map(len, excluded.values()))
     inputs = {name: to_array(name, [query[name]], features[name]) for name in features}
     while True:
-        arrays = version.run(
-            RANK_INDEXED, {**inputs, "k": np.int32(min(wanted, 2**31 - 1))}, [*names, score]
-        )
+        size = np.asarray(min(wanted, 2**31 - 1), np.int32)
+        arrays = version.run(RANK_INDEXED, {**inputs, "k": size}, [*names, score])
         columns = {name: to_cells(arrays[name]) for name in names}
         scores = arrays[score].tolist()
         kept = _remaining(columns, excluded)

@@ -164,7 +164,9 @@ def to_json_values(array: np.ndarray) -> list:
     Bytes that are not UTF-8 become an object `b64`, and numbers that are not finite `None`.
     """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return np.where(np.isfinite(array), array.astype(object), None).tolist()
+        values = array.astype(object)
+        values[~np.isfinite(array)] = None
+        return values.tolist()
     if array.dtype.kind != "O":
         return array.tolist()
     if array.ndim > 1:

@@ -133,8 +133,9 @@ def test_columns_of_the_index_that_are_not_finite_become_null(folder, post):
 def test_score_that_is_not_finite_is_an_error(folder, post, monkeypatch):
     rows = {**ROWS, "year": [1980.0, 1990.0]}
     index = {"signature_name": "rank_indexed", "inputs": {"user_id": ["7"], "k": 2}}
-    with TestClient(create_app(folder)) as client:
-        runtime = client.app.state.service.versions.newest.runtime
+    app = create_app(folder)
+    with TestClient(app) as client:
+        runtime = app.state.service.versions.newest.runtime
         run = runtime.run
 
         def diverged(*arguments):
