@@ -154,6 +154,10 @@ def test_report_of_ratings_has_every_section(tmp_path):
     assert "import rankkit as rk\nif 1 &lt; 2: pass" in page.source
     assert "Rows 600 63.2 % 50 5.3 % 300 31.6 %" in page.texts["data"]
     assert "2001-09-09" in page.texts["data"]
+    pairs = [[*zip(rows["user_id"], rows["item_id"], strict=True)] for rows in (TRAIN, TEST)]
+    repeated = sum(pair in pairs[0] for pair in pairs[1])  # rows, not distinct pairs
+    assert repeated > len({*pairs[0]} & {*pairs[1]})
+    assert re.search(rf"training rows . \d+ {repeated} Mean rating", page.texts["data"])
 
 
 def test_difference_from_the_baseline_is_that_of_compare_rankings(tmp_path):
