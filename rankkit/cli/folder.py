@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ def run_program(path: Path) -> dict[str, Any]:
     """Runs a program in this process, as `python` would; returns its variables."""
     source = path.read_text(encoding="utf-8")
     variables = {"__name__": "__main__", "__file__": str(path)}
-    exec(compile(source, str(path), "exec"), variables)
+    with warnings.catch_warnings():  # without the path, which is a temporary one
+        warnings.showwarning = lambda text, *_: print(f"Warning: {text}", file=sys.stderr)
+        exec(compile(source, str(path), "exec"), variables)
     return variables
 
 
@@ -95,6 +98,8 @@ def run_lines(lines: list[str], variables: dict[str, Any] | None = None) -> dict
     """
     if variables is None:
         lines, variables = ["import rankkit as rk", *lines], {}
-    print(*(f">>> {line}" for line in lines), sep="\n", end="\n\n", file=sys.stderr, flush=True)
+    for line in lines:
+        print("..." if line[0] in " )" else ">>>", line, file=sys.stderr)
+    print(file=sys.stderr, flush=True)
     exec(compile("\n".join(lines), "<rankkit>", "exec"), variables)
     return variables
