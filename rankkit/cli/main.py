@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rankkit.cli import evaluate, export, rank, report, serve, train
+from rankkit.cli import evaluate, export, rank, report, serve, train, tune
 
-_COMMANDS = (train, evaluate, report, rank, export, serve)
+_COMMANDS = (train, tune, evaluate, report, rank, export, serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

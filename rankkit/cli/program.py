@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rankkit.cli.literals import MAX_WIDTH, Code, assign, call, literal, text
-from rankkit.cli.recipe import Column, Recipe
+from rankkit.cli.recipe import Column, Model, Recipe
 from rankkit.cli.table import MOVIELENS, is_movielens, is_parquet
 
 _RESERVED = ("index", "k", "rating", "score", "self")  # in signatures of an export
@@ -85,9 +85,9 @@ def training_program(recipe: Recipe) -> str:
     ]
     lines += [
         "",
-        *_feature_lines(recipe),
+        *feature_lines(recipe),
         "",
-        *(_bayesian if recipe.model.kind == "bayesian" else _keras)(recipe),
+        *model_lines(recipe),
         "",
         "# How good it is, beside a bias for each user and item, and beside the mean.",
         *evaluation_lines(recipe, "model"),
@@ -186,7 +186,8 @@ def _split(recipe: Recipe, parts: str, rows: str, fraction: float) -> list[str]:
     return call(f"{parts} = rk.data.{recipe.split.by}_split(", [Code(rows)], keywords)
 
 
-def _feature_lines(recipe: Recipe) -> list[str]:
+def feature_lines(recipe: Recipe) -> list[str]:
+    """Returns the lines that make the layers `features`, given `train` and all rows."""
     names, model = Names(recipe), recipe.model
     is_bayesian = model.kind == "bayesian"
     embedding: dict[str, Any] = {"embedding_dim": model.embedding_dim}
@@ -234,6 +235,11 @@ def _pair(name: str, owner: str, layer: str) -> list[str]:
     return [f"    {text(name)}: (", f"        {text(owner)},", f"        {layer},", "    ),"]
 
 
+def model_lines(recipe: Recipe, verbose: int = 2) -> list[str]:
+    """Returns the lines that make and train `model`, given `features` and `train`."""
+    return _bayesian(recipe) if recipe.model.kind == "bayesian" else _keras(recipe, verbose)
+
+
 def _bayesian(recipe: Recipe) -> list[str]:
     names, seed = Names(recipe), recipe.model.seed
     of_user, of_item = names.members
@@ -251,30 +257,41 @@ def _bayesian(recipe: Recipe) -> list[str]:
     ]
 
 
-def _keras(recipe: Recipe) -> list[str]:
-    model, label = recipe.model, text(recipe.data.label)
-    is_click = recipe.data.task == "clicks"
-    network = f"rk.models.{model.kind}(features)"
-    if model.kind == "deepfm" and not is_click:
-        network = f"rk.models.deepfm(features, initial_bias=float(train[{label}].mean()))"
-    keywords: dict[str, Any] = {}
-    if is_click:
-        loss = Code("tf.keras.losses.BinaryCrossentropy(from_logits=True)")
-        keywords = {"loss": loss, "metrics": ["auc"]}
+def network_keywords(recipe: Recipe) -> dict[str, Any]:
+    """Returns the arguments of a network that do not depend on its settings."""
+    if recipe.model.kind != "deepfm" or recipe.data.task == "clicks":
+        return {}
+    return {"initial_bias": Code(f"float(train[{text(recipe.data.label)}].mean())")}
+
+
+def compile_keywords(recipe: Recipe) -> dict[str, Any]:
+    """Returns loss and metrics of a network, if they are not the usual ones."""
+    if recipe.data.task == "ratings":
+        return {}
+    loss = Code("tf.keras.losses.BinaryCrossentropy(from_logits=True)")
+    return {"loss": loss, "metrics": ["auc"]}
+
+
+def _keras(recipe: Recipe, verbose: int) -> list[str]:
+    model, width = recipe.model, recipe.model.tower_width
+    keywords = network_keywords(recipe)
+    if width != Model.tower_width:
+        keywords = {"hidden_units": [width, max(1, width // 4)], **keywords}
     optimizer = Code(f"tf.keras.optimizers.Adam({model.learning_rate!r})")
     return [
-        f"network = {network}",
-        f"model = rk.RankingModel(network, label={label})",
-        *call("model.compile(", [optimizer], keywords),
+        *call(f"network = rk.models.{model.kind}(", [Code("features")], keywords),
+        f"model = rk.RankingModel(network, label={text(recipe.data.label)})",
+        *call("model.compile(", [optimizer], compile_keywords(recipe)),
+        f"batches = rk.data.batches(train, {model.batch_size}, shuffle=True, seed={model.seed})",
         "fit = model.fit(",
-        f"    rk.data.batches(train, {model.batch_size}, shuffle=True, seed={model.seed}),",
+        "    batches,",
         "    validation_data=rk.data.batches(validation, 8192),",
         f"    epochs={model.max_epochs},",
         "    callbacks=[",
-        "        rk.WeightAveraging(),",
+        "        rk.WeightAveraging(1 - 1 / max(2, len(batches))),  # over an epoch",
         "        tf.keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True),",
         "    ],",
-        "    verbose=2,",
+        f"    verbose={verbose},",
         ")",
         "history = fit.history",
     ]

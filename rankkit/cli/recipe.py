@@ -47,6 +47,7 @@ class Model:
 
     kind: Literal["bayesian", "deepfm", "tower"] = "bayesian"
     embedding_dim: int = 17
+    tower_width: int = 256
     l2: float = 0.003
     learning_rate: float = 0.002
     batch_size: int = 1024
@@ -76,7 +77,7 @@ class Recipe:
 
 _TABLES = {"data": Data, "split": Split, "model": Model}
 _FEATURES = ("user", "item")
-_POSITIVE = ("embedding_dim", "batch_size", "max_epochs", "learning_rate")
+_POSITIVE = ("embedding_dim", "tower_width", "batch_size", "max_epochs", "learning_rate")
 _FRACTIONS = ("test_fraction", "validation_fraction")
 
 
@@ -89,13 +90,13 @@ def write_toml(recipe: Recipe, left_out: Mapping[str, str]) -> str:
         for field in dataclasses.fields(table):
             value = getattr(table, field.name)
             if value != "":
-                lines.append(f"{field.name} = {_value(value)}")
+                lines.append(f"{field.name} = {toml_value(value)}")
     for owner in _FEATURES:
         lines += ["", f"[features.{owner}]"]
         for name, column in getattr(recipe, f"{owner}_features").items():
             given = {key: value for key, value in dataclasses.asdict(column).items() if value}
-            pairs = ", ".join(f"{key} = {_value(value)}" for key, value in given.items())
-            value = f"{{ {pairs} }}" if len(given) > 1 else _value(column.kind)
+            pairs = ", ".join(f"{key} = {toml_value(value)}" for key, value in given.items())
+            value = f"{{ {pairs} }}" if len(given) > 1 else toml_value(column.kind)
             lines.append(f"{_key(name)} = {value}")
     if left_out:
         lines += ["", "# Columns that are left out:"]
@@ -105,10 +106,11 @@ def write_toml(recipe: Recipe, left_out: Mapping[str, str]) -> str:
 
 
 def _key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else _value(name)
+    return name if _BARE_KEY.fullmatch(name) else toml_value(name)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Returns a value of a recipe as TOML."""
     if not isinstance(value, str):
         return str(value).lower()
     return '"' + "".join(map(_escape, value)) + '"'

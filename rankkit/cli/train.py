@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     for warning in guessed.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     text = write_toml(guessed.recipe, guessed.left_out)
-    return _train(guessed.recipe, text, folder, options.dry_run)
+    return train(guessed.recipe, text, folder, options.dry_run)
 
 
 def _train_recipe(options: argparse.Namespace) -> int:
@@ -94,10 +94,11 @@ def _train_recipe(options: argparse.Namespace) -> int:
         )
         text = write_toml(recipe, {})
     folder = options.output or options.recipe.parent
-    return _train(recipe, text, folder, options.dry_run)
+    return train(recipe, text, folder, options.dry_run)
 
 
-def _train(recipe: Any, text: str, folder: Path, is_dry_run: bool) -> int:
+def train(recipe: Any, text: str, folder: Path, is_dry_run: bool = False) -> int:
+    """Prints the program of a recipe, and trains the next version of a ranker with it."""
     from rankkit.cli.program import training_program
     from rankkit.cli.verdict import verdict
 

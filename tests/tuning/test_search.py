@@ -359,7 +359,7 @@ def test_line_that_is_not_an_event_is_named(run, tmp_path):
         ({"validation_fraction": 1.0}, ValueError, "validation_fraction must be a fraction that"),
         ({"validation_rows": {"user_id": ["a"]}}, ValueError, "Unknown column.* 'item_id'"),
         (
-            {"validation_rows": {name: () for name in TEXT}},
+            {"validation_rows": dict.fromkeys(TEXT, ())},
             ValueError,
             "validation_rows must have at ",
         ),
