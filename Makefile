@@ -15,7 +15,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 help:
 	@echo "make install   create .venv with rankkit and pinned dependencies"
-	@echo "make demo      train, evaluate and export a ranker of MovieLens to output/demo"
+	@echo "make demo      train, evaluate and export a ranker of MovieLens to output/demo, and ask it"
 	@echo "make test      run the fast tests; ARGS=... is passed to pytest"
 	@echo "make test-all  run all tests, including searches, subprocesses, Spark and examples"
 	@echo "make check     run everything that CI runs: lint, types, docs, test-all"
@@ -42,6 +42,7 @@ install: $(INSTALLED)
 demo: $(INSTALLED)
 	rm -rf output/demo
 	$(BIN)/python examples/01_movielens_ranking.py --output-dir output/demo
+	$(BIN)/python examples/ask_server.py output/demo/export
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
