@@ -1,8 +1,8 @@
 """Runs Python in forks of a process that has imported TensorFlow, which saves the import's seconds.
 
-The code behaves the same, since rankkit chooses `tf.keras` later. While `serve` runs that process, `python -S
-forked.py` with a script, `-c` and code, or `-m` and a module, and arguments is the same as `python`
-with them: the same folder, environment, streams, signals and exit code.
+The code behaves the same, since rankkit chooses `tf.keras` later. While `serve` runs that process,
+`python -S forked.py` with a script, `-c` and code, or `-m` and a module, and arguments is the same
+as `python` with them: the same folder, environment, streams, signals and exit code.
 """
 
 import contextlib

@@ -82,8 +82,9 @@ def read_decimal_commas(table: Any, text: list[str]) -> tuple[Any, bool]:
     A column is converted if each of its cells is such a number, or empty.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
+    import pyarrow.compute
 
+    pc: Any = pyarrow.compute  # creates its functions when it is imported
     is_any = False
     for index, name in enumerate(table.column_names):
         column = table[name]
