@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from rankkit.core.columns import as_cells
-from rankkit.utils.errors import check_mapping, invalid
+from rankkit.core.columns import as_cells, decode
+from rankkit.utils.errors import check_mapping, invalid, wrong_type
 
 
 def collect(batches: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray]:
@@ -25,7 +26,7 @@ def collect(batches: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 
     Raises:
         TypeError: If a batch is not a dict of columns.
-        ValueError: If there are no batches, or text is not valid UTF-8.
+        ValueError: If there are no batches, their columns differ, or text is not valid UTF-8.
 
     Example:
         >>> import rankkit as rk
@@ -33,13 +34,31 @@ def collect(batches: Iterable[Mapping[str, Any]]) -> dict[str, np.ndarray]:
         >>> rk.data.collect(batches)["user_id"]
         array(['7', '42', '7'], dtype=object)
     """
+    if isinstance(batches, str | bytes | Mapping) or not isinstance(batches, Iterable):
+        raise wrong_type("batches", batches, "an iterable of dicts of columns")
     parts: dict[str, list[np.ndarray]] = {}
     for batch in batches:
-        for name, column in check_mapping("each batch", batch, "a dict of columns").items():
-            cells = as_cells(column, name)
-            if not isinstance(cells, np.ndarray):
-                cells = np.fromiter(cells, object, len(cells))
-            parts.setdefault(name, []).append(cells)
+        check_mapping("each of batches", batch, "a dict of columns")
+        if parts and batch.keys() != parts.keys():
+            raise invalid("columns of a batch", [*batch], f"{[*parts]}, as in the first")
+        for name, column in batch.items():
+            parts.setdefault(name, []).append(_as_array(name, column))
     if not parts:
         raise invalid("batches", batches, "at least one batch of rows")
     return {name: np.concatenate(cells) for name, cells in parts.items()}
+
+
+def _as_array(name: str, column: Any) -> np.ndarray:
+    """Returns numbers as an array, and text and lists as the cells of an object array."""
+    if isinstance(column, tf.RaggedTensor):
+        column = column.to_list()
+    cells = as_cells(column, name)
+    if isinstance(cells, np.ndarray):
+        return cells
+    return np.fromiter((_decoded(f"column {name!r}", each) for each in cells), object, len(cells))
+
+
+def _decoded(where: str, cell: Any) -> Any:
+    if isinstance(cell, list):
+        return [_decoded(where, each) for each in cell]
+    return decode(where, cell) if isinstance(cell, bytes) else cell
