@@ -17,6 +17,7 @@ from rankkit.utils.files import write_atomically
 
 _PROGRAM = "tune.py"
 _SEARCH = "tuning"  # folder of the search
+_BEFORE = "# The settings of the recipe, with the same rows."  # ends the search in the program
 _SPACE: dict[str, Any] = {  # around the settings of a new recipe
     "embedding_dim": [9, 17, 33, 65],
     "l2": (1e-4, 3e-2),
@@ -52,9 +53,10 @@ def _run(options: argparse.Namespace) -> int:
     num_trials = check_integer("--trials", options.trials)
     seed = recipe.model.seed if options.seed is None else check_integer("--seed", options.seed, 0)
     program = _tuning_program(recipe, num_trials, seed)
-    print(program, flush=True)
     if options.overwrite:
         shutil.rmtree(folder / _SEARCH, ignore_errors=True)
+    _check_is_same_search(folder, program)
+    print(program, flush=True)
     with write_atomically(folder / _PROGRAM, replace=True) as part:
         part.write_text(program, encoding="utf-8")
     try:
@@ -70,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
     if model == recipe.model:
         print("The ranker has the settings of the best trial already. It stays as it is.")
         return 0
-    if not found.score < before:
+    if before <= found.score:
         print(
             f"The best trial has {difference} higher than the ranker's settings. It stays as it is."
         )
@@ -81,6 +83,19 @@ def _run(options: argparse.Namespace) -> int:
         flush=True,
     )
     return train(*_with_model(recipe, model, folder / FILE), folder)
+
+
+def _check_is_same_search(folder: Path, program: str) -> None:
+    """Raises if the folder of the search is that of another program, apart from more trials."""
+    if not (folder / _SEARCH).exists() or not (folder / _PROGRAM).is_file():
+        return
+    programs = program, (folder / _PROGRAM).read_text(encoding="utf-8")
+    searches = [re.sub("max_trials=[0-9]+", "", each.partition(_BEFORE)[0]) for each in programs]
+    if searches[0] != searches[1]:
+        raise ValueError(
+            f"{folder / _SEARCH} is the search of another recipe, seed or {_PROGRAM}. Undo the "
+            "change, or pass --overwrite to delete that search."
+        )
 
 
 def _network_recipe(recipe: Recipe) -> Recipe:
@@ -162,7 +177,7 @@ def _tuning_program(recipe: Recipe, num_trials: int, seed: int) -> str:
             },
         ),
         "",
-        "# The settings of the recipe, with the same rows.",
+        _BEFORE,
         f"tf.keras.utils.set_random_seed({recipe.model.seed})",
         *(feature_lines(recipe) if recipe != networks else []),
         *model_lines(recipe, verbose=0),
