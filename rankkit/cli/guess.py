@@ -25,6 +25,11 @@ _LAYERS = {
 }
 _SEPARATORS = "|;,"
 _MAX_BAYESIAN_ROWS = 1_000_000  # which take minutes; the time is proportional to the rows
+_MAX_BAYESIAN_IDS = 150_000  # users and items, whose samples take 3 GB
+_MAX_LISTED_IDS = 20_000  # beyond, lists of who rated what take ten times as long as ids alone
+_MIN_KNOWN = 0.5  # of the latest rows, with a user of earlier rows
+_LATEST = 0.1
+_MIN_ROWS = 20
 _MIN_REPEATED = 10  # ids with several rows, to tell what belongs to an id
 _SHARE_CONSTANT = 0.99  # of these ids, with one value in all of their rows
 _CODE_NAME = re.compile(r"(^|_|\b)(id|code|zip|year_month)s?$", re.IGNORECASE)
@@ -65,6 +70,11 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
             raise invalid("each of --user, --item, --label and --time", name, "another column")
     delimiter = "," if is_movielens(path) or is_parquet(path) else find_delimiter(path)
     table = read_table(path, delimiter, [user, item], names)
+    if table.num_rows < _MIN_ROWS:
+        raise ValueError(
+            f"{path} must have at least {_MIN_ROWS} rows, to train on and to test on. "
+            f"Got: {table.num_rows}."
+        )
     decimal = "."
     if delimiter != ",":
         table, is_any = read_decimal_commas(table, [user, item])
@@ -114,9 +124,15 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
     ]
     task, relevant = ("clicks", 1.0) if is_click else ("ratings", _relevant(labels))
     data = Data(path, user, item, label, time, title, delimiter, decimal, task, relevant)
-    batch_size = 2 ** round(np.clip(np.log2(len(labels) / 100), 6, 10))
-    is_large = len(labels) > _MAX_BAYESIAN_ROWS
+    num_ids = codes[user].num_values + codes[item].num_values
+    is_large = len(labels) > _MAX_BAYESIAN_ROWS or num_ids > _MAX_BAYESIAN_IDS
     kind = "deepfm" if is_click or is_large else "bayesian"
+    if kind == "bayesian":
+        has_lists, reason = _can_have_lists(num_ids, codes[user], table[time] if time else None)
+        read_as, layer = ("who rated what", "TagsEmbedding") if has_lists else ("left out", "")
+        lines.append((f"{user}, {item}", read_as, layer, reason))
+        model = {"who_rated_what": has_lists, **model}
+    batch_size = 2 ** round(np.clip(np.log2(len(labels) / 100), 6, 10))
     settings = Model(**{"kind": kind, "batch_size": int(batch_size), **model})
     recipe = Recipe(
         data, features["user"], features["item"], Split(by="time" if time else "random"), settings
@@ -147,6 +163,19 @@ class _Codes:
         """Returns the distinct pairs of values, as codes of the other column."""
         both = np.unique(other.codes * (self.num_values + 1) + self.codes + 1)
         return both // (self.num_values + 1)
+
+
+def _can_have_lists(num_ids: int, user: _Codes, times: Any) -> tuple[bool, str]:
+    """Whether lists of who rated what are features, and why: new users have none, and lose."""
+    if num_ids > _MAX_LISTED_IDS:
+        return False, f"who rated what: takes long for {num_ids:,} users and items"
+    if times is not None:
+        order = np.argsort(times.to_numpy(), kind="stable")
+        earlier, latest = np.split(user.codes[order], [round(len(order) * (1 - _LATEST))])
+        is_new = ~np.isin(latest, earlier)
+        if 1 - is_new.mean() < _MIN_KNOWN:
+            return False, f"who rated what: {is_new.mean():.0%} of the latest rows are of new users"
+    return True, "lists of the items of each user, and of the users of each item"
 
 
 def _owner(column: _Codes, user: _Codes, item: _Codes) -> str | None:
@@ -280,6 +309,11 @@ def _check_times(name: str, column: Any) -> None:
             f"Column {name!r} (--time) must have integers, such as seconds since 1970, or times "
             f"such as 2026-11-30 17:05:00. Got: {found[0] if found else 'no value'!r}. Rewrite "
             "the column, or leave out --time for a random split."
+        )
+    if len(column.unique()) == 1:
+        raise ValueError(
+            f"Column {name!r} (--time) must have different times. Got: {column[0].as_py()} in each "
+            "row. Leave out --time for a random split."
         )
     if column.null_count:
         raise ValueError(

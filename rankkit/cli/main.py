@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # of a reader such as `head`, which had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:
         text = str(error)
         if isinstance(error, OSError) and error.filename is not None:

@@ -212,7 +212,7 @@ def feature_lines(recipe: Recipe) -> list[str]:
             "    attribute = layers.Attribute.from_columns(rows[owner], rows[name], layer)",
             "    features[name] = (owner, attribute)",
         ]
-    if is_bayesian:
+    if is_bayesian and model.who_rated_what:
         of_user, of_item = names.members
         lines += [
             "members = [  # which items a user rated, and which users an item",
@@ -242,11 +242,12 @@ def model_lines(recipe: Recipe, verbose: int = 2) -> list[str]:
 
 def _bayesian(recipe: Recipe) -> list[str]:
     names, seed = Names(recipe), recipe.model.seed
-    of_user, of_item = names.members
     groups = [
-        [names.user, *(names.of[name] for name in recipe.user_features), of_user],
-        [names.item, *(names.of[name] for name in recipe.item_features), of_item],
+        [names.user, *(names.of[name] for name in recipe.user_features)],
+        [names.item, *(names.of[name] for name in recipe.item_features)],
     ]
+    if recipe.model.who_rated_what:
+        groups = [[*group, name] for group, name in zip(groups, names.members, strict=True)]
     keywords: dict[str, Any] = {"label": recipe.data.label, "groups": groups}
     if recipe.model.embedding_dim > 1:
         keywords["dim"] = _BAYESIAN_DIM
@@ -331,8 +332,13 @@ def settings_lines(recipe: Recipe) -> list[str]:
 def _report_if_possible(recipe: Recipe) -> list[str]:
     if importlib.util.find_spec("matplotlib") is None:
         return []
-    code = ["code = Path(__file__).read_text()"]
-    return code + report_lines(recipe, Code('folder / "report.html"'), "model")
+    lines = report_lines(recipe, Code('folder / "report.html"'), "model")
+    label = f"test[{text(recipe.data.label)}]"
+    return [
+        "code = Path(__file__).read_text()",
+        f"if {label}.min() < {label}.max():  # else there is nothing to rank, nor to report",
+        *(f"    {line}" for line in lines),
+    ]
 
 
 def report_lines(recipe: Recipe, path: str, scorer: str) -> list[str]:

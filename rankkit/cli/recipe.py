@@ -46,6 +46,7 @@ class Model:
     """The network and how it is trained; a Bayesian model needs no optimizer settings."""
 
     kind: Literal["bayesian", "deepfm", "tower"] = "bayesian"
+    who_rated_what: bool = True  # whether a Bayesian model reads it
     embedding_dim: int = 17
     tower_width: int = 256
     l2: float = 0.003

@@ -98,6 +98,19 @@ def test_export_of_another_saved_model(here):
     assert ranked[0] == ranked[1]
 
 
+def test_test_rows_may_have_one_label(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{n % 7},{n % 5},{1 + n % 3 if n < 35 else 2},{n}" for n in range(40)]
+    (tmp_path / "rows.csv").write_text("\n".join(["u,i,y,t", *rows]))
+    options = ["--user", "u", "--item", "i", "--label", "y", "--time", "t"]
+    assert main(["train", "rows.csv", *options]) == 0
+    assert "On the test rows, the ranker " in capsys.readouterr().out
+    assert (tmp_path / "ranker" / "export" / "1").is_dir()
+    assert not (tmp_path / "ranker" / "report.html").exists()
+    assert main(["report", "ranker"]) == 1
+    assert "Labels must have at least two values" in capsys.readouterr().err
+
+
 @pytest.fixture
 def copied(ranker, tmp_path, monkeypatch):
     """A copy of the ranker and its data, to change."""

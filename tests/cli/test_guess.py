@@ -1,5 +1,7 @@
 """The guess: what columns are read as and why, and files that no ranker can be trained on."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,7 +9,7 @@ import pytest
 
 from rankkit.cli.folder import run_lines
 from rankkit.cli.guess import as_table, guess
-from rankkit.cli.program import read_lines
+from rankkit.cli.program import read_lines, training_program
 from rankkit.cli.recipe import Column
 
 from .conftest import write_ratings
@@ -33,9 +35,20 @@ def test_columns_are_grouped_by_whom_they_describe(tmp_path):
     }
     # 600 rows of 20 * 15 pairs
     assert found.warnings[0].endswith("rows repeat a pair of user and item; each of them counts.")
-    assert "genres       tags of the item    TagsEmbedding    3 tags separated by '|'" in as_table(
-        found.lines
-    )
+    table = [" ".join(line.split()) for line in as_table(found.lines).splitlines()]
+    assert "genres tags of the item TagsEmbedding 3 tags separated by '|'" in table
+
+
+def test_lists_of_who_rated_what_are_left_out_if_the_latest_users_are_new(tmp_path):
+    rows = [f"{n % 7 if n < 90 else n},{n % 5},{n % 3},{n}" for n in range(100)]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["u,i,y,t", *rows]))
+    by_time, at_random = (guess(str(path), "u", "i", "y", time) for time in ("t", ""))
+    assert by_time.lines[-1][3] == "who rated what: 100% of the latest rows are of new users"
+    assert not by_time.recipe.model.who_rated_what
+    assert at_random.recipe.model.who_rated_what
+    assert "items_of_user" in training_program(at_random.recipe)
+    assert "items_of_user" not in training_program(by_time.recipe)
 
 
 def test_labels_of_0_and_1_are_clicks(tmp_path):
@@ -81,33 +94,52 @@ def test_decimal_commas_are_read(tmp_path):
     assert rows["age"][8] == 8.25
 
 
+ROWS = [f"{n % 7},{n % 5},{n % 3},{n}" for n in range(100)]  # u, i, y, t
+
+
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("header", "rows", "words"),
     [
-        (None, "No files match paths="),
-        ("", "files with at least one row"),
-        ("u,i,y,t\n", "files with at least one row"),
-        ("u,i,z,t\n1,2,3,4\n", "Unknown column of FILE: 'y'. Known: 'u', 'i', 'z', 't'."),
-        ("u,i,y,t\n1,2,x,4\n", "Label column 'y' must have numbers"),
-        ("u,i,y,t\n1,2,1,4\n2,3,oops,4\n", "Got: 'oops'. Replace them by numbers"),
-        ("u,i,y,t\n1,2,1,4\n2,3,1,5\n", "Got: 1 in each of the 2 rows. If the rows are clicks"),
-        ("u,i,y,t\n1,2,1,4\n2,3,nan,5\n", "Got: 1 rows without one, out of 2."),
-        ("u,i,y,t\n1,2,1,4\n2,3,,5\n", "Got: 1 rows without one, out of 2."),
-        ("u,i,y,t\n1,2,1,4\n1,3,2,5\n", "Column 'u' (--user) must have several ids."),
-        ("u,i,y,t\n1,2,1,4\n,3,2,5\n", "Column 'u' (--user) must have an id in every row."),
-        ("u,i,y,t\n1,2,1,monday\n2,3,2,5\n", "Got: 'monday'. Rewrite the column"),
-        ("u,i,y,t\n1,2,1,4\n2,3,2,30.11.2026\n", "Got: '30.11.2026'. Rewrite the column"),
-        ("u,i,y,t\n1,2,1,4\n2,3,2,\n", "Column 't' (--time) must have a time in every row."),
-        ("u;i;y;t\n1;2;x;4\n", "Label column 'y' must have numbers"),
+        ("", [], "files with at least one row"),
+        ("u,i,y,t", [], "files with at least one row"),
+        ("u,i,y,t", ROWS[:19], "must have at least 20 rows, to train on and to test on. Got: 19."),
+        ("u,i,z,t", ROWS, "Unknown column of FILE: 'y'. Known: 'u', 'i', 'z', 't'."),
+        ("u,i,y,t", [*ROWS, "1,2,oops,4"], "Got: 'oops'. Replace them by numbers"),
+        ("u,i,y,t", [*ROWS, "1,2,nan,4"], "Got: 1 rows without one, out of 101."),
+        ("u,i,y,t", [*ROWS, "1,2,,4"], "Got: 1 rows without one, out of 101."),
+        (
+            "u,i,y,t",
+            [f"{n % 7},{n % 5},1,{n}" for n in range(50)],
+            "Got: 1 in each of the 50 rows. If",
+        ),
+        (
+            "u,i,y,t",
+            [f"3,{n % 5},{n % 3},{n}" for n in range(50)],
+            "Column 'u' (--user) must have sev",
+        ),
+        ("u,i,y,t", [*ROWS, ",3,2,5"], "Column 'u' (--user) must have an id in every row."),
+        ("u,i,y,t", [*ROWS, "1,2,1,monday"], "Got: 'monday'. Rewrite the column"),
+        ("u,i,y,t", [*ROWS, "1,2,1,30.11.2026"], "Got: '30.11.2026'. Rewrite the column"),
+        ("u,i,y,t", [*ROWS, "1,2,1,"], "Column 't' (--time) must have a time in every row."),
+        (
+            "u,i,y,t",
+            [f"{n % 7},{n % 5},{n % 3},8" for n in range(50)],
+            "different times. Got: 8 in",
+        ),
+        ("u;i;y;t", [row.replace(",", ";") for row in [*ROWS, "1,2,x,4"]], "Got: 'x'. Replace"),
     ],
 )
-def test_unsuitable_files_are_refused(tmp_path, text, words):
+def test_unsuitable_files_are_refused(tmp_path, header, rows, words):
     path = tmp_path / "rows.csv"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises((ValueError, OSError)) as error:
+    path.write_text("".join(f"{line}\n" for line in [header, *rows]))
+    words = words.replace("FILE", str(path))
+    with pytest.raises(ValueError, match=re.escape(words)):
         guess(str(path), "u", "i", "y", "t")
-    assert words in str(error.value).replace(str(path), "FILE")
+
+
+def test_a_missing_file_is_refused():
+    with pytest.raises(FileNotFoundError, match="No files match paths='nope.csv'"):
+        guess("nope.csv", "u", "i", "y")
 
 
 def test_one_column_has_one_role():
