@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,25 @@ def test_help_is_fast_and_scripts_are_short(script):
     for option in ("--quick", "--output-dir", "--help"):
         assert option in output
     assert len(Path(script).read_text().splitlines()) < 100
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_a_request(tmp_path, run_here):
+    run_here(MOVIELENS, "--quick", "--epochs", 1, "--output-dir", tmp_path / "demo")
+    asks = [sys.executable, str(EXAMPLES / "ask_server.py")]
+    folders = (tmp_path / "demo" / "export", tmp_path / "nothing")
+    done, failed = (
+        subprocess.run([*asks, str(folder)], capture_output=True, text=True, timeout=120)
+        for folder in folders
+    )
+    assert done.returncode == 0, done.stderr
+    request, answer = done.stdout.splitlines()[1:3]
+    address = request.split()[1].removesuffix("/rank")
+    assert len(json.loads(answer)["ranking"]) == 3
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(address)
+    assert failed.returncode == 1
+    assert "Got: no version in" in failed.stderr
 
 
 def test_invalid_options_are_rejected_before_the_folder_is_created(tmp_path, run_here, capsys):
