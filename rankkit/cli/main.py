@@ -30,13 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except KeyboardInterrupt:
+        print(f"\nrankkit {options.command}: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # of a reader such as `head`, which had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (ValueError, TypeError, OSError, ModuleNotFoundError, RuntimeError) as error:
         text = str(error)
-        if isinstance(error, OSError) and error.filename is not None:
-            text = f"{error.filename}: {error.strerror}."
+        if isinstance(error, OSError) and error.strerror is not None:
+            name = error.filename  # without one, the text is a sentence
+            text = error.strerror if name is None else f"{name}: {error.strerror}."
         print(f"rankkit {options.command}: {text}", file=sys.stderr)
         return 1

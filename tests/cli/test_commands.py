@@ -37,7 +37,7 @@ def test_the_folder_is_complete(ranker):
 
 def test_the_export_ranks_all_items_for_a_user_alone(ranker):
     scorer = rk.export.load(ranker / "export" / "1")
-    assert list(scorer.feature_specs) == ["movie_id", "user"]
+    assert set(scorer.feature_specs) == {"movie_id", "user"}
     inputs = scorer.loaded.signatures["rank_indexed"].structured_input_signature[1]
     assert sorted(inputs) == ["k", "user"]
     best = rk.rank(scorer, {"user": "003"}, scorer.candidates)
@@ -151,8 +151,23 @@ def test_a_failed_run_leaves_nothing(copied, monkeypatch, capsys, error, code):
     assert after.keys() == before.keys()
     files = [path for path in before if path.is_file()]
     assert [path for path in files if after[path] != before[path]] == []
-    if code == 1:
-        assert "cannot be written" in capsys.readouterr().err
+    last = capsys.readouterr().err.splitlines()[-1]
+    words = {
+        130: "rankkit train: interrupted.",
+        1: "rankkit train: ranker/new cannot be written (No",
+    }
+    assert last.startswith(words[code])
+
+
+def test_a_reader_that_stops_reading_is_no_error(here):
+    command = [sys.executable, "-m", "rankkit", "train", "ratings.csv", *OPTIONS, "--dry-run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        error = process.stderr.read().decode()
+    assert process.returncode == 141
+    assert "Broken pipe" not in error
 
 
 @pytest.mark.parametrize(
