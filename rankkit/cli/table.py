@@ -90,12 +90,8 @@ def read_decimal_commas(table: Any, text: list[str]) -> tuple[Any, bool]:
         column = table[name]
         if name in text or not pa.types.is_string(column.type):
             continue
-        options = pc.MatchSubstringOptions(_DECIMAL_COMMA)
-        is_match = pc.call_function("match_substring_regex", [column], options)
-        if pc.call_function("all", [is_match]).as_py():
-            trimmed = pc.call_function("utf8_trim_whitespace", [column])
-            options = pc.ReplaceSubstringOptions(",", ".")
-            points = pc.call_function("replace_substring", [trimmed], options)
+        if pc.all(pc.match_substring_regex(column, _DECIMAL_COMMA)).as_py():
+            points = pc.replace_substring(pc.utf8_trim_whitespace(column), ",", ".")
             table = table.set_column(index, name, pc.cast(points, pa.float64()))
             is_any = True
     return table, is_any
