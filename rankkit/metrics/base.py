@@ -99,7 +99,8 @@ class ListMetric(tf.keras.metrics.Metric):
 
     def result(self) -> tf.Tensor:
         """Returns the weighted mean over the lists that count, NaN if there are none."""
-        return self._sum / self._weight
+        # With a strategy and in mixed precision, operators of Keras's variables raise.
+        return tf.identity(self._sum) / tf.identity(self._weight)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "k": self.k, "relevant": self.relevant}

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from rankkit.core.arrays import as_array, fill_numbers
 from rankkit.core.precision import check_float32
 from rankkit.data.columns import table_tensors
 from rankkit.models.heads import HeadSettings
@@ -48,8 +48,13 @@ def _check_doubles(name: str, values: Any, names: Collection[str]) -> None:
     elif isinstance(values, tuple | list):
         for each in values:
             _check_doubles(name, each, names)
-    elif not tf.is_tensor(values) and getattr(values, "dtype", None) == np.float64:
-        check_float32(f"column {name!r}", np.asarray(values))
+    elif not tf.is_tensor(values) and _is_double(getattr(values, "dtype", None)):
+        check_float32(f"column {name!r}", fill_numbers(f"column {name!r}", as_array(values)))
+
+
+def _is_double(dtype: Any) -> bool:
+    """Whether a dtype, of NumPy or of a Series of pandas, has numbers that float32 rounds."""
+    return getattr(dtype, "kind", None) == "f" and dtype.itemsize > 4
 
 
 def _checked(batch: Any, names: Collection[str]) -> Any:

@@ -315,16 +315,18 @@ class RankingModel(tfrs.models.Model):
         return readable(x, self.feature_specs, self._heads, {"y": args, **(kwargs or {})})
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
-        x = self._inputs(x, args, kwargs)
-        if kwargs.get("validation_data") is not None:
-            kwargs["validation_data"] = self._inputs(kwargs["validation_data"])
-        self._check_training(super().fit, x, *args, **kwargs)
+        kwargs = inspect.signature(super().fit).bind_partial(x, *args, **kwargs).arguments
+        x = self._inputs(kwargs.pop("x"), kwargs=kwargs)
+        if (data := kwargs.get("validation_data")) is not None:  # Keras reads lists as tuples
+            data = tuple(data) if isinstance(data, list) else data
+            kwargs["validation_data"] = self._inputs(data)
+        self._check_training(super().fit, x, **kwargs)
         if not self._is_ready:
-            return super().fit(x, *args, **kwargs)  # Keras raises
+            return super().fit(x, **kwargs)  # Keras raises
         check_workers(self, x)
         executor = self._executor
         with plain_errors():
-            execution = executor.plan("train", x, kwargs, is_plain=not args)
+            execution = executor.plan("train", x, kwargs)
             validation = executor.validation_loop(kwargs)
             if validation is not None:
                 kwargs["validation_data"] = validation.stand_in
@@ -332,7 +334,7 @@ class RankingModel(tfrs.models.Model):
                 kwargs["steps_per_epoch"] = execution.steps_per_epoch
             try:
                 with executor.run("train", execution, validation):
-                    history = super().fit(execution.data, *args, **kwargs)
+                    history = super().fit(execution.data, **kwargs)
             finally:
                 forget_validation_data(self)
         self._objectives.warn_about_uninformative_data()

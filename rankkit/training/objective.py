@@ -281,7 +281,7 @@ class Objectives:
         return tf.exp(-self._log_variances[index])
 
     def _sum_of(self, means: list[tf.keras.metrics.Metric]) -> tf.Tensor:
-        labeled_heads = [tf.cast(mean.count > 0.0, tf.float32) for mean in means]
+        labeled_heads = [tf.cast(tf.identity(mean.count) > 0.0, tf.float32) for mean in means]
         return self._weighted_sum([mean.result() for mean in means], labeled_heads, 1.0)
 
     def _weighted_sum(self, losses: list, labeled_heads: list, replicas: Any) -> tf.Tensor:

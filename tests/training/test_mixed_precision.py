@@ -271,3 +271,20 @@ def test_tensorflow_lite_refuses_dense_layers_in_half_precision(tmp_path):
     linear = rk.ranking_network(features, head=L.DenseRatingHead([], dtype="mixed_float16"))
     rk.export.save(linear, tmp_path / "2")
     rk.export.to_tflite(tmp_path / "2", tmp_path / "m.tflite")  # compares the scores
+
+
+@half_policies
+@pytest.mark.parametrize("listwise", [False, True])
+def test_history_on_replicas_is_that_of_one(policy, listwise, set_policy, mirrored_strategy):
+    set_policy(policy)
+    rows = make_rows()
+    loss = rk.losses.SoftmaxLoss() if listwise else "mse"
+    batches = rk.data.lists(rows, 4, query="user_id") if listwise else rk.data.batches(rows, 16)
+    histories = []
+    for strategy in (tf.distribute.get_strategy(), mirrored_strategy):
+        with strategy.scope():
+            model = rk.RankingModel(make_network(policy), label="visits")
+            model.compile("adagrad", loss, weighted_metrics=[])
+        histories.append(model.fit(batches, verbose=0).history)
+    for name in ("loss", "ndcg_at_10" if listwise else "root_mean_squared_error"):
+        np.testing.assert_allclose(histories[1][name], histories[0][name], rtol=1e-3, err_msg=name)

@@ -72,8 +72,9 @@ def test_tables_train_and_score_as_batches_of_their_columns(model):
 def test_labels_beside_a_table(model):
     table = TABLES["frame"].drop(columns="rating")
     labels = np.array(ROWS["rating"], np.float32)
-    history = model.fit(table, labels, batch_size=2, validation_data=(table, labels), verbose=0)
-    assert {"loss", "val_loss"} <= set(history.history)
+    for data in ((table, labels), [table, labels]):
+        history = model.fit(table, labels, batch_size=2, validation_data=data, verbose=0)
+        assert {"loss", "val_loss"} <= set(history.history)
 
 
 def test_missing_column_of_a_table_is_named(model):
@@ -148,14 +149,16 @@ def test_numbers_in_double_precision_are_not_rounded():
             method(large)
     features, labels = {"when": small["when"]}, large["when"]
     for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
-        for wrong in (labels, pd.Series(labels), {"r": labels}):
+        nullable = pd.Series(labels, dtype="Float64")
+        for wrong in (labels, pd.Series(labels), nullable, {"r": labels}, {"r": nullable}):
             with pytest.raises(ValueError, match=refused.format("Column '[yr]'")):
                 method(features, wrong)
         with pytest.raises(ValueError, match=refused.format("Column 'sample_weight'")):
             method(features, small["r"], sample_weight=labels)
-    for data in ((features, labels), iter([(features, labels)])):
+    batch = (features, labels)
+    for data in (batch, [*batch], iter([batch]), BatchesOf(batch)):
         with pytest.raises(ValueError, match=refused.format("Column '(validation_data|y)'")):
-            model.fit(small, validation_data=data, verbose=0)
+            model.fit(small, None, None, 1, 0, None, 0.0, data)
 
 
 class BatchesOf(tf.keras.utils.Sequence):
