@@ -209,10 +209,11 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     where = f"Column {name!r}"
     check_dense(where, value)
     if not tf.is_tensor(value):
-        value = fill_numbers(where, as_seconds(where, as_array(value)))
+        value = as_array(value)
         if not value.ndim:
             fix = "Pass a list or an array with one value per row."
             raise wrong_type(f"column {name!r}", value.item(), "a column", fix)
+        value = fill_numbers(where, as_seconds(where, value))
         if value.shape == (0,):  # which has no type
             return tf.zeros([0, *(size or 0 for size in spec.shape[1:])], spec.dtype)
         if spec.shape.rank == 2 and value.ndim == 1 and value.dtype.kind == "O":

@@ -25,5 +25,6 @@ class AUC(tf.keras.metrics.AUC):
         if self._of_logits:
             scores /= 3.0
         else:
+            scores = tf.clip_by_value(scores, 0.0, 1.0)  # sums are rounded to slightly above 1
             scores = tf.sigmoid((tf.math.log(scores) - tf.math.log1p(-scores)) / 3.0)
         return super().update_state(y_true, scores, sample_weight)

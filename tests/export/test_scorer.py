@@ -118,6 +118,13 @@ def test_vectors_of_wrong_shapes_and_values_raise(vectors, file, vector, message
         vectors[file]({"vector": vector, "words": words})
 
 
+@FILES
+@pytest.mark.parametrize("value", [None, 1.0, "a"])
+def test_single_values_in_place_of_a_column_raise(vectors, file, value):
+    with pytest.raises(TypeError, match=f"^Column 'vector' must be a column. Got: {value!r}."):
+        vectors[file]({"vector": value, "words": [[1]]})
+
+
 def test_error_of_tflite_shows_the_shapes_and_what_to_do(vectors):
     scorer = vectors["m.tflite"]
     columns = {"vector": [[1.0, 2.0]], "words": [[8, 1, 2]]}

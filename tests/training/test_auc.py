@@ -40,6 +40,12 @@ def test_weights_and_extreme_scores_count(from_logits):
     assert float(metric.result()) == pytest.approx((1.0 + 3.0 / 2) / 4.0, abs=1e-6)
 
 
+def test_probabilities_that_are_rounded_above_1_or_below_0_count_as_these():
+    metric = AUC()
+    metric.update_state([1.0, 0.0, 0.0], tf.constant([1.0 + 1e-6, 0.5, -1e-6]))
+    assert float(metric.result()) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("metrics", [None, ["auc"], ["AUC"]], ids=str)
 @pytest.mark.parametrize(
     ("head", "is_logit"),
