@@ -100,10 +100,6 @@ def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) 
     """
     known, features = table_names(rows), list(features)
     names = [*features, *more]
-    is_empty = isinstance(rows, list | tuple) and not rows
-    if rows is None or is_empty or isinstance(rows, str | bytes | int | float):
-        expected = "a dict of columns, a DataFrame or a tf.data.Dataset"
-        raise wrong_type("x", rows, expected)
     if known is None and isinstance(rows, dict):
         _check_features(features, rows)
         columns = {

@@ -11,6 +11,7 @@ from rankkit.core.precision import check_float32
 from rankkit.data.columns import table_tensors
 from rankkit.models.heads import HeadSettings
 from rankkit.models.network import feature_specs
+from rankkit.utils.errors import wrong_type
 
 _OF_TENSORFLOW = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
@@ -36,6 +37,10 @@ def readable(
     elif isinstance(data, Iterator) and not isinstance(data, _OF_TENSORFLOW):
         data = (_checked(batch, names) for batch in data)
     else:
+        is_empty = isinstance(data, list | tuple) and not data
+        if data is None or is_empty or isinstance(data, str | bytes | int | float):
+            expected = "a dict of columns, a DataFrame or a tf.data.Dataset"
+            raise wrong_type("x", data, expected)
         data = table_tensors(data, features, more)
     return (data, *rest) if rest else data
 

@@ -118,12 +118,12 @@ ACCEPTED = {
 }
 REFUSED = {
     "user_id": [
-        "7", ["7"], ["7"] * 3, ["7", None], ["7", 42], [7, 42], [["7"], ["42"]], [["7", "8"]] * 2,
-        tf.ragged.constant([["7"], ["42"]]), np.array([["7", "8"]] * 2),
+        "7", ["7"], ["7"] * 3, ["7", None], ["7", 42], [7, 42], [["7", "8"]] * 2,
+        tf.ragged.constant([["7"], ["42", "7"]]), np.array([["7", "8"]] * 2),
     ],
     "movie_id": [1, [1], [1.0, 2.0], ["1", "2"], [1, None], [1, 2**64], np.ones((2, 2), int)],
     "year": [1990.0, [1990.0], ["1990", "1991"], [1990.0, 2.0**24 + 1], [1990, 2**24 + 1], [1j, 2],
-             [[1990.0], [1991.0]], np.ones((2, 2))],
+             [[1990.0], [1991.0, 1992.0]], np.ones((2, 2))],
     "height": [[1.5], ["a", "b"], np.ones((2, 2))],
     "watched_at": [[0.0, 1.0], ["1970-01-01", "1970-02-10"], [0]],
     "tags": [["a", "b"], [["a"], None], [["a"]], [[["a"]], [["b"]]],
@@ -154,6 +154,21 @@ def test_column_is_refused_by_name(scorers, scorer, name):
         with pytest.raises((ValueError, TypeError)) as refusal:
             scorers[scorer]({**COLUMNS, name: values})
         assert re.search(rf"['\[]{name}'", str(refusal.value)), values
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize(
+    ("name", "cells"), [("user_id", ["7", "42"]), ("movie_id", [1, 2]), ("year", [1990.0, 1991.0])]
+)
+def test_matrix_of_one_column_is_a_column(scorers, expected, scorer, name, cells):
+    """`rank` reads a matrix of text as lists, so that it takes lists of one value, too."""
+    matrix = np.array(cells)[:, np.newaxis]
+    for values in (matrix, tf.constant(matrix)):
+        scores = scorers[scorer]({**COLUMNS, name: values})
+        np.testing.assert_allclose(np.ravel(scores), expected, atol=1e-5)
+    if "rank" not in scorer:
+        with pytest.raises((ValueError, TypeError), match=rf"['\[]{name}'"):
+            scorers[scorer]({**COLUMNS, name: matrix.tolist()})
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
