@@ -10,10 +10,10 @@ from typing import Any
 from rankkit.models.finite import finite_inputs
 from rankkit.models.heads import named_outputs, unwrap_dict
 from rankkit.models.network import feature_specs, find_feature_layers
+from rankkit.utils.checksum import DESCRIPTION
 from rankkit.utils.score import score_name
 
 _NAMES = ("label", "score_kind", "is_partly_labeled")  # attributes of a scorer
-_FILE = "rankkit.json"
 
 Description = dict[str, dict[str, Any]]
 
@@ -52,12 +52,12 @@ def write_description(description: Description, folder: Path) -> None:
     """Writes the description of a SavedModel."""
     if description:
         (folder / "assets.extra").mkdir(exist_ok=True)
-        (folder / "assets.extra" / _FILE).write_text(json.dumps(description, indent=1) + "\n")
+        (folder / "assets.extra" / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
 
 
 def read_description(folder: Path) -> Description:
     """Reads the description of a SavedModel; it is empty without one."""
-    path = folder / "assets.extra" / _FILE
+    path = folder / "assets.extra" / DESCRIPTION
     return json.loads(path.read_text()) if path.exists() else {}
 
 
@@ -67,13 +67,5 @@ def zip_description(description: Description) -> bytes:
         return b""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(_FILE), json.dumps(description))  # without the time
+        archive.writestr(zipfile.ZipInfo(DESCRIPTION), json.dumps(description))  # without the time
     return buffer.getvalue()
-
-
-def unzip_description(path: Path) -> Description:
-    """Reads the description of a `.tflite` file; it is empty without one."""
-    if not zipfile.is_zipfile(path):
-        return {}
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(_FILE)) if _FILE in archive.namelist() else {}

@@ -13,12 +13,17 @@ import tensorflow as tf
 
 from rankkit.core.timestamps import check_unit
 from rankkit.data.columns import check_table
-from rankkit.export.description import unzip_description, zip_description
+from rankkit.export.description import zip_description
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.scorer import ExportScorer
 from rankkit.models.finite import check_finite
-from rankkit.utils.checksum import check_flatbuffer, seal_flatbuffer, warn_without_checksum
+from rankkit.utils.checksum import (
+    check_flatbuffer,
+    seal_flatbuffer,
+    unzip_description,
+    warn_without_checksum,
+)
 from rankkit.utils.errors import check_path, unreadable
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors

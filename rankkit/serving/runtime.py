@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from rankkit.serving.errors import RequestError
-from rankkit.utils.checksum import check_flatbuffer, check_folder
+from rankkit.utils.checksum import check_flatbuffer, check_folder, unzip_description
 from rankkit.utils.score import score_name
 
+_SECONDS_LIMIT = 10**11  # as in rankkit.core.timestamps
 PREDICT, RANK, RANK_INDEXED = "serving_default", "rank", "rank_indexed"
 
 
@@ -121,11 +122,15 @@ class TFLiteRuntime:
                 {n: _of_details(each) for n, each in self._run.get_output_details().items()},
             )
         }
+        described = unzip_description(path).get(self.signatures[PREDICT].score, {})
+        self._finite: dict[str, bool] = described.get("finite", {})  # to whether NaN is allowed
+        self._in_seconds: dict[str, bool] = described.get("in_seconds", {})
 
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: list[str]
     ) -> dict[str, np.ndarray]:
         """Runs the signature; returns the outputs of these names."""
+        self._check(inputs)
         try:
             with self._lock:  # the interpreter holds the inputs and outputs of one call
                 results = self._run(**inputs)
@@ -136,6 +141,19 @@ class TFLiteRuntime:
                 f"TensorFlow Lite cannot score inputs of the shapes {shapes}: {reason}.", 500
             ) from None
         return {name: results[name] for name in outputs}
+
+    def _check(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Checks what layers check in a graph, and TensorFlow Lite leaves out."""
+        start = "The model does not accept these values. Feature"
+        for name, may_be_nan in self._finite.items():
+            values = inputs[name]
+            if not (np.isfinite(values) | (np.isnan(values) & may_be_nan)).all():
+                raise RequestError(f"{start} {name!r} must be finite.")
+        for name, in_seconds in self._in_seconds.items():
+            is_small = np.abs(inputs[name]) < _SECONDS_LIMIT
+            if not (is_small == in_seconds).all():
+                unit = "seconds since 1970" if in_seconds else "the unit of the references"
+                raise RequestError(f"{start} {name!r} must be in {unit}.")
 
     def sample(self) -> dict[str, np.ndarray]:
         """Returns an empty dict: the file holds no rows."""

@@ -1,8 +1,13 @@
-"""Checksums of exported files, verified when they are loaded or served."""
+"""Checksums and descriptions of exported files, read when they are loaded or served."""
 
 import hashlib
+import json
 import warnings
+import zipfile
 from pathlib import Path
+from typing import Any
+
+DESCRIPTION = "rankkit.json"  # name of the file
 
 _MAGIC = b"rankkit-sha-256:"
 _HEADER = 8  # bytes: where a flatbuffer begins, relative to its start, and its file type
@@ -35,6 +40,14 @@ def check_flatbuffer(path: Path) -> bool:
     if seal != 2 * (_MAGIC + digest.digest()):
         raise ValueError("the file is damaged, its checksum differs")
     return True
+
+
+def unzip_description(path: Path) -> dict[str, dict[str, Any]]:
+    """Reads the description at the end of a `.tflite` file; it is empty without one."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read(DESCRIPTION)) if DESCRIPTION in archive.namelist() else {}
 
 
 def seal_folder(folder: Path) -> None:

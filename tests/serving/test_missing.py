@@ -152,3 +152,35 @@ def test_score_that_is_not_finite_is_an_error(folder, post, monkeypatch):
             status, answer = post(client, path, body)
             assert status == 500
             assert answer["error"] == "The output 'rating' of the model is not finite."
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    """A model with finite scores for NaN and milliseconds, if these are not refused."""
+    features = {
+        "price": rk.layers.BucketEmbedding([1.5], 2),
+        "when": rk.layers.CalendarEmbedding("hour_of_day", 2),
+    }
+    folder = tmp_path_factory.mktemp("checked")
+    sample = {"price": [1.0, 2.0], "when": [1_700_000_000, 1_700_009_000]}
+    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([4]))
+    rk.export.save(network, folder / "1", sample=sample)
+    rk.export.to_tflite(folder / "1", folder / "m.tflite")
+    return folder
+
+
+@pytest.mark.parametrize("file", [".", "m.tflite"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, None),
+        ({"price": [None]}, "must be finite"),
+        ({"when": [1_700_000_000_000]}, "must be in seconds since 1970"),
+    ],
+)
+def test_values_that_layers_refuse_are_refused(checked, post, file, change, words):
+    with TestClient(create_app(checked / file)) as client:
+        body = {"inputs": {"price": [1.0], "when": [1_700_000_000], **change}}
+        status, answer = post(client, PREDICT, body)
+    assert status == (200 if words is None else 400), answer
+    assert words is None or words in answer["error"]
