@@ -122,6 +122,10 @@ class Executor:
                 if isinstance(column, tf.RaggedTensor):
                     fix = f"Pass validation_data: Keras cannot split the lists of column {name!r}."
                     raise invalid("validation_split", kwargs["validation_split"], "0", fix)
+        heads = self._objectives.heads
+        if self.jit_compile and None not in heads and any(h.ranks_lists for h in heads.values()):
+            fix = "XLA cannot compile a listwise loss of one of several heads."
+            raise invalid("jit_compile", True, "'auto' or False", fix)
         if has_servers(model.distribute_strategy):
             if kind == "train":
                 data, steps_per_epoch = repeat_for_workers(data, kwargs.get("steps_per_epoch"))

@@ -292,6 +292,10 @@ def test_listwise_head_beside_a_head_of_rows(rows):
     scores = model.predict(rk.data.batches(rows, 800), verbose=0)["rating"][:, 0]
     squares = (weighted["user_rating"] - scores) ** 2
     assert found["rating_loss"] == pytest.approx(np.nanmean(squares), rel=1e-4)
+    model.jit_compile = True
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="^jit_compile must be .* listwise loss of one of sev"):
+            method(lists)
 
 
 def test_lists_without_a_label_are_left_out_for_its_head(rows, network):
