@@ -124,11 +124,10 @@ def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
     if dtype.kind == "f":
         check_numbers(name, array)
         limit = _LARGEST_EXACT.get(dtype, 2**11)
-        for value in values:
-            if type(value) is int and abs(value) > limit:
+        for value, held in zip(values, array.tolist(), strict=True):
+            if abs(value) > limit and held != value:
                 raise RequestError(
-                    f"Each integer of {name!r} must be from -{limit} to {limit}, where {dtype} is "
-                    f"exact. Got: {value}."
+                    f"Each number of {name!r} beyond {limit} must be exact in {dtype}. Got: {value}."
                 )
     elif array.dtype.kind == "f":
         wrong = next(
