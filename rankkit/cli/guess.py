@@ -32,11 +32,16 @@ _LATEST = 0.1
 _MIN_ROWS = 20
 _MIN_REPEATED = 10  # ids with several rows, to tell what belongs to an id
 _SHARE_CONSTANT = 0.99  # of these ids, with one value in all of their rows
+_MAX_HOLES = 0.2  # of the rows; a value that is missing more often is missing for a reason
 _CODE_NAME = re.compile(r"(^|_|\b)(id|code|zip|year_month)s?$", re.IGNORECASE)
 _TITLE_NAME = re.compile(r"title|name", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[-+]?[\d.]+\s*$")
 _TIME = re.compile(r"\s*\d+\s*$|\d{4}-\d\d-\d\d")
 _TITLE_SHARE = 0.5  # of the items, with a title of their own
+_NO_OWNER = (
+    "its values differ between the rows of a user, and between those of an item: perhaps not known "
+    "before the label"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +109,7 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
         if kind is not None and _depends(codes[name], codes[label]):
             kind, reason = None, "made from the label, and not known when items are ranked"
         elif kind is not None and owner is None:
-            kind, reason = None, "not of a user or an item, and perhaps not known before the label"
+            kind, reason = None, _NO_OWNER
         if kind is not None and owner is not None:
             if owner == "item" and not title and _is_title(name, kind, codes[name], codes[item]):
                 title = name
@@ -159,9 +164,9 @@ class _Codes:
     def __len__(self) -> int:
         return self.num_values
 
-    def pairs(self, other: "_Codes") -> np.ndarray:
-        """Returns the distinct pairs of values, as codes of the other column."""
-        both = np.unique(other.codes * (self.num_values + 1) + self.codes + 1)
+    def pairs(self, other: "_Codes", rows: Any = slice(None)) -> np.ndarray:
+        """Returns the distinct pairs of values in some rows, as codes of the other column."""
+        both = np.unique(other.codes[rows] * (self.num_values + 1) + self.codes[rows] + 1)
         return both // (self.num_values + 1)
 
 
@@ -179,10 +184,15 @@ def _can_have_lists(num_ids: int, user: _Codes, times: Any) -> tuple[bool, str]:
 
 
 def _owner(column: _Codes, user: _Codes, item: _Codes) -> str | None:
-    """Returns whom a column describes: all rows of most of these ids have the same value."""
+    """Returns whom a column describes: all rows of most of these ids have the same value.
+
+    A few missing cells are not looked at. Many may have a meaning, such as "not returned".
+    """
+    has_holes = len(column) > 1 and column.num_missing <= _MAX_HOLES * len(column.codes)
+    is_seen = column.codes >= 0 if has_holes else np.full(len(column.codes), True)
     for name, ids in (("item", item), ("user", user)):
-        num_rows = np.bincount(ids.codes)
-        num_pairs = np.bincount(column.pairs(ids), minlength=len(num_rows))
+        num_rows = np.bincount(ids.codes[is_seen], minlength=len(ids))
+        num_pairs = np.bincount(column.pairs(ids, is_seen), minlength=len(ids))
         several = num_rows > 1
         if several.sum() >= _MIN_REPEATED and (num_pairs[several] == 1).mean() >= _SHARE_CONSTANT:
             return name

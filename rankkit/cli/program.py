@@ -363,6 +363,8 @@ def _candidate_lines(recipe: Recipe) -> list[str]:
     if not names.title:
         return [f"candidates = {{{item}: rk.data.vocabulary(rows[{item}])}}"]
     return [
-        f"titles = dict(zip(rows[{item}], rows[{title}]))",
+        "titles = {}",
+        f"for each, title in zip(rows[{item}], rows[{title}]):",
+        '    titles[each] = title or titles.get(each, "")  # the last one that is not missing',
         f"candidates = {{{item}: list(titles), {title}: list(titles.values())}}",
     ]

@@ -96,12 +96,17 @@ class Attribute(FeatureLayer):
 
         Args:
             ids: The id of each row.
-            values: The attribute of each row's id. If the rows of an id differ, the last is used.
+            values: The attribute of each row's id. If the rows of an id differ, the last is used
+                that is not missing or empty.
             layer: A layer of `rankkit.layers` for the attribute.
             **kwargs: Further arguments of the layer.
         """
         known = distinct_ids(ids, name="ids")
-        last = dict(paired_columns(lists=True, ids=ids, values=values))
+        pairs = paired_columns(lists=True, ids=ids, values=values)
+        last: dict[Any, Any] = {}
+        for each, value in pairs:
+            if each not in last or not _is_empty(value):
+                last[each] = value
         return cls(known, [last[each] for each in known], layer, **kwargs)
 
     @classmethod
@@ -153,6 +158,11 @@ class Attribute(FeatureLayer):
     def from_config(cls, config: dict[str, Any]) -> "Attribute":
         layer = tf.keras.saving.deserialize_keras_object(config["layer"])
         return cls(**{**config, "layer": layer})
+
+
+def _is_empty(cell: Any) -> bool:
+    """Whether a cell is missing, or an empty text or list."""
+    return is_missing(cell) or ((isinstance(cell, str) or is_column(cell)) and not len(cell))
 
 
 def _check_values(cells: list[Any], layer: FeatureLayer) -> None:

@@ -30,13 +30,39 @@ def test_columns_are_grouped_by_whom_they_describe(tmp_path):
     assert recipe.split.by == "time"
     assert found.left_out == {
         "movie title": "a different value for almost each item",
-        "device": "not of a user or an item, and perhaps not known before the label",
+        "device": "its values differ between the rows of a user, and between those of an item: "
+        "perhaps not known before the label",
         "mood": "made from the label, and not known when items are ranked",
     }
     # 600 rows of 20 * 15 pairs
     assert found.warnings[0].endswith("rows repeat a pair of user and item; each of them counts.")
     table = [" ".join(line.split()) for line in as_table(found.lines).splitlines()]
     assert "genres tags of the item TagsEmbedding 3 tags separated by '|'" in table
+
+
+def test_a_few_missing_cells_do_not_hide_whom_a_column_describes(tmp_path):
+    rows = range(600)
+    holes = {n for n in rows if n * 7 % 50 == 0}
+    names = [f"Item {n % 15}" * (n not in holes) for n in rows]
+    ages = [f"{20 + n % 20}" * (n + 1 not in holes) for n in rows]
+    returned = ["yes" * (n % 5 == 0 and n % 7 == 0) for n in rows]
+    cells = zip(rows, names, ages, returned, strict=True)
+    lines = [
+        f"u{n % 20},i{n % 15},{n // 7 % 5},{n % 15 // 5},{','.join(each)}" for n, *each in cells
+    ]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["u,i,y,shelf_id,name,age,returned", *lines]))
+    found = guess(str(path), "u", "i", "y")
+    assert found.recipe.user_features == {"age": Column("number")}
+    assert found.recipe.item_features == {"shelf_id": Column("category")}
+    assert found.recipe.data.title == "name"
+    assert list(found.left_out) == ["name", "returned"]
+    lines = training_program(found.recipe).splitlines()
+    start = lines.index("titles = {}")
+    rows = run_lines(read_lines(found.recipe))["rows"]
+    rows = {name: column[: max(holes) + 1] for name, column in rows.items()}  # ends with a hole
+    titles = run_lines(lines[start : start + 3], {"rows": rows})["titles"]
+    assert titles == {f"i{n}": f"Item {n}" for n in range(15)}
 
 
 def test_lists_of_who_rated_what_are_left_out_if_the_latest_users_are_new(tmp_path):

@@ -48,7 +48,7 @@ def test_the_best_trial_is_the_next_version(copied, capsys, monkeypatch):
     assert exports(copied) == ["1", "2"]
     text, model = (copied / "ranker.toml").read_text(), read_recipe(copied / "ranker.toml").model
     assert 'kind = "tower" # mine\n' in text
-    assert "# device: not of a user" in text
+    assert "# device: its values differ" in text
     assert (model.kind, model.max_epochs, model.batch_size) == ("tower", 2, 64)
     assert 3e-4 <= model.learning_rate <= 1e-2
     assert f"Adam({model.learning_rate})" in (copied / "train.py").read_text()

@@ -23,6 +23,17 @@ def test_from_columns_takes_the_last_value_of_an_id():
     assert layer.encode(tf.constant(["u1", "u2", "new"])).numpy().tolist() == [1, 1, 2]
 
 
+def test_from_columns_takes_no_missing_value_of_an_id_that_has_another():
+    ids, bucket = ["a", "a", "b", "b"], layers.BucketEmbedding([18], 2, missing="learn")
+    numbers = Attribute.from_columns(ids, [10.0, float("nan"), float("nan"), 20.0], bucket)
+    assert numbers.get_config()["values"] == [10.0, 20.0]
+    texts = Attribute.from_columns(ids, ["x", "", "", ""], layers.IdEmbedding(["x"], 2))
+    assert texts.get_config()["values"] == ["x", ""]
+    lists = [["x"], [], [], ["x"]]
+    tags = Attribute.from_columns(ids, lists, layers.TagsEmbedding(["x"], 2))
+    assert tags.get_config()["values"] == [["x"], ["x"]]
+
+
 def test_from_members_lists_co_occurring_ids():
     tags = layers.TagsEmbedding(["a", "b", "c"], 2)
     layer = Attribute.from_members([*USERS, "u1"], [*ITEMS, "a"], tags)
