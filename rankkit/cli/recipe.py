@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from rankkit.cli.table import is_movielens, is_parquet
 from rankkit.utils.errors import invalid, unknown, unreadable
 
 FILE = "ranker.toml"
@@ -100,7 +101,10 @@ def write_toml(recipe: Recipe, left_out: Mapping[str, str]) -> str:
             value = f"{{ {pairs} }}" if len(given) > 1 else toml_value(column.kind)
             lines.append(f"{_key(name)} = {value}")
     if left_out:
-        lines += ["", "# Columns that are left out:"]
+        lines += [
+            "",
+            '# Columns that are left out. A line such as `price = "number"` above uses one.',
+        ]
         for name, reason in left_out.items():
             lines.append(f"# {_key(name)}: {''.join(map(_escape, reason))}")
     return "\n".join(lines) + "\n"
@@ -195,7 +199,13 @@ def _checked(recipe: Recipe, path: Path) -> Recipe:
     if recipe.model.kind == "bayesian" and data.task == "clicks":
         subject = f"the key 'model.kind' in {path}"
         raise invalid(subject, "bayesian", "'deepfm' or 'tower' for clicks")
+    has_lists = is_movielens(data.path) or is_parquet(data.path)
     for name, column in (recipe.user_features | recipe.item_features).items():
+        if column.kind == "tags" and not column.separator and not has_lists:
+            raise ValueError(
+                f"Tags of a CSV file need a separator: write {_key(name)} = "
+                f'{{ kind = "tags", separator = ";" }} in {path}, with that of the file.'
+            )
         if column.separator and column.kind != "tags":
             subject = f"the separator of column {name!r} in {path}"
             raise invalid(subject, column.separator, "left out, unless the kind is 'tags'")

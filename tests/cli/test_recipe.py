@@ -57,6 +57,12 @@ TEXT = write_toml(make("user", "item", "label", "genres", "age"), {})
         ("[features.item]", "[features.item]\ngenres = 'tags'", "Column 'genres' in {} must be"),
         ("[features.item]", "[features.item]\nx = 'tag'", "The key 'features.item.x.kind' in {} "),
         ('kind = "tags"', 'kind = "text"', "The separator of column 'genres' in {} must be left"),
+        (
+            '{ kind = "tags", separator = "|" }',
+            '"tags"',
+            "Tags of a CSV file need a separator: write "
+            'genres = { kind = "tags", separator = ";" } in {}',
+        ),
         ("[data]", "data = 1\n[dat]", "The key 'data' in {} must be a table: [data]. Got: 1."),
         ("[data]", "[data", "{} cannot be read as a recipe in TOML"),
     ],
@@ -67,7 +73,9 @@ def test_mistakes_are_named(tmp_path, old, new, words):
     path.write_text(TEXT.replace(old, new, 1))
     with pytest.raises((ValueError, TypeError)) as error:
         read_recipe(path)
-    assert words.format(path) in re.sub(f"'({re.escape(str(path))})'", r"\1", str(error.value))
+    assert words.replace("{}", str(path)) in re.sub(
+        f"'({re.escape(str(path))})'", r"\1", str(error.value)
+    )
 
 
 def test_a_missing_recipe_is_named(tmp_path):
