@@ -99,7 +99,7 @@ def run_lines(lines: list[str], variables: dict[str, Any] | None = None) -> dict
     if variables is None:
         lines, variables = ["import rankkit as rk", *lines], {}
     for line in lines:
-        print("..." if line[0] in " )" else ">>>", line, file=sys.stderr)
+        print("..." if line[0] in " )]}" else ">>>", line, file=sys.stderr)
     print(file=sys.stderr, flush=True)
     exec(compile("\n".join(lines), "<rankkit>", "exec"), variables)
     return variables

@@ -48,6 +48,7 @@ class BiasBaseline:
         labels = numeric_labels(label, columns[label])
         check_finite_labels(label, labels)
         labels = labels.astype(float)
+        self.label, self.score_kind = label, "estimate"  # what reports would judge by the values
         self.mean = labels.mean()
         self._vocabularies: dict[str, np.ndarray] = {}
         self._biases: dict[str, np.ndarray] = {}

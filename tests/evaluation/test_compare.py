@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 import rankkit as rk
-from rankkit.evaluation import compare_rankings
+from rankkit.evaluation import BiasBaseline, compare_rankings
 
 RNG = np.random.default_rng(0)
 ROWS = {"user_id": np.repeat(np.arange(40), 5), "rating": RNG.integers(1, 6, 200)}
@@ -48,6 +48,12 @@ def test_arrays_and_rows_without_queries_are_compared():
     assert [note.split(",")[0] for note in report.notes] == [
         f"The scores of '{name}' count as probabilities of 'click'" for name in scorers
     ]
+
+
+def test_a_bias_baseline_is_not_judged_by_its_values():
+    baseline = BiasBaseline(CLICKS, ["user_id"], label="click")
+    report = compare_rankings({"model": baseline, "mean": PROBABILITIES}, CLICKS, label="click")
+    assert not any("'model'" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
