@@ -127,7 +127,8 @@ def _flat(name: str, values: list, dtype: np.dtype) -> np.ndarray:
         for value, held in zip(values, array.tolist(), strict=True):
             if abs(value) > limit and held != value:
                 raise RequestError(
-                    f"Each number of {name!r} beyond {limit} must be exact in {dtype}. Got: {value}."
+                    f"Each number of {name!r} beyond {limit} must be exact in {dtype}. Got: "
+                    f"{value}."
                 )
     elif array.dtype.kind == "f":
         wrong = next(

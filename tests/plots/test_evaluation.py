@@ -27,9 +27,7 @@ def test_plots_are_written_with_a_single_bin_or_column(plot, diagnosis, tmp_path
 
 @pytest.mark.parametrize("plot", PLOTS)
 def test_other_objects_than_a_diagnosis_raise(plot, tmp_path):
-    message = (
-        r"diagnosis must be a rankkit.evaluation.Diagnosis. Got: .* Pass the result of r"
-    )
+    message = r"diagnosis must be a rankkit.evaluation.Diagnosis. Got: .* Pass the result of r"
     with pytest.raises(TypeError, match=message):
         plot({"rmse": 1.0}, tmp_path / "plot.png")
 

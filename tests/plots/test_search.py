@@ -74,9 +74,7 @@ def test_invalid_trials_raise_and_write_no_file(plot, trials, tmp_path):
     path = tmp_path / "search.png"
     with pytest.raises(ValueError, match=r"trials must be .*at least one trial. Got: trials=\[\]"):
         plot([], path)
-    with pytest.raises(
-        TypeError, match="trials must be a list of dicts. Got: .*`trials` of the"
-    ):
+    with pytest.raises(TypeError, match="trials must be a list of dicts. Got: .*`trials` of the"):
         plot({"score": 1.0}, path)
     with pytest.raises(TypeError, match=r"trials must be a list of dicts. Got: trials=\[0.9\]"):
         plot([0.9], path)
