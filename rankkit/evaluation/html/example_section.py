@@ -48,8 +48,9 @@ def _example(page: Page, example: Example) -> Html:
     before = (
         element("ol", *liked) if liked else element("p", "No liked training rows.", class_="calm")
     )
-    # Those above the highest label are not clipped: they would look the same.
-    shown = scale.predictions(example.scores) if scale.is_probability else example.scores
+    shown = example.scores
+    if scale.is_probability:  # others above the highest label are not clipped to the same number
+        shown = np.asarray(scale.predictions(shown))
     best = []
     for row, score, label in zip(example.ranked, shown, example.labels, strict=True):
         is_liked = label >= page.settings.relevant
