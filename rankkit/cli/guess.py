@@ -236,6 +236,8 @@ def _kind(name: str, column: Any, codes: _Codes, is_parquet: bool) -> tuple[Colu
         if types.is_time(kind) or types.is_duration(kind):
             return None, f"of the type {kind}"
         return Column("number", missing=is_missing), f"{num_values:,} values"
+    if types.is_binary(kind):
+        return None, "not text in UTF-8"
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)):
         return None, f"of the type {kind}"
     found, reason = _text_kind(column, num_values, num_rows)

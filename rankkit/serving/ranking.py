@@ -95,8 +95,8 @@ def _rank_index(
     signature: Signature | None = version.runtime.signatures.get(RANK_INDEXED)
     if signature is None:
         raise RequestError(
-            "'candidates' is missing: pass a column name to values. The export has no candidates "
-            "of its own (rankkit.export.save(..., candidates=...))."
+            "'candidates' is missing: pass an object, column name to a list of values. Only a "
+            "SavedModel can have candidates of its own (rankkit.export.save(..., candidates=...))."
         )
     features = {name: each for name, each in signature.inputs.items() if name != "k"}
     for name in features.keys() | query.keys():

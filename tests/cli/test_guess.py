@@ -65,6 +65,13 @@ def test_a_few_missing_cells_do_not_hide_whom_a_column_describes(tmp_path):
     assert titles == {f"i{n}": f"Item {n}" for n in range(15)}
 
 
+def test_a_column_in_another_encoding_is_left_out_by_name(tmp_path):
+    path = tmp_path / "rows.csv"
+    lines = [f"{n % 7},{n % 5},{n % 3},caf\xe9 {n % 5}" for n in range(100)]
+    path.write_text("\n".join(["u,i,y,name", *lines]), encoding="latin-1")
+    assert guess(str(path), "u", "i", "y").left_out == {"name": "not text in UTF-8"}
+
+
 def test_lists_of_who_rated_what_are_left_out_if_the_latest_users_are_new(tmp_path):
     rows = [f"{n % 7 if n < 90 else n},{n % 5},{n % 3},{n}" for n in range(100)]
     path = tmp_path / "rows.csv"

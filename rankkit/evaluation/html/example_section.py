@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.core.timestamps import is_missing
 from rankkit.evaluation.html import markup
 from rankkit.evaluation.html.examples import Example
 from rankkit.evaluation.html.markup import Html, element, join, number, raw
@@ -107,7 +108,9 @@ def _label(page: Page, label: Any) -> str:
 
 
 def _name(page: Page, columns: dict[str, np.ndarray], row: int) -> Html:
-    names = [name for name in page.item_columns if name in columns] or [page.item]
+    given = [name for name in page.item_columns if name in columns]
+    names = [n for n in given if columns[n][row] != "" and not is_missing(columns[n][row])]
+    names = names or [page.item]
     values = [raw(columns[name][row]) for name in names if name is not None]
     if not values:
         return element("span", f"row {row + 1:,}")

@@ -270,6 +270,20 @@ def test_ranking_is_that_of_rank(tmp_path):
         assert f"{score:.2f}" in text
 
 
+def test_items_without_a_title_are_named_by_id_and_scores_above_the_labels_differ(tmp_path):
+    model, _ = train_model("rating")
+    rows = [{**each, "title": np.full(len(each["rating"]), "", object)} for each in (TRAIN, TEST)]
+    settings = {**IDS, "train": rows[0], "item_columns": ["title"], "k": 3}
+    page = report(tmp_path / "1.html", model, rows[1], **settings, rating_range=(1, 2))
+    text = page.texts["examples"].split("Ranked highest")[1]
+    assert (
+        text
+        == report(tmp_path / "2.html", model, TEST, **IDS, k=3)
+        .texts["examples"]
+        .split("Ranked highest")[1]
+    )
+
+
 def test_many_items_are_sampled_and_the_page_stays_small(tmp_path):
     num_items = 30_000
     rng = np.random.default_rng(0)
