@@ -24,6 +24,7 @@ from rankkit.utils.errors import check_integer, check_range
 _NEARLY_CONSTANT = 0.01  # of the standard deviation of the labels
 _MAX_EXCESS = 0.001  # of the RMSE or AUC of the baseline
 _ROUNDING = 1e-6  # of a score
+_NEAR_MEAN = 0.01  # of the standard deviation of the embeddings
 _MAX_SHARE_OUTSIDE = 0.001  # of the rows
 
 
@@ -258,7 +259,7 @@ def _check_unknown_ids(rows: ScoredRows) -> tuple[list[dict[str, Any]], list[str
                 "not expose its IdEmbedding. Pass the model itself, or load its .keras file."
             )
         elif any(
-            not layer.id_dropout_rate and train_ids <= vocabulary
+            not layer.id_dropout_rate and train_ids <= vocabulary and not _is_oov_the_mean(layer)
             for layer, vocabulary in zip(layers, vocabularies, strict=True)
         ):
             warnings.append(
@@ -279,6 +280,13 @@ def _unknown_id_line(rows: ScoredRows, name: str, known: set[Any]) -> dict[str, 
     column = np.full(len(rows.labels), unknown, object if is_text else None)
     replaced = rows.replaced({**rows.columns, name: column})
     return error_line(f"all, as if {name} were OOV", *(each - rows.labels for each in replaced))
+
+
+def _is_oov_the_mean(layer: IdEmbedding) -> bool:
+    """Whether OOV ids have the mean vector of the known ones, as after Bayesian sampling."""
+    [table] = layer.get_weights()
+    oov, known = np.split(table, [layer.num_oov_indices])
+    return bool(np.abs(oov - known.mean(axis=0)).max() < _NEAR_MEAN * known.std())
 
 
 def _id_layers(scorer: Any, name: str) -> list[IdEmbedding]:

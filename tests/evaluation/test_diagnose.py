@@ -270,6 +270,17 @@ def test_oov_embedding_that_no_training_row_uses_has_a_warning(kwargs, untrained
     assert "count as predictions of 'rating', by their values" in diagnosis.unchecked[0]
 
 
+def test_oov_embedding_that_is_the_mean_of_the_others_has_no_warning():
+    scorer = network()
+    layers = [each for each in scorer.submodules if isinstance(each, rk.layers.IdEmbedding)]
+    assert len(layers) == 2
+    for layer in layers:
+        [table] = layer.get_weights()
+        table[0] = table[1:].mean(axis=0)
+        layer.set_weights([table])
+    assert not warnings_with(diagnose(scorer=scorer, label="rating"), "never trained")
+
+
 @pytest.mark.parametrize("rating_range", [None, (3.1, 3.6)])
 def test_errors_with_an_unknown_id_are_those_of_a_new_id(rating_range):
     scorer = network()
