@@ -46,7 +46,10 @@ def _verdict(page: Page, name: str, comparison: Comparison) -> tuple[str, str | 
 def summary(page: Page) -> Html:
     """Whether the ranker beats its baselines, by how much, and the warnings."""
     names = page.headline_metrics()
-    verdicts = {name: _verdict(page, name, page.comparison)[0] for name in names}
+    # Biases of clicks may have no log loss: the headline is about metrics of all baselines.
+    lines = [page.comparison.lines[each] for each in page.comparison.differences]
+    judged = [name for name in names if all(line[name] is not None for line in lines)] or names
+    verdicts = {name: _verdict(page, name, page.comparison)[0] for name in judged}
     titles = {
         verdict: markup.list_of([page.text(n).title for n, v in verdicts.items() if v == verdict])
         for verdict in ("better", "worse", "unclear")

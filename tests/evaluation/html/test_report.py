@@ -187,6 +187,8 @@ def test_scores_of_clicks_are_probabilities(tmp_path):
     scores = [float(each) for each in re.findall(r"([\d.]+) %", page.texts["examples"])]
     assert scores
     assert max(scores) <= 100
+    assert "log loss of 'biases' is undefined" in page.texts["notes"]
+    assert "baselines by Log loss" not in page.texts["top"]  # one of them has none
 
 
 def test_scores_that_are_an_order_have_no_errors_and_no_calibration(tmp_path):
