@@ -16,7 +16,7 @@ def make(user, item, label, *features, path="a.csv", **data):
     return Recipe(Data(path, user, item, label, **data), columns, {}, Split(), Model())
 
 
-@given(st.lists(NAME, min_size=3, max_size=6, unique=True), NAME)
+@given(st.lists(NAME, min_size=3, max_size=6, unique=True), NAME.map("{}.csv".format))
 def test_any_name_is_quoted(names, path):
     tree = ast.parse(training_program(make(*names, path=path)))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
