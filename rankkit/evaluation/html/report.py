@@ -104,11 +104,13 @@ def html_report(
         TypeError: As for `rankkit.evaluate_ranking`.
 
     Example:
+        >>> import tempfile
         >>> import rankkit as rk
         >>> rows = {"user_id": ["a", "a", "b", "b"], "rating": [5, 1, 4, 2], "year": [4, 3, 2, 1]}
+        >>> file = tempfile.mkdtemp() + "/report.html"
         >>> rk.evaluation.html_report(
-        ...     "report.html", lambda columns: columns["year"], rows, train=rows, label="rating"
-        ... )  # doctest: +SKIP
+        ...     file, lambda columns: columns["year"], rows, train=rows, label="rating"
+        ... )
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ImportError(
