@@ -64,19 +64,26 @@ def known_rows(recipe: Recipe) -> str:
     return "train" if recipe.model.kind == "bayesian" else "known"
 
 
-def training_program(recipe: Recipe) -> str:
-    """Returns the program that trains, evaluates and exports a ranker into its own folder."""
+def start_lines(recipe: Recipe, verb: str, command: str, *imports: str) -> list[str]:
+    """Returns the docstring of a program of a command, its imports, and its folder."""
     path = repr(recipe.data.path)[1:-1].replace('"', "'").replace("\\", "/")
-    lines = [
-        f'"""Trains a ranker with {path}; written by `rankkit train`."""',
+    return [
+        f'"""{verb} {path}; written by `rankkit {command}`."""',
         "",
-        "import json",
+        *imports,
         "from pathlib import Path",
         "",
         "import rankkit as rk",
         "import tensorflow as tf",
         "",
         "folder = Path(__file__).parent",
+    ]
+
+
+def training_program(recipe: Recipe) -> str:
+    """Returns the program that trains, evaluates and exports a ranker into its own folder."""
+    lines = [
+        *start_lines(recipe, "Trains a ranker with", "train", "import json"),
         f"tf.keras.utils.set_random_seed({recipe.model.seed})",
         "",
         f"# Rows to train on, and {'later ' * (recipe.split.by == 'time')}rows to test on.",

@@ -182,7 +182,7 @@ def _read_table(kind: type, where: str, table: dict[str, Any], path: Path) -> An
             raise invalid(subject, value, "at least 0")
     for name, field in fields.items():
         if name not in table and field.default is dataclasses.MISSING:
-            raise ValueError(f"{path} must have the key '{where}.{name}'. Add it, or train anew.")
+            raise ValueError(f"{path} must have the key '{where}.{name}'. Add it, or train again.")
     return kind(**table)
 
 

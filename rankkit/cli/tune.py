@@ -125,6 +125,7 @@ def _tuning_program(recipe: Recipe, num_trials: int, seed: int) -> str:
         network_keywords,
         read_lines,
         split_lines,
+        start_lines,
     )
 
     networks = _network_recipe(recipe)
@@ -134,18 +135,10 @@ def _tuning_program(recipe: Recipe, num_trials: int, seed: int) -> str:
     if fixed:
         given = "".join(f", {name}={literal(value)}" for name, value in fixed.items())
         network = f"partial({network}{given})"
-    path = repr(recipe.data.path)[1:-1].replace('"', "'").replace("\\", "/")
+    imports = ["from functools import partial"] * bool(fixed)
     logged = "root_mean_squared_error" if metric == "RMSE" else "loss"
     lines = [
-        f'"""Searches settings of a ranker of {path}; written by `rankkit tune`."""',
-        "",
-        *["from functools import partial"] * bool(fixed),
-        "from pathlib import Path",
-        "",
-        "import rankkit as rk",
-        "import tensorflow as tf",
-        "",
-        "folder = Path(__file__).parent",
+        *start_lines(recipe, "Searches settings of a ranker of", "tune", *imports),
         "",
         "# Rows to train on and rows to validate on; the test rows stay unused.",
         *read_lines(recipe),
