@@ -74,6 +74,12 @@ def valid(tmp_path_factory):
     model = rk.RankingModel(network, label="user_rating")
     return {
         **{"boundaries": [1, 2], "part": "month", "num_bins": 8, "embedding_dim": 4, "mean": 0.5},
+        **{"means": [0.5, 1.0], "standard_deviations": [2.0, 1.0]},
+        "layers.PiecewiseLinearEmbedding(boundaries)": [[1.0, 2.0], [3.0, 4.0]],
+        **{
+            f"layers.{name}.from_column(column)": np.eye(2)
+            for name in ("NormalizedNumbers", "PeriodicEmbedding", "PiecewiseLinearEmbedding")
+        },
         **{"standard_deviation": 2.0, "levels": [1, 2], "rate": 0.5, "weights": {"a": 1.0}},
         **{"vocabulary": ["a", "b"], "ids": ["a", "b"], "first": ["a"], "second": [1]},
         **{"histories": [["x"], ["y"]], "references": [1, 2], "timestamps": [1, 2]},

@@ -12,7 +12,7 @@ from rankkit.core.arrays import as_array, exact_numbers, fill_numbers
 from rankkit.core.precision import to_float32, to_int64
 from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.utils.errors import invalid, subject, wrong_type
-from rankkit.utils.graph_errors import assert_in_graph, check_numerics
+from rankkit.utils.graph_errors import assert_in_graph
 
 # Names that are valid in graphs, as function arguments and in every export.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -156,8 +156,7 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
 def conform(name: str, value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
     """Returns a column in the shape that its layer expects, with any number of rows.
 
-    A last axis of size 1 is added or dropped, as Keras does for the inputs of a network. In
-    vectors, NaN and infinity are refused: a fused operation may turn them into zeros.
+    A last axis of size 1 is added or dropped, as Keras does for the inputs of a network.
     """
     if value.shape.rank is None:
         value = _of_known_rank(name, value, spec)
@@ -167,10 +166,7 @@ def conform(name: str, value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
     if rank and rank == expected.rank - 1 and expected[-1] == 1:
         value = tf.expand_dims(value, axis=-1)
     check_shape(name, value.shape, spec)
-    if expected.rank == 1 or not value.dtype.is_floating:
-        return value
-    message = f"Feature {name!r} must have finite numbers in its vectors. Got: NaN or infinity. "
-    return check_numerics(value, f"{message}Fill in numbers, or drop those rows.")
+    return value
 
 
 def _of_known_rank(name: str, value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:

@@ -43,6 +43,20 @@ def check_finite(values: tf.Tensor, missing: str, layer: str) -> tf.Tensor:
     return tf.where(is_missing, values, known)
 
 
+def to_compute_dtype(vectors: tf.Tensor, layer: tf.keras.layers.Layer) -> tf.Tensor:
+    """Casts vectors to the dtype that a layer computes in; the graph raises if they overflow."""
+    outputs = tf.cast(vectors, layer.compute_dtype)
+    if outputs.dtype != tf.float16:
+        return outputs
+    message = (
+        f"The output of layer {layer.name!r} must be at most 65,504, the largest number of "
+        "float16. Got: more. Pass the mean and standard deviation of the column."
+    )
+    # Gradients may overflow: the optimizer then lowers the scale of the loss.
+    with tf.control_dependencies([check_numerics(tf.stop_gradient(outputs), message)]):
+        return tf.identity(outputs)
+
+
 def finite_numbers(
     name: str, values: Any, *, is_column: bool = False, integers: bool = False
 ) -> np.ndarray:

@@ -91,7 +91,7 @@ class _InFullPrecision:
 
 def _shorten(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > _SHORT.maxlist:
-        return f"{_SHORT.repr(list(value))} ({len(value):,} ids)"
+        return f"{_SHORT.repr(list(value))} ({len(value):,} values)"
     if isinstance(value, dict) and "class_name" in value:  # a serialized Keras object
         return value["class_name"]
     return _SHORT.repr(value)

@@ -8,7 +8,6 @@ from rankkit.core.arrays import column_name
 from rankkit.layers import _numeric
 from rankkit.layers.base import FeatureLayer
 from rankkit.utils.errors import check_integer, check_number
-from rankkit.utils.graph_errors import check_numerics
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -117,13 +116,4 @@ class NormalizedNumber(FeatureLayer):
             numbers = tf.where(tf.math.is_nan(numbers), self._missing, numbers)
         numbers = tf.expand_dims(numbers, -1)  # (batch, 1)
         vectors = numbers if self.embedding_dim is None else numbers * self._vector
-        outputs = tf.cast(vectors, self.compute_dtype)
-        if outputs.dtype != tf.float16:
-            return outputs
-        message = (
-            f"The output of layer {self.name!r} must be at most 65,504, the largest number of "
-            "float16. Got: more. Pass the mean and standard_deviation of the column."
-        )
-        # Gradients may overflow: the optimizer then lowers the scale of the loss.
-        with tf.control_dependencies([check_numerics(tf.stop_gradient(outputs), message)]):
-            return tf.identity(outputs)
+        return _numeric.to_compute_dtype(vectors, self)

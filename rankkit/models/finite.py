@@ -70,11 +70,11 @@ def finite_features(
 ) -> dict[str, tf.Tensor]:
     """Returns features after a check of those in which no layer of the network refuses NaN.
 
-    Networks of `ranking_network` have layers that do. In another network, a single number may be
-    NaN if all that reads it is layers of rankkit, or if a function such as `tf.math.is_nan` does.
+    Networks of `ranking_network` have layers that do. In another network, a number may be NaN if
+    all that reads it is layers of rankkit, or if a function such as `tf.math.is_nan` does.
     """
     if network not in _UNCHECKED:
-        found = _readers(network, _single_numbers(network))
+        found = _readers(network, _numbers(network))
         others = [each for each in found if not isinstance(each[1], FeatureLayer | FiniteNumbers)]
         handled = {name for name, layer in others if operation_of(layer) in _HANDLE_NAN}
         _UNCHECKED[network] = {name for name, _ in others} - handled
@@ -83,18 +83,17 @@ def finite_features(
 
 
 def finite_inputs(network: tf.keras.Model) -> dict[str, bool]:
-    """Maps the features of single numbers that a network checks to whether they may be NaN."""
+    """Maps the features of numbers that a network checks to whether they may be NaN."""
     finite_features(network, {})
     found = dict.fromkeys(sorted(_UNCHECKED[network]), False)
-    for name, layer in _readers(network, _single_numbers(network)):
+    for name, layer in _readers(network, _numbers(network)):
         if isinstance(layer, FeatureLayer | FiniteNumbers):
             found[name] = getattr(layer, "missing", "error") == "learn" and found.get(name, True)
     return found
 
 
-def _single_numbers(network: tf.keras.Model) -> dict[int, str]:
-    inputs = network.input.items()  # those in vectors are checked where columns are converted
-    return {id(x): name for name, x in inputs if x.dtype.is_floating and x.shape.rank == 1}
+def _numbers(network: tf.keras.Model) -> dict[int, str]:
+    return {id(x): name for name, x in network.input.items() if x.dtype.is_floating}
 
 
 def _readers(model: tf.keras.Model, raw: dict[int, str]) -> Iterator[tuple[str, Any]]:

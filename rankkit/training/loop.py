@@ -149,8 +149,8 @@ def _from_to(first: tf.Tensor, end: tf.Tensor, step: Callable[[tf.Tensor], Any])
 
 def _nothing(rows: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
     """A placeholder for the values of a feature that nothing reads."""
-    ones = [1 for _ in spec.shape[1:]]
+    sizes = [size or 1 for size in spec.shape[1:]]
     if rows.shape.is_fully_defined():  # a constant: XLA could not create strings
         value = "" if spec.dtype == tf.string else 0
-        return tf.constant(np.full([*rows.shape, *ones], value, spec.dtype.as_numpy_dtype))
-    return tf.zeros([*tf.unstack(tf.shape(rows)), *ones], spec.dtype)
+        return tf.constant(np.full([*rows.shape, *sizes], value, spec.dtype.as_numpy_dtype))
+    return tf.zeros([*tf.unstack(tf.shape(rows)), *sizes], spec.dtype)

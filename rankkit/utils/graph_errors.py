@@ -32,7 +32,8 @@ def assert_in_graph(condition: tf.Tensor, *message: Any) -> Any:
     if holds is None:
         return tf.debugging.Assert(condition, [_START, *message, _END])
     if not holds:
-        text = "".join(str(tf.get_static_value(part)) for part in message)
+        values = [tf.get_static_value(part) for part in message]
+        text = "".join(v.decode() if isinstance(v, bytes) else str(v) for v in values)
         text = text if tf.executing_eagerly() else f"{_START}{text}{_END}"
         raise tf.errors.InvalidArgumentError(None, None, text)
     return tf.no_op()
