@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rankkit.core.list_context import compares_rows
 from rankkit.models.finite import finite_inputs
 from rankkit.models.heads import named_outputs, unwrap_dict
 from rankkit.models.network import feature_specs, find_feature_layers
@@ -37,7 +38,7 @@ def describe(model: Any) -> Description:
 
 
 def _input_rules(network: Any) -> dict[str, Any]:
-    """Returns what the graph checks: which features are finite, and which timestamps seconds."""
+    """Returns which features are finite, which timestamps seconds, and how rows are scored."""
     in_seconds = {
         name: layer.in_seconds
         for name in feature_specs(network)
@@ -45,7 +46,11 @@ def _input_rules(network: Any) -> dict[str, Any]:
         if getattr(layer, "in_seconds", None) is not None
         if position == isinstance(layer.feature_spec, tuple)  # ids come before timestamps
     }
-    return {"finite": finite_inputs(network) or None, "in_seconds": in_seconds or None}
+    return {
+        "finite": finite_inputs(network) or None,
+        "in_seconds": in_seconds or None,
+        "compares_rows": compares_rows(network) or None,
+    }
 
 
 def write_description(description: Description, folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.list_context import compares_rows
 from rankkit.data.columns import check_table
 from rankkit.models.heads import score_of
 from rankkit.models.network import find_feature_layers, first_layer
@@ -110,8 +111,11 @@ def check_rank_signatures(
         repeated = {name: tf.repeat(column, rows, axis=0) for name, column in query.items()}
         found.append(_signature_scores(loaded.signatures["rank"], {**sample, **query}, rows))
         references.append({**sample, **repeated})
+    if compares_rows(network):  # a call has the candidates of one query
+        for scores, columns in zip(found, references, strict=True):
+            check_parity("The signature rank", scores, score, columns)
+        return
     columns = {name: tf.concat([each[name] for each in references], axis=0) for name in sample}
-
     ranked = np.concatenate([scores(columns) for scores in found])
     check_parity("The signature rank", lambda _: ranked, score, columns)
     if index is None:

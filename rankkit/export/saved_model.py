@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from rankkit.core.columns import as_cells, as_list
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
+from rankkit.core.list_context import check_independent_rows
 from rankkit.data.columns import check_table
 from rankkit.distributed.parameter_server import gathered
 from rankkit.export.description import Description, describe, read_description, write_description
@@ -127,6 +128,7 @@ def save(
     columns = select_features(make_sample(network) if sample is None else sample, specs)
     index = None
     if candidates is not None:
+        check_independent_rows(network, "A candidate index", "Pass candidates=None.")
         index = indexable_columns(candidates, specs)
         check_names(index, "column")
         if taken := set(index) & set(named_outputs(network.output)):

@@ -51,6 +51,11 @@ class ExportScorer:
         """Whether an evaluation skips rows without a label, as for one of several heads."""
         return bool(self._described("is_partly_labeled"))
 
+    @property
+    def compares_rows(self) -> bool:
+        """Whether the rows of a call are scored together, as the candidates of one query."""
+        return bool(self._described("compares_rows"))
+
     def _described(self, name: str) -> Any:
         return self.description.get(self.score, {}).get(name)
 

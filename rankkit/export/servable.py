@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_list, to_tensor
+from rankkit.core.list_context import compares_rows
 from rankkit.core.partial import ActivationCache, repeated
 from rankkit.core.precision import to_int64
 from rankkit.core.timestamps import as_seconds
@@ -47,6 +48,8 @@ class Servable(tf.Module):
             if isinstance(part, tf.lookup.StaticHashTable)
         ]
         self._autograph = has_user_layers(network)
+        if compares_rows(network):
+            self.compares_rows = tf.Variable(True, trainable=False)  # read after loading
         self.__call__ = tf.function(
             lambda features: network(finite_features(network, _with_rows(features)[0])),
             input_signature=[specs],

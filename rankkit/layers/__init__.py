@@ -1,8 +1,10 @@
 """Feature layers, which turn a raw value into a vector, and heads, which output the score."""
 
+from rankkit.layers.additive_head import AdditiveHead
 from rankkit.layers.attribute import Attribute
 from rankkit.layers.bucket_embedding import BucketEmbedding
 from rankkit.layers.calendar_embedding import CalendarEmbedding
+from rankkit.layers.candidate_attention import CandidateAttention
 from rankkit.layers.cross_embedding import CrossEmbedding
 from rankkit.layers.dense_rating_head import DenseRatingHead
 from rankkit.layers.experts import MultiGateMixtureOfExperts, ProgressiveExtraction
@@ -10,17 +12,22 @@ from rankkit.layers.hashed_id_embedding import HashedIdEmbedding
 from rankkit.layers.history_embedding import HistoryEmbedding
 from rankkit.layers.id_embedding import IdEmbedding
 from rankkit.layers.normalized_number import NormalizedNumber
+from rankkit.layers.normalized_numbers import NormalizedNumbers
 from rankkit.layers.one_hot import OneHot
 from rankkit.layers.ordinal_head import OrdinalHead
+from rankkit.layers.periodic_embedding import PeriodicEmbedding
+from rankkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from rankkit.layers.score import EnsembleMean, WeightedScore
 from rankkit.layers.tags_embedding import TagsEmbedding
 from rankkit.layers.text_embedding import TextEmbedding
 from rankkit.layers.time_since_embedding import TimeSinceEmbedding
 
 __all__ = [
+    "AdditiveHead",
     "Attribute",
     "BucketEmbedding",
     "CalendarEmbedding",
+    "CandidateAttention",
     "CrossEmbedding",
     "DenseRatingHead",
     "EnsembleMean",
@@ -29,8 +36,11 @@ __all__ = [
     "IdEmbedding",
     "MultiGateMixtureOfExperts",
     "NormalizedNumber",
+    "NormalizedNumbers",
     "OneHot",
     "OrdinalHead",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
     "ProgressiveExtraction",
     "TagsEmbedding",
     "TextEmbedding",

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rankkit.core.features import check_names
 from rankkit.core.keras_graph import layer_of
+from rankkit.core.list_context import compares_rows
 from rankkit.layers import WeightedScore
 from rankkit.models.logits import outputs_logits
 from rankkit.utils.errors import check_known, invalid, unknown, wrong_type
@@ -82,6 +83,7 @@ class HeadSettings:
         layers: Layer that computes the score.
         logits: Whether the score is a logit; `None` if the network does not show it.
         biases: Network that is added to the score in training, for heads that have one.
+        compares_rows: Whether a score depends on the other rows of its list.
     """
 
     labels: dict[Any, str]
@@ -90,6 +92,7 @@ class HeadSettings:
     layers: dict[Any, tf.keras.layers.Layer]
     logits: dict[Any, bool | None]
     biases: dict[Any, tf.keras.Model]
+    compares_rows: bool
 
 
 def head_settings(
@@ -108,13 +111,15 @@ def head_settings(
     _check_columns(features, labels.values(), weights.values())
     _warn_about_untrained_heads(network, labels)
     scores = {head: score_of(network.output, names[SCORE]) for head, names in outputs.items()}
+    biases = _training_biases(training_bias, labels)
     return HeadSettings(
         labels=labels,
         weights={head: weights.get(head) for head in labels},
         outputs=outputs,
         layers={head: layer_of(score) for head, score in scores.items()},
         logits={head: outputs_logits(score) for head, score in scores.items()},
-        biases=_training_biases(training_bias, labels),
+        biases=biases,
+        compares_rows=any(map(compares_rows, (network, *biases.values()))),
     )
 
 

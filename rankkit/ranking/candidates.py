@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rankkit.core.chunking import chunk_rows
 from rankkit.core.columns import take, to_tensor
+from rankkit.core.list_context import check_independent_rows
 from rankkit.models.heads import score_of
 from rankkit.models.network import feature_specs
 from rankkit.ranking.graph import get_network, make_activations_function, make_indexed_function
@@ -74,9 +75,10 @@ class CandidateIndex(PrecomputedCandidates):
     """
 
     def __init__(self, model: Any, candidates: Any):
+        fix = "Rank with the candidates' columns instead."
+        check_independent_rows(model, "A candidate index", fix)
         network = get_network(model)
         if network is None:
-            fix = "Rank with the candidates' columns instead."
             raise wrong_type("model", model, "a RankingModel, a head of one, or a network", fix)
         # With several heads, only the activations that the score needs are cached.
         self._network = tf.keras.Model(network.input, score_of(network.output))

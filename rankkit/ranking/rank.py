@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rankkit.core.chunking import chunk_rows
 from rankkit.core.columns import as_list, take, to_tensor
+from rankkit.core.list_context import check_independent_rows, compares_rows
 from rankkit.ranking.candidates import PrecomputedCandidates
 from rankkit.ranking.queries import (
     Columns,
@@ -47,7 +48,9 @@ def rank(
             the same candidates for all of them or a list with one entry per query. If the same
             candidates are ranked again and again, a `rankkit.CandidateIndex`, or the `candidates`
             of a loaded SavedModel. If they do not fit in memory, an iterator or a `tf.data.Dataset`
-            of such dicts: with `k`, one of them is in memory at a time.
+            of such dicts: with `k`, one of them is in memory at a time. A model with
+            `rankkit.layers.CandidateAttention` scores the candidates of a query that are not
+            excluded together, and takes neither an index nor an iterator.
         k: Maximum number of candidates to return, at least 1. Defaults to `None`, all of them.
         exclude: Candidates to leave out, such as the items that the user has seen: values of the
             candidate column, or column name to values. With several queries, a list with one such
@@ -83,6 +86,10 @@ def rank(
     exclusions = [exclude] if is_single else _one_per_query("exclude", exclude, num_queries)
     if num_queries == 0:
         return []
+    together = compares_rows(scorer)  # the candidates of a query in one call
+    if together and isinstance(candidates, (Iterator, tf.data.Dataset)):
+        fix = "Pass the candidates of a query as columns."
+        check_independent_rows(scorer, "rank with an iterator of candidates", fix)
     best = [TopCandidates(k) for _ in range(num_queries)]
     # All candidates are one chunk, unless they come from an iterator.
     for chunk in _candidate_chunks(candidates, num_queries):
@@ -90,6 +97,17 @@ def rank(
         remaining = list(map(remaining_indices, exclusions, chunk))
         if isinstance(candidates, PrecomputedCandidates):
             scores = _score_precomputed(scorer, specs, queries, candidates, remaining, k)
+        elif together:
+            scores = [
+                _score_columns(
+                    scorer,
+                    specs,
+                    {name: column[i : i + 1] for name, column in queries.items()},
+                    chunk[i : i + 1],
+                    remaining[i : i + 1],
+                )[0]
+                for i in range(num_queries)
+            ]
         else:
             scores = _score_columns(scorer, specs, queries, chunk, remaining)
         for top, columns, indices, query_scores in zip(best, chunk, remaining, scores, strict=True):
@@ -177,7 +195,8 @@ def _score_columns(
         else:
             row_features[name] = tf.repeat(to_tensor(name, queries[name], spec), counts, axis=0)
     total = sum(counts)
-    chunks = _split_rows(row_features, specs or {}, total, chunk_rows(scorer))
+    size = max(1, total) if compares_rows(scorer) else chunk_rows(scorer)
+    chunks = _split_rows(row_features, specs or {}, total, size)
     scores = compute_scores(
         single_query_scorer or scorer, (query_features | chunk for chunk in chunks), total
     )

@@ -75,15 +75,18 @@ class Service:
     def run(
         self, version: Version, signature: str, inputs: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Runs a signature; rows of `serving_default` together with those of other requests."""
+        """Runs a signature; rows of `serving_default` together with those of other requests.
+
+        Not if their scores depend on each other: a request then has the candidates of one query.
+        """
         lengths = {name: len(array) for name, array in inputs.items() if array.ndim}
         if (count := max(lengths.values(), default=0)) > (limit := self.limits.max_candidates):
             raise RequestError(f"A request may have at most {limit} rows. Got: {count}.", 413)
-        if signature != PREDICT:
+        if signature == PREDICT and len(set(lengths.values())) != 1:
+            raise RequestError(f"The inputs must have equal lengths. Got: {lengths}.")
+        if signature != PREDICT or version.runtime.compares_rows:
             outputs = list(version.runtime.signatures[signature].outputs)
             return version.run(signature, inputs, outputs)
-        if len(set(lengths.values())) != 1:
-            raise RequestError(f"The inputs must have equal lengths. Got: {lengths}.")
         return self._batcher.run(version, inputs)
 
     async def call(self, request: Request, answer: Callable[[bytes], Response]) -> Response:

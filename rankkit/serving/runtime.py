@@ -61,6 +61,7 @@ class SavedModelRuntime:
         self._plain_errors, self._refusals = plain_errors, tf.errors.InvalidArgumentError
         # The signatures do not keep the object alive that owns their variables.
         self._loaded = tf.saved_model.load(str(folder))
+        self.compares_rows = bool(getattr(self._loaded, "compares_rows", False))
         self._functions = dict(self._loaded.signatures)
         if PREDICT not in self._functions:
             raise ValueError(f"The SavedModel has no signature {PREDICT!r}.")
@@ -124,6 +125,7 @@ class TFLiteRuntime:
         }
         described = unzip_description(path).get(self.signatures[PREDICT].score, {})
         self._finite: dict[str, bool] = described.get("finite", {})  # to whether NaN is allowed
+        self.compares_rows: bool = described.get("compares_rows", False)
         self._in_seconds: dict[str, bool] = described.get("in_seconds", {})
 
     def run(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from rankkit.core.features import as_feature
+from rankkit.core.list_context import check_independent_rows
 from rankkit.data.columns import as_columns, is_data_frame
 from rankkit.export import SavedModelScorer
 from rankkit.utils.checksum import sha256_of
@@ -109,7 +110,9 @@ class ShippedModel:
     """A SavedModel that is sent to every worker, into a folder `name`, with a hash of its files."""
 
     def __init__(self, spark: "SparkSession", export: str | os.PathLike[str]):
-        self.specs = SavedModelScorer(export).feature_specs
+        scorer = SavedModelScorer(export)
+        check_independent_rows(scorer, "rankkit.spark", "Use rankkit.rank for each query.")
+        self.specs = scorer.feature_specs
         files = sorted(path for path in Path(export).rglob("*") if path.is_file())
         lines = [f"{path.relative_to(export)} {sha256_of(path)}\n" for path in files]
         self.sha256 = hashlib.sha256("".join(lines).encode()).hexdigest()

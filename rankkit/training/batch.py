@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from rankkit.core.list_context import Lists, check_independent_rows
 from rankkit.core.listwise import MASK
 from rankkit.core.precision import to_float32
 from rankkit.utils.errors import check_mapping, missing, wrong_type
@@ -19,13 +20,18 @@ class Batch(NamedTuple):
         features: Columns with one value per row, without the padding of lists.
         labels: `(batch, 1)`, or `(lists, items)` with NaN as padding.
         sample_weight: `(batch,)`, `(lists, items)` or `None`.
-        positions: List and position in it of each row, `(rows, 2)`; `None` without lists.
+        lists: The lists that the rows are the items of; `None` if there are none.
     """
 
     features: Mapping[str, Any]
     labels: tf.Tensor
     sample_weight: tf.Tensor | None
-    positions: tf.Tensor | None = None
+    lists: Lists | None = None
+
+    @property
+    def positions(self) -> tf.Tensor | None:
+        """List and position in it of each row, `(rows, 2)`; `None` without lists."""
+        return None if self.lists is None else self.lists.positions
 
 
 def take_apart(
@@ -62,7 +68,8 @@ def take_apart(
         rows = {name: _at(columns[name], mask, positions) for name in features if name in columns}
         if weights is not None:
             weights = weights_of_items(weights, mask)
-        return Batch(rows, tf.where(mask, labels, math.nan), weights, positions)
+        lists_of_rows = Lists(mask, positions)
+        return Batch(rows, tf.where(mask, labels, math.nan), weights, lists_of_rows)
     labels = tf.reshape(labels, (-1, 1))
     return Batch(columns, labels, None if weights is None else tf.reshape(weights, (-1,)))
 
@@ -82,8 +89,10 @@ def _check_kind(labels: Any, mask: Any, *, lists: bool) -> None:
         )
 
 
-def checked_rows(columns: Any) -> Any:
-    """Returns the columns of a batch to score, after a check that they are not lists."""
+def checked_rows(model: Any, columns: Any) -> Any:
+    """Returns the columns of a batch to score, after a check that rows are scored one by one."""
+    fix = "Use rankkit.rank, or call the model with the candidates of one query."
+    check_independent_rows(model, "predict", fix)
     if isinstance(columns, Mapping) and len(getattr(columns.get(MASK), "shape", ())) == 2:
         raise TypeError(
             "predict scores single rows, whatever the loss. Got: a batch of lists. Make the "
@@ -118,6 +127,7 @@ def labeled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
     of_rows = labels[:, 0] if positions is None else tf.gather_nd(labels, positions)
     rows = tf.where(~tf.math.is_nan(of_rows))[:, 0]
     if lists:
+        assert batch.lists is not None
         assert positions is not None
         has_label = tf.reduce_any(~tf.math.is_nan(labels), axis=1)
         kept = tf.where(has_label)[:, 0]
@@ -125,7 +135,8 @@ def labeled(batch: Batch, *, lists: bool) -> tuple[Batch, tf.Tensor]:
         positions = tf.gather(positions, rows)
         positions = tf.stack([tf.gather(number, positions[:, 0]), positions[:, 1]], axis=1)
         weights = None if weights is None else tf.gather(weights, kept)
-        return Batch({}, tf.gather(labels, kept), weights, positions), rows
+        labels, mask = tf.gather(labels, kept), tf.gather(batch.lists.mask, kept)
+        return Batch({}, labels, weights, Lists(mask, positions)), rows
     if weights is not None:
         if positions is not None:
             weights = tf.gather_nd(weights, positions)

@@ -13,6 +13,7 @@ import tensorflow_recommenders as tfrs
 
 from rankkit.core.features import as_feature
 from rankkit.core.keras_graph import is_symbolic
+from rankkit.core.list_context import rows_of
 from rankkit.models.finite import finite_features
 from rankkit.models.heads import SCORE, head_settings, unwrap_dict
 from rankkit.models.network import feature_specs, select_features
@@ -274,13 +275,15 @@ class RankingModel(tfrs.models.Model):
         bias_specs = [feature_specs(bias) for bias in biases.values()]
         names = dict.fromkeys(itertools.chain(specs, *bias_specs))
         batches = self._objectives.take_apart(inputs, names)
-        features = next(iter(batches.values())).features
-        outputs = self(features, training=training)
-        outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
-        for (head, bias), columns in zip(biases.items(), bias_specs, strict=True):
-            name = self._heads.outputs[head][SCORE]
-            added = bias(finite_features(bias, select_features(features, columns)), training=True)
-            outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
+        batch = next(iter(batches.values()))
+        with rows_of(batch.lists):
+            outputs = self(batch.features, training=training)
+            outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
+            for (head, bias), columns in zip(biases.items(), bias_specs, strict=True):
+                name, features = self._heads.outputs[head][SCORE], batch.features
+                features = finite_features(bias, select_features(features, columns))
+                added = bias(features, training=True)
+                outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
         return self._objectives.update(batches, outputs, sum(self._penalties))
 
     @property
@@ -305,7 +308,7 @@ class RankingModel(tfrs.models.Model):
 
     def predict_step(self, data: Any) -> Any:
         check_compilable(self, data)
-        features = checked_rows(tf.keras.utils.unpack_x_y_sample_weight(data)[0])
+        features = checked_rows(self, tf.keras.utils.unpack_x_y_sample_weight(data)[0])
         return self(features, training=False)
 
     # --- Training, evaluation and prediction: Keras's loops, with steps run by the executor ---

@@ -205,6 +205,10 @@ class Objectives:
                     "or a metric takes it for a probability. Use from_logits=True and a head "
                     "without rating_range or sigmoid."
                 )
+        if heads.compares_rows and not any(each.ranks_lists for each in self.heads.values()):
+            expected = "a listwise loss, as CandidateAttention scores the candidates of a query"
+            fix = "Pass one of rankkit.losses, and batches of rankkit.data.lists to fit."
+            raise invalid("loss", settings["loss"], expected, fix)
         self._weights = checked_weights(loss_weights, self.heads)
         self.has_own_code = any(objective.has_own_code for objective in self.heads.values())
         self.learns_weights = isinstance(loss_weights, str)

@@ -1,0 +1,67 @@
+"""Which rows of a call belong to the same list, for layers that compare the rows of a list."""
+
+import contextlib
+import contextvars
+import weakref
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from rankkit.utils.tensorflow import layers_of
+
+
+class Lists(NamedTuple):
+    """Lists whose items are the rows of a call.
+
+    Attributes:
+        mask: True for items and false for padding, `(lists, items)`.
+        positions: List and position in it of each row, `(rows, 2)`.
+    """
+
+    mask: tf.Tensor
+    positions: tf.Tensor
+
+
+_LISTS: contextvars.ContextVar[Lists | None] = contextvars.ContextVar("lists", default=None)
+
+
+@contextlib.contextmanager
+def rows_of(lists: Lists | None) -> Iterator[None]:
+    """Within the context, the rows of a call are the items of lists, or with `None` one list."""
+    token = _LISTS.set(lists)
+    try:
+        yield
+    finally:
+        _LISTS.reset(token)
+
+
+def current_lists() -> Lists | None:
+    """The lists that the rows of this call belong to; `None` if they are one list."""
+    return _LISTS.get()
+
+
+_COMPARE_ROWS: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+def compares_rows(scorer: Any) -> bool:
+    """Whether the score of a row depends on the other rows of its list."""
+    known = getattr(scorer, "compares_rows", None)
+    if known is not None:
+        return bool(known)
+    network = getattr(scorer, "network", scorer)
+    if not isinstance(network, tf.keras.layers.Layer):
+        return False
+    if network not in _COMPARE_ROWS:
+        found = any(getattr(layer, "compares_rows", False) for layer in layers_of(network))
+        _COMPARE_ROWS[network] = found
+    return _COMPARE_ROWS[network]
+
+
+def check_independent_rows(scorer: Any, call: str, fix: str) -> None:
+    """Raises if the score of a row depends on the other rows of its list."""
+    if compares_rows(scorer):
+        raise ValueError(
+            f"{call} scores rows independently of each other. Got: a model with "
+            f"CandidateAttention, which scores the candidates of a query together. {fix}"
+        )

@@ -1,0 +1,207 @@
+"""Networks that score the candidates of a query together."""
+
+import numpy as np
+import pytest
+import rankkit as rk
+import tensorflow as tf
+
+L = rk.layers
+pytestmark = pytest.mark.filterwarnings("ignore:Lists with a single item")
+
+
+def make_rows(num_queries=40, seed=0):
+    """Rows whose label depends on how the first number differs from the mean of the query."""
+    rng = np.random.default_rng(seed)
+    queries = np.repeat(np.arange(num_queries), rng.integers(1, 15, num_queries))
+    features = rng.normal(size=(len(queries), 4)).astype(np.float32)
+    features[:, 0] += rng.normal(0, 5, num_queries)[queries]
+    sums = np.bincount(queries, features[:, 0]) / np.bincount(queries)
+    label = (features[:, 0] > sums[queries] + 0.5).astype(np.float32)
+    order = rng.permutation(len(queries))  # the rows of a query are not together
+    rows = {"query_id": queries, "features": features, "label": label}
+    return {name: column[order] for name, column in rows.items()}
+
+
+ROWS = make_rows()
+
+
+def make_model(dtype=None, **arguments):
+    tf.keras.utils.set_random_seed(1)
+    network = rk.ranking_network(
+        {"features": L.NormalizedNumbers.from_column(ROWS["features"])},
+        interaction=lambda vectors: tf.keras.layers.Dense(8, "relu", dtype=dtype)(vectors[0]),
+        head=tf.keras.Sequential(
+            [L.CandidateAttention(1, dtype=dtype, **arguments), L.DenseRatingHead([8])]
+        ),
+    )
+    model = rk.RankingModel(network, label="label")
+    model.compile(tf.keras.optimizers.Adam(0.01), loss=rk.losses.SoftmaxLoss())
+    return model
+
+
+def rows_of(query, rows=ROWS):
+    return {"features": rows["features"][rows["query_id"] == query]}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    model = make_model()
+    data = rk.data.lists(ROWS, 8, query="query_id", shuffle=True, seed=1)
+    model.fit(data, epochs=20, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("candidate_attention")
+    trained.save(folder / "m.keras")
+    rk.export.save(trained, folder / "1")
+    rk.export.to_tflite(folder / "1", folder / "m.tflite")
+    return {name: rk.export.load(folder / name) for name in ("m.keras", "1", "m.tflite")}
+
+
+def test_scores_follow_the_order_of_the_candidates(trained):
+    candidates = rows_of(1)
+    order = np.random.default_rng(2).permutation(len(candidates["features"]))
+    moved = {"features": candidates["features"][order]}
+    np.testing.assert_allclose(trained(moved), trained(candidates).numpy()[order], atol=1e-5)
+
+
+def test_scores_depend_on_the_other_candidates(trained):
+    candidates = rows_of(1)
+    fewer = {"features": candidates["features"][:2]}
+    assert np.abs(trained(fewer) - trained(candidates)[:2]).max() > 0.01
+
+
+def test_scores_of_padded_lists_are_those_of_each_list_alone():
+    model = make_model()
+    batch = next(iter(rk.data.lists(ROWS, 100, query="query_id")))
+    model.test_on_batch(batch)
+    loss = model.evaluate(rk.data.lists(ROWS, 7, query="query_id"), verbose=0, return_dict=True)
+    losses = []
+    for query in range(40):
+        label = tf.constant([ROWS["label"][ROWS["query_id"] == query]])
+        scores = tf.transpose(model(rows_of(query)))
+        losses.append(rk.losses.SoftmaxLoss()(label, scores).numpy())
+    np.testing.assert_allclose(loss["loss"], np.mean(losses), rtol=1e-5)
+
+
+def test_training_learns_what_rows_alone_do_not_tell(trained):
+    test = make_rows(seed=1)
+
+    def auc(model):
+        return rk.evaluate_ranking(
+            model, test, train=ROWS, query="query_id", label="label", relevant=1.0
+        ).metrics["auc"]
+
+    assert auc(trained) > 0.98
+
+
+@pytest.mark.parametrize("way", ["replicas", "stream"])
+def test_training_is_equal_on_replicas_and_streams(way):
+    data = rk.data.lists(ROWS, 8, query="query_id")
+    single = make_model(dropout_rate=0.0)
+    expected = single.fit(data, epochs=2, verbose=0).history
+    if way == "replicas":
+        with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+            model = make_model(dropout_rate=0.0)
+    else:
+        model = make_model(dropout_rate=0.0)
+        batches = list(data)
+        data = tf.data.Dataset.from_generator(lambda: batches, output_signature=data.element_spec)
+    found = model.fit(data, epochs=2, verbose=0).history
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "1", "m.tflite"])
+def test_files_have_the_scores_of_the_model(trained, exported, name):
+    scorer = exported[name]
+    for query in range(5):
+        candidates = rows_of(query)
+        expected = trained(candidates).numpy()[:, 0]
+        np.testing.assert_allclose(np.ravel(scorer(candidates)), expected, atol=1e-5)
+        ranked = rk.rank(scorer, {}, {**candidates, "row": np.arange(len(expected))})
+        found = dict(sorted((each["row"], score) for each, score in ranked))
+        np.testing.assert_allclose([*found.values()], expected, atol=1e-5)
+
+
+def test_a_saved_model_says_that_it_compares_rows(exported):
+    assert exported["1"].compares_rows
+    assert exported["m.tflite"].compares_rows
+    assert exported["1"].loaded.compares_rows.numpy()
+
+
+@pytest.fixture(scope="module")
+def with_users():
+    """A model with a user, for several queries in one call."""
+    features = {
+        "user_id": L.IdEmbedding(["a", "b"], 4),
+        "features": L.NormalizedNumbers.from_column(ROWS["features"]),
+    }
+    head = tf.keras.Sequential([L.CandidateAttention(1), L.DenseRatingHead([4])])
+    return rk.ranking_network(features, head=head)
+
+
+def test_each_of_several_queries_is_ranked_as_if_alone(with_users):
+    candidates = [{**rows_of(query), "row": np.arange(len(rows_of(query)["features"]))}
+                  for query in (1, 2, 3)]  # fmt: skip
+    users, seen = ["a", "b", "unknown"], [{"row": [0]}, None, {"row": [1, 2]}]
+    found = rk.rank(with_users, {"user_id": users}, candidates, k=3, exclude=seen)
+    for user, columns, exclude, ranked in zip(users, candidates, seen, found, strict=True):
+        alone = rk.rank(with_users, {"user_id": user}, columns, k=3, exclude=exclude)
+        assert [each["row"] for each, _ in ranked] == [each["row"] for each, _ in alone]
+        np.testing.assert_allclose([s for _, s in ranked], [s for _, s in alone], atol=1e-5)
+
+
+def test_excluded_candidates_do_not_take_part(with_users):
+    candidates = {**rows_of(1), "row": np.arange(len(rows_of(1)["features"]))}
+    found = rk.rank(with_users, {"user_id": "a"}, candidates, exclude={"row": [0, 1]})
+    fewer = {name: column[2:] for name, column in candidates.items()}
+    expected = rk.rank(with_users, {"user_id": "a"}, fewer)
+    assert [each["row"] for each, _ in found] == [each["row"] for each, _ in expected]
+    np.testing.assert_allclose([s for _, s in found], [s for _, s in expected], atol=1e-6)
+
+
+REFUSED = {
+    "predict": lambda model: model.predict(ROWS, verbose=0),
+    "predict_on_batch": lambda model: model.predict_on_batch(ROWS),
+    "index": lambda model: rk.CandidateIndex(model, rows_of(1)),
+    "iterator": lambda model: rk.rank(model, {}, iter([rows_of(1), rows_of(2)]), k=3),
+    "save with an index": lambda model: rk.export.save(model, "1", candidates=rows_of(1)),
+}
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_what_scores_rows_independently_is_refused(trained, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="scores rows independently.*CandidateAttention"):
+        REFUSED[call](trained)
+    assert not list(tmp_path.iterdir())
+
+
+def test_losses_of_single_rows_are_refused(trained):
+    model = rk.RankingModel(trained.network, label="label")
+    with pytest.raises(ValueError, match="^loss must be a listwise loss, as CandidateAttention"):
+        model.compile("adam", "mse")
+
+
+def test_a_list_that_is_too_long_is_refused():
+    layer = L.CandidateAttention(1, num_heads=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 8,192 rows.*Got: 8193"):
+        layer(tf.zeros((8193, 2)))
+
+
+def test_the_number_of_heads_divides_the_size_of_the_vectors():
+    with pytest.raises(ValueError, match="^num_heads must be a divisor of 5"):
+        L.CandidateAttention()(tf.zeros((2, 5)))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains(policy):
+    data = rk.data.lists(ROWS, 8, query="query_id")
+    of_policy, expected = (
+        make_model(each, dropout_rate=0.0).fit(data, epochs=8, verbose=0).history["loss"]
+        for each in (policy, None)
+    )
+    np.testing.assert_allclose(of_policy, expected, rtol=0.03)
