@@ -60,6 +60,8 @@ def _to_numpy(column: Any) -> np.ndarray:
             return np.fromiter(column.to_pylist(), object, len(column))
         is_list = hasattr(column.type, "value_field")
         members = column.flatten().to_numpy(zero_copy_only=False) if is_list else array
+        if _is_matrix(column):
+            return members.reshape(len(column), column.type.list_size)
         return _unrounded(array, members, column.to_pylist)
     dtype = getattr(column, "dtype", None)
     if getattr(dtype, "type", None) is datetime.date:
@@ -69,6 +71,13 @@ def _to_numpy(column: Any) -> np.ndarray:
     array = column.to_numpy()
     is_exact = dtype is None or isinstance(dtype, np.dtype)  # none in a data frame
     return array if is_exact else _unrounded(array, array, lambda: column.to_list())
+
+
+def _is_matrix(column: Any) -> bool:
+    """Whether an Arrow column has a list of floats of a fixed size in each row."""
+    if not hasattr(column.type, "list_size") or column.null_count:
+        return False
+    return np.issubdtype(column.type.value_type.to_pandas_dtype(), np.floating)
 
 
 def _unrounded(array: np.ndarray, members: np.ndarray, make_list: Callable) -> np.ndarray:

@@ -20,10 +20,15 @@ _TEXT = {pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large
 
 
 def output_type(name: str, source: pa.DataType) -> pa.DataType:
-    """Type that a column is cast to: text to bytes, times to seconds, `double` to `float`."""
+    """Type that a column is cast to: text to bytes, times to seconds, `double` to `float`.
+
+    Lists of floats of a fixed size, such as the rows of a matrix, stay as they are.
+    """
     types = pa.types
     if types.is_dictionary(source):
         return output_type(name, source.value_type)
+    if types.is_fixed_size_list(source) and types.is_floating(source.value_type):
+        return pa.list_(output_type(name, source.value_type), source.list_size)
     if _is_list(source) and not (_is_list(source.value_type) or _is_time(source.value_type)):
         return pa.large_list(output_type(name, source.value_type))
     if source in _TEXT:
@@ -101,7 +106,7 @@ def _cast(
     column = column.cast(target)
     if column.null_count and fill is not None:
         column = column.fill_null(fill)
-    if pa.types.is_large_list(target) and (count := column.combine_chunks().flatten().null_count):
+    if _is_list(target) and (count := column.combine_chunks().flatten().null_count):
         raise ValueError(
             f"Lists of column {name!r} must not contain nulls. Got: {count} nulls in {where}. "
             "Remove them where the file is written."
@@ -143,6 +148,9 @@ def tensor_specs(kind: pa.DataType) -> tuple[tf.TensorSpec, ...]:
     """Specs of the arrays that `to_arrays` returns for an output type."""
     if pa.types.is_large_list(kind):
         return (tf.TensorSpec([None], tf.int64), *tensor_specs(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        (spec,) = tensor_specs(kind.value_type)
+        return (tf.TensorSpec([None, kind.list_size], spec.dtype),)
     is_text = pa.types.is_large_binary(kind)
     dtype = tf.string if is_text else tf.as_dtype(kind.to_pandas_dtype())
     return (tf.TensorSpec([None], dtype),)
@@ -150,9 +158,11 @@ def tensor_specs(kind: pa.DataType) -> tuple[tf.TensorSpec, ...]:
 
 def to_arrays(column: pa.ChunkedArray) -> tuple[np.ndarray, ...]:
     """The values of a column of an output type; row splits and flat values for lists."""
-    if not pa.types.is_large_list(column.type):
+    if not _is_list(column.type):
         return (column.to_numpy(),)
     lists = column.combine_chunks()
+    if pa.types.is_fixed_size_list(column.type):
+        return (lists.flatten().to_numpy().reshape(len(lists), column.type.list_size),)
     splits = np.zeros(len(lists) + 1, np.int64)
     np.cumsum(lists.value_lengths().to_numpy(), out=splits[1:])
     return (splits, *to_arrays(pa.chunked_array([lists.flatten()])))

@@ -36,8 +36,9 @@ def read_parquet(
     """Batches the rows of Parquet files, as `rankkit.data.batches` does for rows in memory.
 
     Only a few row groups are in memory at a time, so files may be larger than memory. Text becomes
-    strings, dictionary-encoded or not; lists become ragged tensors; times become integer seconds
-    since 1970-01-01 UTC; `double` becomes `float32`, which must not round a number beyond 2^24.
+    strings, dictionary-encoded or not; lists become ragged tensors, and lists of floats of a fixed
+    size dense ones; times become integer seconds since 1970-01-01 UTC; `double` becomes `float32`,
+    which must not round a number beyond 2^24.
     Checksums of pages are verified, if the files have them.
 
     With `shuffle`, every epoch reads the row groups in its own order and mixes their rows in a

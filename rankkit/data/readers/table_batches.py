@@ -224,7 +224,7 @@ def _merge(tables: list[pa.Table], rng: np.random.Generator | None) -> pa.Table:
 
 def _cut(block: Mapping[str, Any], batch_size: int, *, drop_remainder: bool) -> tf.data.Dataset:
     first = next(iter(block.values()))
-    num_rows = tf.size(first[0], tf.int64) - (len(first) - 1)  # lists have one split more
+    num_rows = tf.shape(first[0], tf.int64)[0] - (len(first) - 1)  # lists have one split more
     last = num_rows - batch_size + 1 if drop_remainder else num_rows
     starts = tf.data.Dataset.range(0, last, batch_size)
 
@@ -234,7 +234,7 @@ def _cut(block: Mapping[str, Any], batch_size: int, *, drop_remainder: bool) -> 
         if drop_remainder:
             for column in batch.values():
                 if isinstance(column, tf.Tensor):
-                    column.set_shape([batch_size])
+                    column.set_shape([batch_size, *column.shape[1:]])
         return batch
 
     return starts.map(make_batch)
