@@ -41,6 +41,7 @@ ANNOTATIONS: dict[str, Any] = {
 NOT_COVERED = {
     "RankingModel(name)": "checked by Keras",
     "data.movielens(columns)": "reads the data set first; select_names has the check",
+    "data.read_svmlight(absent)": "may be NaN",
     "optimizers.LazyAdam(name)": "checked by Keras",
     "interactions.concatenate(vectors)": "tensors, which Keras checks",
     "plots.calibration(path)": "a diagnosis takes too long; as in the other plots",
@@ -69,6 +70,7 @@ def valid(tmp_path_factory):
     """Argument, or function(argument), to a valid value or a function that makes one."""
     folder = tmp_path_factory.mktemp("arguments")
     (folder / "rows.csv").write_text("user_id,rating\na,1.5\nb,2\n")
+    (folder / "rows.txt").write_text("1 qid:1 1:0.5\n")
     pq.write_table(pa.table(ROWS), folder / "rows.parquet")
     network, *members = (rk.models.tower(make_features(), hidden_units=[2]) for _ in range(3))
     model = rk.RankingModel(network, label="user_rating")
@@ -101,6 +103,8 @@ def valid(tmp_path_factory):
         "data.leave_last_out(num_rows)": 1,
         "data.vocabularies(columns)": ["user_id"],
         "data.read_csv(paths)": folder / "rows.csv",
+        "data.read_svmlight(paths)": folder / "rows.txt",
+        **{"sizes": [1, 2], "table": ROWS, "data.stack_columns(columns)": ["user_rating"]},
         "data.read_parquet(paths)": folder / "rows.parquet",
         "evaluation.BiasBaseline(ids)": ["user_id"],
         "version": "100k",

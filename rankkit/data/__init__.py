@@ -7,19 +7,24 @@ from rankkit.data.batches import batches
 from rankkit.data.collect import collect
 from rankkit.data.datasets.movielens import movielens
 from rankkit.data.datasets.synthetic import synthetic_ratings
+from rankkit.data.groups import group_ids, group_sizes
 from rankkit.data.lists import lists
 from rankkit.data.negatives import with_candidates, with_negatives
 from rankkit.data.splits import cold_start_split, k_fold, leave_last_out, random_split, time_split
+from rankkit.data.stack import stack_columns
 from rankkit.data.vocabulary import vocabularies, vocabulary
 
 if TYPE_CHECKING:
     from rankkit.data.readers.csv import read_csv
     from rankkit.data.readers.parquet import read_parquet
+    from rankkit.data.readers.svmlight import read_svmlight
 
 __all__ = [
     "batches",
     "cold_start_split",
     "collect",
+    "group_ids",
+    "group_sizes",
     "k_fold",
     "leave_last_out",
     "lists",
@@ -27,6 +32,8 @@ __all__ = [
     "random_split",
     "read_csv",
     "read_parquet",
+    "read_svmlight",
+    "stack_columns",
     "synthetic_ratings",
     "time_split",
     "vocabularies",
@@ -38,7 +45,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # The readers import pyarrow, which takes time and which not every process needs.
-    readers = {"read_csv": "csv", "read_parquet": "parquet"}
+    readers = {"read_csv": "csv", "read_parquet": "parquet", "read_svmlight": "svmlight"}
     if name in readers:
         return getattr(importlib.import_module(f"rankkit.data.readers.{readers[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

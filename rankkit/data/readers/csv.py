@@ -39,7 +39,7 @@ _OTHER_FILES = {  # the first bytes of files that are not text, and what to do a
     b"\xfd7zXZ\x00": ("a file compressed by xz", "Unpack it."),
     b"ARROW1": ("an Arrow file", "Read it with pyarrow, and write it as Parquet."),
 }
-_FILE_START = 64  # bytes
+FILE_START = 64  # bytes
 _BLOCK_BYTES = 1 << 22
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
 
@@ -194,17 +194,17 @@ class CsvFiles(TableFiles):
         options = pc.ConvertOptions(include_columns=names, column_types=self._read_types)
         try:
             with pa.input_stream(path) as file:
-                _check_start(path, file.read(_FILE_START))
+                check_start(path, file.read(FILE_START), "a CSV file")
             return pc.open_csv(path, self._read_options, self._parse_options, options)
         except (OSError, pa.ArrowException) as error:
             raise _parse_error(path, error) from error
 
 
-def _check_start(path: str, start: bytes) -> None:
-    """Raises for a file that is not a CSV file, or not in UTF-8."""
+def check_start(path: str, start: bytes, expected: str) -> None:
+    """Raises for a file of another format than expected, or not in UTF-8."""
     for mark, (kind, fix) in _OTHER_FILES.items():
         if start.startswith(mark):
-            raise ValueError(f"{path} must be a CSV file. Got: {kind}. {fix}")
+            raise ValueError(f"{path} must be {expected}. Got: {kind}. {fix}")
     if (
         start.removeprefix(codecs.BOM_UTF8)
         .lstrip()[:14]
@@ -212,7 +212,7 @@ def _check_start(path: str, start: bytes) -> None:
         .startswith((b"<!doctype html", b"<html", b"<?xml"))
     ):
         fix = "Download the file itself: this may be an error page."
-        raise ValueError(f"{path} must be a CSV file. Got: an HTML or XML page. {fix}")
+        raise ValueError(f"{path} must be {expected}. Got: an HTML or XML page. {fix}")
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
             raise _encoding_error(path, encoding, encoding)
