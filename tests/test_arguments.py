@@ -158,7 +158,7 @@ def fits(value: Any, kinds):
         or (is_integer and {int, float} & kinds != set())
         or (isinstance(value, float) and math.isfinite(value) and float in kinds)
         or (isinstance(value, str) and {str, os.PathLike} & kinds != set())
-        or (isinstance(value, list) and collections.abc.Sequence in kinds)
+        or (isinstance(value, list | np.ndarray) and collections.abc.Sequence in kinds)
         or (not is_text and np.iterable(value) and collections.abc.Iterable in kinds)
         or (isinstance(value, dict) and collections.abc.Mapping in kinds)
     )

@@ -1,6 +1,7 @@
 """Keras callback that computes ranking metrics after each epoch."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from rankkit.data.columns import as_columns
 from rankkit.evaluation.baselines import unique_ids
-from rankkit.evaluation.metrics import MetricSettings
+from rankkit.evaluation.metrics import MetricSettings, check_cutoffs
 from rankkit.evaluation.scored_rows import LabeledRows, feature_batches
 from rankkit.models.heads import score_of
 from rankkit.utils.errors import check_text
@@ -17,11 +18,12 @@ from rankkit.utils.errors import check_text
 class RankingMetrics(tf.keras.callbacks.Callback):
     """Adds ranking metrics of validation rows to the logs of each epoch.
 
-    The metrics are `val_ndcg_at_10`, `val_mrr`, `val_hit_rate_at_10` and `val_auc`, as defined by
-    `rankkit.evaluate_ranking`. A metric that is undefined for all queries is left out: NDCG with
-    negative labels, and, with a warning, MRR and hit rate if no label reaches `relevant`. After
-    training has diverged all metrics are NaN. A model with a low error does not necessarily rank
-    well: use these metrics to select a model for ranking.
+    The metrics are `val_ndcg_at_10`, `val_mrr`, `val_map_at_10`, `val_hit_rate_at_10` and
+    `val_auc`, as defined by `rankkit.evaluate_ranking`. A metric that is undefined for all queries
+    is left out: NDCG with negative labels, and MRR, MAP and hit rate if no label reaches
+    `relevant`, of which a warning tells. After training has diverged all metrics are NaN. A model
+    with a low error does not necessarily rank well: use these metrics to select a model for
+    ranking.
 
     Place it before the callbacks that use its metrics, such as `EarlyStopping` (with `mode="max"`),
     `ModelCheckpoint`, `CSVLogger` and `TensorBoard`. The metrics are in the history as well.
@@ -32,8 +34,12 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         label: Column of labels. Defaults to `None`, the label of the `RankingModel` or of `head`.
         head: Head whose scores are evaluated, for a model with several heads. Defaults to `None`,
             the score by which candidates are ranked.
-        k: Rank cutoff. Defaults to `10`.
+        k: Rank cutoff, or several. Defaults to `10`.
         relevant: Lowest label of a relevant row. Defaults to `4.0`, for ratings up to 5.
+        gain: Gains of NDCG: `"exponential"`, `2**label - 1`, or `"linear"`, the label. Defaults to
+            `"exponential"`.
+        no_relevant: What queries without a relevant row count as in NDCG, MRR, MAP and hit rate:
+            `"one"`, `"zero"`, or `"skip"` to leave them out. Defaults to `"skip"`.
         prefix: Prefix of the names of the metrics. Defaults to `"val_"`.
 
     Raises:
@@ -64,15 +70,19 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         query: str = "user_id",
         label: str | None = None,
         head: str | None = None,
-        k: int = 10,
+        k: int | Sequence[int] = 10,
         relevant: float = 4.0,
+        gain: str = "exponential",
+        no_relevant: str = "skip",
         prefix: str = "val_",
     ):
         super().__init__()
         check_text("prefix", prefix)
         if head is not None:
             check_text("head", head, "the name of a head")
-        self._settings = MetricSettings(k, relevant)
+        self._settings = MetricSettings(
+            check_cutoffs(k), relevant, gain=gain, no_relevant=no_relevant
+        )
         self.query = query
         self.label = label
         self.head = head
@@ -87,9 +97,11 @@ class RankingMetrics(tf.keras.callbacks.Callback):
         self._scorer = model if self.head is None else model.head(self.head)
         label = self._read_labels(self._scorer)
         if self._labels.max() < (relevant := self._settings.relevant):
+            is_skipped = self._settings.no_relevant == "skip"
             warnings.warn(
-                f"RankingMetrics leaves out MRR and hit rate: no value of {label} reaches relevant="
-                f"{relevant:g}; the highest is {self._labels.max():g}. Pass a lower one.",
+                f"RankingMetrics {'leaves out' if is_skipped else 'has constant'} MRR, MAP and hit "
+                f"rate: no value of {label} reaches relevant={relevant:g}; the highest is "
+                f"{self._labels.max():g}. Pass a lower one.",
                 stacklevel=2,
             )
         # Converted once, not in every epoch.

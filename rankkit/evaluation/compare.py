@@ -1,10 +1,10 @@
 """`compare_rankings`: paired comparison of scorers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rankkit.evaluation.baselines import unique_ids
-from rankkit.evaluation.metrics import MetricSettings
+from rankkit.evaluation.metrics import MetricSettings, check_cutoffs
 from rankkit.evaluation.report import Report, explain_gaps
 from rankkit.evaluation.row_metrics import metric_names
 from rankkit.evaluation.score_scale import is_click, score_scale
@@ -18,8 +18,10 @@ def compare_rankings(
     *,
     query: str | None = "user_id",
     label: str | None = None,
-    k: int = 10,
+    k: int | Sequence[int] = 10,
     relevant: float = 4.0,
+    gain: str = "exponential",
+    no_relevant: str = "skip",
     rating_range: tuple[float, float] | None = None,
     num_bootstrap: int = 1000,
     confidence: float = 0.95,
@@ -39,8 +41,12 @@ def compare_rankings(
         query: Column that identifies the query: rows are ranked within it. `None` if there is none.
             Defaults to `"user_id"`.
         label: Column of labels. Defaults to `None`, the label of the first scorer.
-        k: Rank cutoff. Defaults to `10`.
+        k: Rank cutoff, or several. Defaults to `10`.
         relevant: Lowest label of a relevant row. Defaults to `4.0`, for ratings up to 5.
+        gain: Gains of NDCG: `"exponential"`, `2**label - 1`, or `"linear"`, the label. Defaults to
+            `"exponential"`.
+        no_relevant: What queries without a relevant row count as in NDCG, MRR, MAP and hit rate:
+            `"one"`, `"zero"`, or `"skip"` to leave them out. Defaults to `"skip"`.
         rating_range: Lowest and highest rating, to which predictions are clipped for `rmse` and
             `mae`. Defaults to `None`, no clipping.
         num_bootstrap: Number of bootstrap samples. Defaults to `1000`.
@@ -76,7 +82,9 @@ def compare_rankings(
     if len(scorers) < 2:
         fix = "Pass the scorers to compare."
         raise invalid("scorers", dict(scorers), "a dict with at least two scorers", fix)
-    settings = MetricSettings(k, relevant, rating_range, num_bootstrap, confidence, seed)
+    settings = MetricSettings(
+        check_cutoffs(k), relevant, rating_range, num_bootstrap, confidence, seed, gain, no_relevant
+    )
     first_scorer = next(iter(scorers.values()))
     rows = LabeledRows(first_scorer, columns, [] if query is None else [query], label)
     labels = rows.labels
@@ -106,5 +114,5 @@ def compare_rankings(
         }
         title = f"{name} - {first}"
         lines.append(settings.line("all", title, len(labels), queries, differences))
-    notes += explain_gaps(lines, labels, query, settings)
+    notes += explain_gaps(lines, labels, query, queries, settings)
     return Report(lines, notes)

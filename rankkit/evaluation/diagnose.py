@@ -15,7 +15,7 @@ from rankkit.evaluation.diagnosis import (
 )
 from rankkit.evaluation.metrics import RankedRows
 from rankkit.evaluation.score_scale import FAR_OUTSIDE
-from rankkit.evaluation.scored_rows import ScoredRows
+from rankkit.evaluation.scored_rows import ComparedRows
 from rankkit.layers import IdEmbedding
 from rankkit.models.network import find_feature_layers
 from rankkit.ranking.scoring import get_feature_specs
@@ -62,7 +62,8 @@ def diagnose(
         scorer: As for `rankkit.evaluate_ranking`. The checks of OOV ids need a scorer that lists
             its features: neither a function nor an array of scores.
         columns: The rows to evaluate on, as a dict of arrays or lists, or a pandas DataFrame.
-        train: The training rows of the scorer, with the columns `query`, `item` and `label`.
+        train: The training rows of the scorer, with the columns `query`, `item` and `label`. The
+            baseline, the counts and the checks of OOV ids need them.
         query: Column that identifies the query: rows are ranked within it. `None` if there is none.
             Defaults to `"user_id"`.
         item: Column that identifies the item. Defaults to `None`: no errors by item, and the
@@ -95,12 +96,12 @@ def diagnose(
     if rating_range is not None:
         check_range("rating_range", rating_range)
     check_integer("num_bins", num_bins, 2)
-    rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
+    rows = ComparedRows(scorer, columns, train, query, item, label, rating_range)
     return diagnose_rows(rows, query, item, num_bins)
 
 
 def diagnose_rows(
-    rows: ScoredRows, query: str | None, item: str | None, num_bins: int
+    rows: ComparedRows, query: str | None, item: str | None, num_bins: int
 ) -> Diagnosis:
     """Diagnoses rows that are scored already."""
     if np.ptp(rows.labels) == 0:
@@ -140,7 +141,7 @@ def diagnose_rows(
 
 
 def _constant_predictions(
-    rows: ScoredRows, query: str | None, item: str | None
+    rows: ComparedRows, query: str | None, item: str | None
 ) -> tuple[list[str], list[str]]:
     """Warnings for constant scores, overall or within a query or item; checks not possible."""
     compared, reference = rows.label, rows.labels.std()
@@ -179,7 +180,7 @@ def _constant_predictions(
     return warnings, unchecked
 
 
-def _std_within(rows: ScoredRows, name: str, other: str | None) -> float | None:
+def _std_within(rows: ComparedRows, name: str, other: str | None) -> float | None:
     """Standard deviation within groups of `name` with two or more values of `other`."""
     _, groups = np.unique(rows.columns[name], return_inverse=True)
     others = np.arange(len(groups))
@@ -193,7 +194,7 @@ def _std_within(rows: ScoredRows, name: str, other: str | None) -> float | None:
     return float(np.sqrt(np.mean((rows.scores - means[groups])[is_varied] ** 2)))
 
 
-def _ranks_worse(rows: ScoredRows, query: str | None) -> tuple[list[str], list[str]]:
+def _ranks_worse(rows: ComparedRows, query: str | None) -> tuple[list[str], list[str]]:
     """Warnings for scores that order the rows of a query worse than the baseline does."""
     check = "Whether the model ranks worse than the bias baseline:"
     if rows.queries is None:
@@ -232,7 +233,7 @@ def _out_of_range(scores: np.ndarray, label: str, low: float, high: float) -> li
     ]
 
 
-def _check_unknown_ids(rows: ScoredRows) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+def _check_unknown_ids(rows: ComparedRows) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Errors with the ids of a column replaced by an OOV id, warnings; checks not possible."""
     lines, warnings, unchecked = [], [], []
     for name in rows.ids:
@@ -270,7 +271,7 @@ def _check_unknown_ids(rows: ScoredRows) -> tuple[list[dict[str, Any]], list[str
     return lines, warnings, unchecked
 
 
-def _unknown_id_line(rows: ScoredRows, name: str, known: set[Any]) -> dict[str, Any]:
+def _unknown_id_line(rows: ComparedRows, name: str, known: set[Any]) -> dict[str, Any]:
     """Errors of all rows with the ids of a column replaced by one that is new."""
     known = known.union(rows.columns[name].tolist())
     is_text = isinstance(rows.columns[name][0], str)

@@ -2,31 +2,47 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import numbers
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rankkit.evaluation.row_metrics import divide, finished, row_blocks, row_terms
-from rankkit.utils.errors import check_integer, check_number, check_range
+from rankkit.utils.errors import (
+    check_choice,
+    check_integer,
+    check_number,
+    check_range,
+    check_sequence,
+    invalid,
+    is_integer,
+)
 
 _MAX_BOOTSTRAP_WEIGHTS = 1 << 23  # held in memory at a time
+_GAINS = ("exponential", "linear")
+_WITHOUT_RELEVANT = {"skip": math.nan, "one": 1.0, "zero": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
 class MetricSettings:
     """Checked arguments shared by `evaluate_ranking`, `compare_rankings` and `RankingMetrics`."""
 
-    k: int
+    cutoffs: Sequence[int]
     relevant: float
     rating_range: tuple[float, float] | None = None
     num_bootstrap: int = 1000
     confidence: float = 0.95
     seed: int = 42
+    gain: str = "exponential"
+    no_relevant: str = "skip"
 
     def __post_init__(self):
-        for name, least in (("k", 1), ("num_bootstrap", 1), ("seed", 0)):
+        for name, least in (("num_bootstrap", 1), ("seed", 0)):
             check_integer(name, getattr(self, name), least)
+        check_choice("gain", self.gain, _GAINS)
+        check_choice("no_relevant", self.no_relevant, _WITHOUT_RELEVANT)
         check_number("relevant", self.relevant, fix="Pass one, such as 4.0.")
         expected, fix = "a number between 0 and 1", "Pass a level such as 0.95."
         check_number("confidence", self.confidence, expected, fix, above=0, below=1)
@@ -42,17 +58,41 @@ class MetricSettings:
     ) -> dict[str, np.ndarray]:
         """Metric to its value per query; `queries` has the index of each row's query, from 0.
 
-        If `only` is given, other metrics are not computed.
+        A value is NaN if the query does not count. If `only` is given, other metrics are not
+        computed.
         """
         rows = RankedRows(queries, labels, scores)
         is_relevant = rows.labels >= self.relevant
-        metrics = {
-            f"ndcg_at_{self.k}": lambda: rows.ndcg(rows.gains(), self.k),
-            "mrr": lambda: rows.reciprocal_rank(is_relevant),
-            f"hit_rate_at_{self.k}": lambda: rows.hit_rate(is_relevant, self.k),
-            "auc": rows.auc,
-        }
-        return {name: compute() for name, compute in metrics.items() if only in (None, name)}
+        gains = rows.gains(self.gain)
+        values: dict[str, np.ndarray] = {}
+
+        def add(name: str, compute: Callable[..., np.ndarray], *arguments: Any) -> None:
+            if only in (None, name):
+                values[name] = compute(*arguments)
+
+        for k in self.cutoffs:
+            add(f"ndcg_at_{k}", rows.ndcg, gains, k)
+        add("mrr", rows.reciprocal_rank, is_relevant)
+        for k in self.cutoffs:
+            add(f"map_at_{k}", rows.average_precision, is_relevant, k)
+        for k in self.cutoffs:
+            add(f"hit_rate_at_{k}", rows.hit_rate, is_relevant, k)
+        for name, each in values.items():
+            is_ndcg = name.startswith("ndcg")
+            if is_ndcg and self.no_relevant == "skip":  # and any order of one row is ideal
+                values[name] = np.where(rows.sizes > 1, each, np.nan)
+            elif not (is_ndcg and labels.min() < 0):
+                values[name] = np.nan_to_num(each, nan=_WITHOUT_RELEVANT[self.no_relevant])
+        add("auc", rows.auc)
+        return values
+
+    def num_without_relevant(self, queries: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+        """Number of queries to which `no_relevant` applies: in NDCG, and in the binary metrics."""
+        rows = RankedRows(queries, labels, labels)
+        has_gain = rows.have(rows.gains(self.gain) > 0)
+        if self.no_relevant == "skip":
+            has_gain &= rows.sizes > 1
+        return int((~has_gain).sum()), int((~rows.have(rows.labels >= self.relevant)).sum())
 
     def bootstrap(
         self,
@@ -101,6 +141,17 @@ class MetricSettings:
         return line
 
 
+def check_cutoffs(k: Any) -> list[int]:
+    """Returns one or several rank cutoffs, the argument `k`, as a list."""
+    expected = "an integer of at least 1, or a sequence of different ones"
+    is_single = isinstance(k, numbers.Number | np.bool_)
+    values: list[Any] = [k] if is_single else check_sequence("k", k, expected)
+    is_valid = all(is_integer(each) and each >= 1 for each in values)
+    if not (is_valid and 0 < len(values) == len(set(values))):
+        raise invalid("k", k, expected)
+    return [int(each) for each in values]
+
+
 def clip_scores(scores: np.ndarray, rating_range: tuple[float, float] | None) -> np.ndarray:
     """Clips scores to a range; without a range they are returned unchanged."""
     return scores if rating_range is None else np.clip(scores, *rating_range)
@@ -124,23 +175,34 @@ class RankedRows:
         is_new = (np.diff(self.queries) != 0) | (np.diff(self.scores) != 0)
         self._ties = np.concatenate([[0], np.cumsum(is_new)])  # index of each row's group of ties
 
-    def gains(self) -> np.ndarray:
-        """Gains `2**label - 1`, those of a query with labels above 1000 divided by a power of 2."""
+    def have(self, condition: np.ndarray) -> np.ndarray:
+        """Whether each query has a row for which a condition is true."""
+        return np.logical_or.reduceat(condition, self._starts)
+
+    def gains(self, kind: str = "exponential") -> np.ndarray:
+        """Gains `2**label - 1` or `label`, those of a query divided by the same power of 2."""
         largest = np.maximum.reduceat(self.labels, self._starts)
+        if kind == "linear":
+            return np.ldexp(self.labels, -np.frexp(largest)[1][self.queries])
         excess = np.maximum(largest - 1000, 0)[self.queries]
         return np.exp2(self.labels - excess) - np.exp2(-excess)
 
     def ndcg(self, gains: np.ndarray, k: int) -> np.ndarray:
-        """NDCG at `k`; NaN for one row or no gain, and for all queries if a gain is negative."""
+        """NDCG at `k`; NaN without a gain, and for all queries if a gain is negative."""
         discounts = np.where(self._ranks < k, 1 / np.log2(self._ranks + 2), 0.0)
         gains = gains if gains.min() >= 0 else np.full(len(gains), np.nan)
-        ideal = gains[np.lexsort((-gains, self.queries))]
+        ideal = gains[self._by_label]
         tied_gains = (np.bincount(self._ties, gains) / np.bincount(self._ties))[self._ties]
         dcg, ideal_dcg = (
             np.bincount(self.queries, discounts * each, len(self.sizes))
             for each in (tied_gains, ideal)
         )
-        return np.where(self.sizes > 1, divide(dcg, ideal_dcg), np.nan)
+        return divide(dcg, ideal_dcg)
+
+    @cached_property
+    def _by_label(self) -> np.ndarray:
+        """The rows in the ideal order of each query."""
+        return np.lexsort((-self.labels, self.queries))
 
     def auc(self) -> np.ndarray:
         """Share of correctly ordered pairs of different label; NaN if all labels are equal."""
@@ -160,6 +222,21 @@ class RankedRows:
             expected += missed * probability / (first + offset + 1)
             missed *= 1 - probability
         return np.where(found, expected, np.nan)
+
+    def average_precision(self, relevant: np.ndarray, k: int) -> np.ndarray:
+        """Average precision of the first `k`; NaN without a relevant row."""
+        sizes, hits = np.bincount(self._ties), np.bincount(self._ties, relevant)
+        starts = np.cumsum(sizes) - sizes
+        num_relevant = np.bincount(self.queries, relevant)
+        queries = self.queries[starts]  # of each group of ties
+        above = np.cumsum(hits) - hits - (np.cumsum(num_relevant) - num_relevant)[queries]
+        # At place p of t ties, r of them relevant, is a relevant row with probability r / t. Of the
+        # p ties before it, p (r - 1) / (t - 1) are expected to be relevant.
+        p = self._ranks - self._ranks[starts][self._ties]
+        t, r, above = (each[self._ties] for each in (sizes, hits, above))
+        precision = (above + 1 + p * (r - 1) / np.maximum(t - 1, 1)) / (self._ranks + 1)
+        found = np.where(self._ranks < k, r / t * precision, 0.0)
+        return divide(np.bincount(self.queries, found), np.minimum(num_relevant, k))
 
     def hit_rate(self, relevant: np.ndarray, k: int) -> np.ndarray:
         """Probability that a relevant row is among the first `k`; NaN without a relevant row."""

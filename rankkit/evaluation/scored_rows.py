@@ -66,7 +66,37 @@ class LabeledRows:
 
 
 class ScoredRows(LabeledRows):
-    """Rows with labels, scores and scores of a baseline, and the training rows of the scorer."""
+    """Rows with labels and scores, and what the scores are."""
+
+    def __init__(
+        self,
+        scorer: Any,
+        columns: Any,
+        query: str | None,
+        item: str | None,
+        label: str | None,
+        rating_range: tuple[float, float] | None,
+        further_labels: Sequence[float] | np.ndarray = (),
+    ):
+        self.scorer = scorer
+        self.ids = [name for name in (query, item) if name is not None]
+        super().__init__(scorer, columns, self.ids, label)
+        # The index of the query of each row, (rows,).
+        self.queries = None if query is None else unique_ids(query, self.columns[query])[1]
+        self.all_labels = np.concatenate([self.labels, further_labels])
+        scores = self.score(scorer)
+        self.scores = scores.astype(float)
+        self.scale = score_scale(scorer, scores, self.label, self.all_labels, rating_range)
+        # The scores on the scale of the labels; `None` if they are an order only.
+        self.predictions = self.scale.predictions(self.scores)
+
+    def scorers(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Scores and predictions by the name of a scorer."""
+        return {"model": (self.scores, self.predictions)}
+
+
+class ComparedRows(ScoredRows):
+    """Rows with scores of a model and of baselines, and the training rows of both."""
 
     def __init__(
         self,
@@ -78,20 +108,19 @@ class ScoredRows(LabeledRows):
         label: str | None,
         rating_range: tuple[float, float] | None,
     ):
-        self.scorer = scorer
-        self.ids = [name for name in (query, item) if name is not None]
-        super().__init__(scorer, columns, self.ids, label)
-        # The index of the query of each row, (rows,).
-        self.queries = None if query is None else unique_ids(query, self.columns[query])[1]
-        train = as_columns(train, [*self.ids, self.label], argument="train")
-        training_rows = LabeledRows(scorer, train, self.ids, self.label)
+        ids = [name for name in (query, item) if name is not None]
+        label = _label_column(scorer, label)
+        if train is None:
+            fix = (
+                "The baseline is fitted to the training rows; rankkit.evaluate_ranking and "
+                "compare_rankings need none."
+            )
+            raise wrong_type("train", None, "a dict of arrays or a DataFrame", fix)
+        names = ids if label in ids else [*ids, label]
+        train = as_columns(train, names, argument="train")
+        training_rows = LabeledRows(scorer, train, ids, label)
+        super().__init__(scorer, columns, query, item, label, rating_range, training_rows.labels)
         self.train = training_rows.columns
-        self.all_labels = np.concatenate([self.labels, training_rows.labels])
-        scores = self.score(scorer)
-        self.scores = scores.astype(float)
-        self.scale = score_scale(scorer, scores, self.label, self.all_labels, rating_range)
-        # The scores on the scale of the labels; `None` if they are an order only.
-        self.predictions = self.scale.predictions(self.scores)
         self.baseline = BiasBaseline(self.train, self.ids, label=self.label)
         self.baseline_scores = self.baseline(self.columns)
         self.baseline_predictions = clip_scores(self.baseline_scores, rating_range)
@@ -100,7 +129,7 @@ class ScoredRows(LabeledRows):
         """Scores and predictions by the name of a scorer: the model and the baselines."""
         mean = np.full(len(self.labels), self.baseline.mean)
         scorers = {
-            "model": (self.scores, self.predictions),
+            **super().scorers(),
             "biases": (self.baseline_scores, self.baseline_predictions),
             "mean": (mean, clip_scores(mean, self.scale.rating_range)),
         }

@@ -10,7 +10,7 @@ ROWS = {
     "item_id": np.array(["x", "y", "z", "x", "y", "z"]),
     "rating": np.array([5.0, 3.0, 1.0, 2.0, 4.0, 4.0]),
 }
-NAMES = ["val_ndcg_at_10", "val_mrr", "val_hit_rate_at_10", "val_auc"]
+NAMES = ["val_ndcg_at_10", "val_mrr", "val_map_at_10", "val_hit_rate_at_10", "val_auc"]
 
 
 def make_features():
@@ -50,7 +50,7 @@ def test_each_epoch_logs_the_metrics_of_evaluate_ranking():
             reports.append(rk.evaluate_ranking(model, ROWS, train=ROWS, num_bootstrap=1).metrics)
 
     history = fit(model, RankingMetrics(ROWS), Evaluate())
-    assert list(history)[-4:] == NAMES
+    assert list(history)[-5:] == NAMES
     for name in NAMES:
         expected = [metrics[name.removeprefix("val_")] for metrics in reports]
         assert history[name] == pytest.approx(expected, abs=1e-9)
@@ -102,13 +102,29 @@ def test_rows_without_a_label_of_the_head_are_ignored(two_heads):
 def test_cutoff_is_an_argument_and_a_metric_without_queries_is_omitted():
     model = make_model()
     cut = logs_of(RankingMetrics(ROWS, k=1), model)
-    assert list(cut) == ["val_ndcg_at_1", "val_mrr", "val_hit_rate_at_1", "val_auc"]
-    message = "leaves out MRR and hit rate: no value of rating reaches relevant=6; the highest is 5"
+    names = ["val_ndcg_at_1", "val_mrr", "val_map_at_1", "val_hit_rate_at_1", "val_auc"]
+    assert list(cut) == names
+    message = "leaves out MRR, MAP and hit rate: no value of rating reaches relevant=6; the highest"
     with pytest.warns(UserWarning, match=message):
         logs = logs_of(RankingMetrics(ROWS, relevant=6), model)
     assert list(logs) == ["val_ndcg_at_10", "val_auc"]
     negative = {**ROWS, "rating": ROWS["rating"] - 6}
     assert list(logs_of(RankingMetrics(negative, relevant=-2), model)) == NAMES[1:]
+
+
+def test_cutoffs_and_conventions_are_those_of_evaluate_ranking():
+    model = make_model()
+    rows = {**ROWS, "rating": np.array([5.0, 3.0, 1.0, 0.0, 0.0, 4.0])}
+    for no_relevant in ("skip", "one", "zero"):
+        settings = {"k": (1, 2), "gain": "linear", "no_relevant": no_relevant}
+        logs = logs_of(RankingMetrics(rows, **settings), model)
+        report = rk.evaluate_ranking(model, rows, num_bootstrap=1, **settings)
+        expected = {f"val_{name}": value for name, value in report.metrics.items()}
+        assert logs == pytest.approx({name: expected[name] for name in logs}, abs=1e-9)
+        assert len(logs) == 8
+    with pytest.warns(UserWarning, match="has constant MRR, MAP and hit rate: no value of rating"):
+        logs = logs_of(RankingMetrics(rows, relevant=6, no_relevant="zero"), model)
+    assert logs["val_mrr"] == logs["val_map_at_10"] == 0.0
 
 
 def test_early_stopping_on_a_metric_restores_the_best_weights():

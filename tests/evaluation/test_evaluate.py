@@ -88,7 +88,8 @@ def test_report_prints_a_table():
     text = str(evaluate())
     head, first, *_ = text.splitlines()
     assert head.split() == [
-        "rows", "scorer", "num_rows", "rmse", "mae", "ndcg_at_10", "mrr", "hit_rate_at_10", "auc",
+        "rows", "scorer", "num_rows", "rmse", "mae", "ndcg_at_10", "mrr", "map_at_10",
+        "hit_rate_at_10", "auc",
     ]  # fmt: skip
     assert first.split()[:4] == ["all", "model", "4", "2.7386"]
     assert " - " in text  # an undefined metric
@@ -311,8 +312,8 @@ def test_a_metric_that_only_one_query_has_has_no_interval():
 @pytest.mark.parametrize(
     ("kwargs", "note"),
     [
-        ({"relevant": 6}, "mrr and hit_rate_at_10 are undefined: no label reaches relevant=6; the "
-         "highest is 5."),
+        ({"relevant": 6}, "mrr, map_at_10 and hit_rate_at_10 are undefined: no label reaches rele"
+         "vant=6; the highest is 5."),
         ({"rows": {**TEST, "rating": [-1, 2, 5, 3]}}, "ndcg_at_10 is undefined: a label is negat"),
         ({"rows": {**TEST, "user_id": [*"abcd"]}}, "auc is undefined: no user_id has rows with di"),
         ({"rows": {**TEST, "user_id": [*"abcd"]}}, "ndcg_at_10 is undefined: no user_id has two r"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from rankkit.evaluation import metrics
-from rankkit.evaluation.metrics import RankedRows, bootstrap_means
+from rankkit.evaluation.metrics import RankedRows, bootstrap_means, check_cutoffs
 
 # Query, label and score. Few distinct values, so that ties are frequent.
 ROWS = st.lists(
@@ -43,8 +43,10 @@ def test_ndcg_equals_that_of_scikit_learn(rows, k):
     ranked = RankedRows(*columns(rows))
     ndcg = ranked.ndcg(np.exp2(ranked.labels) - 1, k)
     for value, (true, predicted) in zip(ndcg, by_query(*columns(rows)), strict=True):
-        if len(true) < 2 or not true.any():
+        if not true.any():
             assert np.isnan(value)
+        elif len(true) == 1:
+            assert value == 1.0
         else:
             expected = ndcg_score([np.exp2(true) - 1], [predicted], k=k)
             assert value == pytest.approx(expected, abs=1e-9)
@@ -72,16 +74,28 @@ def test_auc_of_graded_labels_is_the_share_of_correctly_ordered_pairs():
 
 
 @given(ROWS.filter(lambda rows: len(rows) <= 6), st.sampled_from([1, 2, 3, 99]))
-def test_mrr_and_hit_rate_are_means_over_all_orders_of_ties(rows, k):
+def test_mrr_map_and_hit_rate_are_means_over_all_orders_of_ties(rows, k):
     queries, labels, scores = columns(rows)
     ranked = RankedRows(queries, labels, scores)
-    values = ranked.reciprocal_rank(ranked.labels >= 3), ranked.hit_rate(ranked.labels >= 3, k)
-    for rank, hit, (true, predicted) in zip(
+    relevant = ranked.labels >= 3
+    values = (
+        ranked.reciprocal_rank(relevant),
+        ranked.average_precision(relevant, k),
+        ranked.hit_rate(relevant, k),
+    )
+
+    def average_precision(row):
+        precisions = np.cumsum(row) / np.arange(1, len(row) + 1)
+        return precisions[:k][row[:k]].sum() / min(row.sum(), k)
+
+    for rank, precision, hit, (true, predicted) in zip(
         *values, by_query(queries, labels >= 3, scores), strict=True
     ):
         if not true.any():
-            assert np.isnan([rank, hit]).all()
+            assert np.isnan([rank, precision, hit]).all()
             continue
+        expected = mean_over_orders(true, predicted, average_precision)
+        assert precision == pytest.approx(expected)
         expected = mean_over_orders(true, predicted, lambda row: 1 / (1 + np.argmax(row)))
         assert rank == pytest.approx(expected)
         expected = mean_over_orders(true, predicted, lambda row: row[:k].any())
@@ -92,14 +106,39 @@ def test_mrr_and_hit_rate_are_means_over_all_orders_of_ties(rows, k):
 def test_order_of_the_rows_does_not_matter(rows, random):
     values = []
     for each in (rows, random.sample(rows, len(rows))):
-        values.append(list(metrics.MetricSettings(3, 2).by_query(*columns(each)).values()))
+        values.append(list(metrics.MetricSettings([1, 3], 2).by_query(*columns(each)).values()))
     np.testing.assert_allclose(*values)
 
 
-def test_negative_gains_have_no_ndcg():
-    labels = np.array([3, 1, 2, 0, 5, 4])
-    ranked = RankedRows(np.array([0, 0, 0, 0, 1, 1]), labels, labels)
-    assert np.isnan(ranked.ndcg(ranked.labels - 1, 10)).all()
+@pytest.mark.parametrize("no_relevant", ["skip", "one", "zero"])
+@pytest.mark.parametrize("gain", ["exponential", "linear"])
+def test_negative_labels_have_no_ndcg(gain, no_relevant):
+    labels = np.array([2, 0, 1, -1, 4, 3])
+    settings = metrics.MetricSettings([10], 1, gain=gain, no_relevant=no_relevant)
+    values = settings.by_query(np.array([0, 0, 0, 0, 1, 1]), labels, labels)
+    assert np.isnan(values["ndcg_at_10"]).all()
+    assert values["mrr"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("largest", [3.0, 2000.0, 1.7e308, 5e-324])
+def test_linear_gains_of_any_size_have_an_ndcg(largest):
+    labels = np.array([0.0, largest, largest])
+    settings = metrics.MetricSettings([10], 1, gain="linear")
+    [value] = settings.by_query(np.zeros(3, int), labels, np.array([3, 2, 1]))["ndcg_at_10"]
+    # (1 / log2(3) + 1 / 2) / (1 + 1 / log2(3))
+    assert value == pytest.approx((1 / np.log2(3) + 0.5) / (1 + 1 / np.log2(3)))
+
+
+@pytest.mark.parametrize("k", [5, np.int64(5), [5, 1], (5, 1), np.array([5, 1]), range(5, 0, -4)])
+def test_cutoffs_are_one_integer_or_several(k):
+    assert check_cutoffs(k) == ([5] if np.ndim(k) == 0 else [5, 1])
+
+
+@pytest.mark.parametrize("k", [0, True, 2.0, "5", None, [], [0], [1, 1], [1, True], {1, 5}, [[1]]])
+def test_other_cutoffs_are_refused(k):
+    message = "k must be an integer of at least 1, or a sequence of different ones. Got: k="
+    with pytest.raises((TypeError, ValueError), match=message):
+        check_cutoffs(k)
 
 
 # --- Bootstrap ---

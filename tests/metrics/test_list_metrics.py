@@ -94,10 +94,11 @@ def test_metric_is_the_mean_over_all_orders_of_ties(name, k):
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_ndcg_and_mrr_equal_those_of_evaluate_ranking(k):
+def test_ndcg_mrr_and_map_equal_those_of_evaluate_ranking(k):
     labels, scores = lists(count=60)
     expected = evaluate(labels, scores, k=k)
-    for metric in (rk.metrics.NDCG(k), rk.metrics.MeanReciprocalRank()):
+    kinds = (rk.metrics.NDCG, rk.metrics.MeanAveragePrecision)
+    for metric in (*(kind(k) for kind in kinds), rk.metrics.MeanReciprocalRank()):
         assert value(metric, labels, scores) == pytest.approx(expected[metric.name], rel=1e-5)
 
 

@@ -14,7 +14,7 @@ from rankkit.evaluation.html.metric_texts import MetricText
 from rankkit.evaluation.metrics import MetricSettings
 from rankkit.evaluation.row_metrics import metric_names
 from rankkit.evaluation.score_scale import is_click
-from rankkit.evaluation.scored_rows import ScoredRows
+from rankkit.evaluation.scored_rows import ComparedRows
 
 _MAX_GROUPS = 8  # values of a column; the others are one group
 
@@ -47,7 +47,7 @@ class Comparison:
 
 
 def compare(
-    rows: ScoredRows,
+    rows: ComparedRows,
     settings: MetricSettings,
     mask: np.ndarray | None = None,
     baselines: Sequence[str] = ("biases", "mean"),
@@ -90,7 +90,7 @@ def compare(
 
 
 def groups_of(
-    rows: ScoredRows, nouns: dict[str, str], columns: Sequence[str]
+    rows: ComparedRows, nouns: dict[str, str], columns: Sequence[str]
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     """Groups of the rows: by training rows of each id, and by columns; title, group and mask."""
     for name in rows.ids:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rankkit.data.columns import factorize
-from rankkit.evaluation.scored_rows import ScoredRows, score_rows
+from rankkit.evaluation.scored_rows import ComparedRows, score_rows
 from rankkit.ranking.rank import top_k_indices
 from rankkit.ranking.scoring import get_feature_specs
 
@@ -63,7 +63,7 @@ class Examples:
 
 
 def make_examples(
-    rows: ScoredRows,
+    rows: ComparedRows,
     train: Columns,
     train_labels: np.ndarray,
     query: str | None,
@@ -165,7 +165,7 @@ class _Catalog:
 
 
 def _catalog(
-    rows: ScoredRows,
+    rows: ComparedRows,
     train: Columns,
     query: str,
     item: str | None,

@@ -18,9 +18,10 @@ class MetricText:
         return {"lower": value, "higher": -value, "near 1": abs(value - 1)}[self.good]
 
 
-def metric_text(name: str, label: str, query: str, relevant: str, k: int) -> MetricText:
+def metric_text(name: str, label: str, query: str, relevant: str) -> MetricText:
     """The texts of a metric of `rankkit.evaluate_ranking`; `query` is a noun, such as "user"."""
     users = plural(query)
+    family, _, k = name.partition("_at_")
     texts = {
         "rmse": (
             "RMSE",
@@ -50,7 +51,7 @@ def metric_text(name: str, label: str, query: str, relevant: str, k: int) -> Met
             f"How often a row with {label} = 1 scores above one with {label} = 0; 0.5 is chance.",
             "higher",
         ),
-        f"ndcg_at_{k}": (
+        "ndcg": (
             f"NDCG@{k}",
             f"Quality of the first {k} places of the test rows of each {query}; 1 is a perfect "
             "order.",
@@ -61,7 +62,13 @@ def metric_text(name: str, label: str, query: str, relevant: str, k: int) -> Met
             f"Mean of 1 / place of the first row with a {relevant}; 1 if it is always first.",
             "higher",
         ),
-        f"hit_rate_at_{k}": (
+        "map": (
+            f"MAP@{k}",
+            f"Mean precision at the places of rows with a {relevant} within the first {k}; 1 if "
+            "they come first.",
+            "higher",
+        ),
+        "hit_rate": (
             f"Hit rate@{k}",
             f"Share of {users} with a {relevant} within the first {k} places.",
             "higher",
@@ -73,4 +80,4 @@ def metric_text(name: str, label: str, query: str, relevant: str, k: int) -> Met
             "higher",
         ),
     }
-    return MetricText(*texts[name])
+    return MetricText(*texts[family])

@@ -12,7 +12,7 @@ from rankkit.evaluation.html.metric_texts import MetricText, metric_text
 from rankkit.evaluation.html.parts import Part
 from rankkit.evaluation.metrics import MetricSettings
 from rankkit.evaluation.score_scale import is_click
-from rankkit.evaluation.scored_rows import ScoredRows
+from rankkit.evaluation.scored_rows import ComparedRows
 
 Section = tuple[str, str, Html]  # its id, its title and its content
 
@@ -21,7 +21,7 @@ Section = tuple[str, str, Html]  # its id, its title and its content
 class Page:
     """What the sections show."""
 
-    rows: ScoredRows
+    rows: ComparedRows
     settings: MetricSettings
     comparison: Comparison
     diagnosis: Diagnosis
@@ -47,7 +47,7 @@ class Page:
 
     def text(self, name: str) -> MetricText:
         """The texts of a metric."""
-        return metric_text(name, self.label, self.noun(self.query), self.relevant, self.settings.k)
+        return metric_text(name, self.label, self.noun(self.query), self.relevant)
 
     def baseline(self, name: str) -> str:
         """A baseline in words."""
@@ -70,7 +70,7 @@ class Page:
 
     def headline_metrics(self) -> list[str]:
         """The metrics by which the ranker is judged: of errors and of rankings."""
-        k, names = self.settings.k, self.comparison.names
+        k, names = max(self.settings.cutoffs), self.comparison.names
         choices = ("rmse", "log_loss"), (f"ndcg_at_{k}", "auc", "global_auc")
         found = (next((name for name in each if name in names), None) for each in choices)
         return [name for name in found if name is not None]

@@ -22,10 +22,10 @@ from rankkit.evaluation.html.examples import make_examples
 from rankkit.evaluation.html.markup import Html, element, join, shorten
 from rankkit.evaluation.html.page import Page
 from rankkit.evaluation.html.parts import parts_of
-from rankkit.evaluation.metrics import MetricSettings
+from rankkit.evaluation.metrics import MetricSettings, check_cutoffs
 from rankkit.evaluation.report import LOG_LOSS_OF_BIASES, explain_gaps
 from rankkit.evaluation.score_scale import is_click
-from rankkit.evaluation.scored_rows import LabeledRows, ScoredRows
+from rankkit.evaluation.scored_rows import ComparedRows, LabeledRows
 from rankkit.utils.errors import check_known, check_mapping, check_path, check_sequence, check_text
 from rankkit.utils.files import write_atomically
 
@@ -44,8 +44,10 @@ def html_report(
     item: str | None = None,
     label: str | None = None,
     timestamp: str | None = None,
-    k: int = 10,
+    k: int | Sequence[int] = 10,
     relevant: float | None = None,
+    gain: str = "exponential",
+    no_relevant: str = "skip",
     rating_range: tuple[float, float] | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
     item_columns: Sequence[str] = (),
@@ -83,9 +85,13 @@ def html_report(
         item: Column that identifies the item. Defaults to `None`.
         label: Column of labels. Defaults to `None`, the label of the `RankingModel`.
         timestamp: Column of timestamps, to show the time of each part. Defaults to `None`.
-        k: Rank cutoff. Defaults to `10`.
+        k: Rank cutoff, or several: the summary and the example rankings use the highest. Defaults
+            to `10`.
         relevant: Lowest label of a relevant row, one that the user liked. Defaults to `None`: 1.0
             if all labels are 0 and 1, and else 4.0, for ratings up to 5.
+        gain: Gains of NDCG, as in `rankkit.evaluate_ranking`. Defaults to `"exponential"`.
+        no_relevant: What queries without a relevant row count as, as in
+            `rankkit.evaluate_ranking`. Defaults to `"skip"`.
         rating_range: Lowest and highest rating, to which predictions are clipped, as in
             `rankkit.evaluate_ranking`. Defaults to `None`, no clipping.
         history: Metric name to one value per epoch, for the learning curve: `fit(...).history`.
@@ -127,11 +133,18 @@ def html_report(
             check_sequence(f"history[{name!r}]", values, "a list of numbers")
     item_columns = check_sequence("item_columns", item_columns, "a list of column names")
     groups = check_sequence("groups", groups, "a list of column names")
-    settings = MetricSettings(k, 4.0 if relevant is None else relevant, rating_range, seed=seed)
+    settings = MetricSettings(
+        check_cutoffs(k),
+        4.0 if relevant is None else relevant,
+        rating_range,
+        seed=seed,
+        gain=gain,
+        no_relevant=no_relevant,
+    )
     known = list(as_columns(columns, argument="columns"))
     used = [*item_columns, *groups, *([] if timestamp is None else [timestamp])]
     check_known("column", used, known)
-    rows = ScoredRows(scorer, columns, train, query, item, label, rating_range)
+    rows = ComparedRows(scorer, columns, train, query, item, label, rating_range)
     if relevant is None and is_click(rows.all_labels):
         settings = dataclasses.replace(settings, relevant=1.0)
     diagnosis = diagnose_rows(rows, query, item, _NUM_BINS)
@@ -142,7 +155,7 @@ def html_report(
     comparison = compare(rows, settings)
     if query is None and not comparison.names:
         raise ValueError(f"With query=None there is no metric. {rows.scale.notes('model')[0]}")
-    notes = explain_gaps([comparison.lines["model"]], rows.labels, query, settings)
+    notes = explain_gaps([comparison.lines["model"]], rows.labels, query, rows.queries, settings)
     if comparison.lines.get("biases", {}).get("log_loss", 0) is None:
         notes.append(LOG_LOSS_OF_BIASES)
     page = Page(
@@ -160,7 +173,7 @@ def html_report(
             item,
             timestamp,
             item_columns,
-            k,
+            max(settings.cutoffs),
             settings.relevant,
             seed,
         ),

@@ -160,6 +160,23 @@ def test_report_of_ratings_has_every_section(tmp_path):
     assert re.search(rf"training rows . \d+ {repeated} Mean rating", page.texts["data"])
 
 
+def test_several_cutoffs_have_a_line_each_and_the_highest_is_in_the_summary(tmp_path):
+    model, _ = train_model("rating")
+    settings = {"k": (10, 3), "gain": "linear", "no_relevant": "one", "relevant": 5}
+    rows = {**TEST, "rating": np.where(TEST["user_id"] == "u1", 0.0, TEST["rating"])}
+    page = report(tmp_path / "report.html", model, rows, **IDS, **settings)
+    metrics = rk.evaluate_ranking(model, rows, **IDS, **settings, num_bootstrap=1).metrics
+    for name, title in (("ndcg", "NDCG"), ("map", "MAP"), ("hit_rate", "Hit rate")):
+        for k in settings["k"]:
+            value = f"{metrics[f'{name}_at_{k}']:.4f}".rstrip("0")
+            assert re.search(f"{title}@{k} higher .*?{value}", page.texts["results"])
+    assert "NDCG@10 is" in page.texts["top"]
+    assert "NDCG@3" not in page.texts["top"]
+    assert "The gains of NDCG are linear." in page.texts["notes"]
+    assert "NDCG counts 1 of 12 user_id with no label above 0 as one" in page.texts["notes"]
+    assert re.search(r"Ranked highest of \d+ (i\d+ .*?){10}", page.texts["examples"])
+
+
 def test_difference_from_the_baseline_is_that_of_compare_rankings(tmp_path):
     model, _ = train_model("rating")
     biases = rk.evaluation.BiasBaseline(TRAIN, ["user_id", "item_id"], label="rating")
