@@ -10,7 +10,8 @@ class MeanAveragePrecision(ListMetric):
     """Mean average precision (MAP): precision at the rank of each relevant item, averaged.
 
     The average over a list divides by the number of relevant items, or by `k` if that is smaller;
-    relevant items below rank `k` contribute 0. Lists without relevant items do not count.
+    relevant items below rank `k` contribute 0. Lists without relevant items do not count, as with
+    `no_relevant="skip"` of `rankkit.evaluate_ranking`.
 
     Args:
         k: Number of ranks that count. Defaults to `None`: all.
@@ -61,7 +62,8 @@ class MeanAveragePrecision(ListMetric):
 class MeanReciprocalRank(ListMetric):
     """Mean reciprocal rank (MRR): 1 / rank of the first relevant item, averaged over lists.
 
-    It is 0 if that item is below rank `k`. Lists without relevant items do not count.
+    It is 0 if that item is below rank `k`. Lists without relevant items do not count, as with
+    `no_relevant="skip"` of `rankkit.evaluate_ranking`.
 
     Args:
         k: Number of ranks that count. Defaults to `None`: all.

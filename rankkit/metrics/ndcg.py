@@ -13,7 +13,8 @@ class NDCG(ListMetric):
     """Normalized discounted cumulative gain (NDCG) of the first `k` ranks, averaged over lists.
 
     The gain `2**label - 1` of the item at rank `i` is divided by `log2(1 + i)`, and the sum by that
-    of the ideal order. Lists of one item, without gain or with a label below 0 do not count.
+    of the ideal order. Lists of one item, without gain or with a label below 0 do not count, as
+    with `gain="exponential"` and `no_relevant="skip"` of `rankkit.evaluate_ranking`.
 
     Args:
         k: Number of ranks that count; `None` for all. Defaults to `10`.
