@@ -116,14 +116,15 @@ def test_all_queries_count_by_the_formulas_of_the_tools(gain, no_relevant, witho
 def trec_eval(labels, scores):
     """Query to measures of trec_eval."""
     measures = {"ndcg_cut.1,3,5", "map", "recip_rank", "success.1,3,5"}
-    judged, run = (
-        {
+
+    def by_id(lists, kind):
+        return {
             str(query): {str(row): kind(value) for row, value in enumerate(each)}
             for query, each in enumerate(lists)
         }
-        for kind, lists in ((int, labels), (float, scores))
-    )
-    return pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(run)
+
+    evaluator = pytrec_eval.RelevanceEvaluator(by_id(labels, int), measures)
+    return evaluator.evaluate(by_id(scores, float))
 
 
 @pytest.mark.parametrize("seed", range(3))
