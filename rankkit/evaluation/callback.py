@@ -8,10 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.data.columns import as_columns
-from rankkit.evaluation.baselines import unique_ids
 from rankkit.evaluation.metrics import MetricSettings, check_cutoffs
-from rankkit.evaluation.scored_rows import LabeledRows, feature_batches
-from rankkit.models.heads import score_of
+from rankkit.evaluation.scored_rows import LabeledRows, RowChunks
 from rankkit.utils.errors import check_text
 
 
@@ -105,13 +103,15 @@ class RankingMetrics(tf.keras.callbacks.Callback):
                 stacklevel=2,
             )
         # Converted once, not in every epoch.
-        self._chunks = feature_batches(self._scorer, self._columns, label)
+        self._chunks = RowChunks(self._scorer, self._columns, label, self._queries)
 
     def _read_labels(self, scorer: Any) -> str:
         """Reads labels and queries; returns the column of labels."""
-        rows = LabeledRows(scorer, self._columns, [self.query], self.label, argument="rows")
+        rows = LabeledRows(
+            scorer, self._columns, [self.query], self.label, argument="rows", query=self.query
+        )
         label, self._columns, self._labels = rows.label, rows.columns, rows.labels
-        self._queries = unique_ids(self.query, self._columns[self.query])[1]  # (rows,)
+        self._queries: Any = rows.queries  # (rows,)
         pairs = np.unique(np.stack([self._queries, self._labels]), axis=1)
         if len(pairs[0]) == len(np.unique(self._queries)):
             raise ValueError(
@@ -124,9 +124,7 @@ class RankingMetrics(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is None:
             return
-        scores = np.concatenate(
-            [np.asarray(score_of(self._scorer(chunk))).reshape(-1) for chunk in self._chunks]
-        )
+        scores = self._chunks.score(allows_nan=True)
         is_finite = np.isfinite(scores).all()
         metrics = self._settings.by_query(self._queries, self._labels, scores)
         for name, values in metrics.items():

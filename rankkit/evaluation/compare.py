@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rankkit.evaluation.baselines import unique_ids
 from rankkit.evaluation.metrics import MetricSettings, check_cutoffs
 from rankkit.evaluation.report import Report, explain_gaps
 from rankkit.evaluation.row_metrics import metric_names
@@ -86,9 +85,9 @@ def compare_rankings(
         check_cutoffs(k), relevant, rating_range, num_bootstrap, confidence, seed, gain, no_relevant
     )
     first_scorer = next(iter(scorers.values()))
-    rows = LabeledRows(first_scorer, columns, [] if query is None else [query], label)
-    labels = rows.labels
-    queries = None if query is None else unique_ids(query, rows.columns[query])[1]
+    ids = [] if query is None else [query]
+    rows = LabeledRows(first_scorer, columns, ids, label, query=query)
+    labels, queries = rows.labels, rows.queries
     scores, scales = {}, {}
     for name, scorer in scorers.items():
         given = rows.score(scorer, f"scorers[{name!r}]")

@@ -1,14 +1,15 @@
 """Rows with labels and scores, and how both are read."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from rankkit.core.arrays import as_array
 from rankkit.core.chunking import chunk_rows
 from rankkit.core.columns import as_text, is_column
+from rankkit.core.list_context import check_independent_rows, compares_rows
 from rankkit.data import batches
 from rankkit.data.columns import as_columns, select_names
 from rankkit.evaluation.baselines import (
@@ -20,14 +21,19 @@ from rankkit.evaluation.baselines import (
 from rankkit.evaluation.metrics import clip_scores
 from rankkit.evaluation.score_scale import score_scale
 from rankkit.models.heads import SCORE, score_of
-from rankkit.ranking.scoring import compute_scores, get_feature_specs
+from rankkit.ranking.scoring import (
+    compute_scores,
+    get_feature_specs,
+    make_single_query_scorer,
+)
 from rankkit.utils.errors import invalid, unknown, wrong_type
 
 
 class LabeledRows:
     """Rows with finite labels; those whose label is NaN are left out for one of several heads.
 
-    Raises if a column is missing or the labels are not finite numbers.
+    Raises if a column is missing or the labels are not finite numbers. `ids` are the columns of
+    ids, among them that of the `query`.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class LabeledRows:
         ids: Sequence[str],
         label: str | None,
         argument: str = "columns",
+        query: str | None = None,
     ):
         self.label = _label_column(scorer, label)
         columns = as_columns(rows, argument=argument)
@@ -53,13 +60,19 @@ class LabeledRows:
                 f"No row has a label for this head: all values of column {self.label!r} are NaN. "
                 "Pass rows of which at least one has a label."
             )
+        self._lists = (columns, None if query is None else unique_ids(query, columns[query])[1])
         if not self._is_kept.all():
             columns = {name: values[self._is_kept] for name, values in columns.items()}
         check_finite_labels(self.label, columns[self.label])
         self.columns, self.labels = columns, columns[self.label].astype(float)  # (rows,) each
+        # The index of the query of each row, (rows,).
+        self.queries = None if query is None else unique_ids(query, columns[query])[1]
 
     def score(self, scorer: Any, argument: str = "scorer") -> np.ndarray:
         """Scores of these rows by a scorer, or of an array with scores of all rows, `(rows,)`."""
+        if compares_rows(scorer):  # also with rows that have no label
+            columns, queries = self._lists
+            return score_rows(scorer, columns, self.label, queries)[self._is_kept]
         if callable(scorer) or hasattr(scorer, "signatures"):
             return score_rows(scorer, self.columns, self.label)
         return _given_scores(argument, scorer, len(self._is_kept))[self._is_kept]
@@ -80,9 +93,7 @@ class ScoredRows(LabeledRows):
     ):
         self.scorer = scorer
         self.ids = [name for name in (query, item) if name is not None]
-        super().__init__(scorer, columns, self.ids, label)
-        # The index of the query of each row, (rows,).
-        self.queries = None if query is None else unique_ids(query, self.columns[query])[1]
+        super().__init__(scorer, columns, self.ids, label, query=query)
         self.all_labels = np.concatenate([self.labels, further_labels])
         scores = self.score(scorer)
         self.scores = scores.astype(float)
@@ -139,7 +150,7 @@ class ComparedRows(ScoredRows):
 
     def replaced(self, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Predictions of the scorer and of the baseline for other columns of the same rows."""
-        scores = score_rows(self.scorer, columns, self.label).astype(float)
+        scores = score_rows(self.scorer, columns, self.label, self.queries).astype(float)
         baseline = clip_scores(self.baseline(columns), self.scale.rating_range)
         predictions = self.scale.predictions(scores)
         assert predictions is not None
@@ -180,18 +191,62 @@ def _given_scores(argument: str, scores: Any, num_rows: int) -> np.ndarray:
     return _as_floats(array.reshape(-1))
 
 
-def score_rows(scorer: Any, columns: Mapping[str, np.ndarray], label: str) -> np.ndarray:
-    """Scores of all rows as floats of the precision of the scorer, `(rows,)`."""
-    chunks = feature_batches(scorer, columns, label)
-    return _as_floats(compute_scores(scorer, chunks, len(next(iter(columns.values())))))
+def score_rows(
+    scorer: Any,
+    columns: Mapping[str, np.ndarray],
+    label: str,
+    queries: np.ndarray | None = None,
+) -> np.ndarray:
+    """Scores of all rows as floats of the precision of the scorer, `(rows,)`.
+
+    `queries` has the index of the query of each row.
+    """
+    return _as_floats(RowChunks(scorer, columns, label, queries).score())
 
 
 def _as_floats(scores: np.ndarray) -> np.ndarray:
     return scores if scores.dtype.kind == "f" else scores.astype(float)
 
 
-def feature_batches(scorer: Any, columns: Mapping[str, np.ndarray], label: str) -> tf.data.Dataset:
-    """Batches of the features of a scorer, or of all columns but the label if they are unknown."""
-    specs = get_feature_specs(scorer)
-    names = [name for name in columns if name != label] if specs is None else list(specs)
-    return batches(columns, chunk_rows(scorer), columns=names)
+class RowChunks:
+    """The features of rows as a scorer takes them: in chunks, or the rows of a query together.
+
+    These are all columns but the label if the scorer does not declare its features.
+    """
+
+    def __init__(
+        self,
+        scorer: Any,
+        columns: Mapping[str, np.ndarray],
+        label: str,
+        queries: np.ndarray | None,
+    ):
+        specs = get_feature_specs(scorer)
+        names = [name for name in columns if name != label] if specs is None else list(specs)
+        self._num_rows = len(next(iter(columns.values())))
+        self._scorer, self._order = scorer, None
+        if not compares_rows(scorer):
+            self._chunks = batches(columns, chunk_rows(scorer), columns=names)
+            return
+        if queries is None:
+            fix = "Pass query=..., the column that says which rows are ranked together."
+            check_independent_rows(scorer, "An evaluation without a query", fix)
+        assert queries is not None
+        self._scorer = make_single_query_scorer(scorer, ()) or scorer
+        self._order = np.argsort(queries, kind="stable")
+        features = {name: columns[name][self._order] for name in names}
+        (whole,) = batches(features, self._num_rows)
+        ends = np.cumsum(np.bincount(queries)).tolist()
+        self._chunks = [
+            {name: column[start:end] for name, column in whole.items()}
+            for start, end in itertools.pairwise([0, *ends])
+        ]
+
+    def score(self, allows_nan: bool = False) -> np.ndarray:
+        """Scores of all rows, `(rows,)`; raises unless they are finite or may be NaN."""
+        scores = compute_scores(self._scorer, self._chunks, self._num_rows, allows_nan)
+        if self._order is None:
+            return scores
+        in_order = np.empty_like(scores)
+        in_order[self._order] = scores
+        return in_order

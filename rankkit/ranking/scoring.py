@@ -29,7 +29,9 @@ def get_feature_specs(scorer: Any) -> dict[str, tf.TensorSpec] | None:
     return None
 
 
-def compute_scores(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int) -> np.ndarray:
+def compute_scores(
+    scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int, allows_nan: bool = False
+) -> np.ndarray:
     """Scores `num_rows` rows, given as chunks of columns; raises unless all scores are finite."""
     with plain_errors():
         scores = [np.asarray(score_of(scorer(chunk))).reshape(-1) for chunk in chunks]
@@ -40,7 +42,7 @@ def compute_scores(scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: i
             f"Got: {len(joined)} scores. Return an array of shape (rows,) or (rows, 1) in each "
             "call, which has a part of the rows. To evaluate existing scores, pass their array."
         )
-    return check_finite_scores(joined)
+    return joined if allows_nan else check_finite_scores(joined)
 
 
 def check_finite_scores(scores: np.ndarray) -> np.ndarray:

@@ -10,29 +10,31 @@ pytestmark = pytest.mark.filterwarnings("ignore:Lists with a single item")
 
 
 def make_rows(num_queries=40, seed=0):
-    """Rows whose label depends on how the first number differs from the mean of the query."""
+    """Rows whose label is in the order of the first number, or in the reverse order.
+
+    The mean of the second number over the rows of a query says which.
+    """
     rng = np.random.default_rng(seed)
     queries = np.repeat(np.arange(num_queries), rng.integers(1, 15, num_queries))
-    features = rng.normal(size=(len(queries), 4)).astype(np.float32)
-    features[:, 0] += rng.normal(0, 5, num_queries)[queries]
-    sums = np.bincount(queries, features[:, 0]) / np.bincount(queries)
-    label = (features[:, 0] > sums[queries] + 0.5).astype(np.float32)
+    features = rng.normal(size=(len(queries), 3)).astype(np.float32)
+    sign = rng.choice([-1, 1], num_queries)[queries]
+    features[:, 1] += sign
+    label = (features[:, 0] * sign > 0.3).astype(np.float32)
     order = rng.permutation(len(queries))  # the rows of a query are not together
     rows = {"query_id": queries, "features": features, "label": label}
     return {name: column[order] for name, column in rows.items()}
 
 
-ROWS = make_rows()
+ROWS = make_rows(100)
 
 
-def make_model(dtype=None, **arguments):
+def make_model(dtype=None, attention=True, **arguments):
     tf.keras.utils.set_random_seed(1)
+    layers = [L.CandidateAttention(1, dtype=dtype, **arguments)] if attention else []
     network = rk.ranking_network(
         {"features": L.NormalizedNumbers.from_column(ROWS["features"])},
         interaction=lambda vectors: tf.keras.layers.Dense(8, "relu", dtype=dtype)(vectors[0]),
-        head=tf.keras.Sequential(
-            [L.CandidateAttention(1, dtype=dtype, **arguments), L.DenseRatingHead([8])]
-        ),
+        head=tf.keras.Sequential([*layers, L.DenseRatingHead([8])]),
     )
     model = rk.RankingModel(network, label="label")
     model.compile(tf.keras.optimizers.Adam(0.01), loss=rk.losses.SoftmaxLoss())
@@ -43,12 +45,15 @@ def rows_of(query, rows=ROWS):
     return {"features": rows["features"][rows["query_id"] == query]}
 
 
+def train(model):
+    data = rk.data.lists(ROWS, 8, query="query_id", shuffle=True, seed=1)
+    model.fit(data, epochs=15, verbose=0)
+    return model
+
+
 @pytest.fixture(scope="module")
 def trained():
-    model = make_model()
-    data = rk.data.lists(ROWS, 8, query="query_id", shuffle=True, seed=1)
-    model.fit(data, epochs=20, verbose=0)
-    return model
+    return train(make_model())
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,7 @@ def test_scores_of_padded_lists_are_those_of_each_list_alone():
     model.test_on_batch(batch)
     loss = model.evaluate(rk.data.lists(ROWS, 7, query="query_id"), verbose=0, return_dict=True)
     losses = []
-    for query in range(40):
+    for query in range(100):
         label = tf.constant([ROWS["label"][ROWS["query_id"] == query]])
         scores = tf.transpose(model(rows_of(query)))
         losses.append(rk.losses.SoftmaxLoss()(label, scores).numpy())
@@ -87,14 +92,11 @@ def test_scores_of_padded_lists_are_those_of_each_list_alone():
 
 
 def test_training_learns_what_rows_alone_do_not_tell(trained):
-    test = make_rows(seed=1)
-
-    def auc(model):
-        return rk.evaluate_ranking(
-            model, test, train=ROWS, query="query_id", label="label", relevant=1.0
-        ).metrics["auc"]
-
-    assert auc(trained) > 0.98
+    scorers = {"alone": train(make_model(attention=False)), "together": trained}
+    found = rk.evaluation.compare_rankings(
+        scorers, make_rows(100, seed=1), query="query_id", relevant=1.0
+    )
+    assert found.lines[0]["auc_low"] > 0
 
 
 @pytest.mark.parametrize("way", ["replicas", "stream"])
@@ -136,7 +138,7 @@ def test_a_saved_model_says_that_it_compares_rows(exported):
 def with_users():
     """A model with a user, for several queries in one call."""
     features = {
-        "user_id": L.IdEmbedding(["a", "b"], 4),
+        "user_id": L.IdEmbedding(["a", "b"], 5),
         "features": L.NormalizedNumbers.from_column(ROWS["features"]),
     }
     head = tf.keras.Sequential([L.CandidateAttention(1), L.DenseRatingHead([4])])
@@ -205,3 +207,21 @@ def test_mixed_precision_trains(policy):
         for each in (policy, None)
     )
     np.testing.assert_allclose(of_policy, expected, rtol=0.03)
+
+
+def test_evaluations_score_the_rows_of_a_query_together(trained, exported):
+    scores = np.empty(len(ROWS["label"]), np.float32)
+    for query in range(100):
+        scores[ROWS["query_id"] == query] = trained(rows_of(query))[:, 0]
+    arguments = {"query": "query_id", "label": "label", "relevant": 1.0, "num_bootstrap": 2}
+    expected = rk.evaluate_ranking(scores, ROWS, **arguments).metrics
+    for scorer in (trained, exported["1"], exported["m.tflite"]):
+        found = rk.evaluate_ranking(scorer, ROWS, **arguments).metrics
+        assert found == pytest.approx(expected, abs=1e-6)
+    callback = rk.evaluation.RankingMetrics(ROWS, query="query_id", relevant=1.0)
+    callback.set_model(trained)
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert logs["val_auc"] == pytest.approx(expected["auc"], abs=1e-6)
+    with pytest.raises(ValueError, match="without a query scores rows indep.*Pass query="):
+        rk.evaluate_ranking(trained, ROWS, query=None, label="label")

@@ -161,7 +161,8 @@ class _Catalog:
             for name, values in self.columns.items()
             if name in names
         }
-        return score_rows(scorer, columns, label).astype(float)
+        of_one_query = np.zeros(len(candidates), int)
+        return score_rows(scorer, columns, label, of_one_query).astype(float)
 
 
 def _catalog(
