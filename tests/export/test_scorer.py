@@ -107,7 +107,7 @@ def vectors(tmp_path_factory):
         # Padded with -1 to two numbers, the first one would be scored.
         ([[1.0], [1.0, 2.0]], "'vector' must have 2 values in each row"),
         (tf.ragged.constant([[1.0], [1.0, 2.0]]), "'vector' must have 2 values in each row"),
-        ([[1.0, float("nan")]], "'vector' must have finite numbers"),
+        ([[1.0, float("nan")]] * 2, "'vector' must be finite"),
         ([[1.0, 2.0**24 + 1]], r"'vector' must not have numbers beyond 2\^24"),
         ([[1.0, 2.0]] * 3, "equal lengths.*'vector': 3"),
     ],

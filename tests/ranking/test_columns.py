@@ -197,8 +197,8 @@ def test_rows_of_matrices_do_not_change_with_the_matrix_or_keep_it_in_memory(net
         (np.ma.masked_less(VECTORS, 0), "'vector' is missing"),
         (np.full((4, 3), "x"), "'vector' must be a number. Got: 'x'"),
         # The graph of a network may make a score of 0 of them: relu(NaN) is 0 if it is fused.
-        (np.full((4, 3), np.nan), "'vector' must have finite numbers"),
-        ([*VECTORS[:3], [1.0, float("inf"), 0.0]], "'vector' must have finite numbers"),
+        (np.full((4, 3), np.nan), "'vector' must be finite"),
+        ([*VECTORS[:3], [1.0, float("inf"), 0.0]], "'vector' must be finite"),
         (np.full((4, 3), 2.0**24 + 1), "'vector' must not have numbers beyond 2.24"),
         (np.full((4, 3), 2**24 + 1), "'vector' must not have numbers beyond 2.24"),
         ([[1, 2, 2**24 + 1]] * 4, "'vector' must not have numbers beyond 2.24"),
