@@ -14,7 +14,7 @@ TITLES = ["a", "b", "c", "d", "é"]
 
 @pytest.fixture(scope="session")
 def networks():
-    """A network of ids, one with a feature of each kind, and one with two heads."""
+    """A network of ids, with a feature of each kind, with two heads, and of lists of documents."""
     ids = {
         "user_id": rk.layers.IdEmbedding(["7", "42"], 4),
         "movie_title": rk.layers.IdEmbedding(TITLES[:3], 4),
@@ -34,6 +34,11 @@ def networks():
         name: rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
         for name, features in (("ids", ids), ("kinds", kinds))
     }
+    block = rk.layers.NormalizedNumbers([0.5, 2.0], [1.0, 3.0], missing="learn")
+    block.set_weights([np.array([[0.3], [-0.7]])])
+    documents = {"user_id": rk.layers.IdEmbedding(["7", "42"], 4), "features": block}
+    together = [rk.layers.CandidateAttention(1), rk.layers.DenseRatingHead([8])]
+    networks["documents"] = rk.ranking_network(documents, head=tf.keras.Sequential(together))
     return {**networks, "heads": rk.ranking_network(ids, head=heads, score=score)}
 
 
