@@ -27,8 +27,8 @@ def _run(options: argparse.Namespace) -> int:
     recipe, export = open_ranker(options.ranker)
     data = recipe.data
     special = [data.user, data.item, data.label]
-    time = [data.time] * (recipe.split.by == "time")
-    lines = [*load_lines(export), *read_lines(recipe, only=special + time), *split_lines(recipe)]
+    known = [*special, *filter(None, [data.time])]  # what rows are left out without
+    lines = [*load_lines(export), *read_lines(recipe, only=known), *split_lines(recipe)]
     if options.path:
         lines += read_lines(recipe, path=options.path, rows="test", only=special)
     variables = run_lines([*lines, *evaluation_lines(recipe, "scorer")])

@@ -11,6 +11,7 @@ from typing import Any
 from rankkit.cli.literals import text
 from rankkit.cli.recipe import FILE, Recipe, read_recipe
 from rankkit.utils.files import version_number, write_atomically
+from rankkit.utils.quiet import import_tensorflow
 
 _NEW = "new"  # a version that is complete, but not moved to its place yet
 PROGRAM = "train.py"
@@ -75,6 +76,7 @@ def run_program(path: Path) -> dict[str, Any]:
     """Runs a program in this process, as `python` would; returns its variables."""
     source = path.read_text(encoding="utf-8")
     variables = {"__name__": "__main__", "__file__": str(path)}
+    import_tensorflow()
     with warnings.catch_warnings():  # without the path, which is a temporary one
         warnings.showwarning = lambda text, *_: print(f"Warning: {text}", file=sys.stderr)
         exec(compile(source, str(path), "exec"), variables)
@@ -101,5 +103,6 @@ def run_lines(lines: list[str], variables: dict[str, Any] | None = None) -> dict
     for line in lines:
         print("..." if line[0] in " )]}" else ">>>", line, file=sys.stderr)
     print(file=sys.stderr, flush=True)
+    import_tensorflow()
     exec(compile("\n".join(lines), "<rankkit>", "exec"), variables)
     return variables

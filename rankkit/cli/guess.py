@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.cli.literals import any_of
 from rankkit.cli.recipe import Column, Data, Model, Recipe, Split
 from rankkit.cli.table import (
     find_delimiter,
@@ -14,6 +15,7 @@ from rankkit.cli.table import (
     is_parquet,
     read_decimal_commas,
     read_table,
+    without_missing,
 )
 from rankkit.utils.errors import invalid
 
@@ -32,7 +34,7 @@ _LATEST = 0.1
 _MIN_ROWS = 20
 _MIN_REPEATED = 10  # ids with several rows, to tell what belongs to an id
 _SHARE_CONSTANT = 0.99  # of these ids, with one value in all of their rows
-_MAX_HOLES = 0.2  # of the rows; a value that is missing more often is missing for a reason
+_MAX_HOLES = 0.5  # of the rows; a value that is missing more often is missing for a reason
 _CODE_NAME = re.compile(r"(^|_|\b)(id|code|zip|year_month)s?$", re.IGNORECASE)
 _TITLE_NAME = re.compile(r"title|name", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[-+]?[\d.]+\s*$")
@@ -75,19 +77,26 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
             raise invalid("each of --user, --item, --label and --time", name, "another column")
     delimiter = "," if is_movielens(path) or is_parquet(path) else find_delimiter(path)
     table = read_table(path, delimiter, [user, item], names)
-    if table.num_rows < _MIN_ROWS:
-        raise ValueError(
-            f"{path} must have at least {_MIN_ROWS} rows, to train on and to test on. "
-            f"Got: {table.num_rows}."
-        )
     decimal = "."
     if delimiter != ",":
         table, is_any = read_decimal_commas(table, [user, item])
         decimal = "," if is_any else "."
+    num_rows, table = table.num_rows, without_missing(table, names)
+    if table.num_rows < _MIN_ROWS:
+        num_left_out = num_rows - table.num_rows
+        without = f", and {num_left_out:,} without {any_of(names)}" * (num_left_out > 0)
+        raise ValueError(
+            f"{path} must have at least {_MIN_ROWS} rows, to train on and to test on. "
+            f"Got: {table.num_rows}{without}."
+        )
     codes = {name: _Codes(table[name]) for name in table.column_names}
     labels = _check_labels(label, table[label])
     for option in ("user", "item"):
-        _check_ids(option, special[option], codes[special[option]])
+        if codes[special[option]].num_values == 1:
+            raise ValueError(
+                f"Column {special[option]!r} (--{option}) must have several ids. Got: the same one "
+                f"in each row. A ranker learns from several {option}s; pass another column."
+            )
     if time:
         _check_times(time, table[time])
     is_click = set(np.unique(labels).tolist()) <= {0.0, 1.0}
@@ -186,7 +195,7 @@ def _can_have_lists(num_ids: int, user: _Codes, times: Any) -> tuple[bool, str]:
 def _owner(column: _Codes, user: _Codes, item: _Codes) -> str | None:
     """Returns whom a column describes: all rows of most of these ids have the same value.
 
-    A few missing cells are not looked at. Many may have a meaning, such as "not returned".
+    Missing cells are not looked at, unless they are most: these may mean "not returned".
     """
     has_holes = len(column) > 1 and column.num_missing <= _MAX_HOLES * len(column.codes)
     is_seen = column.codes >= 0 if has_holes else np.full(len(column.codes), True)
@@ -200,15 +209,27 @@ def _owner(column: _Codes, user: _Codes, item: _Codes) -> str | None:
 
 
 def _depends(column: _Codes, label: _Codes) -> bool:
-    """Whether each label has one value of the column, or each value of the column one label."""
-    smaller = min(len(column), len(label))
-    is_frequent = len(column.codes) >= _MIN_REPEATED * max(len(column), len(label))
-    return smaller > 1 and is_frequent and len(column.pairs(label)) in (len(column), len(label))
+    """Whether each label has one value of the column, or each value of the column one label.
+
+    A missing cell has no value, or it is one, such as in a column of "liked" and empty cells.
+    """
+    for rows in (np.full(len(column.codes), True), column.codes >= 0):
+        num_values, num_labels = (np.unique(each.codes[rows]).size for each in (column, label))
+        is_frequent = rows.sum() >= _MIN_REPEATED * max(num_values, num_labels)
+        num_pairs = len(column.pairs(label, rows))
+        if (
+            min(num_values, num_labels) > 1
+            and is_frequent
+            and num_pairs in (num_values, num_labels)
+        ):
+            return True
+    return False
 
 
 def _is_same(one: _Codes, other: _Codes) -> bool:
-    """Whether each of two columns is known from the other."""
-    return len(one) == len(other) == len(one.pairs(other))
+    """Whether each of two columns is known from the other, in the rows that have both."""
+    rows = (one.codes >= 0) & (other.codes >= 0)
+    return len(one) == len(other) == len(one.pairs(other, rows))
 
 
 def _kind(name: str, column: Any, codes: _Codes, is_parquet: bool) -> tuple[Column | None, str]:
@@ -216,7 +237,7 @@ def _kind(name: str, column: Any, codes: _Codes, is_parquet: bool) -> tuple[Colu
     import pyarrow as pa
 
     types, kind = pa.types, column.type
-    num_values, num_rows = codes.num_values, len(column)
+    num_values, num_rows = codes.num_values, len(column) - codes.num_missing
     if types.is_null(kind) or num_values == 0:
         return None, "empty"
     if num_values == 1 and not codes.num_missing:
@@ -269,18 +290,18 @@ def _check_labels(name: str, column: Any) -> np.ndarray:
     import pyarrow as pa
 
     kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         shown = ", ".join(map(repr, _unlike(column, _NUMBER)[:3]))
         raise ValueError(
-            f"Label column {name!r} must have numbers, such as ratings, or 1 for a click and 0 for "
-            f"none. Got: {shown}. Replace them by numbers, or pass another column as --label."
+            f"Label column {name!r} must have numbers, such as ratings, or 1 or true for a click "
+            f"and 0 or false for none. Got: {shown}. Replace them by numbers, or pass another "
+            "column as --label."
         )
     labels = column.to_numpy().astype(float)
-    num_missing = int((~np.isfinite(labels)).sum())
-    if num_missing:
+    if num_infinite := int(np.isinf(labels).sum()):
         raise ValueError(
-            f"Label column {name!r} must have a finite number in every row. Got: {num_missing:,} "
-            f"rows without one, out of {len(labels):,}. Remove these rows."
+            f"Label column {name!r} must have finite numbers. Got: {num_infinite:,} infinite ones "
+            f"out of {len(labels):,}. Remove these rows."
         )
     if len(np.unique(labels)) == 1:
         raise ValueError(
@@ -298,19 +319,6 @@ def _unlike(column: Any, pattern: re.Pattern[str]) -> list[Any]:
     return [each for each in found if not pattern.match(str(each))] or found
 
 
-def _check_ids(option: str, name: str, codes: _Codes) -> None:
-    if codes.num_missing:
-        raise ValueError(
-            f"Column {name!r} (--{option}) must have an id in every row. Got: "
-            f"{codes.num_missing:,} rows without one. Remove these rows."
-        )
-    if codes.num_values == 1:
-        raise ValueError(
-            f"Column {name!r} (--{option}) must have several ids. Got: the same one in each row. "
-            f"A ranker learns from several {option}s; pass another column."
-        )
-
-
 def _check_times(name: str, column: Any) -> None:
     import pyarrow as pa
 
@@ -326,11 +334,6 @@ def _check_times(name: str, column: Any) -> None:
         raise ValueError(
             f"Column {name!r} (--time) must have different times. Got: {column[0].as_py()} in each "
             "row. Leave out --time for a random split."
-        )
-    if column.null_count:
-        raise ValueError(
-            f"Column {name!r} (--time) must have a time in every row. Got: {column.null_count:,} "
-            "rows without one. Remove these rows, or leave out --time for a random split."
         )
 
 

@@ -26,7 +26,13 @@ def literal(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple):
         opening, closing = _brackets(value)
         return f"{opening}{', '.join(_members(value))}{closing}"
-    return repr(value)
+    return repr(value) if value == value else 'float("nan")'
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Returns names as a sentence lists them: a, b or c."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def assign(name: str, value: Any) -> list[str]:

@@ -2,11 +2,12 @@
 
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rankkit.cli.literals import MAX_WIDTH, Code, assign, call, literal, text
+from rankkit.cli.literals import MAX_WIDTH, Code, any_of, assign, call, literal, text
 from rankkit.cli.recipe import Column, Model, Recipe
+from rankkit.cli.special import look_at
 from rankkit.cli.table import MOVIELENS, is_movielens, is_parquet
 
 _RESERVED = ("index", "k", "rating", "score", "self")  # in signatures of an export
@@ -135,6 +136,8 @@ def read_lines(
     kinds = {name: features.get(name, Column("text")).kind for name in columns}
     numbers = [name for name in columns if kinds[name] == "number"]
     has_commas = data.decimal == ","
+    special = look_at(data, path, columns)
+    labels = [data.label] * (data.label in columns and not special.is_boolean)
     keywords: dict[str, Any] = {}
     if is_movielens(path):
         version = path.removeprefix(MOVIELENS)
@@ -144,17 +147,26 @@ def read_lines(
             filled = [name for name in columns if features.get(name, Column()).missing]
         else:
             filled = [] if has_commas else numbers
-            floats = [] if has_commas else [*numbers, data.label]
+            floats = [] if has_commas else [*numbers, *labels]
             types = {name: Code("float" if name in floats else "str") for name in columns}
             keywords["types"] = {n: types[n] for n in columns if n != data.time}
             keywords["delimiter"] = "" if data.delimiter == "," else data.delimiter
-        nan = Code('float("nan")')
-        keywords["fill"] = {name: nan if name in numbers else "" for name in filled}
+        nan = float("nan")
+        keywords["fill"] = {name: nan if name in numbers else "" for name in filled} | {
+            name: values[0]
+            for name, values in special.missing.items()
+            if is_parquet(path) or not isinstance(values[0], str)
+        }
         keywords = {name: value for name, value in keywords.items() if value}
         reader = "read_parquet" if is_parquet(path) else "read_csv"
         lines = call(f"batches = rk.data.{reader}(", [path, columns], keywords)
         lines.append(f"{rows} = rk.data.collect(batches)")
-    if has_commas and (with_commas := [*numbers, *({data.label} & set(columns))]):
+    lines += _complete_lines(rows, special.missing)
+    if special.is_boolean:
+        cell = f"{rows}[{text(data.label)}]"
+        number = f'[float(cell.lower() in ("1", "true")) for cell in {cell}]'
+        lines.append(f"{cell} = {f'{cell}.astype(float)' if is_parquet(path) else number}")
+    if has_commas and (with_commas := [*numbers, *labels]):
         cell = f"{rows}[name]"
         lines += [
             f"for name in {literal(with_commas)}:  # decimal commas",
@@ -177,6 +189,25 @@ def read_lines(
     return lines
 
 
+def _complete_lines(rows: str, missing: Mapping[str, list[Any]]) -> list[str]:
+    """Returns the lines that leave out rows with a missing cell, and say how many."""
+    if not missing:
+        return []
+    lines = []
+    for name, values in missing.items():
+        cell = f"{rows}[{text(name)}]"
+        for value in values:
+            is_nan = isinstance(value, float)
+            is_there = f"{cell} == {cell}  # not NaN" if is_nan else f"{cell} != {literal(value)}"
+            lines.append(f"is_complete {'&=' if lines else '='} {is_there}")
+    count = 'f"{(~is_complete).sum():,} of {len(is_complete):,} rows are left out: they lack"'
+    return [
+        *lines,
+        *call("print(", [Code(count), any_of(list(missing))], {}),
+        f"{rows} = {{name: column[is_complete] for name, column in {rows}.items()}}",
+    ]
+
+
 def split_lines(recipe: Recipe) -> list[str]:
     """Returns the lines that set test rows apart, and validation rows if training needs them."""
     known, split = known_rows(recipe), recipe.split
@@ -193,8 +224,14 @@ def _split(recipe: Recipe, parts: str, rows: str, fraction: float) -> list[str]:
     return call(f"{parts} = rk.data.{recipe.split.by}_split(", [Code(rows)], keywords)
 
 
-def feature_lines(recipe: Recipe) -> list[str]:
-    """Returns the lines that make the layers `features`, given `train` and all rows."""
+def feature_lines(recipe: Recipe, others: Sequence[str] = ()) -> list[str]:
+    """Returns the lines that make the layers `features`.
+
+    Args:
+        recipe: The recipe of the ranker.
+        others: Variables of the rows but `train`, last ones first. Defaults to those of training.
+    """
+    others = others or ["test", *["validation"] * (known_rows(recipe) != "train")]
     names, model = Names(recipe), recipe.model
     is_bayesian = model.kind == "bayesian"
     embedding: dict[str, Any] = {"embedding_dim": model.embedding_dim}
@@ -215,8 +252,9 @@ def feature_lines(recipe: Recipe) -> list[str]:
             "attributes = {  # stored in the model, so that a request has only ids",
             *stored,
             "}",
+            *_stored_lines(recipe, others),
             "for name, (owner, layer) in attributes.items():",
-            "    attribute = layers.Attribute.from_columns(rows[owner], rows[name], layer)",
+            "    attribute = layers.Attribute.from_columns(stored[owner], stored[name], layer)",
             "    features[name] = (owner, attribute)",
         ]
     if is_bayesian and model.who_rated_what:
@@ -233,6 +271,24 @@ def feature_lines(recipe: Recipe) -> list[str]:
             "    features[name] = (owner, attribute)",
         ]
     return lines
+
+
+def _stored_lines(recipe: Recipe, others: Sequence[str]) -> list[str]:
+    """Returns the lines that order rows such that the last value of an id is the one to store.
+
+    That is the latest in a training row. An id without training rows has its first value.
+    """
+    if not recipe.data.time:
+        parts = ", ".join([*others, "train"])
+        return [f"stored = rk.data.collect([{parts}])  # the last value of an id counts"]
+    pairs = ", ".join([*(f"({each}, -1)" for each in others), "(train, 1)"])
+    return [
+        "parts = []  # the last value of an id counts: of training rows, or else its first one",
+        f"for part, step in ({pairs}):",
+        f'    order = part[{text(recipe.data.time)}].argsort(kind="stable")[::step]',
+        "    parts.append({name: column[order] for name, column in part.items()})",
+        "stored = rk.data.collect(parts)",
+    ]
 
 
 def _pair(name: str, owner: str, layer: str) -> list[str]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from rankkit.utils.errors import check_known, unreadable
+
 MOVIELENS = "movielens:"
 _MOVIELENS_COLUMNS = {  # what the names of the data set mean; the rest is guessed
     "user": "user_id",
@@ -63,9 +65,21 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
         rows = {name: _plain_lists(column) for name, column in rows.items()}
         return pa.table(rows)
     if is_parquet(path):
-        data.read_parquet(path, columns)  # checks the files
-        return pa.concat_tables(map(pq.read_table, file_paths(path)), promote_options="permissive")
-    data.read_csv(path, columns, delimiter=delimiter)  # checks the file
+        try:
+            tables = list(map(pq.read_table, file_paths(path)))
+            table = pa.concat_tables(tables, promote_options="permissive")
+        except pa.ArrowException as error:
+            raise unreadable(path, "a Parquet file", error) from None
+        check_known(f"column of {path}:", columns, table.column_names)
+        plain = [
+            pa.field(each.name, getattr(each.type, "value_type", each.type))
+            if pa.types.is_dictionary(each.type)
+            else each
+            for each in table.schema
+        ]
+        return table.cast(pa.schema(plain))
+    types = dict.fromkeys(columns, str)
+    data.read_csv(path, columns, delimiter=delimiter, types=types)  # checks the file
     options = pc.ConvertOptions(
         column_types=dict.fromkeys(text, pa.string()), strings_can_be_null=True
     )
@@ -74,6 +88,29 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
         pc.read_csv(each, parse_options=parse, convert_options=options) for each in file_paths(path)
     ]
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def is_missing(column: Any) -> Any:
+    """Returns which cells of a column are null, NaN or an empty text."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return pc.equal(pc.fill_null(column, ""), "")
+    return pc.is_null(column, nan_is_null=True)
+
+
+def without_missing(table: Any, names: list[str]) -> Any:
+    """Returns the rows that have a value in each of some columns."""
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    for name in names:
+        table = table.filter(pc.invert(is_missing(table[name])))
+    return table
 
 
 def read_decimal_commas(table: Any, text: list[str]) -> tuple[Any, bool]:

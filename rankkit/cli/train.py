@@ -9,6 +9,7 @@ from typing import Any
 
 from rankkit.cli.folder import PROGRAM, new_version, run_program
 from rankkit.cli.recipe import FILE, MAX_SEED, read_recipe, write_toml
+from rankkit.utils.quiet import import_tensorflow
 
 
 def add_parser(commands: Any) -> None:
@@ -54,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
         return _train_recipe(options)
     if options.path is None:
         options.parser.error("pass a data file, or --recipe")
-    # pyarrow and TensorFlow take time to import.
+    import_tensorflow()  # takes time, as pyarrow does
     from rankkit.cli.guess import as_table, guess
     from rankkit.cli.table import movielens_columns
 

@@ -144,7 +144,7 @@ def _tuning_program(recipe: Recipe, num_trials: int, seed: int) -> str:
         *read_lines(recipe),
         *split_lines(networks),
         "",
-        *feature_lines(networks),
+        *feature_lines(networks, ["validation"]),
         "",
         *assign("space", {**_SPACE, "optimizer": "adam", "batch_size": model.batch_size}),
         *call(
@@ -172,7 +172,7 @@ def _tuning_program(recipe: Recipe, num_trials: int, seed: int) -> str:
         "",
         _BEFORE,
         f"tf.keras.utils.set_random_seed({recipe.model.seed})",
-        *(feature_lines(recipe) if recipe != networks else []),
+        *(feature_lines(recipe, ["validation"]) if recipe != networks else []),
         *model_lines(recipe, verbose=0),
         "batches = rk.data.batches(validation, 8192)",
         f"before = model.evaluate(batches, return_dict=True, verbose=0)[{text(logged)}]",

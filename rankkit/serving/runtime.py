@@ -10,6 +10,7 @@ import numpy as np
 
 from rankkit.serving.errors import RequestError
 from rankkit.utils.checksum import check_flatbuffer, check_folder, unzip_description
+from rankkit.utils.quiet import import_tensorflow
 from rankkit.utils.score import score_name
 
 _SECONDS_LIMIT = 10**11  # as in rankkit.core.timestamps
@@ -51,6 +52,7 @@ class SavedModelRuntime:
     """
 
     def __init__(self, folder: Path):
+        import_tensorflow()
         import tensorflow as tf
 
         from rankkit.utils.graph_errors import plain_errors

@@ -144,10 +144,10 @@ class CsvFiles(TableFiles):
             columns_read = _names(paths[0], schema)
             if not any(True for _ in first):
                 raise invalid("paths", paths[0], "files with at least one row")
+        selected = select_names(columns, columns_read, f"column of {paths[0]}:")
         for name in types or {}:
             if name not in columns_read:
                 raise unknown("column in types", name, columns_read)
-        selected = select_names(columns, columns_read, f"column of {paths[0]}:")
         self._read_types = {name: schema.field(name).type for name in selected}
         _check_inferred(paths[0], self._read_types)
         self.types = {name: output_type(name, kind) for name, kind in self._read_types.items()}
