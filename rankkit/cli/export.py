@@ -1,10 +1,12 @@
 """`rankkit export`: writes a ranker in a format for serving."""
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any
 
-from rankkit.cli.folder import load_lines, open_ranker, run_lines
+from rankkit.cli.folder import open_ranker, run_lines
+from rankkit.utils.files import version_number, write_atomically
 
 
 def add_parser(commands: Any) -> None:
@@ -29,7 +31,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rankkit.cli.literals import call, text
+    from rankkit.cli.literals import call
 
     _, export = open_ranker(options.ranker)
     output = options.output
@@ -38,14 +40,10 @@ def _run(options: argparse.Namespace) -> int:
         run_lines(call("rk.export.to_tflite(", [str(export), str(output)], {}))
     elif output is None:
         options.parser.error(f"pass --output; the newest SavedModel is {export}")
+    elif version_number(output.name) is None:
+        options.parser.error(f"--output must end in a version number. Got: {str(output)!r}.")
     else:
-        run_lines(
-            [
-                *load_lines(export),
-                f"model = rk.export.load({text(str(options.ranker / 'model.keras'))})",
-                "candidates = scorer.candidates.columns",
-                f"rk.export.save(model, {text(str(output))}, candidates=candidates)",
-            ]
-        )
+        with write_atomically(output) as part:
+            shutil.copytree(export, part)
     print(f"Wrote {output}")
     return 0

@@ -65,6 +65,8 @@ def test_report_is_written_again(copied):
     before = page.read_text()
     page.unlink()
     assert main(["report", "ranker"]) == 0
+    for text in ("Unknown ids", "There is no learning curve"):
+        assert page.read_text().count(text) == before.count(text)
     assert len(page.read_text()) == pytest.approx(len(before), rel=0.02)
 
 
@@ -133,6 +135,13 @@ def test_an_edited_recipe_gives_the_next_version(copied, capsys):
     assert "epochs=1," in capsys.readouterr().out
     assert len(json.loads((copied / "evaluation.json").read_text())["history"]["loss"]) == 1
     assert not (copied / "new").exists()
+    # The report is of the newest export, also after a return to an older one.
+    for of_model in (True, False):
+        assert main(["report", "ranker"]) == 0
+        assert ("model of another version" in capsys.readouterr().err) != of_model
+        page = (copied / "report.html").read_text()
+        assert ("Learning curve" in page) == ("epochs=1," in page) == of_model
+        shutil.rmtree(copied / "export" / "2", ignore_errors=True)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +197,7 @@ def test_a_reader_that_stops_reading_is_no_error(here):
         (["rank", "ranker", "--user", "001", "-k", "0"], 1, "-k must be an integer of at least 1"),
         (["rank", "ranker"], 2, "the following arguments are required: --user"),
         (["export", "ranker", "--format", "onnx"], 2, "invalid choice: 'onnx'"),
+        (["export", "ranker", "--format", "savedmodel", "--output", "x"], 2, "number. Got: 'x'."),
         (["export", "ranker", "--format", "savedmodel"], 2, "the newest SavedModel is ranker/exp"),
     ],
 )

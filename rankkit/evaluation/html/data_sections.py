@@ -14,6 +14,10 @@ from rankkit.ranking.scoring import get_feature_specs
 
 _PACKAGES = ("rankkit", "tensorflow", "tf_keras", "numpy")
 _MAX_LABELS = 12
+_NO_CURVE = (
+    "There is no learning curve, as no history of the training was passed. A Bayesian model has "
+    "none: it is sampled."
+)
 _KINDS = {
     "estimate": "predictions of {label}",
     "logit": "logits, shown as probabilities of {label} = 1",
@@ -79,6 +83,8 @@ def _bar(value: float) -> Html:
 def notes(page: Page) -> Section | None:
     """What was left out, and why."""
     notes = list(dict.fromkeys([*page.notes, *page.diagnosis.unchecked]))
+    if not page.history:
+        notes.append(_NO_CURVE)
     if not notes:
         return None
     items = [element("li", shorten(each, 600)) for each in notes]

@@ -145,6 +145,7 @@ def test_report_of_ratings_has_every_section(tmp_path):
     )  # fmt: skip
     sections = ["results", "groups", "errors", "examples", "data", "training", "reproduce"]
     assert [name for name in page.texts if name not in ("top", "notes")] == sections
+    assert "learning curve" not in page.texts.get("notes", "")
     assert "RMSE is 0." in page.texts["top"]
     assert "Ratings & more" in page.texts["top"]
     metrics = rk.evaluate_ranking(model, TEST, **IDS).metrics
@@ -183,6 +184,7 @@ def test_difference_from_the_baseline_is_that_of_compare_rankings(tmp_path):
     scorers = {"biases": biases(TEST), "model": model}
     [line] = rk.evaluation.compare_rankings(scorers, TEST, label="rating").lines
     page = report(tmp_path / "report.html", model, TEST, **IDS)
+    assert "There is no learning curve" in page.texts["notes"]
     found = re.search(
         r"RMSE is [\d.]+ , ([\d.]+) (\w+) .*?interval (\S+) to (\S+)\)", page.texts["top"]
     )
