@@ -14,6 +14,7 @@ from rankkit.models.network import feature_specs, find_feature_layers
 from rankkit.utils.checksum import DESCRIPTION
 from rankkit.utils.score import score_name
 
+_NUM_EXAMPLES = 20
 _NAMES = ("label", "score_kind", "is_partly_labeled")  # attributes of a scorer
 
 Description = dict[str, dict[str, Any]]
@@ -51,6 +52,23 @@ def _input_rules(network: Any) -> dict[str, Any]:
         "in_seconds": in_seconds or None,
         "compares_rows": compares_rows(network) or None,
     }
+
+
+def add_examples(
+    description: Description, score: str, rows: Mapping[str, Any], query: list[str] | None
+) -> Description:
+    """Returns a description with a few rows, as tensors, and with the features of the query."""
+    values = {
+        name: _as_json(tensor[:_NUM_EXAMPLES].numpy().tolist()) for name, tensor in rows.items()
+    }
+    added = {"examples": values} | ({} if query is None else {"query": query})
+    return description | {score: description.get(score, {}) | added}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_json(each) for each in value]
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
 
 
 def write_description(description: Description, folder: Path) -> None:

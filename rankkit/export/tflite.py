@@ -13,11 +13,12 @@ import tensorflow as tf
 
 from rankkit.core.timestamps import check_unit
 from rankkit.data.columns import check_table
-from rankkit.export.description import zip_description
+from rankkit.export.description import add_examples, zip_description
 from rankkit.export.parity import check_parity
 from rankkit.export.saved_model import SavedModelScorer
 from rankkit.export.scorer import ExportScorer
 from rankkit.models.finite import check_finite
+from rankkit.models.network import select_features
 from rankkit.utils.checksum import (
     check_flatbuffer,
     seal_flatbuffer,
@@ -43,7 +44,8 @@ def to_tflite(
     The file has the signature `serving_default` of the SavedModel: it takes strings, and any
     number of rows. It uses built-in operations only, so that every TensorFlow Lite runtime can
     run it. It begins with a checksum, which these ignore and `rankkit.export.load` verifies, and
-    ends with the label and the `score_kind` of the SavedModel, in a ZIP archive.
+    ends with a ZIP archive: the label and the `score_kind` of the SavedModel, the features of the
+    query if it has candidates, and a few rows, for `rankkit serve`.
 
     Args:
         source: Folder of the SavedModel.
@@ -62,11 +64,14 @@ def to_tflite(
     if sample is not None:
         check_table("sample", sample)
     scorer = SavedModelScorer(check_path("source", source))
+    columns = scorer.loaded.sample() if sample is None else sample
+    indexed = scorer.loaded.signatures.get("rank_indexed")
+    inputs = indexed and sorted(indexed.structured_input_signature[1].keys() - {"k"})
+    rows = select_features(columns, scorer.feature_specs)
+    end = zip_description(add_examples(scorer.description, scorer.score, rows, inputs))
     with write_atomically(path) as part:
         with part.open("wb") as file:
-            end = zip_description(scorer.description)
             file.writelines(seal_flatbuffer(_convert(str(source)), end))
-        columns = scorer.loaded.sample() if sample is None else sample
         check_parity("The TensorFlow Lite file", TFLiteScorer(part), scorer, columns)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rankkit.serving.kserve import datatype
-from rankkit.serving.runtime import PREDICT, RANK_INDEXED
+from rankkit.serving.runtime import PREDICT, RANK_INDEXED, query_features
 from rankkit.serving.tensors import to_cells
 from rankkit.serving.versions import ModelVersions, Version
 
@@ -29,7 +29,9 @@ def explorer_data(name: str, versions: ModelVersions) -> dict[str, Any]:
 def _features(version: Version) -> list[dict[str, Any]]:
     inputs = version.runtime.signatures[PREDICT].inputs
     indexed = version.runtime.signatures.get(RANK_INDEXED)
-    queries = indexed.inputs if indexed else [name for name in inputs if "user" in name.lower()]
+    queries = query_features(version.runtime)
+    if queries is None:
+        queries = [name for name in inputs if "user" in name.lower()]
     sample = version.runtime.sample()
     texts = {name: [_to_text(value) for value in to_cells(sample[name])] for name in sample}
     # The first row of each candidate, or of each query if the export has candidates.

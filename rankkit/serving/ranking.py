@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rankkit.serving.errors import RequestError
-from rankkit.serving.runtime import PREDICT, RANK, RANK_INDEXED, Signature
+from rankkit.serving.runtime import PREDICT, RANK, RANK_INDEXED, Signature, query_features
 from rankkit.serving.tensors import (
     MAX_VALUES,
     check_fields,
@@ -48,7 +48,8 @@ def rank(version: Version, request: Mapping[str, Any], max_candidates: int) -> l
         raise RequestError(f"'query' must be an object: feature to value. Got: {show(query)}.")
     for name in query:
         if name not in features:
-            raise RequestError(str(unknown("feature in 'query'", name, features)))
+            known = query_features(version.runtime) or features
+            raise RequestError(str(unknown("feature in 'query'", name, known)))
     if "candidates" not in request:
         return _rank_index(version, query, k, request.get("exclude"))
     columns = _candidate_columns(request["candidates"], max_candidates)

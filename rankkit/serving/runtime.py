@@ -129,6 +129,8 @@ class TFLiteRuntime:
         self._finite: dict[str, bool] = described.get("finite", {})  # to whether NaN is allowed
         self.compares_rows: bool = described.get("compares_rows", False)
         self._in_seconds: dict[str, bool] = described.get("in_seconds", {})
+        self._examples: dict[str, list] = described.get("examples", {})
+        self.query: list[str] | None = described.get("query")
 
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: list[str]
@@ -160,8 +162,24 @@ class TFLiteRuntime:
                 raise RequestError(f"{start} {name!r} must be in {unit}.")
 
     def sample(self) -> dict[str, np.ndarray]:
-        """Returns an empty dict: the file holds no rows."""
-        return {}
+        """Returns a few rows of features; a file of an older version has none."""
+        inputs = self.signatures[PREDICT].inputs
+        return {name: _from_json(values, inputs[name]) for name, values in self._examples.items()}
+
+
+def _from_json(values: list, tensor: Tensor) -> np.ndarray:
+    array = np.array(values, tensor.dtype)
+    if tensor.dtype.kind != "O":
+        return array
+    return np.vectorize(lambda text: text.encode(errors="surrogateescape"), otypes=[object])(array)
+
+
+def query_features(runtime: SavedModelRuntime | TFLiteRuntime) -> list[str] | None:
+    """Returns the features of the query; `None` if the export does not tell."""
+    if isinstance(runtime, TFLiteRuntime):
+        return runtime.query
+    indexed = runtime.signatures.get(RANK_INDEXED)
+    return indexed and [name for name in indexed.inputs if name != "k"]
 
 
 def _of_details(details: Mapping[str, Any]) -> Tensor:

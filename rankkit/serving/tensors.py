@@ -151,7 +151,8 @@ def _to_bytes(name: str, value: Any) -> bytes:
         except ValueError:  # or characters that are not ASCII
             raise RequestError(f"{name!r} has a value that is not base64: {show(value)}.") from None
     if not isinstance(value, str):
-        raise RequestError(f"Each value of {name!r} must be a string. Got: {show(value)}.")
+        fix = f' It is text: write "{value}".' if type(value) in (int, float) else ""
+        raise RequestError(f"Each value of {name!r} must be a string. Got: {show(value)}.{fix}")
     try:
         return value.encode()
     except UnicodeEncodeError:

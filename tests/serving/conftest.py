@@ -59,6 +59,9 @@ def exports(networks, tmp_path_factory):
         rk.export.to_tflite(folder / name / "1", folder / f"{name}.tflite")
     index = {"movie_title": TITLES, "genre": ["x", "y", "x", "y", "x"]}
     rk.export.save(networks["ids"], folder / "indexed" / "1", candidates=index)
+    users = {"user_id": ["7", "42"]}  # for a movie
+    rk.export.save(networks["ids"], folder / "users" / "1", candidates=users)
+    rk.export.to_tflite(folder / "users" / "1", folder / "users.tflite")
     return folder
 
 

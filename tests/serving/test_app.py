@@ -148,11 +148,15 @@ def test_explorer_knows_the_features(make_client):
     user = version["features"][0]
     assert (user["name"], user["side"], user["datatype"]) == ("user_id", "query", "BYTES")
     assert set(user["examples"]) >= {"7", "42"}
-    (version,) = make_client("kinds").get("/explorer.json").json()["versions"]
-    examples = {each["name"]: each["examples"] for each in version["features"]}
-    assert examples["item"] == ["5", str(10**12)]  # whole rows of the sample
-    assert examples["user_id"] == ["7", "42"]
-    assert examples["tags"] == ["x, y", ""]
-    assert examples["vector"] == ["1.0, 2.0, 3.0", "4.0, 5.0, 6.0"]
-    (version,) = make_client("ids.tflite").get("/explorer.json").json()["versions"]
-    assert not version["has_candidates"]
+    for name in ("kinds", "kinds.tflite"):
+        (version,) = make_client(name).get("/explorer.json").json()["versions"]
+        examples = {each["name"]: each["examples"] for each in version["features"]}
+        assert examples["item"] == ["5", str(10**12)]  # whole rows of the sample
+        assert examples["user_id"] == ["7", "42"]
+        assert examples["tags"] == ["x, y", ""]
+        assert examples["vector"] == ["1.0, 2.0, 3.0", "4.0, 5.0, 6.0"]
+        assert not version["has_candidates"]
+    for name in ("users", "users.tflite"):  # whose query is a movie
+        (version,) = make_client(name).get("/explorer.json").json()["versions"]
+        sides = {each["name"]: each["side"] for each in version["features"]}
+        assert sides == {"movie_title": "query", "user_id": "candidates"}

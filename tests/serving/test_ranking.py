@@ -150,6 +150,16 @@ def test_invalid_requests_are_refused(client, post, request_body, words):
     assert words in answer["error"]
 
 
+@pytest.mark.parametrize("name", ["indexed", "users.tflite"])
+def test_mistakes_in_the_query_name_a_feature_of_the_query(make_client, post, name):
+    known, other = ("user_id", "movie_title")[:: 1 if name == "indexed" else -1]
+    _, answer = post(make_client(name), "/rank", {"query": {f"{other}_": "a"}})
+    assert answer["error"] == (f"Unknown feature in 'query' '{other}_'. Known: {known!r}.")
+    request = {"query": {known: 42}, "candidates": {other: ["a"]}}
+    _, answer = post(make_client(name), "/rank", request)
+    assert answer["error"].endswith('must be a string. Got: 42. It is text: write "42".')
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
