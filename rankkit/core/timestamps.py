@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from rankkit.utils.errors import subject
 from rankkit.utils.graph_errors import assert_in_graph
-
-SECONDS_LIMIT = 10**11  # in the year 5138; milliseconds have passed it in 1973
+from rankkit.utils.seconds import SECONDS_LIMIT
 
 
 def is_missing(value: Any) -> bool:

@@ -7,11 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import single_values
-from rankkit.core.timestamps import SECONDS_LIMIT, check_no_missing, check_unit
+from rankkit.core.timestamps import check_no_missing, check_unit
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers import _numeric
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
 from rankkit.layers.base import EmbeddingLayer
+from rankkit.utils.seconds import SECONDS_LIMIT
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")

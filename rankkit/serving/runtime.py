@@ -12,8 +12,8 @@ from rankkit.serving.errors import RequestError
 from rankkit.utils.checksum import check_flatbuffer, check_folder, unzip_description
 from rankkit.utils.quiet import import_tensorflow
 from rankkit.utils.score import score_name
+from rankkit.utils.seconds import SECONDS_LIMIT
 
-_SECONDS_LIMIT = 10**11  # as in rankkit.core.timestamps
 PREDICT, RANK, RANK_INDEXED = "serving_default", "rank", "rank_indexed"
 
 
@@ -156,7 +156,7 @@ class TFLiteRuntime:
             if not (np.isfinite(values) | (np.isnan(values) & may_be_nan)).all():
                 raise RequestError(f"{start} {name!r} must be finite.")
         for name, in_seconds in self._in_seconds.items():
-            is_small = np.abs(inputs[name]) < _SECONDS_LIMIT
+            is_small = np.abs(inputs[name]) < SECONDS_LIMIT
             if not (is_small == in_seconds).all():
                 unit = "seconds since 1970" if in_seconds else "the unit of the references"
                 raise RequestError(f"{start} {name!r} must be in {unit}.")
