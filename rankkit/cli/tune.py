@@ -64,6 +64,8 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("Interrupted. The same command resumes the search.", file=sys.stderr)
         raise
+    except (ValueError, RuntimeError) as error:
+        raise RuntimeError(str(error).replace("overwrite=True", "--overwrite")) from error
     found, before = variables["found"], variables["before"]
     model = _tuned(recipe, found.hyperparameters)
     metric = _METRICS[recipe.data.task]
@@ -167,6 +169,7 @@ def _tuning_program(recipe: Recipe, num_trials: int, seed: int) -> str:
                 "epochs": model.max_epochs,
                 "patience": 3,
                 "seed": seed,
+                "train_best": False,
             },
         ),
         "",

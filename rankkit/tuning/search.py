@@ -52,16 +52,17 @@ class SearchResult:
     """The result of `search`.
 
     Attributes:
-        model: The best model, trained on all rows.
+        model: The best model, a `rankkit.RankingModel` trained on all rows; `None` with
+            `train_best=False`.
         hyperparameters: Hyperparameter to value, of the best model.
-        epochs: The number of epochs that the best model was trained for: up to its best epoch in
-            the search.
+        epochs: The number of epochs to train the best model for: up to its best epoch in the
+            search.
         score: The objective of the best trial on the validation rows.
         trials: One dict for each trial, in the order in which they started: `trial`, `status`,
             `score`, `best_epoch`, `seconds`, `worker`, `message`, and its hyperparameters.
     """
 
-    model: RankingModel
+    model: Any
     hyperparameters: dict[str, Any]
     epochs: int
     score: float
@@ -87,6 +88,7 @@ def search(
     workers: int = 1,
     chief_timeout: float = 300.0,
     overwrite: bool = False,
+    train_best: bool = True,
     verbose: int = 1,
 ) -> SearchResult:
     """Searches hyperparameters with keras-tuner and trains the best model on all rows.
@@ -134,6 +136,8 @@ def search(
             a script needs `if __name__ == "__main__":`. Defaults to `1`.
         chief_timeout: Seconds that a worker waits for the chief. Defaults to `300.0`.
         overwrite: Whether to delete a search that is in the folder. Defaults to `False`.
+        train_best: Whether to train the best model on all rows, after the search. Defaults to
+            `True`.
         verbose: 0 for no output, 1 for a line for each trial. Defaults to `1`.
 
     Returns:
@@ -186,6 +190,7 @@ def search(
     expected = "a number of seconds, at least 0"
     chief_timeout = check_number("chief_timeout", chief_timeout, expected, least=0, most=math.inf)
     prune, overwrite = check_boolean("prune", prune), check_boolean("overwrite", overwrite)
+    train_best = check_boolean("train_best", train_best)
     directory = check_path("directory", directory, "the path of a folder")
     names = hypermodel.columns
     columns = as_columns(rows, names)
@@ -215,7 +220,8 @@ def search(
         raise SystemExit(0)
     with claim(plan.directory, plan.fingerprint(), overwrite=overwrite):
         use_workers = workers > 1 and role.kind == "alone"
-        return _train_best(plan, _run_with_workers(plan) if use_workers else _run(plan))
+        oracle = _run_with_workers(plan) if use_workers else _run(plan)
+        return _result(plan, oracle, train_best=train_best)
 
 
 def _check_objective(
@@ -358,8 +364,8 @@ def _run_member(plan: Plan) -> None:
         _run(plan)
 
 
-def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:
-    """Trains the values of the best trial on all rows, for the best number of epochs."""
+def _result(plan: Plan, oracle: JournaledOracle, *, train_best: bool) -> SearchResult:
+    """Returns the best trial, with a model of its values for the best number of epochs."""
     if oracle.stopped_by is not None:
         raise RuntimeError(
             f"The search was stopped after max_consecutive_failed_trials="
@@ -376,6 +382,13 @@ def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:
             "Fix the cause and run again with overwrite=True."
         )
     epochs = round(best.metrics.get_best_value("epochs"))
+    model = _train(plan, oracle, best, epochs) if train_best else None
+    values = without_tuner_values(best.hyperparameters.values)
+    return SearchResult(model, values, epochs, float(best.score), trials)
+
+
+def _train(plan: Plan, oracle: JournaledOracle, best: Any, epochs: int) -> RankingModel:
+    """Trains the values of the best trial on all rows."""
     hp = best.hyperparameters.copy()
     if "epochs" in hp.values:
         hp.values["epochs"] = epochs
@@ -394,5 +407,4 @@ def _train_best(plan: Plan, oracle: JournaledOracle) -> SearchResult:
             f"Trial {best.trial_id} is the best, but diverges when trained on all rows: {error} "
             "Search a space with lower learning rates."
         ) from None
-    values = without_tuner_values(best.hyperparameters.values)
-    return SearchResult(model, values, epochs, float(best.score), trials)
+    return model

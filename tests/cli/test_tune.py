@@ -125,6 +125,13 @@ def test_another_search_is_neither_mixed_nor_lost(copied, capsys, monkeypatch):
     assert main(["tune", "ranker", "--overwrite"]) == 130
     assert "epochs=7" in programs[-1]
 
+    def refuse(path):
+        raise ValueError("The folder holds another search. Use overwrite=True to delete it.")
+
+    monkeypatch.setattr(tune, "run_program", refuse)
+    assert main(["tune", "ranker"]) == 1
+    assert capsys.readouterr().err.endswith("search. Use --overwrite to delete it.\n")
+
 
 @pytest.mark.parametrize(
     "change",

@@ -1,5 +1,6 @@
 """`search` with a hypermodel that trains nothing: results, resuming, failures, invalid input."""
 
+import dataclasses
 import errno
 import functools
 import json
@@ -66,6 +67,9 @@ def test_best_model_is_trained_for_the_epochs_of_the_best_trial(run):
     }
     [bias] = [weight for weight in found.model.get_weights() if weight.shape == (1,)]
     assert bias[0] == pytest.approx(6 * best["learning_rate"])
+    untrained = run("again", epochs=40, patience=2, train_best=False)
+    assert untrained.model is None
+    assert facts(dataclasses.replace(untrained, model=found.model)) == facts(found)
 
 
 def test_keras_tuner_reads_the_folder(run, tmp_path, make_stub):
