@@ -259,7 +259,7 @@ def _kind(name: str, column: Any, codes: _Codes, is_parquet: bool) -> tuple[Colu
         return Column("number", missing=is_missing), f"{num_values:,} values"
     if types.is_binary(kind):
         return None, "not text in UTF-8"
-    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)):
+    if not (types.is_string(kind) or types.is_large_string(kind)):
         return None, f"of the type {kind}"
     found, reason = _text_kind(column, num_values, num_rows)
     return found and dataclasses.replace(found, missing=is_missing), reason
@@ -291,7 +291,10 @@ def _check_labels(name: str, column: Any) -> np.ndarray:
 
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        shown = ", ".join(map(repr, _unlike(column, _NUMBER)[:3]))
+        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        shown = (
+            ", ".join(map(repr, _unlike(column, _NUMBER)[:3])) if is_text else f"the type {kind}"
+        )
         raise ValueError(
             f"Label column {name!r} must have numbers, such as ratings, or 1 or true for a click "
             f"and 0 or false for none. Got: {shown}. Replace them by numbers, or pass another "

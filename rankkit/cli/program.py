@@ -162,6 +162,8 @@ def read_lines(
         lines = call(f"batches = rk.data.{reader}(", [path, columns], keywords)
         lines.append(f"{rows} = rk.data.collect(batches)")
     lines += _complete_lines(rows, special.missing)
+    cells = [f"{rows}[{text(name)}]" for name in special.float_ids]
+    lines += [f"{cell} = {cell}.astype(int)" for cell in cells]
     if special.is_boolean:
         cell = f"{rows}[{text(data.label)}]"
         number = f'[float(cell.lower() in ("1", "true")) for cell in {cell}]'

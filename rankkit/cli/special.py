@@ -1,11 +1,11 @@
 """Missing cells of the users, items, labels and times of a file, and labels of true and false."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rankkit.cli.recipe import Data
-from rankkit.cli.table import is_movielens, is_parquet
+from rankkit.cli.table import is_missing, is_movielens, is_parquet, read_parquet
 from rankkit.utils.quiet import import_tensorflow
 
 
@@ -16,10 +16,12 @@ class Special:
     Attributes:
         missing: Column to the values that its missing cells have in the program.
         is_boolean: Whether labels are true or false.
+        float_ids: Columns of ids that are integers, but written as floats: others are missing.
     """
 
     missing: dict[str, list[Any]]
-    is_boolean: bool
+    is_boolean: bool = False
+    float_ids: Sequence[str] = ()
 
 
 def look_at(data: Data, path: str, columns: Collection[str]) -> Special:
@@ -29,22 +31,22 @@ def look_at(data: Data, path: str, columns: Collection[str]) -> Special:
     """
     names = [each for each in (data.user, data.item, data.label, data.time) if each in columns]
     if is_movielens(path):
-        return Special({}, False)
+        return Special({})
     import_tensorflow()
     import pyarrow as pa
 
-    from rankkit.data.readers.paths import file_paths
-
     try:
-        return (_in_parquet if is_parquet(path) else _in_csv)(data, file_paths(path), names)
+        return (_in_parquet if is_parquet(path) else _in_csv)(data, path, names)
     except (OSError, KeyError, pa.ArrowException):
-        return Special({}, False)
+        return Special({})
 
 
-def _in_csv(data: Data, paths: list[str], names: list[str]) -> Special:
+def _in_csv(data: Data, path: str, names: list[str]) -> Special:
     import pyarrow as pa
     import pyarrow.compute
     import pyarrow.csv as csv
+
+    from rankkit.data.readers.paths import file_paths
 
     pc: Any = pyarrow.compute
     spellings = pa.array(csv.ConvertOptions().null_values)
@@ -53,15 +55,16 @@ def _in_csv(data: Data, paths: list[str], names: list[str]) -> Special:
     )
     parse = csv.ParseOptions(delimiter=data.delimiter)
     table = pa.concat_tables(
-        csv.read_csv(path, parse_options=parse, convert_options=options) for path in paths
+        csv.read_csv(each, parse_options=parse, convert_options=options)
+        for each in file_paths(path)
     )
     is_boolean, missing = False, {}
     for name in names:
         values = pc.unique(table[name])
-        is_missing = pc.is_in(values, spellings)
-        found = values.filter(is_missing).to_pylist()
+        is_absent = pc.is_in(values, spellings)
+        found = values.filter(is_absent).to_pylist()
         if name == data.label:
-            rest = {text.lower() for text in values.filter(pc.invert(is_missing)).to_pylist()}
+            rest = {text.lower() for text in values.filter(pc.invert(is_absent)).to_pylist()}
             is_boolean = rest <= {"true", "false", "1", "0"} and not rest <= {"1", "0"}
             if not is_boolean and data.decimal == ".":
                 found = [float("nan")] * bool(found)
@@ -72,30 +75,33 @@ def _in_csv(data: Data, paths: list[str], names: list[str]) -> Special:
     return Special(missing, is_boolean)
 
 
-def _in_parquet(data: Data, paths: list[str], names: list[str]) -> Special:
+def _in_parquet(data: Data, path: str, names: list[str]) -> Special:
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    from rankkit.cli.table import is_missing
     from rankkit.data.readers.arrow import output_type
 
-    tables = [pq.read_table(path, columns=names) for path in paths]
-    table = pa.concat_tables(tables, promote_options="permissive")
-    missing = {}
+    table = read_parquet(path, names)
+    missing, float_ids = {}, []
     for name in names:
-        kind = output_type(name, table[name].type)
-        if not is_missing(table[name]).to_numpy().any():
-            continue
-        if pa.types.is_boolean(kind):
+        column, kind = table[name], output_type(name, table[name].type)
+        has_missing = is_missing(column).to_numpy().any()
+        if has_missing and pa.types.is_boolean(kind):
             raise ValueError(
-                f"Column {name!r} of {paths[0]} must have a value in each row, as its type is "
-                "bool. Write it as integers, which may be missing, or remove these rows."
+                f"Column {name!r} of {path} must have a value in each row, as its type is bool. "
+                "Write it as integers, which may be missing, or remove these rows."
             )
-        if pa.types.is_integer(kind):
+        if has_missing and pa.types.is_integer(kind):
             limits = np.iinfo(kind.to_pandas_dtype())
             missing[name] = [limits.min or limits.max]
-        else:
+        elif has_missing:
             missing[name] = [float("nan") if pa.types.is_floating(kind) else ""]
+        if name in (data.user, data.item) and pa.types.is_floating(kind):
+            float_ids.append(name)
+            values = column.drop_null().to_numpy()
+            if (wrong := values[values % 1 > 0]).size:
+                raise ValueError(
+                    f"Column {name!r} of {path} must have ids, text or integers. Got: {wrong[0]}."
+                )
     is_boolean = data.label in names and pa.types.is_boolean(table[data.label].type)
-    return Special(missing, is_boolean)
+    return Special(missing, is_boolean, float_ids)

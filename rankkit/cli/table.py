@@ -55,7 +55,6 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
     """
     import pyarrow as pa
     import pyarrow.csv as pc
-    import pyarrow.parquet as pq
 
     from rankkit import data
     from rankkit.data.readers.paths import file_paths
@@ -66,18 +65,11 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
         return pa.table(rows)
     if is_parquet(path):
         try:
-            tables = list(map(pq.read_table, file_paths(path)))
-            table = pa.concat_tables(tables, promote_options="permissive")
+            table = read_parquet(path)
         except pa.ArrowException as error:
             raise unreadable(path, "a Parquet file", error) from None
         check_known(f"column of {path}:", columns, table.column_names)
-        plain = [
-            pa.field(each.name, getattr(each.type, "value_type", each.type))
-            if pa.types.is_dictionary(each.type)
-            else each
-            for each in table.schema
-        ]
-        return table.cast(pa.schema(plain))
+        return table
     types = dict.fromkeys(columns, str)
     data.read_csv(path, columns, delimiter=delimiter, types=types)  # checks the file
     options = pc.ConvertOptions(
@@ -90,14 +82,31 @@ def read_table(path: str, delimiter: str, text: list[str], columns: list[str]) -
     return pa.concat_tables(tables, promote_options="permissive")
 
 
+def read_parquet(path: str, columns: list[str] | None = None) -> Any:
+    """Reads Parquet files, with columns of types that all of Arrow's functions take."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from rankkit.data.readers.paths import file_paths
+
+    def plain(kind: Any) -> Any:
+        if pa.types.is_dictionary(kind):
+            return plain(kind.value_type)
+        if pa.types.is_fixed_size_list(kind):
+            return pa.list_(kind.value_type)
+        return pa.string() if pa.types.is_string_view(kind) else kind
+
+    tables = [pq.read_table(each, columns=columns) for each in file_paths(path)]
+    table = pa.concat_tables(tables, promote_options="permissive")
+    return table.cast(pa.schema([pa.field(each.name, plain(each.type)) for each in table.schema]))
+
+
 def is_missing(column: Any) -> Any:
     """Returns which cells of a column are null, NaN or an empty text."""
     import pyarrow as pa
     import pyarrow.compute
 
     pc: Any = pyarrow.compute
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return pc.equal(pc.fill_null(column, ""), "")
     return pc.is_null(column, nan_is_null=True)

@@ -140,11 +140,15 @@ def incomplete_table(kind):
     }
     if kind in ("clicks", "boolean"):
         columns["y"] = [n % 2 == 0 for n in columns["y"]]
+    if kind == "floats":
+        columns |= {"u": [float(n % 7) for n in rows], "i": [str(n % 5) for n in rows]}
     for row, column in enumerate(columns.values(), 5):
         column[row] = None
     types = [pa.string(), pa.int32(), pa.int8(), pa.timestamp("s")]
     if kind in ("floats", "csv", "commas"):
         types[2] = pa.float64()
+    if kind == "floats":
+        types[:2] = [pa.float64(), pa.string_view()]
     if kind == "dictionary":
         types[:2] = [pa.dictionary(pa.int8(), pa.string()), pa.uint16()]
     if kind in ("clicks", "boolean"):
@@ -174,6 +178,9 @@ def test_rows_without_a_user_item_label_or_time_are_left_out(tmp_path, capsys, k
     rows = run_lines(read_lines(found.recipe))["rows"]
     shift = 0.5 if kind == "commas" else 0
     assert [*rows["y"]] == [labels[n] + shift for n in kept]
+    users = rows["u"].tolist()
+    assert users == [n % 7 if kind == "floats" else f"u{n % 7}" for n in kept]
+    assert {type(each) for each in users} == {int if kind == "floats" else str}
     assert [*map(str, rows["i"])] == [str(n % 5) for n in kept]
     assert [*rows["t"]] == [n + 1_000 for n in kept]
     assert "4 of 100 rows are left out: they lack u, i, y or t\n" in capsys.readouterr().out
@@ -184,6 +191,15 @@ def test_missing_cells_of_a_boolean_parquet_column_are_refused(tmp_path):
     pq.write_table(incomplete_table("boolean"), tmp_path / "rows.parquet")
     recipe = guess(str(tmp_path / "rows.parquet"), "u", "i", "y", "t").recipe
     with pytest.raises(ValueError, match="Column 'y' of .* as its type is bool. Write it as int"):
+        read_lines(recipe)
+
+
+def test_fractions_in_a_parquet_file_are_no_ids(tmp_path):
+    rows = [n % 7 + 0.5 for n in range(100)]
+    table = pa.table({"u": rows, "i": [*map(int, rows)], "y": rows})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    recipe = guess(str(tmp_path / "rows.parquet"), "u", "i", "y").recipe
+    with pytest.raises(ValueError, match="'u' of .* must have ids, text or integers. Got: 0.5"):
         read_lines(recipe)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rankkit.cli.program import Names, training_program
 from rankkit.cli.recipe import Column, Data, Model, Recipe, Split
 
-NAME = st.text(st.characters(codec="utf-8"), min_size=1)
+NAME = st.text(st.characters(codec="utf-8"), min_size=1, max_size=50)  # files: 255 bytes
 
 
 def make(user, item, label, *features, path="a.csv", **data):
