@@ -116,6 +116,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
+        reason = str(error).rstrip(".")
         fix = "Pass another --host or --port."
-        raise ValueError(f"Cannot listen on {host}:{port}: {error}. {fix}") from None
+        raise ValueError(f"Cannot listen on {host}:{port}: {reason}. {fix}") from None
     return listener

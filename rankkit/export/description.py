@@ -11,7 +11,7 @@ from rankkit.core.list_context import compares_rows
 from rankkit.models.finite import finite_inputs
 from rankkit.models.heads import named_outputs, unwrap_dict
 from rankkit.models.network import feature_specs, find_feature_layers
-from rankkit.utils.checksum import DESCRIPTION
+from rankkit.utils.checksum import DESCRIPTION, parse_description
 from rankkit.utils.score import score_name
 
 _NUM_EXAMPLES = 20
@@ -81,7 +81,7 @@ def write_description(description: Description, folder: Path) -> None:
 def read_description(folder: Path) -> Description:
     """Reads the description of a SavedModel; it is empty without one."""
     path = folder / "assets.extra" / DESCRIPTION
-    return json.loads(path.read_text()) if path.exists() else {}
+    return parse_description(path.read_text()) if path.exists() else {}
 
 
 def zip_description(description: Description) -> bytes:

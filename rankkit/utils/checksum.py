@@ -47,7 +47,16 @@ def unzip_description(path: Path) -> dict[str, dict[str, Any]]:
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(DESCRIPTION)) if DESCRIPTION in archive.namelist() else {}
+        known = DESCRIPTION in archive.namelist()
+        return parse_description(archive.read(DESCRIPTION).decode()) if known else {}
+
+
+def parse_description(text: str) -> dict[str, dict[str, Any]]:
+    """Parses a description; raises for one that only a newer version of rankkit could write."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise ValueError(f"a newer version of rankkit wrote {DESCRIPTION}: update rankkit")
+    return found
 
 
 def seal_folder(folder: Path) -> None:

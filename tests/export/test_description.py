@@ -1,5 +1,7 @@
 """A loaded export describes its scores as the exported model does."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +116,22 @@ def test_a_damaged_description_is_named(tmp_path):
     (tmp_path / "m.tflite").write_bytes(content.replace(b"logit", b"order"))
     with pytest.raises(ValueError, match="the file is damaged"):
         rk.export.load(tmp_path / "m.tflite")
+
+
+def test_descriptions_of_other_versions(tmp_path):
+    rk.export.save(MODELS["logit"](), tmp_path / "1")
+    path = tmp_path / "1" / "assets.extra" / "rankkit.json"
+    known = json.loads(path.read_text())
+
+    def load(description):
+        path.write_text(json.dumps(description))
+        (tmp_path / "1" / "assets.extra" / "SHA256SUMS").write_text(
+            f"{hashlib.sha256(path.read_bytes()).hexdigest()}  assets.extra/rankkit.json\n"
+        )
+        return rk.export.load(tmp_path / "1")
+
+    later = {name: {**values, "later": [1]} for name, values in known.items()}
+    assert described(load(later)) == described(load(known))
+    for unknown in ([known], {"version": 2, "outputs": known}):
+        with pytest.raises(ValueError, match="a newer version of rankkit wrote rankkit.json"):
+            load(unknown)
