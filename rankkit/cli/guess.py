@@ -246,9 +246,7 @@ def _kind(name: str, column: Any, codes: _Codes, is_parquet: bool) -> tuple[Colu
         if types.is_string(kind.value_type) or types.is_integer(kind.value_type):
             return Column("tags"), "lists"
         return None, f"of the type {kind}"
-    is_filled = types.is_floating(kind) or types.is_string(kind) or types.is_large_string(kind)
-    is_missing = is_parquet and codes.num_missing > 0
-    if is_missing and not is_filled:
+    if types.is_boolean(kind) and is_parquet and codes.num_missing:
         return None, f"{codes.num_missing:,} missing values of the type {kind}"
     is_number = types.is_integer(kind) or types.is_floating(kind)
     if types.is_boolean(kind) or (types.is_integer(kind) and _CODE_NAME.search(name)):
@@ -256,13 +254,12 @@ def _kind(name: str, column: Any, codes: _Codes, is_parquet: bool) -> tuple[Colu
     if is_number or types.is_temporal(kind):
         if types.is_time(kind) or types.is_duration(kind):
             return None, f"of the type {kind}"
-        return Column("number", missing=is_missing), f"{num_values:,} values"
+        return Column("number"), f"{num_values:,} values"
     if types.is_binary(kind):
         return None, "not text in UTF-8"
     if not (types.is_string(kind) or types.is_large_string(kind)):
         return None, f"of the type {kind}"
-    found, reason = _text_kind(column, num_values, num_rows)
-    return found and dataclasses.replace(found, missing=is_missing), reason
+    return _text_kind(column, num_values, num_rows)
 
 
 def _text_kind(column: Any, num_values: int, num_rows: int) -> tuple[Column | None, str]:

@@ -143,16 +143,14 @@ def read_lines(
         version = path.removeprefix(MOVIELENS)
         lines = call(f"{rows} = rk.data.movielens(", [version], {"columns": columns})
     else:
-        if is_parquet(path):
-            filled = [name for name in columns if features.get(name, Column()).missing]
-        else:
-            filled = [] if has_commas else numbers
+        filled: dict[str, Any] = {}
+        if not is_parquet(path):
+            filled = {} if has_commas else dict.fromkeys(numbers, float("nan"))
             floats = [] if has_commas else [*numbers, *labels]
             types = {name: Code("float" if name in floats else "str") for name in columns}
             keywords["types"] = {n: types[n] for n in columns if n != data.time}
             keywords["delimiter"] = "" if data.delimiter == "," else data.delimiter
-        nan = float("nan")
-        keywords["fill"] = {name: nan if name in numbers else "" for name in filled} | {
+        keywords["fill"] = filled | {
             name: values[0]
             for name, values in special.missing.items()
             if is_parquet(path) or not isinstance(values[0], str)
@@ -161,7 +159,14 @@ def read_lines(
         reader = "read_parquet" if is_parquet(path) else "read_csv"
         lines = call(f"batches = rk.data.{reader}(", [path, columns], keywords)
         lines.append(f"{rows} = rk.data.collect(batches)")
-    lines += _complete_lines(rows, special.missing)
+    required = (data.user, data.item, data.label, data.time)
+    lines += _complete_lines(
+        rows, {n: each for n, each in special.missing.items() if n in required}
+    )
+    for name, (value, *_) in special.missing.items():
+        if name not in required and isinstance(value, int):
+            blank, cell = literal(float("nan") if name in numbers else ""), f"{rows}[{text(name)}]"
+            lines.append(f"{cell} = [{blank} if each == {value} else each for each in {cell}]")
     cells = [f"{rows}[{text(name)}]" for name in special.float_ids]
     lines += [f"{cell} = {cell}.astype(int)" for cell in cells]
     if special.is_boolean:

@@ -59,11 +59,10 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """What a column is, the separator of tags, and whether cells of a Parquet file are missing."""
+    """What a column is, and the separator of tags."""
 
     kind: Literal["category", "number", "tags", "text"] = "category"
     separator: str = ""
-    missing: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

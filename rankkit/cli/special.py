@@ -1,7 +1,7 @@
-"""Missing cells of the users, items, labels and times of a file, and labels of true and false."""
+"""Missing cells of the columns of a file, and labels of true and false."""
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rankkit.cli.recipe import Data
@@ -11,7 +11,7 @@ from rankkit.utils.quiet import import_tensorflow
 
 @dataclasses.dataclass(frozen=True)
 class Special:
-    """What a program must know of these columns.
+    """What a program must know of some columns.
 
     Attributes:
         missing: Column to the values that its missing cells have in the program.
@@ -24,24 +24,23 @@ class Special:
     float_ids: Sequence[str] = ()
 
 
-def look_at(data: Data, path: str, columns: Collection[str]) -> Special:
-    """Looks at those of some columns that no row can do without.
+def look_at(data: Data, path: str, columns: Sequence[str]) -> Special:
+    """Looks at columns of a file: of CSV, at those that no row can do without.
 
     What cannot be read is complete here: the program raises the error.
     """
-    names = [each for each in (data.user, data.item, data.label, data.time) if each in columns]
     if is_movielens(path):
         return Special({})
     import_tensorflow()
     import pyarrow as pa
 
     try:
-        return (_in_parquet if is_parquet(path) else _in_csv)(data, path, names)
+        return (_in_parquet if is_parquet(path) else _in_csv)(data, path, columns)
     except (OSError, KeyError, pa.ArrowException):
         return Special({})
 
 
-def _in_csv(data: Data, path: str, names: list[str]) -> Special:
+def _in_csv(data: Data, path: str, columns: Sequence[str]) -> Special:
     import pyarrow as pa
     import pyarrow.compute
     import pyarrow.csv as csv
@@ -49,6 +48,7 @@ def _in_csv(data: Data, path: str, names: list[str]) -> Special:
     from rankkit.data.readers.paths import file_paths
 
     pc: Any = pyarrow.compute
+    names = [each for each in (data.user, data.item, data.label, data.time) if each in columns]
     spellings = pa.array(csv.ConvertOptions().null_values)
     options = csv.ConvertOptions(
         include_columns=names, column_types=dict.fromkeys(names, pa.string())
@@ -75,15 +75,15 @@ def _in_csv(data: Data, path: str, names: list[str]) -> Special:
     return Special(missing, is_boolean)
 
 
-def _in_parquet(data: Data, path: str, names: list[str]) -> Special:
+def _in_parquet(data: Data, path: str, columns: Sequence[str]) -> Special:
     import numpy as np
     import pyarrow as pa
 
     from rankkit.data.readers.arrow import output_type
 
-    table = read_parquet(path, names)
+    table = read_parquet(path, list(columns))
     missing, float_ids = {}, []
-    for name in names:
+    for name in columns:
         column, kind = table[name], output_type(name, table[name].type)
         has_missing = is_missing(column).to_numpy().any()
         if has_missing and pa.types.is_boolean(kind):
@@ -95,7 +95,8 @@ def _in_parquet(data: Data, path: str, names: list[str]) -> Special:
             limits = np.iinfo(kind.to_pandas_dtype())
             missing[name] = [limits.min or limits.max]
         elif has_missing:
-            missing[name] = [float("nan") if pa.types.is_floating(kind) else ""]
+            blank = [] if pa.types.is_large_list(kind) else ""
+            missing[name] = [float("nan") if pa.types.is_floating(kind) else blank]
         if name in (data.user, data.item) and pa.types.is_floating(kind):
             float_ids.append(name)
             values = column.drop_null().to_numpy()
@@ -103,5 +104,5 @@ def _in_parquet(data: Data, path: str, names: list[str]) -> Special:
                 raise ValueError(
                     f"Column {name!r} of {path} must have ids, text or integers. Got: {wrong[0]}."
                 )
-    is_boolean = data.label in names and pa.types.is_boolean(table[data.label].type)
+    is_boolean = data.label in columns and pa.types.is_boolean(table[data.label].type)
     return Special(missing, is_boolean, float_ids)

@@ -1,6 +1,8 @@
 """The guess: what columns are read as and why, and files that no ranker can be trained on."""
 
 import dataclasses
+import datetime
+import math
 import re
 
 import numpy as np
@@ -101,17 +103,40 @@ def test_parquet_files_keep_their_types(tmp_path):
         "y": [row % 5 for row in rows],
         "age": [None if row % 12 == 3 else float(row % 12) for row in rows],
         "level": [None if row % 12 == 3 else row % 12 % 4 for row in rows],
-        "tags": [["a"] if row % 11 < 5 else ["b", "c"] for row in rows],
+        "born": [
+            None if row % 12 == 3 else datetime.date(2000, 1, 1 + row % 12 // 2) for row in rows
+        ],
+        "area_code": [None if row % 12 == 3 else row % 12 % 5 for row in rows],
+        "old": [None if row % 12 == 3 else row % 12 > 5 for row in rows],
+        "tags": [["a"] if row % 11 < 5 else None if row % 11 == 7 else ["b", "c"] for row in rows],
+        "name": [f"item {row % 11}" if row % 11 else None for row in rows],
         "shelf_id": [row % 11 // 3 for row in rows],
         "same": [1 for row in rows],
         "blob": [[[1.5]] for row in rows],
     }
     pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
     found = guess(str(tmp_path / "rows.parquet"), "u", "i", "y")
-    assert found.recipe.user_features == {"age": Column("number", missing=True)}
+    assert found.recipe.user_features == {
+        "age": Column("number"),
+        "level": Column("number"),
+        "born": Column("number"),
+        "area_code": Column("category"),
+    }
+    assert found.recipe.data.title == "name"
     assert found.recipe.item_features == {"tags": Column("tags"), "shelf_id": Column("category")}
-    assert found.left_out["level"].endswith("missing values of the type int64")
+    assert found.left_out["old"].endswith("missing values of the type bool")
     assert found.left_out["same"] == found.left_out["blob"] == "the same value in each row"
+    read = run_lines(read_lines(found.recipe))["rows"]
+    for name in ("age", "level"):
+        expected = np.array(columns[name], float)
+        np.testing.assert_array_equal(np.array(read[name]), expected)
+    seconds = [math.nan if day is None else day.toordinal() * 86400 for day in columns["born"]]
+    np.testing.assert_array_equal(
+        np.array(read["born"]) - read["born"][0], np.array(seconds) - seconds[0]
+    )
+    assert [*read["area_code"]] == ["" if n is None else str(n) for n in columns["area_code"]]
+    assert [*read["tags"]] == [tags or [] for tags in columns["tags"]]
+    assert [*read["name"]] == [name or "" for name in columns["name"]]
 
 
 def test_decimal_commas_are_read(tmp_path):

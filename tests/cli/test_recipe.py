@@ -15,7 +15,7 @@ NAME = st.text(st.characters(codec="utf-8"), min_size=1)
 def make(*names, **data):
     user, item, label, *features = names
     columns = {name: Column("tags", "|") for name in features[:1]}
-    others = {name: Column("number", missing=True) for name in features[1:]}
+    others = {name: Column("number") for name in features[1:]}
     return Recipe(Data("a.csv", user, item, label, **data), columns, others, Split(), Model())
 
 
@@ -31,7 +31,7 @@ def test_written_text(tmp_path):
     text = write_toml(make("user", "item", "label", 'a."b"\n', "age", time="t"), {"x": "empty"})
     tables = tomllib.loads(text)
     assert tables["features"]["user"] == {'a."b"\n': {"kind": "tags", "separator": "|"}}
-    assert tables["features"]["item"] == {"age": {"kind": "number", "missing": True}}
+    assert tables["features"]["item"] == {"age": "number"}
     assert 'time = "t"\n' in text
     assert text.endswith("# x: empty\n")
 
