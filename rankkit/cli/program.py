@@ -174,10 +174,13 @@ def read_lines(
         number = f'[float(cell.lower() in ("1", "true")) for cell in {cell}]'
         lines.append(f"{cell} = {f'{cell}.astype(float)' if is_parquet(path) else number}")
     if has_commas and (with_commas := [*numbers, *labels]):
-        cell = f"{rows}[name]"
+        cell, number = f"{rows}[name]", 'cell.replace(",", ".") or "nan"'
+        spelled = {each: "" for name in numbers for each in special.missing.get(name, ()) if each}
+        if spelled:
+            number = f'"nan" if cell in {literal([*spelled])} else {number}'
         lines += [
             f"for name in {literal(with_commas)}:  # decimal commas",
-            f'    {cell} = [float(cell.replace(",", ".") or "nan") for cell in {cell}]',
+            f"    {cell} = [float({number}) for cell in {cell}]",
         ]
     for name in columns:
         plain = names.get(name, name)

@@ -25,7 +25,7 @@ class Special:
 
 
 def look_at(data: Data, path: str, columns: Sequence[str]) -> Special:
-    """Looks at columns of a file: of CSV, at those that no row can do without.
+    """Looks at columns of a file; of CSV without decimal commas, at the required ones.
 
     What cannot be read is complete here: the program raises the error.
     """
@@ -48,7 +48,9 @@ def _in_csv(data: Data, path: str, columns: Sequence[str]) -> Special:
     from rankkit.data.readers.paths import file_paths
 
     pc: Any = pyarrow.compute
-    names = [each for each in (data.user, data.item, data.label, data.time) if each in columns]
+    special = (data.user, data.item, data.label, data.time)
+    # Numbers with decimal commas are read as text.
+    names = [each for each in columns if each in special or data.decimal == ","]
     spellings = pa.array(csv.ConvertOptions().null_values)
     options = csv.ConvertOptions(
         include_columns=names, column_types=dict.fromkeys(names, pa.string())
