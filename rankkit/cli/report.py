@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
             "difference = rk.export.max_abs_difference(model, scorer, features)",
         ]
         variables = run_lines(lines, variables)
-        labels = variables["test"][recipe.data.label]
+        labels = variables["train"][recipe.data.label]
         if variables["difference"] <= _MAX_DIFFERENCE * (labels.max() - labels.min()):
             scorer = "model"
             training = [

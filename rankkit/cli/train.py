@@ -27,7 +27,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--user", metavar="COLUMN", help="column of user ids")
     parser.add_argument("--item", metavar="COLUMN", help="column of item ids")
     parser.add_argument(
-        "--label", metavar="COLUMN", help="column of ratings, or of 1 for a click and 0 for none"
+        "--label",
+        metavar="COLUMN",
+        help="column of ratings, or of 1 or true for a click and 0 or false for none",
     )
     parser.add_argument(
         "--time", metavar="COLUMN", help="column of timestamps: the latest rows are the test rows"

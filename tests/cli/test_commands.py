@@ -55,9 +55,12 @@ def test_evaluate_repeats_the_evaluation_of_the_program(here, capsys):
 
 
 def test_evaluate_on_another_file(here, capsys):
-    write_ratings(here / "other.csv")
+    holes = iter(["", "NA"])
+    write_ratings(here / "other.csv", lambda stars: next(holes, stars))
     assert main(["evaluate", "ranker", "other.csv"]) == 0
-    assert "all   model        600" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "2 of 600 rows are left out: they lack stars\n" in output
+    assert "all   model        598" in output
 
 
 def test_report_is_written_again(copied):
