@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HASH, PARTITION = "_rankkit_hash", "_rankkit_part"  # columns that tables have during a job
 PARTITIONS_PER_CORE = 8  # enough to keep all cores busy until the end
 REPORT = "partition long, error string"  # schema of what workers report of a partition
-_ERRORS = {error.__name__: error for error in (OSError, TypeError, ValueError)}
+_ERRORS = {error.__name__: error for error in (OSError, TypeError, ValueError, RuntimeError)}
 
 
 def run_and_report(partition: int, write: Callable[[], None]) -> pa.Table:
@@ -29,9 +29,11 @@ def run_and_report(partition: int, write: Callable[[], None]) -> pa.Table:
     message = None
     try:
         write()
-    except tuple(_ERRORS.values()) as error:
-        kind = next(name for name, each in _ERRORS.items() if isinstance(error, each))
-        message = f"{kind}: {error}"
+    except Exception as error:  # of any type: TensorFlow, Arrow and file systems have their own
+        kinds = (name for name, each in _ERRORS.items() if isinstance(error, each))
+        reason = f"Partition {partition} failed on a worker: {type(error).__name__}: {error}"
+        kind = next(kinds, None)
+        message = f"RuntimeError: {reason}" if kind is None else f"{kind}: {error}"
     schema = pa.schema({"partition": pa.int64(), "error": pa.string()})
     return pa.Table.from_pydict({"partition": [partition], "error": [message]}, schema)
 

@@ -17,10 +17,13 @@ import tensorflow as tf
 
 from rankkit.core.features import as_feature
 from rankkit.core.list_context import check_independent_rows
+from rankkit.core.precision import check_float32
+from rankkit.core.timestamps import as_seconds, as_times
 from rankkit.data.columns import as_columns, is_data_frame
 from rankkit.export import SavedModelScorer
 from rankkit.utils.checksum import sha256_of
 from rankkit.utils.errors import invalid, missing, wrong_type
+from rankkit.utils.graph_errors import plain_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -45,12 +48,19 @@ def as_frame(spark: "SparkSession", name: str, table: Any) -> "DataFrame":
         raise wrong_type(name, table, expected)
     arrays = {}
     for key, column in as_columns(table).items():
+        column = as_times(column)
+        if column.dtype.kind == "M" and column.dtype != "datetime64[D]":
+            column = column.astype("datetime64[us]")  # as Spark has them; rounds down
         try:
             array = pa.array(list(column) if column.ndim > 1 else column)
+            if pa.types.is_binary(array.type):
+                array = array.cast(pa.string())
         except (pa.ArrowException, TypeError) as error:
-            where, expected = f"{name}[{key!r}]", "a column of values of one type"
+            where, expected = f"{name}[{key!r}]", "a column of values of one type, text in UTF-8"
             raise invalid(where, column[:3], expected, f"{error}.") from None
-        arrays[key] = array.cast(pa.string()) if pa.types.is_binary(array.type) else array
+        # Spark would read a time without a time zone as one in the time zone of the session.
+        is_time = pa.types.is_timestamp(array.type)
+        arrays[key] = array.cast(pa.timestamp("us", "UTC")) if is_time else array
     return spark.createDataFrame(pa.table(arrays))
 
 
@@ -83,6 +93,8 @@ def check_columns(
         if not _matches(kind, spec):
             expected = _expected_type(spec)
             fix = f"Cast it first: {feature}.cast({expected!r})."
+            if kind.simpleString() == "void":
+                fix = "All its values are null: fill in values, and cast it."
             where = f"column {feature!r} of {name}"
             raise wrong_type(where, kind.simpleString(), f"of type {expected}", fix)
 
@@ -97,11 +109,14 @@ def _matches(kind: "DataType", spec: tf.TensorSpec) -> bool:
     else:
         number = types.IntegralType if spec.dtype.is_integer else types.NumericType
         fits = isinstance(cell, number | types.BooleanType)
+        fits &= not isinstance(cell, types.DecimalType)
+        times = types.DateType | types.TimestampType | types.TimestampNTZType
+        fits |= isinstance(kind, times)
     return fits and is_list == (spec.shape.rank == 2)
 
 
 def _expected_type(spec: tf.TensorSpec) -> str:
-    number = "bigint" if spec.dtype.is_integer else "float"
+    number = "bigint" if spec.dtype.is_integer else "double"
     single = "string" if spec.dtype == tf.string else number
     return f"array<{single}>" if spec.shape.rank == 2 else single
 
@@ -149,13 +164,27 @@ def table_features(
     """Converts the columns of a table that are features; `name` is that of the argument."""
     features = {}
     for feature in [each for each in table.schema.names if each in specs]:
-        column = table.column(feature).combine_chunks()
-        is_list = specs[feature].shape.rank == 2
-        if nulls := column.null_count or (is_list and column.flatten().null_count):
+        column, spec = table.column(feature).combine_chunks(), specs[feature]
+        is_list = spec.shape.rank == 2
+        members = column.flatten() if is_list else column
+        if nulls := column.null_count or members.null_count:
+            fix = "replace the nulls: unknown ids are scored as out-of-vocabulary."
+            if spec.dtype != tf.string:
+                fix = "replace the nulls by numbers, or by NaN for a layer with missing='learn'."
             raise ValueError(
                 f"Column {feature!r} of {name} must have no nulls. Got: {nulls} nulls. Drop those "
-                "rows, or replace the nulls: unknown ids are scored as out-of-vocabulary."
+                f"rows, or {fix}"
             )
-        values = column.to_pylist() if is_list else column.to_numpy(zero_copy_only=False)
-        features[feature] = as_feature(feature, values, specs[feature])
+        where = f"column {feature!r} of {name}"
+        try:
+            numbers = as_seconds(where, members.to_numpy(zero_copy_only=False))
+        except (UnicodeDecodeError, pa.ArrowException):
+            fix = "Decode it with its encoding first."
+            wrong = members.cast(pa.binary())[:3].to_pylist()
+            raise invalid(f"each string in {where}", wrong, "valid UTF-8", fix) from None
+        if spec.dtype == tf.float32:
+            check_float32(where, numbers, f"Scale them, or round them: {feature}.cast('float').")
+        values = column.to_pylist() if is_list else numbers
+        with plain_errors():
+            features[feature] = as_feature(feature, values, spec)
     return features

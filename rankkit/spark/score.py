@@ -41,7 +41,8 @@ def score(
     Args:
         export: Local folder of a SavedModel of `rankkit.export.save`, which workers are sent.
         pairs: The rows: a Spark DataFrame, the path of a Parquet table, a pandas DataFrame, or a
-            dict of columns. Columns that are not features are kept.
+            dict of columns. Columns that are not features are kept. Dates and timestamps are read
+            as seconds since 1970 (UTC).
         output: Folder to write, a path or a URI such as `"hdfs://..."` or `"s3://..."` that all
             hosts can access. It is new or empty, or the folder of the job to resume.
         spark: The `SparkSession` to use. Defaults to `None`: the active session, or a new one with
@@ -52,7 +53,7 @@ def score(
 
     Raises:
         ImportError: If pyspark is not installed.
-        RuntimeError: If Spark cannot start Java.
+        RuntimeError: If Spark cannot start Java, or a worker fails, such as for lack of memory.
         FileNotFoundError: If the export does not exist.
         ValueError: If the export is not a SavedModel of rankkit; if a feature is missing or null;
             if `output` is the folder of another job, or the rows are partitioned differently than

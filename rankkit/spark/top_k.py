@@ -52,7 +52,8 @@ def top_k(
     Args:
         export: Local folder of a SavedModel of `rankkit.export.save`, which workers are sent.
         users: One row per user: a Spark DataFrame, the path of a Parquet table, a pandas
-            DataFrame, or a dict of columns. Columns that are not features are kept.
+            DataFrame, or a dict of columns. Columns that are not features are kept. Dates and
+            timestamps are read as seconds since 1970 (UTC).
         candidates: One row per candidate, in the same formats. Every worker holds all of them.
         k: Maximum number of candidates for each user, at least 1.
         output: Folder to write, a path or a URI such as `"hdfs://..."` or `"s3://..."` that all
@@ -67,7 +68,7 @@ def top_k(
 
     Raises:
         ImportError: If pyspark is not installed.
-        RuntimeError: If Spark cannot start Java.
+        RuntimeError: If Spark cannot start Java, or a worker fails, such as for lack of memory.
         FileNotFoundError: If the export does not exist.
         ValueError: If the export is not a SavedModel of rankkit; if a feature is missing or null;
             if `output` is the folder of another job; if a score is not finite.
@@ -235,8 +236,10 @@ def _find_pairs(
     exclude: pa.Table, keys: KeyColumns, users: pa.Table, candidates: pa.Table
 ) -> Pairs:
     """Returns the indices of excluded pairs; pairs of other users or candidates are ignored."""
-    pairs = exclude.select([*keys.users, *keys.candidates])
     tables = {"_user": (keys.users, users), "_candidate": (keys.candidates, candidates)}
+    # Spark gives the times of tables that it reads in different ways different time zones.
+    fields = [table.schema.field(name) for names, table in tables.values() for name in names]
+    pairs = exclude.select([field.name for field in fields]).cast(pa.schema(fields))
     for index, (names, table) in tables.items():
         indexed = table.select(names).append_column(index, pa.array(np.arange(table.num_rows)))
         pairs = pairs.join(indexed, names, join_type="inner")

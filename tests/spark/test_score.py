@@ -1,8 +1,14 @@
+import datetime
+from decimal import Decimal
+
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rankkit as rk
+import tensorflow as tf
+from rankkit.spark._tables import table_features
 
 ROWS = {
     "user_id": [f"u{number % 31}" for number in range(400)],
@@ -90,7 +96,7 @@ def test_features_of_lists_and_numbers_are_scored(spark, tmp_path):
     nulls = spark.createDataFrame(pa.table({"tags": [["a", None]], "year": [1.0]}))
     with pytest.raises(ValueError, match="Column 'tags' of pairs must have no nulls"):
         rk.spark.score(tmp_path / "1", nulls, output=tmp_path / "other")
-    for column, expected in {"tags": "array<string>", "year": "float"}.items():
+    for column, expected in {"tags": "array<string>", "year": "double"}.items():
         wrong = {**rows, column: ["a"] * 6}
         message = f"Column '{column}' of pairs must be of type {expected}. Got: 'string'"
         with pytest.raises(TypeError, match=message):
@@ -112,3 +118,79 @@ def test_invalid_rows_raise(spark, export, tmp_path, rows, error, message):
     with pytest.raises(error, match=message):
         rk.spark.score(export, rows, output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+TIMES = np.array(  # the first two are in the second before 1970 and before an hour
+    ["1969-12-31T23:59:59.9", "1969-12-31T22:59:59.999999999", "2026-07-01T05:30:00"],
+    "datetime64[ns]",
+)
+
+
+def test_times_are_scored_like_in_process_whatever_the_time_zone_of_the_session(spark, tmp_path):
+    features = {"time": rk.layers.CalendarEmbedding("hour_of_day", 3)}
+    network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([4]))
+    rk.export.save(network, tmp_path / "1")
+    scorer = rk.export.load(tmp_path / "1")
+    in_tokyo = pd.DatetimeIndex(TIMES).tz_localize("UTC").tz_convert("Asia/Tokyo")
+    text = spark.createDataFrame(pa.table({"text": np.datetime_as_string(TIMES).tolist()}))
+    dates = [datetime.date(1969, 12, 31), datetime.date(2026, 7, 1)]
+    before = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        tables = {
+            "timestamp": ({"time": TIMES}, TIMES),
+            "pandas": (pd.DataFrame({"time": in_tokyo}), TIMES),
+            "ntz": (text.selectExpr("to_timestamp_ntz(text) AS time"), TIMES),
+            "date": ({"time": dates}, dates),
+        }
+        for name, (table, times) in tables.items():
+            scored = rk.spark.score(tmp_path / "1", table, output=tmp_path / name).toArrow()
+            found = np.sort(scored["score"].to_numpy())
+            np.testing.assert_allclose(found, np.sort(scorer({"time": times})[:, 0]), atol=1e-6)
+            top = rk.spark.top_k(  # the first candidate is excluded
+                tmp_path / "1", {"user": ["u"]}, table, k=3, output=tmp_path / f"{name}-top",
+                exclude=spark.createDataFrame(scored.select(["time"]).slice(0, 1)).selectExpr(
+                    "'u' AS user", "time"
+                ),
+            ).toArrow()  # fmt: skip
+            assert top["time"].to_pylist() == [
+                row["time"] for row in sorted(scored.to_pylist()[1:], key=lambda row: -row["score"])
+            ]
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", before)
+
+
+def test_columns_are_refused_with_a_cast_that_works(spark, tmp_path):
+    layer = rk.layers.NormalizedNumber(0.0, 1.0, missing="learn")
+    network = rk.ranking_network({"price": layer}, head=rk.layers.DenseRatingHead([4]))
+    rk.export.save(network, tmp_path / "1")
+    decimals = {"price": [Decimal("1.5")]}
+    message = r"price' of pairs must be of type double. Got: 'decimal\(2,1\)'. Cast it first: price"
+    with pytest.raises(TypeError, match=message):
+        rk.spark.score(tmp_path / "1", decimals, output=tmp_path / "out")
+    with pytest.raises(TypeError, match="Got: 'void'. All its values are null: fill in values"):
+        rk.spark.score(tmp_path / "1", {"price": [None]}, output=tmp_path / "out")
+    table = spark.createDataFrame(pa.table({"price": [1, None]}))
+    message = r"must have no nulls. Got: 1 nulls.*or by NaN for a layer with missing='learn'"
+    with pytest.raises(ValueError, match=message):
+        rk.spark.score(tmp_path / "1", table, output=tmp_path / "nulls")
+    table = table.selectExpr("coalesce(price, double('NaN')) AS price")
+    assert rk.spark.score(tmp_path / "1", table, output=tmp_path / "nan").count() == 2
+    table = table.selectExpr("price + 16777216 AS price")
+    message = (
+        r"price' of pairs must not have numbers beyond 2.24.* 16777217.0.*price.cast\('float'\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        rk.spark.score(tmp_path / "1", table, output=tmp_path / "large")
+    table = table.withColumn("price", table.price.cast("float"))
+    assert rk.spark.score(tmp_path / "1", table, output=tmp_path / "cast").count() == 2
+
+
+def test_text_that_is_not_utf8_is_named():
+    text = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xffa")]
+    )
+    for column in (text, pa.ListArray.from_arrays([0, 1], text)):
+        spec = tf.TensorSpec([None] if column is text else [None, None], tf.string)
+        with pytest.raises(ValueError, match=r"Each string in column 'id' of pairs must be valid"):
+            table_features("pairs", pa.table({"id": column}), {"id": spec})
