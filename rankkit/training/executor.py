@@ -18,6 +18,7 @@ from rankkit.training.loop import Loop
 from rankkit.training.objective import Objectives
 from rankkit.training.policy import (
     dense_update_limit,
+    is_of_unknown_size,
     should_compile_with_xla,
     steps_in_memory,
     steps_over_iterator,
@@ -109,13 +110,8 @@ class Executor:
 
     # --- The choice ---
 
-    def plan(
-        self, kind: str, data: Any, kwargs: Mapping[str, Any], *, is_plain: bool = True
-    ) -> Execution:
-        """Chooses how a call of `fit` (kind "train") or `evaluate` (kind "test") is executed.
-
-        `is_plain` is false where the call has positional arguments beside the data.
-        """
+    def plan(self, kind: str, data: Any, kwargs: Mapping[str, Any]) -> Execution:
+        """Chooses how a call of `fit` (kind "train") or `evaluate` (kind "test") is executed."""
         model, fixed = self._model, self._steps_per_execution
         if kwargs.get("validation_split") and isinstance(data, Mapping):
             for name, column in data.items():
@@ -131,10 +127,15 @@ class Executor:
                 data, steps_per_epoch = repeat_for_workers(data, kwargs.get("steps_per_epoch"))
                 path = "over iterators of the workers, with a coordinator"
                 return Execution(data, fixed or 1, path=path, steps_per_epoch=steps_per_epoch)
-            if is_plain and isinstance(data, tf.data.Dataset):
+            if isinstance(data, tf.data.Dataset):
                 return Execution(data, 1, path="over an iterator, in this process", is_local=True)
             return Execution(data, fixed or 1)
-        loop = self._loop(kind, data, kwargs) if is_plain else None
+        name = "steps_per_epoch" if kind == "train" else "steps"
+        self.check_data(data, name, kwargs.get(name))
+        if kind == "train":
+            name = "validation_steps"
+            self.check_data(kwargs.get("validation_data"), name, kwargs.get(name))
+        loop = self._loop(kind, data, kwargs)
         if loop is not None:
             steps = fixed or steps_in_memory(model, loop, kwargs, kind)
             return Execution(loop.stand_in, steps, loop)
@@ -157,6 +158,19 @@ class Executor:
             steps = steps_over_iterator(model, data, kwargs, kind)
         path = f"over an iterator{', compiled by XLA' * model.jit_compile}"
         return Execution(data, steps or 1, path=path, traces_once=chooses or (steps or 1) > 1)
+
+    def check_data(self, data: Any, name: str, steps: int | None) -> None:
+        """Raises for data without rows, and for data of unknown size if steps are grouped."""
+        columns: Any = data[0] if isinstance(data, tuple) and data else data
+        is_empty = isinstance(columns, tf.data.Dataset) and int(columns.cardinality()) == 0
+        if isinstance(columns, Mapping):
+            is_empty = any(0 in getattr(each, "shape", ())[:1] for each in columns.values())
+        if is_empty:
+            raise ValueError("x must have at least one row. Got: 0 rows. Check the filters.")
+        fixed = self._steps_per_execution or 1
+        if fixed > 1 and steps is None and is_of_unknown_size(data):
+            fix = f"Pass {name}, or leave steps_per_execution out of compile."
+            raise invalid("steps_per_execution", fixed, "1 for data of unknown size", fix)
 
     def validation_loop(self, kwargs: Mapping[str, Any]) -> Loop | None:
         """The loop over validation data in memory; Keras gets its `stand_in` as the data."""
@@ -286,10 +300,11 @@ class Executor:
         self._functions[kind] = made
         return made
 
-    def evaluate_locally(self, data: tf.data.Dataset, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def evaluate_locally(self, data: tf.data.Dataset, kwargs: Mapping[str, Any]) -> Any:
         """Evaluates in this process, where parameter servers hold the weights."""
         steps, callbacks = kwargs.get("steps"), kwargs.get("callbacks")
-        return evaluate_locally(self._model, self._local_test_step, data, steps, callbacks)
+        logs = evaluate_locally(self._model, self._local_test_step, data, steps, callbacks)
+        return logs if kwargs.get("return_dict") else [*logs.values()]
 
     def after_reading(self, kind: str, batch: Any) -> contextlib.AbstractContextManager[None]:
         """Runs the operations of a step once its batch is read: there may be no further batch."""

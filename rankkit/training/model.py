@@ -23,7 +23,7 @@ from rankkit.training.compile_args import check_run_options
 from rankkit.training.consistency import check_workers
 from rankkit.training.executor import Executor, check_compilable, reads_text_or_lists
 from rankkit.training.head_scorer import SingleHeadScorer
-from rankkit.training.inputs import readable
+from rankkit.training.inputs import Reader
 from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
 from rankkit.training.objective import Objectives
 from rankkit.training.step import update_weights
@@ -99,6 +99,8 @@ class RankingModel(tfrs.models.Model):
         heads = head_settings(network, specs, label, sample_weight, training_bias)
         for each in (networks := [network, *heads.biases.values()]):
             check_raw_precision(each)
+        if kwargs.pop("autocast", False):
+            raise invalid("autocast", True, "False", "Features are cast after they are normalized.")
         # Not that of Keras at this moment; and features are cast after they are normalized.
         super().__init__(name=name, **{"dtype": policy_of(networks), **kwargs}, autocast=False)
         self._heads = heads
@@ -313,16 +315,13 @@ class RankingModel(tfrs.models.Model):
 
     # --- Training, evaluation and prediction: Keras's loops, with steps run by the executor ---
 
-    def _inputs(self, x: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None) -> Any:
-        """The data of a call in a form that Keras reads, after a check of its other arguments."""
-        return readable(x, self.feature_specs, self._heads, {"y": args, **(kwargs or {})})
+    def _arguments(self, *call: Any, **kwargs: Any) -> dict[str, Any]:
+        """The arguments of a call of a method, by name, in a form that Keras reads."""
+        return Reader(self.feature_specs, self._heads).arguments(*call, **kwargs)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
-        kwargs = inspect.signature(super().fit).bind_partial(x, *args, **kwargs).arguments
-        x = self._inputs(kwargs.pop("x"), kwargs=kwargs)
-        if (data := kwargs.get("validation_data")) is not None:  # Keras reads lists as tuples
-            data = tuple(data) if isinstance(data, list) else data
-            kwargs["validation_data"] = self._inputs(data)
+        kwargs = self._arguments(super().fit, x, *args, **kwargs)
+        x = kwargs.pop("x")
         self._check_training(super().fit, x, **kwargs)
         if not self._is_ready:
             return super().fit(x, **kwargs)  # Keras raises
@@ -345,33 +344,40 @@ class RankingModel(tfrs.models.Model):
         return history
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        x = self._inputs(x, args, kwargs)
+        kwargs = self._arguments(super().evaluate, x, *args, **kwargs)
         if not self._is_ready:
-            return super().evaluate(x, *args, **kwargs)  # Keras raises
+            return super().evaluate(**kwargs)  # Keras raises
         with plain_errors():
-            execution = self._executor.plan("test", x, kwargs, is_plain=not args)
+            execution = self._executor.plan("test", kwargs["x"], kwargs)
             with self._executor.run("test", execution):
-                if not execution.is_local:
-                    return super().evaluate(execution.data, *args, **kwargs)
-                logs = self._executor.evaluate_locally(execution.data, kwargs)
-                return logs if kwargs.get("return_dict") else [*logs.values()]
+                if execution.is_local:
+                    return self._executor.evaluate_locally(execution.data, kwargs)
+                if logs := super().evaluate(**{**kwargs, "x": execution.data}):
+                    return logs
+                raise ValueError("x must have at least one batch. Got: 0 batches.")
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs = self._arguments(super().predict, x, *args, **kwargs)
+        if self._is_ready:
+            self._executor.check_data(kwargs["x"], "steps", kwargs.get("steps"))
         with self._isolated():
-            return super().predict(self._inputs(x), *args, **kwargs)
+            return super().predict(**kwargs)
 
     def predict_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs = self._arguments(super().predict_on_batch, x, *args, **kwargs)
         with self._isolated():
-            return super().predict_on_batch(self._inputs(x), *args, **kwargs)
+            return super().predict_on_batch(**kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         self._check_training(super().train_on_batch, x, *args, **kwargs)
+        kwargs = self._arguments(super().train_on_batch, x, *args, **kwargs)
         with self._isolated():
-            return super().train_on_batch(self._inputs(x, args, kwargs), *args, **kwargs)
+            return super().train_on_batch(**kwargs)
 
     def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs = self._arguments(super().test_on_batch, x, *args, **kwargs)
         with self._isolated():
-            return super().test_on_batch(self._inputs(x, args, kwargs), *args, **kwargs)
+            return super().test_on_batch(**kwargs)
 
     def _check_training(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         given = inspect.signature(method).bind_partial(*args, **kwargs).arguments

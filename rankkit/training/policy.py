@@ -47,7 +47,7 @@ def steps_over_iterator(model: Any, data: Any, kwargs: Mapping[str, Any], kind: 
 def _step_limit(kwargs: Mapping[str, Any], kind: str) -> int | None:
     """The maximum number of steps per execution for a call, `None` without a limit."""
     reads_to_the_end = kind == "train" and kwargs.get("validation_steps") is None
-    if reads_to_the_end and _is_of_unknown_size(kwargs.get("validation_data")):
+    if reads_to_the_end and is_of_unknown_size(kwargs.get("validation_data")):
         return 1  # Keras reads validation data with the steps per execution of training
     callbacks = kwargs.get("callbacks")
     listed = getattr(callbacks, "callbacks", callbacks)  # a list, or Keras's CallbackList
@@ -55,7 +55,8 @@ def _step_limit(kwargs: Mapping[str, Any], kind: str) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _is_of_unknown_size(data: Any) -> bool:
+def is_of_unknown_size(data: Any) -> bool:
+    """Whether the number of batches is unknown until they have been read."""
     if isinstance(data, tf.data.Dataset):
         return int(data.cardinality()) == tf.data.UNKNOWN_CARDINALITY
     return hasattr(data, "__next__")

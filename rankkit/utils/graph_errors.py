@@ -39,9 +39,10 @@ def assert_in_graph(condition: tf.Tensor, *message: Any) -> Any:
     return tf.no_op()
 
 
-def marked(error: Exception) -> ValueError:
+def marked(error: Exception) -> ValueError | TypeError:
     """Returns an error for Python code that TensorFlow runs, by which `plain_errors` finds it."""
-    return ValueError(f"{_START}{error}{_END}")
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{_START}{error}{_END}")
 
 
 @contextlib.contextmanager
@@ -60,6 +61,8 @@ def plain_errors() -> Iterator[None]:
             original = original.__context__
         raise ValueError(original.message) from None
     except (ValueError, TypeError) as error:
+        if found := _MARKED.search(str(error)):
+            raise type(error)(found[1]) from None
         traced = getattr(error, "ag_error_metadata", None)
         if traced is None or not _is_raised_by_rankkit(error):
             raise
