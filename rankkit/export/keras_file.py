@@ -22,6 +22,7 @@ from rankkit.utils.errors import unreadable
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _FREE_BYTES = 1 << 26  # for variables that a file does not hold, such as those of metrics
+_THRESHOLD_BYTES = 64  # for each threshold of a metric such as AUC, beside its variables
 
 
 def load_keras_file(path: Path) -> tf.keras.Model:
@@ -34,8 +35,11 @@ def load_keras_file(path: Path) -> tf.keras.Model:
         check_config(config)
     except ValueError as error:
         raise ValueError(f"{str(path)!r} is not loaded, as it may run code: {error}") from None
+    limit = 2 * path.stat().st_size + _FREE_BYTES
     try:
-        with _limited_weights(2 * path.stat().st_size + _FREE_BYTES):
+        if _threshold_bytes(config) > limit:
+            raise ValueError("its config describes metrics with more thresholds than fit the file")
+        with _limited_weights(limit):
             return tf.keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a layer raises for a config or weights that do not fit
         raise unreadable(path, "a .keras file", error) from error
@@ -56,6 +60,12 @@ def _limited_weights(limit: int) -> Iterator[None]:
 
     with tf.variable_creator_scope(create):
         yield
+
+
+def _threshold_bytes(config: Any) -> int:
+    """The memory that the thresholds of metrics take, which Keras makes as Python numbers."""
+    numbers = (part.get("num_thresholds") for part in _objects(config))
+    return _THRESHOLD_BYTES * sum(each for each in numbers if isinstance(each, int))
 
 
 def _read_archive(path: Path) -> Any:
@@ -116,12 +126,18 @@ def check_config(config: Any) -> None:
             f"its config must describe a model, such as RankingModel. Got: {str(shown)[:80]!r}. "
             "Save a model with RankingModel.save."
         )
+    for part in _objects(config):
+        if "class_name" in part:
+            _check_object(part)
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    """Yields all objects of a parsed config, and those inside them."""
     parts: list[Any] = [config]
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
-            if "class_name" in part:
-                _check_object(part)
+            yield part
             part = part.values()
         parts.extend(each for each in part if isinstance(each, dict | list))
 

@@ -266,6 +266,17 @@ def test_weights_larger_than_the_file_are_not_made(source, tmp_path, layer, size
         rk.export.load(file)
 
 
+def test_metrics_with_many_thresholds_are_not_made(source, tmp_path, monkeypatch):
+    config = config_of(source)
+    several = [{**tf.keras.metrics.AUC().get_config(), "num_thresholds": 600_000}] * 2
+    metrics = [{"module": "keras.metrics", "class_name": "AUC", "config": e} for e in several]
+    config["compile_config"]["metrics"] = metrics
+    monkeypatch.setattr(tf.keras.metrics.AUC, "__init__", None)
+    file = with_members(source, tmp_path / "m.keras", **{"config.json": json.dumps(config)})
+    with pytest.raises(ValueError, match=r"m\.keras' cannot be read.*more thresholds than fit the"):
+        rk.export.load(file)
+
+
 def test_flipped_byte_is_found_wherever_it_is(source, tmp_path):
     content = source.read_bytes()
     for member in zipfile.ZipFile(source).infolist():
