@@ -17,6 +17,15 @@ _SEVERAL = (list, tuple, np.ndarray, set, dict)
 
 def as_array(column: Any) -> np.ndarray:
     """Converts a column to an array; strings and lists become cells of an object array."""
+    return _as_float64(_as_array(column))
+
+
+def _as_float64(array: np.ndarray) -> np.ndarray:
+    """Converts `longdouble`, which TensorFlow does not have, to `float64`; returns others as is."""
+    return array.astype(np.float64) if array.dtype.kind == "f" and array.itemsize > 8 else array
+
+
+def _as_array(column: Any) -> np.ndarray:
     if isinstance(column, np.ma.MaskedArray):
         return _unmasked(column)
     if hasattr(column, "to_numpy"):  # pandas, polars or pyarrow
@@ -96,7 +105,7 @@ def _has_large_floats(array: np.ndarray) -> bool:
 
 def as_numbers(cells: Sequence[Any]) -> np.ndarray:
     """Converts Python numbers to an array; integers that an array would round stay objects."""
-    array = np.array(cells)
+    array = _as_float64(np.array(cells))
     if array.dtype.kind == "f" and array.size:
         is_rounded = _has_large_floats(array) and any(
             is_integer(cell) and int(float(cell)) != cell for cell in cells
@@ -160,3 +169,17 @@ def single_values(name: str, column: Any) -> np.ndarray:
             "column, such as frame['user_id'] or matrix[:, 0]; lists are for TagsEmbedding."
         )
     return array
+
+
+def decode(name: str, value: bytes) -> str:
+    """Decodes a cell of the column `name`."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        fix = "Decode it with its encoding first."
+        raise invalid(f"each string in {name}", value, "valid UTF-8", fix) from None
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a string can be encoded as UTF-8."""
+    return text.encode(errors="ignore").decode() == text

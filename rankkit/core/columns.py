@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arrays import NUMBER, as_array, exact_numbers
+from rankkit.core.arrays import NUMBER, as_array, decode, exact_numbers, is_utf8
 from rankkit.core.features import as_feature, check_dense, check_shape, conform
 from rankkit.core.precision import check_float32
 from rankkit.core.timestamps import as_seconds, is_missing, is_time
@@ -48,8 +48,8 @@ def as_cells(column: Any, name: str) -> list | np.ndarray:
         column = as_array(column)
     if _kind(column) in _ARRAYS:
         array = np.asanyarray(column)
-        if type(array) is np.ndarray and array.ndim and array.itemsize <= 8:  # nothing is masked
-            return array
+        if type(array) is np.ndarray and array.ndim:  # nothing is masked
+            return as_array(array)
     convert = getattr(column, "tolist", None) or getattr(column, "to_list", None)  # of polars
     values = convert() if convert else list(column)
     if _is_plain(values):
@@ -96,15 +96,6 @@ def _as_python(value: Any, name: str) -> Any:
         _without_durations(name, np.array([value]))
     single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
     return value.item() if single else value
-
-
-def decode(name: str, value: bytes) -> str:
-    """Decodes a cell of the column `name`."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        fix = "Decode it with its encoding first."
-        raise invalid(f"each string in {name}", value, "valid UTF-8", fix) from None
 
 
 def as_text(name: str, ids: np.ndarray) -> np.ndarray:
@@ -195,11 +186,6 @@ def _constant(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
     if tensor.dtype == tf.float32:
         _check_range(name, exact_numbers(f"feature {name!r}", values))
     return tensor if spec is None else conform(name, tensor, spec)
-
-
-def is_utf8(text: str) -> bool:
-    """Whether a string can be encoded as UTF-8."""
-    return text.encode(errors="ignore").decode() == text
 
 
 def _check_range(name: str, numbers: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arrays import as_array, exact_numbers, fill_numbers
+from rankkit.core.arrays import as_array, decode, exact_numbers, fill_numbers, is_utf8
 from rankkit.core.precision import to_float32, to_int64
 from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.utils.errors import invalid, subject, wrong_type
@@ -131,7 +131,9 @@ def check_names(names: Iterable[str], kind: str = "feature") -> None:
 @tf.autograph.experimental.do_not_convert
 def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     """Converts raw values, one per row, to the tensor that a layer expects; pads lists."""
-    value = conform(name, _as_tensor(name, value, spec), spec)
+    is_tensor, value = tf.is_tensor(value), conform(name, _as_tensor(name, value, spec), spec)
+    if not is_tensor:
+        check_utf8(name, value)
     if spec.dtype == tf.string:
         fits, expected = value.dtype == tf.string, "strings"
         expected += ". Drop rows without a value and convert it with .astype(str)"
@@ -151,6 +153,19 @@ def as_feature(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     if spec.dtype == tf.float32:
         return to_float32(f"Column {name!r}", value)
     return to_int64(f"Column {name!r}", value) if spec.dtype == tf.int64 else value
+
+
+def check_utf8(name: str, texts: tf.Tensor) -> None:
+    """Raises for text that is not UTF-8; tensors in graphs are not checked."""
+    is_read = texts.dtype == tf.string and not isinstance(texts, tf.SparseTensor)
+    if not is_read or not tf.executing_eagerly():
+        return
+    cells = texts.flat_values if isinstance(texts, tf.RaggedTensor) else texts
+    try:
+        tf.strings.reduce_join(cells, separator="\0").numpy().decode()
+    except UnicodeDecodeError:
+        for cell in cells.numpy().ravel():
+            decode(f"column {name!r}", cell)
 
 
 def conform(name: str, value: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
@@ -251,6 +266,11 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
         if lists:
             where, fix = f"each value of column {name!r}", "Lists are for TagsEmbedding."
             raise wrong_type(where, lists[0], "a single value", fix) from None
+        if text := next(
+            (each for each in cells if isinstance(each, str) and not is_utf8(each)), ""
+        ):
+            fix = "Replace lone surrogates."
+            raise invalid(f"each string in {where}", text, "valid UTF-8", fix) from None
         wrong = next(filter(is_missing, cells), cells[:3])
         fix = "Drop the rows without one, or replace missing values by a value such as 'unknown'."
         raise wrong_type(f"column {name!r}", wrong, "all strings or all numbers", fix) from None

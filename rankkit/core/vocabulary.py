@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rankkit.core.arrays import as_array, column_name, single_values
-from rankkit.core.columns import decode, is_utf8
+from rankkit.core.arrays import as_array, column_name, decode, is_utf8, single_values
 from rankkit.core.timestamps import is_missing
 from rankkit.utils.errors import check_integer, invalid, is_integer, subject, wrong_type
 

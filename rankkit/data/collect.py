@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_cells, decode
+from rankkit.core.arrays import decode
+from rankkit.core.columns import as_cells
 from rankkit.utils.errors import check_mapping, invalid, wrong_type
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import NUMBER, as_array, exact_numbers, fill_numbers, single_values
+from rankkit.core.features import check_utf8
 from rankkit.core.in_memory import Column
 from rankkit.core.precision import is_rounded
 from rankkit.core.timestamps import as_seconds, is_missing
@@ -124,16 +125,18 @@ def _check_features(features: list[str], known: Iterable[str]) -> None:
 
 def _as_readable(name: str, column: Any) -> Any:
     """A column that Keras reads and, unlike an array in double precision, does not round."""
-    is_double = isinstance(column, np.ndarray) and column.dtype == np.float64
-    if is_double and not isinstance(column, np.ma.MaskedArray):
-        return tf.constant(column)
+    kind = column.dtype.kind if isinstance(column, np.ndarray) else ""
+    if kind == "f" and column.itemsize > 4 and not isinstance(column, np.ma.MaskedArray):
+        return tf.constant(as_array(column))
+    if tf.is_tensor(column):
+        check_utf8(name, column)
     return column if _is_readable(column) else _all_cells(name, as_array(column))
 
 
 def _is_readable(column: Any) -> bool:
     """Whether Keras reads a column."""
     if isinstance(column, np.ndarray):
-        return column.dtype.kind in "biufcSU" and not isinstance(column, np.ma.MaskedArray)
+        return column.dtype.kind in "biufcU" and not isinstance(column, np.ma.MaskedArray)
     return tf.is_tensor(column)
 
 

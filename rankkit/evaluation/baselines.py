@@ -7,6 +7,7 @@ import numpy as np
 
 from rankkit.core.arrays import NUMBER, fill_numbers, single_values
 from rankkit.core.columns import as_text
+from rankkit.core.precision import check_float32
 from rankkit.core.timestamps import is_missing
 from rankkit.data.columns import as_columns
 from rankkit.utils.errors import check_number, check_sequence
@@ -102,6 +103,7 @@ def numeric_labels(name: str, column: Any) -> np.ndarray:
             f"Labels must be numbers, but column {name!r} contains "
             f"{labels[:1].tolist()[0]!r}. Pass the name of a numeric column as label."
         )
+    check_float32(where, labels)  # as in training
     return labels
 
 

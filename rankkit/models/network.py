@@ -6,7 +6,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.features import as_feature, as_features, keras_fix, of_keras_3, raw_specs
+from rankkit.core.features import (
+    as_feature,
+    as_features,
+    check_utf8,
+    keras_fix,
+    of_keras_3,
+    raw_specs,
+)
 from rankkit.core.keras_graph import input_positions
 from rankkit.core.precomputed import is_step_in_memory
 from rankkit.data.columns import table_tensors
@@ -158,6 +165,8 @@ def select_features(
         if name not in check_mapping("columns", columns, expected):
             raise missing("feature", name, specs, columns)
     features = {name: as_feature(name, columns[name], spec) for name, spec in specs.items()}
+    for name in (name for name in features if tf.is_tensor(columns[name])):
+        check_utf8(name, features[name])
     return features if is_step_in_memory() else _of_equal_length(features)
 
 

@@ -96,6 +96,7 @@ def cells(column, rows):
         (np.array([1, 2], np.uint8), tf.uint8),
         (np.array([1, 2], np.float16), tf.float16),
         (np.array([1, 2], np.float64), tf.float32),
+        (np.array([1, 2], np.longdouble), tf.float32),
         (np.array([True, False]), tf.bool),
         (np.array([[1.5, 2], [3, 4]]), tf.float32),
         (np.array([1, 2], object), tf.int64),

@@ -358,6 +358,8 @@ def test_intervals_depend_on_confidence_and_seed():
         ({"rows": {name: [] for name in TEST}}, ValueError, "at least one row"),
         ({"rows": {**TEST, "rating": [1.0, np.nan, 2.0, 3.0]}}, ValueError,
          "Labels must be finite, but column 'rating' contains nan"),
+        ({"rows": {**TEST, "rating": [1, 2**24 + 1, 2, 3]}}, ValueError,
+         "Column 'rating' must not have numbers beyond 2.24 .*that float32 rounds. Got: 16777217"),
         ({"scorer": lambda columns: np.full(4, np.nan)}, ValueError, "finite"),
         ({"scorer": lambda columns: np.zeros(3)}, ValueError, "one for each of 4 rows"),
     ],
