@@ -399,7 +399,7 @@ def test_unsuitable_data_raises():
     for call in calls:
         with pytest.raises(ValueError, match=text):
             call()
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="at least one row. Got: 0 rows"):
         model.fit(dataset({"user_id": ["u1"], "rating": [1.0]}).take(0), verbose=0)
     layers = {"id": rk.layers.IdEmbedding([10, 11], 2)}
     model = make_model(rk.ranking_network(layers, head=rk.layers.DenseRatingHead([])))
