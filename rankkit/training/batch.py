@@ -89,6 +89,17 @@ def _check_kind(labels: Any, mask: Any, *, lists: bool) -> None:
         )
 
 
+def num_rows(data: Any) -> tf.Tensor:
+    """The number of rows in a batch of Keras, without the padding of lists."""
+    columns = data[0] if isinstance(data, (tuple, list)) else data
+    mask, first = columns.get(MASK), next(iter(columns.values()))
+    if len(getattr(mask, "shape", ())) == 2:
+        return tf.math.count_nonzero(mask, dtype=tf.int32)
+    return tf.cast(
+        first.nrows() if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0], tf.int32
+    )
+
+
 def checked_rows(model: Any, columns: Any) -> Any:
     """Returns the columns of a batch to score, after a check that rows are scored one by one."""
     fix = "Use rankkit.rank, or call the model with the candidates of one query."

@@ -26,7 +26,7 @@ from rankkit.training.head_scorer import SingleHeadScorer
 from rankkit.training.inputs import Reader
 from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
 from rankkit.training.objective import Objectives
-from rankkit.training.step import update_weights
+from rankkit.training.step import penalties, update_weights
 from rankkit.utils.errors import check_choice, invalid
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors
@@ -286,19 +286,14 @@ class RankingModel(tfrs.models.Model):
                 features = finite_features(bias, select_features(features, columns))
                 added = bias(features, training=True)
                 outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
-        return self._objectives.update(batches, outputs, sum(self._penalties))
-
-    @property
-    def _penalties(self) -> list[tf.Tensor]:
-        """The regularization losses, some of which Keras's layers compute in half precision."""
-        return [tf.cast(each, tf.float32) for each in self.losses]
+        return self._objectives.update(batches, outputs, penalties(self, inputs)[1])
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
         with self._executor.after_reading("train", inputs):
             with tf.GradientTape() as tape:
                 loss = self.compute_loss(inputs, training=True)
                 # Each replica adds its share, so that the sum over replicas counts it once.
-                loss += tf.nn.scale_regularization_loss(self._penalties)
+                loss += tf.nn.scale_regularization_loss(penalties(self, inputs)[0])
             limit, filled = self._executor.dense_update_limit, self._executor.has_examples(inputs)
             update_weights(self.optimizer, tape, loss, self.trainable_variables, limit, filled)
         return {metric.name: metric.result() for metric in self.metrics}

@@ -1,4 +1,4 @@
-"""The update of the weights in a training step."""
+"""The update of the weights in a training step, and the regularization losses."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from rankkit.training.batch import num_rows
 from rankkit.training.compile_args import over_replicas
 from rankkit.utils.graph_errors import assert_in_graph
 from rankkit.utils.system import check_training_memory
@@ -94,3 +95,27 @@ def accepts_dense_and_sparse(optimizer: Any) -> bool:
     clips = ("clipnorm", "global_clipnorm", "clipvalue")
     known = type(optimizer) in (*_UPDATE_ALL_ROWS, *_UPDATE_ROWS_OF_THE_BATCH)
     return known and not any(getattr(optimizer, name) for name in clips)
+
+
+def penalties(model: Any, batch: Any) -> tuple[list[tf.Tensor], Any]:
+    """The regularization losses of this replica, and the sum that one replica alone would have.
+
+    Keras divides those of activities by the rows of the replica: they are weighted by these rows.
+    Some layers of Keras compute them in half precision.
+    """
+    given = model.losses
+    losses = [tf.cast(each, tf.float32) for each in given]
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return losses, sum(losses)
+    again = model.losses  # those of weights are computed anew
+    of_activities = [any(each is other for other in again) for each in given]
+    if not any(of_activities):
+        return losses, sum(losses)
+    replicas, rows = replica.num_replicas_in_sync, tf.cast(num_rows(batch), tf.float32)
+    share = tf.math.divide_no_nan(replicas * rows, over_replicas(rows))
+    losses = [
+        tf.math.multiply_no_nan(loss, share) if is_weighted else loss
+        for loss, is_weighted in zip(losses, of_activities, strict=True)
+    ]
+    return losses, over_replicas(tf.add_n(losses)) / replicas

@@ -47,7 +47,8 @@ def train(strategy=None, batches=None):
     batches = rk.data.batches(make_rows(), 40) if batches is None else batches
     with (strategy or tf.distribute.get_strategy()).scope():
         tf.keras.utils.set_random_seed(1)
-        features = make_features(embeddings_regularizer=tf.keras.regularizers.L2(0.01))
+        l2 = tf.keras.regularizers.L2(0.01)
+        features = make_features(embeddings_regularizer=l2, activity_regularizer=l2)
         network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([8]))
         model = rk.RankingModel(network, label="rating", sample_weight="weight")
         metrics = ["mae", tf.keras.metrics.RootMeanSquaredError(name="rmse")]
@@ -80,7 +81,8 @@ def train_two_heads(kind, strategy=None):
     with (strategy or tf.distribute.get_strategy()).scope():
         tf.keras.utils.set_random_seed(1)
         heads = {"rating": make_head(), "click": rk.layers.DenseRatingHead([8])}
-        network = rk.ranking_network(make_features(), head=heads, score={"rating": 1.0})
+        features = make_features(activity_regularizer=tf.keras.regularizers.L2(0.01))
+        network = rk.ranking_network(features, head=heads, score={"rating": 1.0})
         model = rk.RankingModel(network, label={"rating": "rating", "click": "click"})
         logits = tf.keras.losses.BinaryCrossentropy(from_logits=True)
         loss = {"rating": make_loss(), "click": logits}
