@@ -161,8 +161,12 @@ def check_utf8(name: str, texts: tf.Tensor) -> None:
     if not is_read or not tf.executing_eagerly():
         return
     cells = texts.flat_values if isinstance(texts, tf.RaggedTensor) else texts
+    if cells.shape.num_elements() < 2_000:  # an operation of TensorFlow takes longer
+        joined = b"\0".join(cells.numpy().ravel().tolist())
+    else:
+        joined = tf.strings.reduce_join(cells, separator="\0").numpy()
     try:
-        tf.strings.reduce_join(cells, separator="\0").numpy().decode()
+        joined.decode()
     except UnicodeDecodeError:
         for cell in cells.numpy().ravel():
             decode(f"column {name!r}", cell)
