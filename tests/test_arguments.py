@@ -50,7 +50,12 @@ NOT_COVERED = {
     "tuning.search(objective)": "builds a model first",
     "tuning.search(tuner)": "builds a model first",
 }
-RESULTS = ("Diagnosis", "Report", "SearchResult")  # made by rankkit, not by its users
+RESULTS = (
+    "AdditiveTerm",
+    "Diagnosis",
+    "Report",
+    "SearchResult",
+)  # made by rankkit, not by its users
 
 ROWS = {"user_id": [*"aabbccdd"], "item_id": [*"xyyzxyyz"], "user_rating": [1.0, 4.0] * 4}
 TRIALS = [{"trial": str(i), "score": float(i), "tower_width": 4 * 2**i} for i in (1, 2)]
@@ -74,6 +79,8 @@ def valid(tmp_path_factory):
     pq.write_table(pa.table(ROWS), folder / "rows.parquet")
     network, *members = (rk.models.tower(make_features(), hidden_units=[2]) for _ in range(3))
     model = rk.RankingModel(network, label="user_rating")
+    rating = {"user_rating": rk.layers.NormalizedNumber(2.5, 1.5)}
+    additive = rk.ranking_network(rating, head=rk.layers.AdditiveHead())
     return {
         **{"boundaries": [1, 2], "part": "month", "num_bins": 8, "embedding_dim": 4, "mean": 0.5},
         **{"means": [0.5, 1.0], "standard_deviations": [2.0, 1.0]},
@@ -107,6 +114,8 @@ def valid(tmp_path_factory):
         **{"sizes": [1, 2], "table": ROWS, "data.stack_columns(columns)": ["user_rating"]},
         "data.read_parquet(paths)": folder / "rows.parquet",
         "evaluation.BiasBaseline(ids)": ["user_id"],
+        "evaluation.additive_terms(scorer)": additive,
+        "terms": rk.evaluation.additive_terms(additive, ROWS),
         "version": "100k",
         "scorer": model,
         "scorers": {"old": model, "new": model},

@@ -1,5 +1,6 @@
 """Evaluation: ranking metrics, comparison of scorers, diagnosis, a report as HTML, a baseline."""
 
+from rankkit.evaluation.additive_terms import AdditiveTerm, additive_terms
 from rankkit.evaluation.baselines import BiasBaseline
 from rankkit.evaluation.callback import RankingMetrics
 from rankkit.evaluation.compare import compare_rankings
@@ -9,10 +10,12 @@ from rankkit.evaluation.html.report import html_report
 from rankkit.evaluation.report import Report
 
 __all__ = [
+    "AdditiveTerm",
     "BiasBaseline",
     "Diagnosis",
     "RankingMetrics",
     "Report",
+    "additive_terms",
     "compare_rankings",
     "diagnose",
     "html_report",

@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ def test_without_matplotlib_the_error_names_the_extra(
     name, tmp_path, trials, diagnosis, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    data = {"learning_curve": {"root_mean_squared_error": [1.0]}}
+    data: dict[str, Any] = {"learning_curve": {"root_mean_squared_error": [1.0]}}
+    data["additive_terms"] = {"price": rk.evaluation.AdditiveTerm(np.ones(1), np.zeros(1), 0.0)}
     data |= dict.fromkeys(["search_history", "search_scatter", "parallel_coordinates"], trials)
     with pytest.raises(ImportError, match=r"pip install '\.\[plots\]' in a clone"):
         getattr(rk.plots, name)(data.get(name, diagnosis), tmp_path / "plot.png")
