@@ -31,7 +31,7 @@ def parse(description: str, options: Callable[[argparse.ArgumentParser], None]) 
     parser.add_argument(
         "--resume", action="store_true", help="continue an interrupted run in --output-dir"
     )
-    parser.add_argument("--quick", action="store_true", help="use a tenth of the ratings")
+    parser.add_argument("--quick", action="store_true", help="use a tenth of the data")
     return parser.parse_args()
 
 

@@ -13,13 +13,14 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rankkit as rk
 import tensorflow as tf
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(map(str, EXAMPLES.glob("[0-9]*.py")))
-MOVIELENS, TUNE, _, TABLE, _, _, HEADS, WORKERS = SCRIPTS
+MOVIELENS, TUNE, _, TABLE, _, _, HEADS, WORKERS, DOCUMENTS = SCRIPTS
 
 
 @pytest.fixture
@@ -248,6 +249,28 @@ def test_multitask_example_trains_both_objectives(tmp_path, run_here, capsys):
     assert found["rating and click"]["click_auc"] > 0.6
     assert output.partition("for user 42, by both")[2].partition("\n   ")[2].count(")\n") >= 10
     assert (folder / "ranker.tflite").exists()
+
+
+@pytest.mark.slow
+def test_learning_to_rank_reads_files_of_lightgbm(tmp_path, run_here, capsys):
+    rng = np.random.default_rng(42)
+    for name, sizes in {"rank.train": [9] * 20, "rank.test": [4, 9, 1]}.items():
+        numbers = rng.normal(size=(sum(sizes), 3)).round(3)
+        lines = [f"{int(a > 0) + int(a > 1)} 1:{a} 2:{b} 3:{c}" for a, b, c in numbers]
+        (tmp_path / name).write_text("\n".join(lines))
+        (tmp_path / f"{name}.query").write_text("\n".join(map(str, sizes)))
+    options = ("--data", tmp_path, "--epochs", 30, "--learning-rate", 0.01)
+    run_here(DOCUMENTS, *options, "--output-dir", tmp_path / "run")
+    output = capsys.readouterr().out
+    for text in ("144 training documents of 16 queries", "14 test documents of 3 queries"):
+        assert text in output
+    for name in ("network", "attention"):  # labels depend on the first number
+        assert metrics(tmp_path / "run")["test"][name]["ndcg_at_10"] > 0.9
+        assert f"{name:9}  NDCG@1 " in output
+    assert "attention - network" in output
+    scores = [float(score) for score in re.findall(r"score +(-?[\d.]+), label", output)]
+    assert len(scores) == 4
+    assert scores == sorted(scores, reverse=True)
 
 
 def rmse_without_workers(epochs, batch_size):
