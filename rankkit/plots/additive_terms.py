@@ -54,8 +54,14 @@ def additive_terms(
     num_rows = math.ceil(len(shown) / num_columns)
     figure = new_figure(width=max(3.8, 0.6 + 2.4 * num_columns), height=0.9 + 1.9 * num_rows)
     panels = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False).ravel()
+    largest = shown[0][1].std
+    decimals = 2 - math.floor(math.log10(largest)) if largest > 1e-6 else 1
     for axes, (name, term) in zip(panels, shown, strict=False):
         _plot_term(axes, name, term)
+        std = f"std {term.std:.{max(0, decimals)}f}"
+        axes.text(
+            1, 1.03, std, ha="right", color="0.4", fontsize="x-small", transform=axes.transAxes
+        )
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     low, high = panels[0].get_ylim()
@@ -67,9 +73,9 @@ def additive_terms(
 
 
 def _plot_term(axes: "Axes", name: str, term: Any) -> None:
-    """Plots the curve of a column, a histogram of its values, and its standard deviation."""
+    """Plots the curve of a column and a histogram of its values."""
     is_missing = np.isnan(term.values)
-    values, contributions = term.values[~is_missing], term.contributions[~is_missing]
+    values, contributions = term.values[~is_missing].astype(float), term.contributions[~is_missing]
     if is_missing.any():
         label = f"missing ({is_missing.mean():.0%})"
         axes.axhline(term.contributions[is_missing][0], color="C3", linestyle="--", label=label)
@@ -93,8 +99,6 @@ def _plot_term(axes: "Axes", name: str, term: Any) -> None:
         axes.patch.set_visible(False)
     title = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
     axes.set_title(title, fontsize="small", loc="left")
-    axes.text(1, 1.03, f"std {term.std:.3g}", ha="right", va="bottom", color="0.4",
-              fontsize="x-small", transform=axes.transAxes)  # fmt: skip
     axes.tick_params(labelsize="x-small")
     axes.locator_params(axis="x", nbins=4)
     axes.spines[["top", "right"]].set_visible(False)

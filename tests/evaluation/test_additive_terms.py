@@ -177,4 +177,4 @@ def test_invalid_arguments_raise():
     with pytest.raises(ValueError, match="at least one row"):
         rk.evaluation.additive_terms(trained, {"docs": ROWS["docs"][:0]})
     with pytest.raises(ValueError, match="an infinite value in column 0"):
-        rk.evaluation.additive_terms(trained, {"docs": np.float32([[np.inf, 1, 1]])})
+        rk.evaluation.additive_terms(trained, {"docs": np.array([[np.inf, 1, 1]])})

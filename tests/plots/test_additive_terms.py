@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_the_most_important_columns_come_first(draw, terms):
     found = panels(figure)
     assert list(found) == ["clicks", "age", "price", "constant"]
     texts = [axes.texts[0].get_text() for axes, _ in found.values()]
-    assert texts == ["std 3", "std 2", "std 0.5", "std 0"]
+    assert texts == ["std 3.00", "std 2.00", "std 0.50", "std 0.00"]
     assert len({axes.get_ylim() for axes, _ in found.values()}) == 1
     assert figure.get_suptitle() == "What each column adds to the score"
     figure = draw(additive_terms, terms, max_terms=2)
@@ -77,11 +78,19 @@ def test_plots_of_any_number_of_columns_are_written(count, tmp_path):
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("std", "text"), [(1234.5, "std 1234"), (0.0123, "std 0.0123"), (0, "std 0.0")]
+)
+def test_standard_deviations_have_three_digits(draw, std, text):
+    [axes, _] = draw(additive_terms, {"price": term([1, 2], std)}).axes
+    assert axes.texts[0].get_text() == text
+
+
 def test_invalid_arguments_raise(terms, tmp_path):
     path = tmp_path / "plot.png"
     fix = "Pass the result of rankkit.evaluation.additive_terms"
     with pytest.raises(TypeError, match=f"terms must be a dict of terms. Got: .* {fix}"):
-        additive_terms([1, 2], path)
+        additive_terms(cast(Any, [1, 2]), path)
     with pytest.raises(TypeError, match=rf"terms\['a'\] must be a rankkit.eval.* {fix}"):
         additive_terms({"a": 1.0}, path)
     with pytest.raises(ValueError, match="terms must be a dict with at least one term"):
