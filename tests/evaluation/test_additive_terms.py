@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 import rankkit as rk
@@ -84,6 +86,20 @@ def test_terms_are_the_differences_of_scores_that_a_column_makes(features, names
     loaded = tf.keras.models.load_model(tmp_path / "ranker.keras")
     again = rk.evaluation.additive_terms(loaded, ROWS)
     assert [each.std for each in again.values()] == stds
+
+
+BLOCKS = [
+    layer
+    for layer in [getattr(rk.layers, name) for name in rk.layers.__all__]
+    if "column_names" in inspect.signature(layer).parameters
+]
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_every_block_of_numbers_has_contributions(kind):
+    found = rk.evaluation.additive_terms(network({"docs": docs(kind, column_names=NAMES)}), ROWS)
+    assert set(found) == set(NAMES)
+    assert all(np.ptp(term.contributions) > 0 for term in found.values())
 
 
 def test_a_column_of_the_query_does_not_change_the_order():
