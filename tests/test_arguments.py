@@ -101,6 +101,19 @@ def valid(tmp_path_factory):
         "layers.TimeSinceEmbedding.from_columns(timestamps)": [1, 2, 3, 5],
         "layers.BucketEmbedding.from_column(column)": [1, 2, 3],
         "layers.NormalizedNumber.from_column(column)": [1, 2, 3],
+        "layers.TargetEncoding.from_columns(columns)": ["a", "a", "b"],
+        "layers.TargetEncoding.from_columns(labels)": [1, 0, 1],
+        "layers.CountEncoding.from_columns(columns)": ["a", "a", "b"],
+        **{"counts": [2, 1], "prior": 0.5, "layers.TargetEncoding(means)": [0.5, 1.0]},
+        "data.out_of_fold(fit)": lambda: lambda train: lambda rest: [0.5] * len(rest["user_id"]),
+        "models.replace_inputs(network)": rk.models.tower(
+            {"rate": rk.layers.NormalizedNumber(0.5, 1.0)}, hidden_units=[2]
+        ),
+        "models.replace_inputs(features)": lambda: {
+            "rate": ("user_id", rk.layers.CountEncoding(["a"], [1]))
+        },
+        "models.TreeScorer(model)": types.SimpleNamespace(predict=len),
+        "models.TreeScorer(features)": "features",
         "layers.TagsEmbedding.from_column(column)": [["a"], ["b"]],
         **{"features": make_features, "heads": make_heads, "score": {"rating": 1.0}},
         "network": network,

@@ -10,6 +10,7 @@ from rankkit.data.datasets.synthetic import synthetic_ratings
 from rankkit.data.groups import group_ids, group_sizes
 from rankkit.data.lists import lists
 from rankkit.data.negatives import with_candidates, with_negatives
+from rankkit.data.out_of_fold import out_of_fold
 from rankkit.data.splits import cold_start_split, k_fold, leave_last_out, random_split, time_split
 from rankkit.data.stack import stack_columns
 from rankkit.data.vocabulary import vocabularies, vocabulary
@@ -29,6 +30,7 @@ __all__ = [
     "leave_last_out",
     "lists",
     "movielens",
+    "out_of_fold",
     "random_split",
     "read_csv",
     "read_parquet",

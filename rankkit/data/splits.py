@@ -46,7 +46,7 @@ def k_fold(columns: Rows, k: int = 5, *, seed: int = 42) -> Iterator[tuple[Rows,
         raise invalid("k", k, f"at most {num_rows}, the number of rows", "Pass a smaller k.")
     folds = np.empty(num_rows, int)
     folds[_shuffle_indices(num_rows, seed)] = np.arange(num_rows) % k
-    return (_split(columns, folds == fold) for fold in range(k))
+    return (split_rows(columns, folds == fold) for fold in range(k))
 
 
 def leave_last_out(
@@ -89,7 +89,7 @@ def leave_last_out(
     if not is_last.any():
         expected = f"below the most rows of a {query}, so that some are left for training"
         raise invalid("num_rows", num_rows, expected, "Use random_split.")
-    return _split(columns, np.isin(np.arange(len(order)), order[is_last]))
+    return split_rows(columns, np.isin(np.arange(len(order)), order[is_last]))
 
 
 def random_split(columns: Rows, *, test_fraction: float = 0.2, seed: int = 42) -> tuple[Rows, Rows]:
@@ -161,7 +161,7 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
         expected = "small enough to leave rows for training"
         fix = f"The test rows would start at the first timestamp, {start}: pass a smaller fraction."
         raise invalid("test_fraction", test_fraction, expected, fix)
-    return _split(columns, timestamps >= start)
+    return split_rows(columns, timestamps >= start)
 
 
 def cold_start_split(
@@ -197,7 +197,7 @@ def cold_start_split(
     distinct, indices = np.unique(chosen[ids], return_inverse=True)
     num_test_ids = num_test(len(distinct), test_fraction, f"values of {ids!r}")
     test_indices = _shuffle_indices(len(distinct), seed)[-num_test_ids:]
-    return _split(columns, np.isin(indices, test_indices))
+    return split_rows(columns, np.isin(indices, test_indices))
 
 
 def _times(name: str, column: np.ndarray) -> np.ndarray:
@@ -236,7 +236,8 @@ def _take(rows: Any, indices: np.ndarray) -> Any:
     return {name: column[indices] for name, column in as_columns(rows).items()}
 
 
-def _split(rows: Rows, is_test: np.ndarray) -> tuple[Rows, Rows]:
+def split_rows(rows: Rows, is_test: np.ndarray) -> tuple[Rows, Rows]:
+    """Splits rows into those that are not test rows and those that are, in their order."""
     return _take(rows, np.flatnonzero(~is_test)), _take(rows, np.flatnonzero(is_test))
 
 

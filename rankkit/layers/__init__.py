@@ -5,6 +5,7 @@ from rankkit.layers.attribute import Attribute
 from rankkit.layers.bucket_embedding import BucketEmbedding
 from rankkit.layers.calendar_embedding import CalendarEmbedding
 from rankkit.layers.candidate_attention import CandidateAttention
+from rankkit.layers.count_encoding import CountEncoding
 from rankkit.layers.cross_embedding import CrossEmbedding
 from rankkit.layers.dense_rating_head import DenseRatingHead
 from rankkit.layers.experts import MultiGateMixtureOfExperts, ProgressiveExtraction
@@ -19,6 +20,7 @@ from rankkit.layers.periodic_embedding import PeriodicEmbedding
 from rankkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from rankkit.layers.score import EnsembleMean, WeightedScore
 from rankkit.layers.tags_embedding import TagsEmbedding
+from rankkit.layers.target_encoding import TargetEncoding
 from rankkit.layers.text_embedding import TextEmbedding
 from rankkit.layers.time_since_embedding import TimeSinceEmbedding
 
@@ -28,6 +30,7 @@ __all__ = [
     "BucketEmbedding",
     "CalendarEmbedding",
     "CandidateAttention",
+    "CountEncoding",
     "CrossEmbedding",
     "DenseRatingHead",
     "EnsembleMean",
@@ -43,6 +46,7 @@ __all__ = [
     "PiecewiseLinearEmbedding",
     "ProgressiveExtraction",
     "TagsEmbedding",
+    "TargetEncoding",
     "TextEmbedding",
     "TimeSinceEmbedding",
     "WeightedScore",

@@ -26,6 +26,7 @@ MAKERS = {
         lambda c: L.Attribute.from_columns([1, 2, 3, 4], c, NUMBER, default=0), "number"),
     "Attribute of members": (lambda c: L.Attribute.from_members(NUMBERS, c, GENRES), "word"),
     "BucketEmbedding": (lambda c: L.BucketEmbedding.from_column(c, 2, num_buckets=2), "number"),
+    "CountEncoding": (lambda c: L.CountEncoding.from_columns(c), "id"),
     "CrossEmbedding, first": (lambda c: L.CrossEmbedding.from_columns(c, WORDS, 2), "id"),
     "CrossEmbedding, second": (lambda c: L.CrossEmbedding.from_columns(WORDS, c, 2), "id"),
     "HashedIdEmbedding": (lambda c: L.HashedIdEmbedding.from_column(c, 2, num_bins=9), "id"),
@@ -35,6 +36,8 @@ MAKERS = {
     "NormalizedNumber": (lambda c: L.NormalizedNumber.from_column(c), "number"),
     "OneHot": (lambda c: L.OneHot.from_column(c), "id"),
     "TagsEmbedding": (lambda c: L.TagsEmbedding.from_column(c, 2), "list"),
+    "TargetEncoding, ids": (lambda c: L.TargetEncoding.from_columns(c, [1, 0, 0, 1]), "id"),
+    "TargetEncoding, labels": (lambda c: L.TargetEncoding.from_columns(WORDS, c), "number"),
     "TextEmbedding": (lambda c: L.TextEmbedding.from_column(c, 2), "word"),
     "TimeSinceEmbedding, ids": (
         lambda c: L.TimeSinceEmbedding.from_columns(c, [1, 2, 30, 4], 2, num_buckets=4), "id"),

@@ -79,6 +79,10 @@ CASES = {
         case([0, 10**9, 2 * 10**9], part=part, embedding_dim=2, utc_offset=5.5)
         for part in ("hour_of_day", "day_of_week", "day_of_month", "month")
     ],
+    "CountEncoding": [
+        case(WORDS_AND_UNKNOWN, ids=WORDS, counts=[1, 10, 0, 2, 3]),
+        case([5, 5, 7, 8], text("x", "y", "y", "x"), ids=[[5, 7], ["x", "y"]], counts=[2, 9]),
+    ],
     "CrossEmbedding": [
         case(text("a", "a", "b", "b", "c"), [59, 60, 119, 0, 60],
              first=["a", "a", "b"], second=[0, 60, 60], embedding_dim=2, width=60),
@@ -123,6 +127,11 @@ CASES = {
         case(text(["ant", "bee"], ["cat", ""], ["", ""], ["ant", "unknown"]),
              vocabulary=WORDS, embedding_dim=3, pooling="sqrtn"),
         case([[1, 2, -1], [9, -1, -1], [-1, -1, -1]], vocabulary=[3, 1, 2], embedding_dim=2),
+    ],
+    "TargetEncoding": [
+        case([-1, 0, 7, 2**40, 8], ids=[2**40, -1, 0], means=[0.5, -0.25, 1.0], prior=0.75),
+        case(text("a", "a", "b", "c"), [0, 2**40, 0, 0], [3, 3, 3, 3],
+             ids=[["a", "a", "b"], [0, 2**40, 0], [3, 3, 4]], means=[4.5, 2.0, 1.0], prior=3.0),
     ],
     "TextEmbedding": [
         case(text("Die hard 2", "", "?", "Große Freiheit"),
