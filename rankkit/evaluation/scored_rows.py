@@ -171,6 +171,8 @@ def _label_column(scorer: Any, label: str | None) -> str:
 def _given_scores(argument: str, scores: Any, num_rows: int) -> np.ndarray:
     """Checks an array of scores, or the dict of arrays that a model of several heads predicts."""
     fix = "Pass a model, a function, or an array with one score per row."
+    if hasattr(scores, "predict"):
+        fix = "Wrap it: rankkit.models.TreeScorer(scorer, features)."
     if isinstance(scores, Mapping):
         if SCORE not in scores:
             raise unknown(f"output of {argument}, a dict of scores", SCORE, scores)

@@ -79,6 +79,8 @@ def rank(
         check_integer("k", k, fix="Pass None for all candidates.")
     if not callable(scorer):
         fix = "Candidates that have scores already need no model: sort them by the scores."
+        if hasattr(scorer, "predict"):
+            fix = "Wrap it: rankkit.models.TreeScorer(scorer, features)."
         raise wrong_type("scorer", scorer, "a model, a loaded export or a function", fix)
     specs = get_feature_specs(scorer)
     queries, is_single = query_columns(query, specs)

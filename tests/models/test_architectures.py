@@ -8,7 +8,8 @@ import rankkit as rk
 import tensorflow as tf
 
 MULTI_TASK = {"mmoe", "ple", "shared_bottom"}
-single_head = pytest.mark.parametrize("name", sorted({*rk.models.__all__} - MULTI_TASK))
+OTHERS = {"TreeScorer", "replace_inputs"}
+single_head = pytest.mark.parametrize("name", sorted({*rk.models.__all__} - MULTI_TASK - OTHERS))
 
 
 @pytest.fixture(scope="module")

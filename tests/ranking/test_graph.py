@@ -69,8 +69,19 @@ NETWORKS = {
     "members": lambda: combine(
         features(12, history=False), rk.interactions.FieldDropout(0.1, MEMBERS), L.EnsembleMean()
     ),
+    "replaced": lambda: replaced([8, 4]),
     "function": lambda: combine(features(), lambda x: tf.concat(x, 1) * 2.0, Doubled([8])),
 }
+
+
+def replaced(hidden_units):
+    """A tower that was trained on the number of a title and of a user at a time."""
+    numbers = {name: L.NormalizedNumber(0.5, 1.0) for name in ("rate", "visits")}
+    made = rk.models.tower({**features(history=False), **numbers}, hidden_units=hidden_units)
+    rate = L.TargetEncoding(TITLES, [0.1, 0.2, 0.3, 0.4, 0.5], prior=0.25)
+    visits = L.CountEncoding([["42", "7"], [3, 12]], [4, 1])
+    columns = {"rate": ("movie_title", rate), "visits": (("user_id", "timestamp"), visits)}
+    return rk.models.replace_inputs(made, columns)
 
 
 def combine(layers, interaction, head=None):
@@ -147,9 +158,11 @@ def test_cached_candidates_give_equal_scores(name, query):
     check(outputs, expected_scores(name, query))
 
 
-def test_first_dense_layer_caches_its_products():
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_first_dense_layer_caches_its_products(is_replaced):
     """The cache of a tower has the products with the kernel, not the repeated vectors."""
     made = rk.models.tower(features(history=False), hidden_units=[16])
+    made = replaced([16]) if is_replaced else made
     cache = ActivationCache("candidates")
     evaluate_factored(made, with_short_query(COLUMNS, QUERIES[0]), sides_of(QUERIES[0]), cache)
     products = [tensor for tensor in cache.tensors if tensor.dtype.is_floating]
