@@ -43,12 +43,21 @@ NETWORKS = {
 }
 
 
+every_network = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("tower", "heads")))
+        for name in NETWORKS
+    ],
+)
+
+
 def assert_equal(found, expected):
     for one, other in zip(*map(tf.nest.flatten, (found, expected)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@every_network
 def test_scores_are_those_of_the_computed_numbers(name, check_exports):
     network = NETWORKS[name]()
     served = rk.models.replace_inputs(network, REPLACED)
@@ -72,7 +81,7 @@ def test_scores_are_those_of_the_computed_numbers(name, check_exports):
     assert evaluated.metrics == pytest.approx(direct.metrics, nan_ok=True)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@every_network
 def test_rank_and_candidate_indexes_take_raw_ids(name):
     served = rk.models.replace_inputs(NETWORKS[name](), REPLACED)
     items = ["a", "b", "c", "d", "x", "new"]
