@@ -204,6 +204,17 @@ def check_shape(name: str, shape: Sequence[int], spec: tf.TensorSpec) -> None:
         raise ValueError("".join(map(str, _wrong_shape(name, tuple(shape), spec))))
 
 
+def check_width(name: str, column: tf.Tensor, spec: tf.TensorSpec) -> Any:
+    """Makes an operation that checks how many values a column has in each row, inside a graph."""
+    sizes = spec.shape[1:]
+    if not sizes.rank or not sizes.is_fully_defined():
+        return tf.no_op()
+    shape = tf.shape(column)
+    # Not shape[1], which the graph takes to be the size that the signature states.
+    fits = tf.size(column) == shape[0] * sizes.num_elements()
+    return assert_in_graph(fits, *_wrong_shape(name, shape, spec))
+
+
 def _wrong_shape(name: str, shape: Any, spec: tf.TensorSpec) -> tuple[Any, ...]:
     """The parts of the error for a column of another shape."""
     sizes = "".join(f" {'any' if size is None else size}" for size in spec.shape[1:])

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_list, to_tensor
+from rankkit.core.features import check_width
 from rankkit.core.list_context import compares_rows
 from rankkit.core.partial import ActivationCache, repeated
 from rankkit.core.precision import to_int64
@@ -51,7 +52,7 @@ class Servable(tf.Module):
         if compares_rows(network):
             self.compares_rows = tf.Variable(True, trainable=False)  # read after loading
         self.__call__ = tf.function(
-            lambda features: network(finite_features(network, _with_rows(features)[0])),
+            lambda features: network(finite_features(network, self._with_rows(features)[0])),
             input_signature=[specs],
             autograph=self._autograph,
         )
@@ -86,7 +87,7 @@ class Servable(tf.Module):
         return named_outputs(self.__call__(columns))
 
     def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        columns, rows = _with_rows(columns, query=columns)
+        columns, rows = self._with_rows(columns, query=columns)
         # Which columns belong to the query and have one row is not known yet: each is its own side.
         outputs = named_outputs(self._evaluate_factored(columns, {name: name for name in columns}))
         outputs = {name: repeated(output, rows) for name, output in outputs.items()}
@@ -95,7 +96,7 @@ class Servable(tf.Module):
     def _rank_indexed(self, k: tf.Tensor, **query: tf.Tensor) -> dict[str, tf.Tensor]:
         assert self.candidates is not None
         # A query with as many rows as candidates would be paired with them row by row.
-        query, _ = _with_rows(query, query=query, rows=1)
+        query, _ = self._with_rows(query, query=query, rows=1)
         sides = {name: QUERY if name in query else CANDIDATES for name in self._specs}
         activations = ActivationCache(
             CANDIDATES, [tf.convert_to_tensor(each) for each in self._activations]
@@ -103,25 +104,29 @@ class Servable(tf.Module):
         outputs = named_outputs(self._evaluate_factored(query, sides, activations))
         return _top_k(k, outputs, self.candidates)
 
+    def _with_rows(
+        self, columns: Mapping[str, tf.Tensor], query: Collection[str] = (), rows: Any = None
+    ) -> tuple[dict[str, tf.Tensor], Any]:
+        """Returns columns after a check of their shapes, and the number of rows.
 
-def _with_rows(
-    columns: Mapping[str, tf.Tensor], query: Collection[str] = (), rows: Any = None
-) -> tuple[dict[str, tf.Tensor], Any]:
-    """Returns columns after a check of their lengths, and the number of rows.
-
-    The columns of a `query` may have one row.
-    """
-    if not columns:
-        return {}, rows
-    lengths = tf.stack([tf.shape(column)[0] for column in columns.values()])
-    others = tf.boolean_mask(lengths, lengths != 1) if query else lengths
-    allowed = "one row" if rows == 1 else "equal lengths, or one row" if query else "equal lengths"
-    names = ", ".join(columns)
-    message = f"The columns {names} must have {allowed}. Pass one value per row. Got lengths:"
-    rows = tf.concat([others, lengths], axis=0)[0] if rows is None else rows
-    check = tf.debugging.Assert(tf.reduce_all(others == rows), [message, lengths], len(columns))
-    with tf.control_dependencies([check]):
-        return {name: tf.identity(column) for name, column in columns.items()}, rows
+        The columns of a `query` may have one row.
+        """
+        if not columns:
+            return {}, rows
+        # TensorFlow passes on shapes that differ from the signature.
+        checks = [check_width(name, each, self._specs[name]) for name, each in columns.items()]
+        lengths = tf.stack([tf.shape(column)[0] for column in columns.values()])
+        others = tf.boolean_mask(lengths, lengths != 1) if query else lengths
+        allowed = (
+            "one row" if rows == 1 else "equal lengths, or one row" if query else "equal lengths"
+        )
+        names = ", ".join(columns)
+        message = f"The columns {names} must have {allowed}. Pass one value per row. Got lengths:"
+        rows = tf.concat([others, lengths], axis=0)[0] if rows is None else rows
+        all_fit = tf.reduce_all(others == rows)
+        checks.append(tf.debugging.Assert(all_fit, [message, lengths], len(columns)))
+        with tf.control_dependencies(checks):
+            return {name: tf.identity(column) for name, column in columns.items()}, rows
 
 
 def _top_k(

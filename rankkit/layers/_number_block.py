@@ -1,7 +1,7 @@
 """Base class of the layers that read a block of numbers, and what they learn from its columns."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,13 @@ class NumberBlock(FeatureLayer):
     def encode(self, inputs: Any) -> tf.Tensor:
         """Scales each number, `tf.float32`; NaN stays NaN."""
         numbers = to_float32(f"The input of layer {self.name!r}", tf.convert_to_tensor(inputs))
+        if not self._spec.shape.is_compatible_with(numbers.shape):  # one column would be repeated
+            raise invalid(
+                f"the input of layer {self.name!r}",
+                tuple(numbers.shape),
+                f"numbers of the shape (rows, {self._num_columns})",
+                "Pass the columns of the training rows, in their order.",
+            )
         is_wrong = tf.math.is_inf(numbers)
         found, fix = "an infinite value", "Drop or fix those rows."
         if self.missing == "error":
@@ -163,7 +170,12 @@ def _as_matrix(block: Any) -> np.ndarray:
             raise wrong_type("the block", wrong, _EXPECTED, "Select numeric columns.") from None
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         got = f"an array of shape {array.shape} and dtype {array.dtype}"
-        raise TypeError(f"The block must be {_EXPECTED}. Got: {got}.")
+        fix = ""
+        if isinstance(block, Mapping):
+            got, fix = "a dict", ' Pass its matrix, such as rows["features"].'
+        elif array.ndim == 1:
+            fix = " Write column[:, numpy.newaxis] for a matrix of one column."
+        raise TypeError(f"The block must be {_EXPECTED}. Got: {got}.{fix}")
     if 0 in array.shape:
         raise ValueError(f"The block must have rows and columns. Got: the shape {array.shape}.")
     check_float32("the block", array)

@@ -118,6 +118,17 @@ def test_vectors_of_wrong_shapes_and_values_raise(vectors, file, vector, message
         vectors[file]({"vector": vector, "words": words})
 
 
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("signature", ["serving_default", "rank"])
+def test_signatures_refuse_vectors_of_another_width(vectors, signature, width):
+    """TensorFlow Serving does not compare shapes with the signature."""
+    columns = {"vector": tf.ones((2, width)), "words": tf.constant([[1], [2]], tf.int64)}
+    k = {"k": tf.constant(1)} if signature == "rank" else {}
+    message = rf"'vector.*must have the shape \(rows, 2\).*2 {width}"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        vectors["1"].loaded.signatures[signature](**columns, **k)
+
+
 @FILES
 @pytest.mark.parametrize("value", [None, 1.0, "a"])
 def test_single_values_in_place_of_a_column_raise(vectors, file, value):

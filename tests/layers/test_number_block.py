@@ -175,7 +175,8 @@ def test_blocks_of_all_types_are_equal(layer_class, table):
 
 
 BAD = {
-    "one column": (np.arange(4.0), TypeError, r"matrix of numbers.*shape \(4,\)"),
+    "one column": (np.arange(4.0), TypeError, r"matrix of .*shape \(4,\).*\[:, numpy.newaxis\]"),
+    "rows": ({"features": np.eye(2)}, TypeError, r"Got: a dict\. .*matrix, such as rows\["),
     "text": (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), TypeError, "Got: 'x'. Select numeric"),
     "words": (np.array([["a", "b"]]), TypeError, "matrix of numbers"),
     "times": (np.zeros((2, 2), "datetime64[s]"), TypeError, "matrix of numbers"),
@@ -226,6 +227,20 @@ def test_a_block_of_another_width_is_refused_wherever_it_is_scored(tmp_path):
                 call(wide)
     with pytest.raises(ValueError, match=r"'features'.*\(rows, 3\)"):
         model.fit(rk.data.batches({**wide, "label": np.ones(5)}, 5), verbose=0)
+
+
+@makers
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_signature_and_a_layer_refuse_a_block_of_another_width(layer_class, width, tmp_path):
+    """One column is not repeated for all others."""
+    layer = layer_class.from_column(block())
+    with pytest.raises(ValueError, match=rf"of the shape \(rows, 3\)\. Got: \(5, {width}\)\. Pass"):
+        layer(np.ones((5, width), np.float32))
+    network = rk.ranking_network({"features": layer}, head=L.DenseRatingHead([]))
+    rk.export.save(network, tmp_path / "1")
+    serve = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"the shape \(rows, 3\)\. Got: "):
+        serve(features=tf.ones((5, width)))
 
 
 @makers
