@@ -11,7 +11,7 @@ import tensorflow as tf
 from rankkit.core.arrays import as_array, decode, exact_numbers, fill_numbers, is_utf8
 from rankkit.core.precision import to_float32, to_int64
 from rankkit.core.timestamps import as_seconds, is_missing
-from rankkit.utils.errors import invalid, subject, wrong_type
+from rankkit.utils.errors import invalid, missing, subject, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph
 
 # Names that are valid in graphs, as function arguments and in every export.
@@ -222,6 +222,19 @@ def _wrong_shape(name: str, shape: Any, spec: tf.TensorSpec) -> tuple[Any, ...]:
     if not sizes:
         fix = "Pass one value in each row, such as matrix[:, 0] for a matrix of one column."
     return f"Feature {name!r} must have the shape (rows,{sizes}). Got: ", shape, f". {fix}"
+
+
+def check_features(specs: Mapping[str, tf.TensorSpec], columns: Iterable[str]) -> None:
+    """Raises for the first feature that is not among the columns."""
+    names = list(columns)
+    for name, spec in specs.items():
+        if name in names:
+            continue
+        error, sizes = missing("feature", name, specs, names), spec.shape[1:]
+        if sizes.rank == 1 and sizes[0] is not None and spec.dtype.is_floating:
+            stacked = f"rankkit.data.stack_columns(rows, names, name={name!r})"
+            error = ValueError(f"{error} It is a matrix: {stacked} makes it of {sizes[0]} columns.")
+        raise error
 
 
 def check_dense(name: str, column: Any) -> None:

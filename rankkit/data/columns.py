@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import NUMBER, as_array, exact_numbers, fill_numbers, single_values
-from rankkit.core.features import check_utf8
+from rankkit.core.features import check_features, check_utf8
 from rankkit.core.in_memory import Column
 from rankkit.core.precision import is_rounded
 from rankkit.core.timestamps import as_seconds, is_missing
@@ -19,7 +19,6 @@ from rankkit.utils.errors import (
     check_known,
     check_mapping,
     invalid,
-    missing,
     subject,
     wrong_type,
 )
@@ -94,15 +93,17 @@ def check_table(argument: str, columns: Any) -> None:
             raise wrong_type(f"{argument}[{name!r}]", column, "an array", fix)
 
 
-def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) -> Any:
+def table_tensors(
+    rows: Any, features: Mapping[str, tf.TensorSpec], more: Iterable[str] = ()
+) -> Any:
     """The features of a table, and `more` columns that it has, as tensors; other data as it is.
 
     In a dict, only what Keras cannot read is converted, or left out if it is none of these columns.
     """
-    known, features = table_names(rows), list(features)
+    known = table_names(rows)
     names = [*features, *more]
     if known is None and isinstance(rows, dict):
-        _check_features(features, rows)
+        check_features(features, rows)
         columns = {
             name: _as_readable(name, column) if name in names else column
             for name, column in rows.items()
@@ -112,15 +113,9 @@ def table_tensors(rows: Any, features: Iterable[str], more: Iterable[str] = ()) 
         return columns
     if known is None:
         return rows
-    _check_features(features, known)
+    check_features(features, known)
     columns = as_columns(rows, dict.fromkeys(name for name in names if name in known))
     return {name: _all_cells(name, column) for name, column in columns.items()}
-
-
-def _check_features(features: list[str], known: Iterable[str]) -> None:
-    for name in features:
-        if name not in known:
-            raise missing("feature", name, features, known)
 
 
 def _as_readable(name: str, column: Any) -> Any:

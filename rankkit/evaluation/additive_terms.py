@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.chunking import chunk_rows
+from rankkit.core.features import check_features
 from rankkit.core.keras_graph import call_of, is_symbolic, layer_of
 from rankkit.data import batches
 from rankkit.data.columns import as_columns, select_names
@@ -91,7 +92,9 @@ def additive_terms(scorer: Any, rows: Any, *, query: str | None = None) -> dict[
     inputs = _columns_of(network, joined)
     names = _names(inputs)
     table = as_columns(rows)
-    select_names(specs if query is None else [*specs, query], list(table))
+    check_features(specs, table)
+    if query is not None:
+        select_names([query], list(table))
     groups = None if query is None else unique_ids(query, table[query])[1]
     vectors = tf.keras.Model(network.input, joined)
     is_of = np.array([[each.key == key for key in names] for each in inputs], float)

@@ -9,6 +9,7 @@ import numpy as np
 from rankkit.core.arrays import as_array
 from rankkit.core.chunking import chunk_rows
 from rankkit.core.columns import as_text, is_column
+from rankkit.core.features import check_features
 from rankkit.core.list_context import check_independent_rows, compares_rows
 from rankkit.data import batches
 from rankkit.data.columns import as_columns, select_names
@@ -48,6 +49,9 @@ class LabeledRows:
         self.label = _label_column(scorer, label)
         columns = as_columns(rows, argument=argument)
         needed = ids if self.label in ids else [*ids, self.label]
+        if query is not None and query not in columns:
+            fix = "Name the column that says which rows are ranked together: query=..."
+            raise ValueError(f"{unknown('column', query, columns)} {fix}")
         select_names(needed, list(columns))  # raises if one is missing
         columns |= {name: as_text(name, columns[name]) for name in ids}
         labels = numeric_labels(self.label, columns[self.label])
@@ -224,6 +228,7 @@ class RowChunks:
         queries: np.ndarray | None,
     ):
         specs = get_feature_specs(scorer)
+        check_features(specs or {}, columns)
         names = [name for name in columns if name != label] if specs is None else list(specs)
         self._num_rows = len(next(iter(columns.values())))
         self._scorer, self._order = scorer, None

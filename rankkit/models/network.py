@@ -9,6 +9,7 @@ import tensorflow as tf
 from rankkit.core.features import (
     as_feature,
     as_features,
+    check_features,
     check_utf8,
     keras_fix,
     of_keras_3,
@@ -21,7 +22,7 @@ from rankkit.interactions import concatenate
 from rankkit.models.finite import FiniteNumbers, apply_layer
 from rankkit.models.heads import apply_heads, check_heads
 from rankkit.models.raw_precision import check_raw_precision
-from rankkit.utils.errors import check_mapping, check_text, invalid, missing, wrong_type
+from rankkit.utils.errors import check_mapping, check_text, invalid, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph
 
 
@@ -161,9 +162,8 @@ def select_features(
     if not isinstance(columns, Mapping):
         columns = table_tensors(columns, specs)
     expected = "a dict of column name to values, or a DataFrame"
-    for name in specs:
-        if name not in check_mapping("columns", columns, expected):
-            raise missing("feature", name, specs, columns)
+    if specs:
+        check_features(specs, check_mapping("columns", columns, expected))
     features = {name: as_feature(name, columns[name], spec) for name, spec in specs.items()}
     for name in (name for name in features if tf.is_tensor(columns[name])):
         check_utf8(name, features[name])

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_cells, as_list, is_column
+from rankkit.core.features import check_features
 from rankkit.data.columns import table_names
-from rankkit.utils.errors import check_known, check_mapping, invalid, missing, wrong_type
+from rankkit.utils.errors import check_known, check_mapping, invalid, wrong_type
 
 Columns = dict[str, list | np.ndarray]  # cells, as `rankkit.core.columns.as_cells` returns them
 
@@ -63,9 +64,7 @@ def check_feature_names(
             raise ValueError(
                 f"Feature {name!r} is given twice: in the query and in the candidates. Drop one."
             )
-    for name in specs or ():
-        if name not in query and name not in candidates:
-            raise missing("feature", name, specs or (), [*query, *candidates])
+    check_features(specs or {}, [*query, *candidates])
 
 
 def remaining_indices(exclude: Any, candidates: Columns) -> range | np.ndarray:

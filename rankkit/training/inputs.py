@@ -32,7 +32,7 @@ class Reader:
         biases = map(feature_specs, heads.biases.values())
         bias_specs = dict(chain.from_iterable(each.items() for each in biases))
         labels = [*filter(None, (*heads.labels.values(), *heads.weights.values()))]
-        self._features, self._more = list(specs), [*labels, *bias_specs]
+        self._features, self._more = dict(specs), [*labels, *bias_specs]
         self._names = {*self._features, *self._more}
         both = {**bias_specs, **specs}
         self._numbers = {*labels, *(name for name, each in both.items() if each.dtype.is_floating)}

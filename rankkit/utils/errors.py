@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 _ARGUMENT = re.compile(r"[\w.]+(\[.*\])*")
+_MOST_NAMES = 30
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 
@@ -67,7 +68,9 @@ def unreadable(path: Any, what: str, error: Exception) -> ValueError:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
+    names = list(names)
+    more = f", ... ({len(names):,} names)" if len(names) > _MOST_NAMES else ""
+    return ", ".join(map(repr, names[:_MOST_NAMES])) + more
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -186,7 +186,7 @@ def test_invalid_arguments_raise():
     trained = network({"docs": docs()})
     with pytest.raises(TypeError, match="scorer must be a RankingModel or a network. Got: "):
         rk.evaluation.additive_terms(lambda rows: 1, ROWS)
-    with pytest.raises(ValueError, match="Unknown column 'docs'"):
+    with pytest.raises(ValueError, match="Missing feature 'docs'.*stack_columns"):
         rk.evaluation.additive_terms(trained, {"age": [1.0]})
     with pytest.raises(ValueError, match="Unknown column 'query'"):
         rk.evaluation.additive_terms(trained, ROWS, query="query")

@@ -44,7 +44,7 @@ ERRORS = [
      " of 'b' are only an order"),
     (lambda: compare({"one": SCORES}), "a dict with at least two"),
     (lambda: compare(label=None), "label must be the name of a column.*no label of its own"),
-    (lambda: compare(query="user"), "Unknown column 'user'.*Did you mean 'user_id'"),
+    (lambda: compare(query="user"), r"Unknown column 'user'.*'user_id'\? Name .*query=\.\.\.$"),
     (lambda: compare(k=0), "k must be .* of at least 1"),
     (lambda: E.RankingMetrics(EMPTY), "at least one row"),
     (lambda: E.RankingMetrics(ROWS, query="user"), "Unknown column 'user'.*Did you mean 'user_id'"),

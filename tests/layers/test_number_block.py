@@ -273,3 +273,25 @@ def test_missing_numbers_are_scored_alike_everywhere(layer_class, tmp_path):
         found = dict(sorted((each["row"], score) for each, score in ranked))
         np.testing.assert_allclose([*found.values()], expected, atol=1e-5, err_msg=name)
     np.testing.assert_allclose(np.ravel(model.predict(rows, verbose=0)), expected, atol=1e-5)
+
+
+def test_columns_that_are_not_stacked_yet_are_named():
+    train = block()
+    layer = L.NormalizedNumbers.from_column(train)
+    heads = (
+        L.DenseRatingHead([]),
+        tf.keras.Sequential([L.CandidateAttention(1, num_heads=1), L.DenseRatingHead([])]),
+    )
+    table = pd.DataFrame(train, columns=NAMES).assign(label=1.0, query=0)
+    for head in heads:
+        network = rk.ranking_network({"features": layer}, head=head)
+        model = rk.RankingModel(network, label="label")
+        model.compile(loss=rk.losses.SoftmaxLoss())
+        calls = [
+            lambda model=model: model(table),
+            lambda model=model: rk.rank(model, {}, table),
+            lambda model=model: rk.evaluate_ranking(model, table, query="query"),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match=r"^Missing feature.*stack_columns.* 3 columns\.$"):
+                call()

@@ -40,6 +40,8 @@ def test_unknown_names_list_the_known_names_and_the_nearest():
     expected = "Unknown column 'user'. Known: 'user_id', 'title'. Did you mean 'user_id'?"
     assert str(error) == expected
     assert str(unknown("column", "zzz", ["user_id"])) == "Unknown column 'zzz'. Known: 'user_id'."
+    error = unknown("column", "f60", [f"f{column}" for column in range(60)])
+    assert str(error).endswith(", 'f29', ... (60 names). Did you mean 'f6'?")
 
 
 def test_missing_names_list_the_expected_and_the_passed_names():
