@@ -73,6 +73,8 @@ def main() -> None:
     if importlib.util.find_spec("lightgbm"):
         with run.step("LightGBM"):
             scorers["LightGBM"] = lightgbm_scores(fit, validation, test, args.seed)
+    else:
+        print("LightGBM is not installed (pip install lightgbm) and left out")
 
     with run.step("evaluate"):
         found = {}

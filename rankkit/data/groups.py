@@ -1,5 +1,6 @@
 """Conversion between the sizes of groups of rows, as in LightGBM, and an id in each row."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ def group_ids(sizes: Any, *, num_rows: int | None = None) -> np.ndarray:
     """
     if num_rows is not None:
         num_rows = check_integer("num_rows", num_rows)
+    if isinstance(sizes, str | os.PathLike):
+        fix = "Read the file: numpy.loadtxt(path, dtype=int, ndmin=1)."
+        raise wrong_type("sizes", sizes, "an array or list of integers", fix)
     array = single_values("sizes", sizes)
     if not len(array):
         raise invalid("sizes", [], "the sizes of at least one group")

@@ -93,8 +93,8 @@ def _shorten(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > _SHORT.maxlist:
         return f"{_SHORT.repr(list(value))} ({len(value):,} values)"
     if isinstance(value, dict) and "class_name" in value:  # a serialized Keras object
-        return value["class_name"]
-    return _SHORT.repr(value)
+        return repr(value["config"]) if value["class_name"] == "function" else value["class_name"]
+    return _SHORT.repr(list(value) if isinstance(value, list) else value)  # Keras wraps lists
 
 
 class VocabularyLayer(FeatureLayer):

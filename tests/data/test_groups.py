@@ -63,6 +63,7 @@ def test_ids_of_any_column(ids):
         ([True], {}, TypeError, "sizes must be integers"),
         ([[1, 2]], {}, TypeError, "sizes must have a single value in each row"),
         (3, {}, TypeError, "sizes must be an array or list"),
+        ("a.query", {}, TypeError, r"sizes must be an array or list.* numpy\.loadtxt"),
         ([1], {"num_rows": 1.0}, ValueError, "num_rows must be an integer of at least 1"),
     ],
 )

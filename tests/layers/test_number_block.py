@@ -295,3 +295,8 @@ def test_columns_that_are_not_stacked_yet_are_named():
         for call in calls:
             with pytest.raises(ValueError, match=r"^Missing feature.*stack_columns.* 3 columns\.$"):
                 call()
+
+
+def test_repr_shows_names_and_activations_as_they_were_passed():
+    layer = L.PeriodicEmbedding([0.0], [1.0], 4, activation="tanh", column_names=["price"])
+    assert "activation='tanh', column_names=['price']" in repr(layer)

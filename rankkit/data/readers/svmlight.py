@@ -1,5 +1,6 @@
 """Reader of files of labels, query ids and numbered features, for learning to rank."""
 
+import codecs
 import io
 import math
 import reprlib
@@ -45,7 +46,8 @@ def read_svmlight(
 
     The lines say neither how many features there are nor whether they count from 0 or 1. Pass
     `num_features` and `zero_based` where two calls must give the same columns, as for training and
-    test files: otherwise an index that only one of them has shifts or widens its matrix.
+    test files: otherwise an index that only one of them has shifts or widens its matrix. If indices
+    count from 1, feature 1 is column 0 of the matrix, which is its number in warnings and plots.
 
     Rows with the same query id belong to one query, wherever they are. Queries of one document or
     of equal labels are kept. Labels may be negative or fractional: losses and metrics say which
@@ -153,6 +155,8 @@ class _Parser:
             with io.BufferedReader(pa.input_stream(path)) as file:
                 check_start(path, file.peek(FILE_START)[:FILE_START], _KIND)
                 while lines := file.readlines(_BLOCK_BYTES):
+                    if first_line == 1:
+                        lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
                     rows = self._parse_or_locate(lines, path, first_line)
                     if rows.lines:
                         self._update(rows, path, first_line)
@@ -232,7 +236,10 @@ class _Parser:
             index, value = self._parse_pairs(pairs)
         except ValueError:
             wrong = _shown(pairs[_first_malformed(self._parse_pairs, pairs)])
-            raise ValueError(f"{self._expected_pair()} Got: {wrong}.") from None
+            fix = ""
+            if self._num_features is not None:
+                fix = " To drop features, read without num_features and select columns."
+            raise ValueError(f"{self._expected_pair()} Got: {wrong}.{fix}") from None
         row = np.repeat(np.arange(len(counts)), counts)
         repeated = _repeated(row, index)
         if len(repeated):
@@ -300,7 +307,8 @@ def _parse_label(cell: bytes) -> float:
     label = _parse_or_none(float, cell)
     if label is None or not abs(label) <= _MAX_LABEL:  # NaN
         expected = "a number from -2^24 to 2^24, which float32 holds"
-        raise ValueError(f"the label must be {expected}. Got: {_shown(cell)}.")
+        fix = " Read CSV files with rankkit.data.read_csv." if b"," in cell else ""
+        raise ValueError(f"the label must be {expected}. Got: {_shown(cell)}.{fix}")
     return label
 
 

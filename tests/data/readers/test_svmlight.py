@@ -142,7 +142,7 @@ MALFORMED = [
     ("x qid:1 1:2", LABEL + "'x'"),
     ("nan qid:1 1:2", LABEL + "'nan'"),
     ("inf qid:1 1:2", LABEL + "'inf'"),
-    ("1,2 qid:1 1:2", LABEL + "'1,2'"),
+    ("1,2 qid:1 1:2", LABEL + r"'1,2'\. Read CSV files with rankkit\.data\.read_csv"),
     ("1_0 qid:1 1:2", LABEL + "'1_0'"),
     ("16777217 qid:1 1:2", LABEL + "'16777217'"),
     ("1:0.5 qid:1 1:2", LABEL + "'1:0.5'"),
@@ -232,7 +232,11 @@ def test_query_id_in_later_rows_only(write):
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
-        ("0 4:1\n", {"num_features": 2}, r"line 1: a .* from 0 to 2 for num_features=2 .*'4:1'"),
+        (
+            "0 4:1\n",
+            {"num_features": 2},
+            r"line 1: a .* from 0 to 2 for num_features=2 .*'4:1'\. To",
+        ),
         ("0 0:1\n", {"zero_based": False}, "line 1: a .* an integer of at least 1 .*'0:1'"),
         (
             "0 2:1\n",
@@ -273,6 +277,10 @@ def test_comment_in_another_encoding_is_named_if_it_is_read(write):
     assert len(read_svmlight(path)["label"]) == 2
     with pytest.raises(ValueError, match=r"rows\.txt, line 2: 'utf-8' codec"):
         read_svmlight(path, comments=True)
+
+
+def test_byte_order_mark_is_skipped(write):
+    assert read_svmlight(write("\ufeff1 qid:2 1:3\n"))["label"].tolist() == [1]
 
 
 def test_file_of_one_kind_of_query_is_read_as_it_is(write):
