@@ -17,7 +17,8 @@ class PeriodicEmbedding(_number_block.NumberBlock):
     """Embeds each number of a block by sines and cosines of trained frequencies.
 
     A standardized number `x` becomes `sin(2 pi c x)` and `cos(2 pi c x)` for each frequency `c` of
-    its column, followed by a dense layer that the column has for itself.
+    its column, followed by a dense layer that the column has for itself. Pass logarithms of skewed
+    numbers, such as prices: the layer has no `transform`.
 
     Args:
         means: Mean of each column of the training rows.
