@@ -95,7 +95,10 @@ def compare_rankings(
         scores[name] = given.astype(float)
     kinds = {name: scale.kind for name, scale in scales.items()}
     names = metric_names(kinds.values(), is_binary=is_click(labels))
-    notes = [note for name, scale in scales.items() for note in scale.notes(name)]
+    alike: dict[tuple, list[str]] = {}
+    for name, scale in scales.items():
+        alike.setdefault((scale.kind, scale.reason), []).append(name)
+    notes = [note for each in alike.values() for note in scales[each[0]].notes(*each)]
     if "order" not in kinds.values() and not {"rmse", "log_loss"} & set(names):
         notes += [f"The scores are of different kinds, {kinds}: errors and log loss are left out."]
     notes.sort(key=lambda note: "left out" not in note)

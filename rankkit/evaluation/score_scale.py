@@ -42,15 +42,16 @@ class ScoreScale:
         values = clip_scores(values, self.rating_range)
         return np.clip(values, self.epsilon, 1 - self.epsilon) if self.is_probability else values
 
-    def notes(self, name: str) -> list[str]:
-        """What is left out for the scorer `name`, or how its kind was inferred."""
+    def notes(self, *names: str) -> list[str]:
+        """What is left out for the scorers of these names, or how their kind was inferred."""
+        shown = " and ".join(map(repr, names))
         if self.kind == "order":
             return [
-                f"The scores of {name!r} are only an order, not predictions of {self.label!r}: "
+                f"The scores of {shown} are only an order, not predictions of {self.label!r}: "
                 f"{self.reason} Errors, log loss and calibration are left out."
             ]
         kinds = {"estimate": "predictions", "probability": "probabilities"}
-        meant = f"The scores of {name!r} count as {kinds.get(self.kind)} of {self.label!r}"
+        meant = f"The scores of {shown} count as {kinds.get(self.kind)} of {self.label!r}"
         return [f"{meant}, by their values: {self.reason}"] if self.reason else []
 
 

@@ -46,7 +46,7 @@ def test_arrays_and_rows_without_queries_are_compared():
     assert report.metrics["log_loss"] == pytest.approx(losses[1] - losses[0])
     assert report.lines[0]["num_queries"] is None
     assert [note.split(",")[0] for note in report.notes] == [
-        f"The scores of '{name}' count as probabilities of 'click'" for name in scorers
+        "The scores of 'good' and 'other' count as probabilities of 'click'"
     ]
 
 

@@ -186,6 +186,6 @@ def test_reports_say_how_scores_were_judged_by_their_values(scores, label, note)
         assert note in str(report).splitlines()
         assert rk.evaluation.diagnose(scorer, ROWS, **settings).unchecked[-1] == note
     compared = rk.evaluation.compare_rankings({"model": scores, "b": scores}, ROWS, label=label)
-    assert note in compared.notes
+    assert note.replace("'model'", "'model' and 'b'") in compared.notes
     model = compiled(None, label)
     assert not any("values" in each for each in rk.evaluate_ranking(model, ROWS, **settings).notes)
