@@ -82,7 +82,7 @@ def leave_last_out(
     chosen = as_columns(columns, [query, timestamp])
     check_keys(chosen, query)
     _, queries = np.unique(chosen[query], return_inverse=True)
-    order = np.lexsort((_times(timestamp, chosen[timestamp]), queries))
+    order = np.lexsort((sortable_times(timestamp, chosen[timestamp]), queries))
     sizes = np.bincount(queries)
     rows_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(order))  # of the group
     is_last = (rows_left <= num_rows) & np.repeat(sizes > num_rows, sizes)
@@ -155,7 +155,7 @@ def time_split(columns: Rows, *, timestamp: str, test_fraction: float = 0.2) -> 
         >>> train["timestamp"], test["timestamp"]
         (array([30, 10, 20]), array([40]))
     """
-    timestamps = _times(timestamp, as_columns(columns, [timestamp])[timestamp])
+    timestamps = sortable_times(timestamp, as_columns(columns, [timestamp])[timestamp])
     start = np.sort(timestamps)[-num_test(len(timestamps), test_fraction)]
     if start == timestamps.min():
         expected = "small enough to leave rows for training"
@@ -200,7 +200,7 @@ def cold_start_split(
     return split_rows(columns, np.isin(indices, test_indices))
 
 
-def _times(name: str, column: np.ndarray) -> np.ndarray:
+def sortable_times(name: str, column: np.ndarray) -> np.ndarray:
     """The timestamps of a column as an array that can be sorted by time."""
     times = as_times(column)
     check_no_missing(f"Column {name!r}", times)
