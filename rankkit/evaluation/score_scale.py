@@ -75,7 +75,8 @@ def score_scale(
         low, high = 0.0, 1.0
     reason = ""
     if kind == "order":
-        reason = "the loss ranks lists, or the score combines several heads (see model.head)."
+        reason = "the loss ranks lists, the score combines several heads (see model.head), or the "
+        reason += "scorer was fitted without labels."
     elif kind in ("logit", "probability") and not 0 <= low <= high <= 1:
         kind, reason = "order", "they are logits or probabilities of labels from 0 to 1."
     predictions = clip_scores(scores, rating_range)

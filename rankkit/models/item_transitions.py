@@ -95,6 +95,7 @@ class ItemTransitions:
         names = [user, item] if timestamp is None else [user, item, timestamp]
         columns = as_columns(rows, names)
         check_keys(columns, user, item)
+        self.score_kind = "order"
         self.item, self.history = item, check_text("history", history)
         if history == item:
             raise invalid("history", history, "another name than that of the candidate column")

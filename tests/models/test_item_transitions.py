@@ -104,6 +104,7 @@ def test_scores_of_evaluations_with_a_column_of_histories():
     }
     report = rk.evaluate_ranking(ItemTransitions(ROWS), rows, label="click", relevant=1)
     assert report.metrics["auc"] == 0.75
+    assert "log_loss" not in report.metrics  # scores are an order
 
 
 def test_ids_as_bytes_are_their_text():
