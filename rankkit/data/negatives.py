@@ -57,6 +57,10 @@ def with_negatives(
     `rankkit.data.batches`. An item that a query has clicked, in any of the rows or in `exclude`,
     is never sampled for it.
 
+    Sampled negatives are for training and early stopping. Ranking metrics over them are biased and
+    can order models differently than a ranking of all items (Krichene and Rendle 2020): compare
+    models with `rankkit.data.with_candidates` or `rankkit.evaluation.evaluate_all_items`.
+
     Args:
         rows: The clicks: a dict of arrays or lists, a DataFrame or an Arrow table.
         batch_size: Clicks per batch. With their negatives, a batch has
@@ -92,6 +96,9 @@ def with_negatives(
             not numeric.
         ValueError: If there are no rows, a column is unknown, a number is out of range, or a query
             has clicked all candidates.
+
+    References:
+        Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020.
 
     Example:
         >>> import rankkit as rk
@@ -185,7 +192,8 @@ def with_candidates(
     """Pairs each query with every candidate, to evaluate a full ranking.
 
     `rankkit.evaluate_ranking` of these rows, with `relevant=1.0`, ranks the held-out clicks among
-    all candidates. Metrics over sampled negatives can order models differently.
+    all candidates. Metrics over sampled negatives can order models differently. To rank all items after
+    each of several histories of a user, see `rankkit.evaluation.evaluate_all_items`.
 
     Args:
         rows: The held-out clicks: a dict of arrays or lists, a DataFrame or an Arrow table.

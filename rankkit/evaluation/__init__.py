@@ -1,6 +1,7 @@
 """Evaluation: ranking metrics, comparison of scorers, diagnosis, a report as HTML, a baseline."""
 
 from rankkit.evaluation.additive_terms import AdditiveTerm, additive_terms
+from rankkit.evaluation.all_items import evaluate_all_items
 from rankkit.evaluation.baselines import BiasBaseline
 from rankkit.evaluation.callback import RankingMetrics
 from rankkit.evaluation.compare import compare_rankings
@@ -18,5 +19,6 @@ __all__ = [
     "additive_terms",
     "compare_rankings",
     "diagnose",
+    "evaluate_all_items",
     "html_report",
 ]

@@ -101,7 +101,7 @@ def rank(
             scores = _score_precomputed(scorer, specs, queries, candidates, remaining, k)
         elif together:
             scores = [
-                _score_columns(
+                score_columns(
                     scorer,
                     specs,
                     {name: column[i : i + 1] for name, column in queries.items()},
@@ -111,7 +111,7 @@ def rank(
                 for i in range(num_queries)
             ]
         else:
-            scores = _score_columns(scorer, specs, queries, chunk, remaining)
+            scores = score_columns(scorer, specs, queries, chunk, remaining)
         for top, columns, indices, query_scores in zip(best, chunk, remaining, scores, strict=True):
             top.add(columns, indices, query_scores)
     rankings = [top.ranking() for top in best]
@@ -174,7 +174,7 @@ def _score_precomputed(
     return scores
 
 
-def _score_columns(
+def score_columns(
     scorer: Any,
     specs: Mapping[str, tf.TensorSpec] | None,
     queries: Columns,
