@@ -192,8 +192,8 @@ def with_candidates(
     """Pairs each query with every candidate, to evaluate a full ranking.
 
     `rankkit.evaluate_ranking` of these rows, with `relevant=1.0`, ranks the held-out clicks among
-    all candidates. Metrics over sampled negatives can order models differently. To rank all items after
-    each of several histories of a user, see `rankkit.evaluation.evaluate_all_items`.
+    all candidates. Metrics over sampled negatives can order models differently. To rank all items
+    after each of several histories of a user, see `rankkit.evaluation.evaluate_all_items`.
 
     Args:
         rows: The held-out clicks: a dict of arrays or lists, a DataFrame or an Arrow table.

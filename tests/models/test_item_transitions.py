@@ -87,6 +87,11 @@ def test_padding_and_unknown_ids_change_nothing():
     np.testing.assert_array_equal(scores[1], 0)
 
 
+def test_users_with_a_single_event_have_no_transitions():
+    transitions = ItemTransitions({**ROWS, "user_id": list("abcde")})
+    np.testing.assert_array_equal(transitions.score_items(HISTORIES), np.zeros((5, 3)))
+
+
 def test_rows_are_sorted_by_time_and_ties_keep_their_order():
     table = pd.DataFrame({**ROWS, "timestamp": pd.to_datetime([3, 4, 1, 1, 2], unit="s")})
     scores = ItemTransitions(ROWS, timestamp=None).score_items(HISTORIES)
