@@ -42,14 +42,21 @@ def apply_layer(feature: str, layer: tf.keras.layers.Layer, raw: list, first: An
     """Applies a layer to its raw inputs; `first` is the layer that reads them.
 
     Layers of rankkit have their own checks. A custom class may replace NaN by a number: the vectors
-    that it returns are checked.
+    that it returns for single numbers are checked, but not instead of vectors that it reads.
     """
-    if isinstance(first, FeatureLayer) or not any(each.dtype.is_floating for each in raw):
+    if _checks_numbers(first) or not any(each.dtype.is_floating for each in raw):
         return layer(raw[0] if len(raw) == 1 else raw)
-    if is_user_code(type(first)):
+    if is_user_code(type(first)) and all(each.shape.rank == 1 for each in raw):
         return _checked(feature, feature, layer(raw[0] if len(raw) == 1 else raw))
     raw = [_checked(feature, layer_of(each).name, each) for each in raw]
     return layer(raw[0] if len(raw) == 1 else raw)
+
+
+def _checks_numbers(layer: Any) -> bool:
+    """Whether a layer has the checks of rankkit, which a class derived from one may replace."""
+    if not isinstance(layer, FeatureLayer):
+        return isinstance(layer, FiniteNumbers)
+    return not any(map(is_user_code, (type(layer).call, type(layer).encode)))
 
 
 def _checked(feature: str, source: str, values: Any) -> Any:
@@ -75,7 +82,7 @@ def finite_features(
     """
     if network not in _UNCHECKED:
         found = _readers(network, _numbers(network))
-        others = [each for each in found if not isinstance(each[1], FeatureLayer | FiniteNumbers)]
+        others = [each for each in found if not _checks_numbers(each[1])]
         handled = {name for name, layer in others if operation_of(layer) in _HANDLE_NAN}
         _UNCHECKED[network] = {name for name, _ in others} - handled
     names = _UNCHECKED[network]
@@ -87,7 +94,7 @@ def finite_inputs(network: tf.keras.Model) -> dict[str, bool]:
     finite_features(network, {})
     found = dict.fromkeys(sorted(_UNCHECKED[network]), False)
     for name, layer in _readers(network, _numbers(network)):
-        if isinstance(layer, FeatureLayer | FiniteNumbers):
+        if _checks_numbers(layer):
             found[name] = getattr(layer, "missing", "error") == "learn" and found.get(name, True)
     return found
 

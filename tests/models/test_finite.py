@@ -109,3 +109,57 @@ def test_own_layers_of_a_ranking_network_may_handle_nan():
         ):
             model = rk.RankingModel(each, label="rating")
             assert np.isfinite(model({"price": [np.nan, 1.0]})).all()
+
+
+class Hiding(tf.keras.layers.Layer):
+    """A layer of a user that makes zeros of NaN where its graph is compiled."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.feature_spec, self._dense = SPEC, tf.keras.layers.Dense(4, "relu")
+
+    def call(self, inputs):
+        return self._dense(inputs)
+
+
+class HidingFeature(rk.layers.NormalizedNumbers):
+    """The same, derived from a layer of rankkit, without its checks."""
+
+    def __init__(self, **kwargs):
+        super().__init__([0.0] * 3, [1.0] * 3, **kwargs)
+        self._dim, self._dense = 4, tf.keras.layers.Dense(4, "relu")
+
+    def encode(self, inputs):
+        return inputs
+
+    def embed(self, codes, training=None):
+        return self._dense(codes)
+
+
+SPEC = tf.TensorSpec((None, 3), tf.float32)
+
+
+@pytest.mark.parametrize("layer", [Hiding, HidingFeature])
+@pytest.mark.parametrize("built", ["ranking_network", "keras"])
+def test_nan_in_vectors_that_an_own_layer_reads_is_refused(layer, built):
+    if built == "keras":
+        inputs = {"vector": tf.keras.Input((3,), name="vector")}
+        output = tf.keras.layers.Dense(1)(layer()(inputs["vector"]))
+        network = tf.keras.Model(inputs, output)
+    else:
+        network = rk.ranking_network({"vector": layer()}, head=rk.layers.DenseRatingHead([4]))
+    model = rk.RankingModel(network, label="rating")
+    model.compile("sgd", "mse")
+    rows = {"vector": np.ones((4, 3), np.float32), "rating": np.ones(4, np.float32)}
+    model.fit(rows, verbose=0)
+    wrong = {**rows, "vector": np.full((4, 3), np.nan, np.float32)}
+    for call in (
+        lambda: model(wrong),
+        lambda: model.predict(wrong, verbose=0),
+        lambda: model.fit(wrong, verbose=0),
+        lambda: model.evaluate(tf.data.Dataset.from_tensor_slices(wrong).batch(2), verbose=0),
+        lambda: rk.rank(network, {}, {"vector": wrong["vector"]}),
+        lambda: rk.CandidateIndex(network, {"vector": wrong["vector"]}),
+    ):
+        with pytest.raises(ValueError, match="^Feature 'vector' must be finite"):
+            call()
