@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from rankkit.utils.graph_errors import marked
 from rankkit.utils.tensorflow import layers_of
 
 
@@ -23,11 +24,12 @@ class Lists(NamedTuple):
     positions: tf.Tensor
 
 
-_LISTS: contextvars.ContextVar[Lists | None] = contextvars.ContextVar("lists", default=None)
+_INDEPENDENT = "independent"
+_LISTS: contextvars.ContextVar[Any] = contextvars.ContextVar("lists", default=None)
 
 
 @contextlib.contextmanager
-def rows_of(lists: Lists | None) -> Iterator[None]:
+def rows_of(lists: Any) -> Iterator[None]:
     """Within the context, the rows of a call are the items of lists, or with `None` one list."""
     token = _LISTS.set(lists)
     try:
@@ -38,7 +40,19 @@ def rows_of(lists: Lists | None) -> Iterator[None]:
 
 def current_lists() -> Lists | None:
     """The lists that the rows of this call belong to; `None` if they are one list."""
-    return _LISTS.get()
+    if (lists := _LISTS.get()) is _INDEPENDENT:
+        error = ValueError(
+            "A scorer must say that it scores the candidates of a query together. Got: a function "
+            "or model that calls CandidateAttention. Pass the RankingModel or the network itself, "
+            "or set scorer.compares_rows = True."
+        )
+        raise marked(error)
+    return lists
+
+
+def rows_of_scorer(scorer: Any) -> contextlib.AbstractContextManager[None]:
+    """Within the context, CandidateAttention raises unless the scorer declares it."""
+    return rows_of(None if compares_rows(scorer) else _INDEPENDENT)
 
 
 _COMPARE_ROWS: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()

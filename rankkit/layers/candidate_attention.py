@@ -26,7 +26,9 @@ class CandidateAttention(ArgumentsLayer):
     `rankkit.rank`, and in a request to an exported model, also to its signature
     `serving_default`. `fit` and `evaluate` need batches of `rankkit.data.lists` and a listwise
     loss; `evaluate_ranking` scores one query at a time. `predict`, a `rankkit.CandidateIndex`,
-    iterators of candidates and `rankkit.spark` score rows in parts, and raise an error.
+    iterators of candidates and `rankkit.spark` score rows in parts, and raise an error. So does a
+    function that calls the model in their place, unless it has the attribute `compares_rows`, true
+    if it scores the rows of one query. Keras's own `network.predict` mixes queries without one.
 
     Time and memory grow with the square of the number of candidates: rank hundreds of them, and
     use a network without this layer to choose these.

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.list_context import compares_rows
 from rankkit.data.columns import check_table
 from rankkit.layers import EnsembleMean
 from rankkit.models.finite import finite_features
 from rankkit.models.network import feature_specs, select_features
 from rankkit.utils.errors import check_boolean, check_sequence, check_text, invalid, wrong_type
+from rankkit.utils.graph_errors import plain_errors
 
 _BATCH_SIZE = 8192
 
@@ -111,10 +113,12 @@ def score_std(model: Any, columns: Mapping[str, Any]) -> np.ndarray:
     check_table("columns", columns)
     members = tf.keras.Model(network.input, layers[-1].input)
     features = finite_features(network, select_features(columns, feature_specs(network)))
-    if not len(next(iter(features.values()))):
+    if not (num_rows := len(next(iter(features.values())))):
         return np.zeros(0, np.float32)
-    deviations = [
-        tf.math.reduce_std(members(batch, training=False), axis=1).numpy()
-        for batch in tf.data.Dataset.from_tensor_slices(features).batch(_BATCH_SIZE)
-    ]
+    size = num_rows if compares_rows(network) else _BATCH_SIZE
+    with plain_errors():
+        deviations = [
+            tf.math.reduce_std(members(batch, training=False), axis=1).numpy()
+            for batch in tf.data.Dataset.from_tensor_slices(features).batch(size)
+        ]
     return np.concatenate(deviations)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.list_context import rows_of_scorer
 from rankkit.models.heads import score_of
 from rankkit.models.network import feature_specs
 from rankkit.ranking.graph import get_network, make_scores_function
@@ -33,7 +34,7 @@ def compute_scores(
     scorer: Any, chunks: Iterable[Mapping[str, Any]], num_rows: int, allows_nan: bool = False
 ) -> np.ndarray:
     """Scores `num_rows` rows, given as chunks of columns; raises unless all scores are finite."""
-    with plain_errors():
+    with plain_errors(), rows_of_scorer(scorer):
         scores = [np.asarray(score_of(scorer(chunk))).reshape(-1) for chunk in chunks]
     joined = np.concatenate(scores) if scores else np.zeros(0)  # (num_rows,)
     if len(joined) != num_rows:

@@ -226,3 +226,27 @@ def test_evaluations_score_the_rows_of_a_query_together(trained, exported):
     assert logs["val_auc"] == pytest.approx(expected["auc"], abs=1e-6)
     with pytest.raises(ValueError, match="without a query scores rows indep.*Pass query="):
         rk.evaluate_ranking(trained, ROWS, query=None, label="label")
+
+
+def test_a_function_that_calls_the_model_says_that_it_compares_rows(trained):
+    def score(columns):
+        return trained(columns)
+
+    arguments = {"query": "query_id", "label": "label", "relevant": 1.0, "num_bootstrap": 2}
+    for call in (
+        lambda: rk.evaluate_ranking(score, ROWS, **arguments),
+        lambda: rk.rank(score, {"query_id": [1, 2]}, rows_of(1)),
+    ):
+        with pytest.raises(ValueError, match=r"^A scorer must say .* scorer\.compares_rows = True"):
+            call()
+    score.compares_rows = True
+    found = rk.evaluate_ranking(score, ROWS, **arguments).metrics
+    expected = rk.evaluate_ranking(trained, ROWS, **arguments).metrics
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_members_of_an_ensemble_score_all_rows_together():
+    model = rk.ensemble([make_model().network, make_model().network])
+    features = np.zeros((8193, 3), np.float32)
+    with pytest.raises(ValueError, match="at most 8,192 rows"):
+        rk.score_std(model, {"features": features})
