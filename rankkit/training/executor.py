@@ -133,8 +133,8 @@ class Executor:
         name = "steps_per_epoch" if kind == "train" else "steps"
         self.check_data(data, name, kwargs.get(name))
         if kind == "train":
-            name = "validation_steps"
-            self.check_data(kwargs.get("validation_data"), name, kwargs.get(name))
+            name, validation = "validation_steps", kwargs.get("validation_data")
+            self.check_data(validation, name, kwargs.get(name), "validation_data")
         loop = self._loop(kind, data, kwargs)
         if loop is not None:
             steps = fixed or steps_in_memory(model, loop, kwargs, kind)
@@ -159,14 +159,16 @@ class Executor:
         path = f"over an iterator{', compiled by XLA' * model.jit_compile}"
         return Execution(data, steps or 1, path=path, traces_once=chooses or (steps or 1) > 1)
 
-    def check_data(self, data: Any, name: str, steps: int | None) -> None:
+    def check_data(self, data: Any, name: str, steps: int | None, argument: str = "x") -> None:
         """Raises for data without rows, and for data of unknown size if steps are grouped."""
         columns: Any = data[0] if isinstance(data, tuple) and data else data
         is_empty = isinstance(columns, tf.data.Dataset) and int(columns.cardinality()) == 0
         if isinstance(columns, Mapping):
             is_empty = any(0 in getattr(each, "shape", ())[:1] for each in columns.values())
         if is_empty:
-            raise ValueError("x must have at least one row. Got: 0 rows. Check the filters.")
+            raise ValueError(
+                f"{argument} must have at least one row. Got: 0 rows. Check the filters."
+            )
         fixed = self._steps_per_execution or 1
         if fixed > 1 and steps is None and is_of_unknown_size(data):
             fix = f"Pass {name}, or leave steps_per_execution out of compile."

@@ -44,10 +44,11 @@ class Reader:
         for name in arguments.keys() & {"y", "sample_weight"}:
             read[name] = self._labels(name, arguments[name])
         if (data := arguments.get("validation_data")) is not None:  # Keras reads lists as tuples
-            read["validation_data"] = self.data(tuple(data) if isinstance(data, list) else data)
+            data = tuple(data) if isinstance(data, list) else data
+            read["validation_data"] = self.data(data, "validation_data")
         return {**read, "x": self.data(arguments.get("x"))}
 
-    def data(self, data: Any) -> Any:
+    def data(self, data: Any, argument: str = "x") -> Any:
         """Converts a table or a dict to tensors; batches are converted as they are read."""
         rest = ()
         if isinstance(data, tuple) and data:
@@ -61,7 +62,7 @@ class Reader:
             is_empty = isinstance(data, list | tuple) and not data
             if data is None or is_empty or isinstance(data, str | bytes | int | float):
                 expected = "a dict of columns, a DataFrame or a tf.data.Dataset"
-                raise wrong_type("x", data, expected)
+                raise wrong_type(argument, data, expected)
             data = table_tensors(data, self._features, self._more)
         return (data, *rest) if rest else data
 

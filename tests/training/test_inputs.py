@@ -129,7 +129,9 @@ def test_data_without_rows_is_refused():
         for call in (history, new_model().evaluate, new_model().predict):
             with pytest.raises(ValueError, match="^x must have at least one row. Got: 0 rows."):
                 call(x)
-    with pytest.raises(ValueError, match="^x must have at least one row. Got: 0 rows."):
+    with pytest.raises(
+        ValueError, match="^validation_data must have at least one row. Got: 0 rows."
+    ):
         history(ROWS, validation_data=(none, none["rating"]))
     with pytest.raises(ValueError, match="^x must have at least one batch. Got: 0 batches of a"):
         history(iter([]))
@@ -157,3 +159,9 @@ def test_autocast_is_refused():
     with pytest.raises(ValueError, match="autocast must be False. Got: autocast=True. Features"):
         make_model(autocast=True)
     make_model(autocast=False)
+
+
+@pytest.mark.parametrize("data", [rows_of(ROWS, slice(0)), (rows_of(ROWS, slice(0)),), [], "rows"])
+def test_errors_name_the_validation_data(data):
+    with pytest.raises((TypeError, ValueError), match="^validation_data must "):
+        make_model().fit(ROWS, validation_data=data, verbose=0)
