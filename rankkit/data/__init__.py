@@ -8,6 +8,7 @@ from rankkit.data.collect import collect
 from rankkit.data.datasets.movielens import movielens
 from rankkit.data.datasets.synthetic import synthetic_ratings
 from rankkit.data.groups import group_ids, group_sizes
+from rankkit.data.histories import InteractionLog
 from rankkit.data.lists import lists
 from rankkit.data.negatives import with_candidates, with_negatives
 from rankkit.data.out_of_fold import out_of_fold
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rankkit.data.readers.svmlight import read_svmlight
 
 __all__ = [
+    "InteractionLog",
     "batches",
     "cold_start_split",
     "collect",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.in_memory import RowsInMemory, remember
+from rankkit.core.in_memory import RowsInMemory, Windows, remember
 from rankkit.core.precision import to_float32
 from rankkit.data.columns import as_columns, encode_column, select_names
 from rankkit.data.shuffle import seeds_by_epoch, shuffled
@@ -134,7 +134,8 @@ def _batch_arrays(
         lambda indices: (indices, {}),
         of_one_shape=True,
     )
-    if seeds is None and num_rows <= _MAX_PRECOMPUTED_ROWS:
+    is_small = not any(isinstance(column, Windows) for column in columns.values())
+    if seeds is None and is_small and num_rows <= _MAX_PRECOMPUTED_ROWS:
         # Setting up a function for each epoch would take longer than the epoch.
         whole = rows.batch(tf.range(num_rows, dtype=tf.int64))
         if all(isinstance(column, tf.Tensor) for column in whole.values()):  # none is ragged

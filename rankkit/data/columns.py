@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rankkit.core.arrays import NUMBER, as_array, exact_numbers, fill_numbers, single_values
 from rankkit.core.features import check_features, check_utf8
-from rankkit.core.in_memory import Column
+from rankkit.core.in_memory import Column, Windows
 from rankkit.core.precision import is_rounded
 from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.core.vocabulary import MISSING_ID
@@ -40,11 +40,15 @@ def as_columns(
     selected = select_names(names, known)
     if not is_data_frame(rows) and not isinstance(rows, Mapping):
         rows = _arrow_table(rows)
-    columns = {name: as_array(rows[name]) for name in selected}
+    columns = {name: _as_array(rows[name]) for name in selected}
     _check_lengths(argument, columns)
     if not any(map(len, columns.values())):
         raise ValueError(f"{argument} must have at least one row. Got: 0 rows. Check the filters.")
     return columns
+
+
+def _as_array(column: Any) -> Any:
+    return column if isinstance(column, Windows) else as_array(column)
 
 
 def _check_lengths(argument: str, columns: Mapping[str, Any]) -> None:
@@ -125,7 +129,7 @@ def _as_readable(name: str, column: Any) -> Any:
         return tf.constant(as_array(column))
     if tf.is_tensor(column):
         check_utf8(name, column)
-    return column if _is_readable(column) else _all_cells(name, as_array(column))
+    return column if _is_readable(column) else _all_cells(name, _as_array(column))
 
 
 def _is_readable(column: Any) -> bool:
@@ -192,8 +196,10 @@ def check_column_names(
             raise invalid("each column name", name, expected, "Rename it.")
 
 
-def encode_column(name: str, column: np.ndarray) -> Column:
-    """Converts a column to tensors; text and lists (ragged) are dictionary-encoded."""
+def encode_column(name: str, column: Any) -> Any:
+    """Converts an array to a `Column`; text and lists (ragged) are dictionary-encoded."""
+    if isinstance(column, Windows):
+        return column
     # That takes a fraction of the memory and is faster to read in random order.
     where = f"rows[{name!r}]"
     column = fill_numbers(where, as_seconds(where, column))

@@ -29,6 +29,9 @@ class FeatureLayer(ArgumentsLayer):
 
     _spec: Any  # what `feature_spec` returns
     _dim: int  # dimension of the vectors
+    # Whether `encode` of a list has one number for each member, whatever the others, and -1 for
+    # padding, so that the members of lists can be encoded one by one.
+    encodes_members = False
 
     def __init__(self, **kwargs: Any):
         # Keras would round raw numbers to half precision before `encode` sees them.

@@ -45,6 +45,8 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         TensorShape([2, 4])
     """
 
+    encodes_members = True
+
     def __init__(
         self, vocabulary: Ids, embedding_dim: int, *, pooling: str = "mean", **kwargs: Any
     ):

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.features import as_feature
-from rankkit.core.in_memory import Column, Lookups, RowsInMemory
+from rankkit.core.in_memory import Column, Lookups, RowsInMemory, Windows
 from rankkit.layers.base import FeatureLayer
 from rankkit.models.network import feature_specs, find_feature_layers
 
@@ -26,7 +26,7 @@ def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Look
         for name in network.input:
             for layer, position in find_feature_layers(network, name):
                 sources.setdefault(layer, {}).setdefault(position, []).append(name)
-    indices: dict[Any, Column] = {}
+    indices: dict[Any, Column | Windows] = {}
     raw: set[str] = set()
     for layer, read in sources.items():
         names = [name for _, of_position in sorted(read.items()) for name in of_position]
@@ -44,10 +44,16 @@ def make_lookups(networks: Iterable[tf.keras.Model], rows: RowsInMemory) -> Look
 
 
 def _encoded(
-    layer: FeatureLayer, columns: Mapping[str, Column], specs: Mapping[str, tf.TensorSpec]
-) -> Column | None:
+    layer: FeatureLayer, columns: Mapping[str, Column | Windows], specs: Mapping[str, tf.TensorSpec]
+) -> Column | Windows | None:
     """Encodes columns; `None` if there are too many numbers per row to keep."""
-    read, numbers, chunk = list(columns.values()), None, _CHUNK
+    [name, first], *others = columns.items()
+    if isinstance(first, Windows) and not others and layer.encodes_members:
+        return first.with_cells(lambda cells: _encoded_members(layer, name, cells, specs))
+    read = [column for column in columns.values() if isinstance(column, Column)]
+    if len(read) < len(columns):
+        return None
+    numbers, chunk = None, _CHUNK
     if len(read) == 1:  # encode each distinct value once
         numbers, read = read[0].numbers, [Column(read[0].values)]
         if isinstance(read[0].values, tf.RaggedTensor):
@@ -69,6 +75,15 @@ def _encoded(
         return None
     values = tf.concat(encoded, axis=0)
     return None if math.prod(values.shape[1:]) > _MAX_INDICES else Column(values, numbers)
+
+
+def _encoded_members(
+    layer: FeatureLayer, name: str, cells: Column, specs: Mapping[str, tf.TensorSpec]
+) -> Column | None:
+    """Encodes the members of lists, each as a list of its own."""
+    single = Column(cells.values[:, tf.newaxis], cells.numbers)
+    encoded = _encoded(layer, {name: single}, specs)
+    return Column(encoded.values[:, 0], cells.numbers) if isinstance(encoded, Column) else None
 
 
 def _encode(layer: FeatureLayer, raw: list[tf.Tensor]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.features import NUMBER_PADDING
 from rankkit.core.in_memory import Lookups, RowsInMemory
 from rankkit.core.listwise import MASK
 from rankkit.core.precomputed import precomputed_indices
@@ -117,13 +118,16 @@ class Loop:
         rows, batch = self._rows.lay_out(part)
         for name, column in self._lookups.columns.items():
             if column.is_plain or not self.compiled:  # XLA cannot hold strings
-                batch[name] = column(rows)
+                batch[name] = column(rows, static=self.compiled)
         for name, spec in self._lookups.unread.items():
             batch[name] = _nothing(rows, spec)
         if MASK in batch:  # the features of lists have no padding
             rows = tf.boolean_mask(rows, batch[MASK])
         with precomputed_indices(
-            {layer: indices(rows) for layer, indices in self._lookups.indices.items()}
+            {
+                layer: _padded(indices(rows, static=self.compiled))
+                for layer, indices in self._lookups.indices.items()
+            }
         ):
             getattr(self._model, f"{self._kind}_step")(batch)
         return 0
@@ -145,6 +149,10 @@ def _from_to(first: tf.Tensor, end: tf.Tensor, step: Callable[[tf.Tensor], Any])
         return number + 1
 
     tf.while_loop(lambda number: number < end, body, [first], parallel_iterations=1)
+
+
+def _padded(indices: Any) -> tf.Tensor:
+    return indices.to_tensor(NUMBER_PADDING) if isinstance(indices, tf.RaggedTensor) else indices
 
 
 def _nothing(rows: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
