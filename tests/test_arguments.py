@@ -58,6 +58,7 @@ RESULTS = (
 )  # made by rankkit, not by its users
 
 ROWS = {"user_id": [*"aabbccdd"], "item_id": [*"xyyzxyyz"], "user_rating": [1.0, 4.0] * 4}
+ROWS["timestamp"] = [1, 2, 3, 4, 5, 6, 7, 8]
 TRIALS = [{"trial": str(i), "score": float(i), "tower_width": 4 * 2**i} for i in (1, 2)]
 
 

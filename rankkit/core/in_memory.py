@@ -119,8 +119,8 @@ class Windows:
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, int | np.integer):
             return self[np.array([rows])].tolist()[0]
-        starts, lengths = self._starts.numpy()[rows], self._lengths.numpy()[rows]
-        origins = None if self._origins is None else self._origins.numpy()[rows]
+        starts, lengths = np.asarray(self._starts)[rows], np.asarray(self._lengths)[rows]
+        origins = None if self._origins is None else np.asarray(self._origins)[rows]
         return Windows(self._table, starts, lengths, self._width, origins)
 
     def __iter__(self) -> Iterator[list]:

@@ -115,7 +115,7 @@ class InteractionLog:
         # The last group is empty, for other users.
         self._ends = np.concatenate([[0], np.cumsum(counts), [len(order)]])
         self._events = Column(tf.constant(times[order]))
-        self._times: np.ndarray = self._events.values.numpy()  # the same memory
+        self._times: np.ndarray = np.asarray(self._events.values)  # the same memory
         self._start_type = np.int32 if len(order) < 2**31 else np.int64
         self._columns = {
             name: encode_column(name, single_values(f"rows[{name!r}]", table[name])[order])

@@ -321,6 +321,14 @@ def test_missing_columns_and_values_that_are_no_names_are_named(log):
         spaced.add_histories(ROWS)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"max_length": 0}, {"max_length": "5"}, {"prefix": None}, {"gaps": 1}]
+)
+def test_arguments_are_refused_by_name(log, wrong):
+    with pytest.raises((TypeError, ValueError), match=f"^{next(iter(wrong))} must be"):
+        log.add_histories(ROWS, **wrong)
+
+
 def test_errors_of_a_data_set_are_named(log):
     rows = tf.data.Dataset.from_tensor_slices({"user_id": ["a", ""], "timestamp": [1.0, math.nan]})
     with pytest.raises(ValueError, match="a data set of batches, not of single rows"):
