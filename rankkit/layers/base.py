@@ -30,8 +30,14 @@ class FeatureLayer(ArgumentsLayer):
     _spec: Any  # what `feature_spec` returns
     _dim: int  # dimension of the vectors
     # Whether `encode` of a list has one number for each member, whatever the others, and -1 for
-    # padding, so that the members of lists can be encoded one by one.
+    # padding, so that the members of lists can be encoded one by one. Not inherited with another
+    # `encode`.
     encodes_members = False
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "encode" in vars(cls) and "encodes_members" not in vars(cls):
+            cls.encodes_members = False
 
     def __init__(self, **kwargs: Any):
         # Keras would round raw numbers to half precision before `encode` sees them.

@@ -73,7 +73,8 @@ def test_histories_and_gaps_are_those_of_a_loop_over_all_events(data):
             prefix = f"history_{action}_" if by else "history_"
             for column in ("item_id", "timestamp"):
                 expected = [
-                    brute_force(events, *query, max_length, column, action) for query in queries
+                    brute_force(events, user, time, max_length, column, action)
+                    for user, time in queries
                 ]
                 assert found[f"{prefix}{column}"].tolist() == expected
             gaps = [

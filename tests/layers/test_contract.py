@@ -248,6 +248,22 @@ def test_outputs_are_equal(way, outputs_by_way):
 
 
 @feature_layers
+def test_members_that_are_encoded_one_by_one_give_the_codes_of_lists(
+    layer_class, arguments, values
+):
+    layer = layer_class(**arguments)
+    if not layer.encodes_members:
+        return
+    (lists,) = values
+    codes = layer.encode(tf.constant(lists)).numpy()
+    padding = "" if layer.feature_spec.dtype == tf.string else -1
+    for column in range(codes.shape[1]):
+        alone = layer.encode(tf.constant(lists)[:, column : column + 1])
+        np.testing.assert_array_equal(alone[:, 0], codes[:, column])
+    assert layer.encode(tf.constant([[padding]])).numpy().tolist() == [[-1]]
+
+
+@feature_layers
 def test_sample_values_are_inputs_of_the_layer(layer_class, arguments, values):
     layer = layer_class(**arguments)
     samples = layer.sample_values(4) if len(values) > 1 else [layer.sample_values(4)]
