@@ -149,6 +149,19 @@ def test_events_of_one_time_keep_the_order_of_rows():
     assert found["history_item_id"].tolist() == [["x", "y"]]
 
 
+@pytest.mark.parametrize("first", [-1, -1.5])
+def test_integers_and_fractions_are_compared_exactly(first):
+    log = rk.data.InteractionLog(
+        {"user_id": [*"aaa"], "item_id": [*"xyz"], "timestamp": [first, 0, 1]}
+    )
+    rows = {"user_id": [*"aaaa"], "timestamp": [-0.5, 0, 0.25, 1.5]}
+    found = log.add_histories(rows, gaps=True)
+    assert found["history_item_id"].tolist() == [["x"], ["x"], ["x", "y"], ["x", "y", "z"]]
+    # -0.5 + 1, 0 + 1, 0.25 + 1 and 1.5 + 1, or half a second more
+    gaps = [[int(time - first)] for time in rows["timestamp"]]
+    assert found["history_gap"].tolist() == [gaps[0], gaps[1], [*gaps[2], 0], [*gaps[3], 1, 0]]
+
+
 def test_integers_beyond_2_53_are_compared_exactly():
     start = 1_700_000_000_000_000_000  # nanoseconds
     rows = {"user_id": [*"aa"], "item_id": [*"xy"], "timestamp": [start, start + 1]}
