@@ -112,6 +112,7 @@ class InteractionLog:
             groups = groups.astype(np.int64) * len(values) + indices
         order = np.lexsort((times, groups))
         counts = np.bincount(groups, minlength=len(users) * len(self._values))
+        self._longest = int(counts.max())
         # The last group is empty, for other users.
         self._ends = np.concatenate([[0], np.cumsum(counts), [len(order)]])
         self._events = Column(tf.constant(times[order]))
@@ -152,7 +153,7 @@ class InteractionLog:
             ValueError: If there are no rows, a column is missing or named like one that is added,
                 or a time is missing, infinite or of another unit than the log.
         """
-        max_length = check_integer("max_length", max_length)
+        max_length = min(check_integer("max_length", max_length), self._longest)
         prefix, gaps = check_text("prefix", prefix), check_boolean("gaps", gaps)
         columns = self._columns
         if gaps and "gap" in columns:

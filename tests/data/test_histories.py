@@ -217,9 +217,13 @@ def test_functions_of_data_treat_histories_like_lists(found, name):
             assert plain(one[column]) == plain(other[column])
 
 
+def test_histories_may_be_as_long_as_the_log(log):
+    assert log.add_histories(ROWS, max_length=10**30)["history_item_id"].tolist() == HISTORIES
+
+
 def test_padded_histories_have_a_static_shape(found):
     column = found["history_item_id"][1:4]
-    assert column(tf.constant([[0, 2]]), static=True).shape == (1, 2, 50)
+    assert column(tf.constant([[0, 2]]), static=True).shape == (1, 2, 3)  # events of a
     padded = column(tf.range(3), static=True).numpy()[:, :3].tolist()
     assert padded == [[b"x", b"z", b""], [b"", b"", b""], [b"x", b"", b""]]
     gaps = found["history_gap"](tf.range(2), static=True).numpy()[:, :3].tolist()
