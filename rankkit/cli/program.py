@@ -373,15 +373,15 @@ def _keras(recipe: Recipe, verbose: int) -> list[str]:
 
 def evaluation_lines(recipe: Recipe, scorer: str) -> list[str]:
     """Returns the lines that compare a scorer with baselines on the rows `test`."""
-    names, known = Names(recipe), known_rows(recipe)
+    names = Names(recipe)
     label, user, item = text(recipe.data.label), text(names.user), text(names.item)
     return [
         *settings_lines(recipe),
-        f"report = rk.evaluate_ranking({scorer}, test, train={known}, item={item}, **settings)",
+        f"report = rk.evaluate_ranking({scorer}, test, train=train, item={item}, **settings)",
         "scorers = {",
         f'    "model": {scorer},',
-        f'    "biases": rk.evaluation.BiasBaseline({known}, [{user}, {item}], label={label}),',
-        f'    "mean": rk.evaluation.BiasBaseline({known}, [], label={label}),',
+        f'    "biases": rk.evaluation.BiasBaseline(train, [{user}, {item}], label={label}),',
+        f'    "mean": rk.evaluation.BiasBaseline(train, [], label={label}),',
         "}",
         "differences = rk.evaluation.compare_rankings(scorers, test, **settings)",
         'print(report, differences, sep="\\n\\n")',
@@ -390,7 +390,7 @@ def evaluation_lines(recipe: Recipe, scorer: str) -> list[str]:
 
 def settings_lines(recipe: Recipe) -> list[str]:
     """Returns the lines that set the arguments of all evaluations."""
-    data, known = recipe.data, known_rows(recipe)
+    data = recipe.data
     settings: dict[str, Any] = {
         "query": Names(recipe).user,
         "label": data.label,
@@ -398,7 +398,7 @@ def settings_lines(recipe: Recipe) -> list[str]:
     }
     if data.task == "ratings":
         label = text(data.label)
-        settings["rating_range"] = Code(f"({known}[{label}].min(), {known}[{label}].max())")
+        settings["rating_range"] = Code(f"(train[{label}].min(), train[{label}].max())")
     return assign("settings", settings)
 
 

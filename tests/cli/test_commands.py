@@ -136,7 +136,10 @@ def test_an_edited_recipe_gives_the_next_version(copied, capsys):
     assert sorted(path.name for path in (copied / "export").iterdir()) == ["1", "2"]
     assert "rk.models.tower(features)" in (copied / "train.py").read_text()
     assert "epochs=1," in capsys.readouterr().out
-    assert len(json.loads((copied / "evaluation.json").read_text())["history"]["loss"]) == 1
+    evaluation = json.loads((copied / "evaluation.json").read_text())
+    assert len(evaluation["history"]["loss"]) == 1
+    biases = next(line for line in evaluation["metrics"] if line["scorer"] == "biases")
+    assert f"biases {biases['rmse']:#.4g}" in (copied / "report.html").read_text()
     assert not (copied / "new").exists()
     # The report is of the newest export, also after a return to an older one.
     for of_model in (True, False):
