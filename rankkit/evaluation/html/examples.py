@@ -88,7 +88,10 @@ def make_examples(
         own = np.flatnonzero(rows.columns[query] == value)  # at least one
         known = np.flatnonzero(train[query] == value)
         liked = known[train_labels[known] >= relevant]
-        liked = liked[np.argsort(-train_labels[liked], kind="stable")][:_NUM_LIKED]
+        liked = liked[np.argsort(-train_labels[liked], kind="stable")]
+        if item is not None:  # each item once
+            liked = liked[np.sort(np.unique(train[item][liked], return_index=True)[1])]
+        liked = liked[:_NUM_LIKED]
         if catalog is None:
             best = top_k_indices(rows.scores[own], k)
             ranked, scores, labels = own[best], rows.scores[own][best], rows.labels[own][best]

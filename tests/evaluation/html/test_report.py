@@ -399,6 +399,16 @@ def test_user_without_liked_rows_is_shown_without_them(tmp_path):
     assert page.texts["examples"].count("No liked training rows") == 2
 
 
+def test_item_that_was_liked_repeatedly_is_shown_once(tmp_path):
+    train = {"user_id": ["a"] * 4, "item_id": ["x", "y", "x", "y"], "rating": [4, 4, 5, 4]}
+    test = {"user_id": ["a", "a"], "item_id": ["z", "y"], "rating": [1, 5]}
+    model = rk.RankingModel(
+        rk.models.tower({"item_id": rk.layers.IdEmbedding(["x", "y"], 2)}), label="rating"
+    )
+    page = report(tmp_path / "report.html", model, test, train=train, item="item_id")
+    assert "Liked before 4 training rows x rating 5 y rating 4 Ranked" in page.texts["examples"]
+
+
 def test_groups_are_the_most_frequent_values(tmp_path):
     model, _ = train_model("rating")
     rows = {
