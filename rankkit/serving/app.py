@@ -31,7 +31,7 @@ from rankkit.serving.openapi import describe
 from rankkit.serving.pages import explorer_data
 from rankkit.serving.ranking import rank
 from rankkit.serving.runtime import PREDICT
-from rankkit.serving.tensors import parse_json
+from rankkit.serving.tensors import parse_json, show
 from rankkit.serving.versions import ModelVersions, Version
 from rankkit.utils.errors import check_integer, check_path, check_text, invalid
 
@@ -267,7 +267,7 @@ def _routes(service: Service, monitoring: Monitoring) -> list[Route]:
             fields = parse_json(body)
             number = fields.get("version")
             if number is not None and (type(number) is not int or number < 1):
-                raise RequestError(f"'version' must be a positive integer. Got: {number!r}.")
+                raise RequestError(f"'version' must be a positive integer. Got: {show(number)}.")
             version = service.version(number)
             ranking = rank(version, fields, service.limits.max_candidates)
             return _json_response({"model": model, "version": version.number, "ranking": ranking})

@@ -180,7 +180,10 @@ def _parse_shape(name: str, shape: Any, tensor: Tensor) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, list) else []
     is_list = isinstance(shape, list) and len(sizes) < 8
     if not is_list or not all(type(size) is int and 0 <= size < 2**31 for size in sizes):
-        raise RequestError(f"{name!r} must have a shape, a list of sizes. Got: {show(shape)}.")
+        shown = f"[{', '.join(map(show, sizes[:8]))}]" if sizes else show(shape)
+        raise RequestError(
+            f"{name!r} must have a shape, a list of at most 7 sizes of at least 0. Got: {shown}."
+        )
     # Clients send a scalar as a tensor of one value.
     if tensor.shape == () and shape == [1]:
         return ()

@@ -200,5 +200,7 @@ def _name_of(value: Any) -> str:
 
 def show(value: Any) -> str:
     """Returns a value as an error shows it, shortened; lists and objects by their kind."""
+    if isinstance(value, bool):
+        return str(value).lower()
     is_single = isinstance(value, (str, int, float))
     return reprlib.repr(value) if is_single else _name_of(value)

@@ -126,7 +126,10 @@ USER, ITEMS = {"user_id": "42"}, {"movie_title": ["a", "b"]}
         ({"query": USER, "candidates": {**ITEMS, "user_id": ["7", "7"]}}, "both"),
         ({"query": USER, "candidates": {"year": [1]}}, "'movie_title' is missing"),
         ({"query": USER, "candidates": ITEMS, "k": 0}, "'k' must be"),
-        ({"query": USER, "candidates": ITEMS, "k": True}, "'k' must be"),
+        (
+            {"query": USER, "candidates": ITEMS, "k": True},
+            "'k' must be an integer of at least 1. Got: true.",
+        ),
         ({"query": USER, "candidates": ITEMS, "k": 2.0}, "'k' must be"),
         ({"query": USER, "candidates": ITEMS, "k": 2**31}, "'k' must be"),
         ({"query": USER, "candidates": ITEMS, "exclude": "a"}, "'exclude' must be"),
