@@ -279,4 +279,6 @@ def _parse_error(path: str, error: Exception) -> ValueError:
     if "Empty CSV file" in str(error):
         return invalid("paths", path, "files with at least one row")
     fix = "Fix that row, or pass the type of the column, such as types={'user_id': str}."
+    if "CSV parse error" in str(error):  # of the number of cells
+        fix = "Fix that row: a cell that contains the delimiter must be in double quotes."
     return ValueError(f"{path} cannot be parsed: {str(error).rstrip('.')}. {fix}")

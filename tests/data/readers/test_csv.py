@@ -96,17 +96,20 @@ def test_empty_numeric_cells_are_nulls(write):
         list(read_csv(path))
 
 
+TYPE = r"Fix that row, or pass the type of the column, such as types=\{'user_id': str\}\."
+QUOTES = r"Fix that row: a cell that contains the delimiter must be in double quotes\."
+
+
 @pytest.mark.parametrize(
-    ("line", "text"),
+    ("line", "text", "fix"),
     [
-        ("u,x", r"In CSV column #1: Row #22: CSV conversion error to int"),
-        ("u,1,2", r"CSV parse error: Row #22: Expected 2 columns, got 3"),
-        ("u", r"CSV parse error: Row #22: Expected 2 columns, got 1"),
+        ("u,x", r"In CSV column #1: Row #22: CSV conversion error to int", TYPE),
+        ("u,1,2", r"CSV parse error: Row #22: Expected 2 columns, got 3", QUOTES),
+        ("u", r"CSV parse error: Row #22: Expected 2 columns, got 1", QUOTES),
     ],
 )
-def test_malformed_line_is_named_with_a_fix(write, small_blocks, line, text):
+def test_malformed_line_is_named_with_a_fix(write, small_blocks, line, text, fix):
     path = write("id,rating\n" + "u,1\n" * 20 + line + "\n")
-    fix = r"Fix that row, or pass the type of the column, such as types=\{'user_id': str\}\."
     message = rf"(?s)rows\.csv cannot be parsed: {text}.*{fix}"
     with pytest.raises(ValueError, match=message):
         list(read_csv(path))
