@@ -60,8 +60,7 @@ def main() -> None:
             scaled = rk.layers.NormalizedNumbers.from_column(fit["features"])
             network = rk.ranking_network({"features": scaled}, head=tf.keras.Sequential(layers))
             model = rk.RankingModel(network, label="label")
-            adam = tf.keras.optimizers.Adam(args.learning_rate)
-            model.compile(adam, loss=rk.losses.LambdaRankLoss())
+            model.compile(tf.keras.optimizers.Adam(args.learning_rate), rk.losses.LambdaRankLoss())
             checked = rk.evaluation.RankingMetrics(validation, **SETTINGS)
             settings = {"mode": "max", "patience": 8, "restore_best_weights": True}
             stop = tf.keras.callbacks.EarlyStopping(METRIC, **settings)
@@ -82,8 +81,7 @@ def main() -> None:
             report = rk.evaluate_ranking(scorer, test, label="label", k=CUTOFFS, **SETTINGS)
             [line], found[name] = report.lines, report.metrics
             print(f"{name:9}", *(ndcg(line, k) for k in CUTOFFS), sep="  ")
-        compared = rk.evaluation.compare_rankings(scorers, test, label="label", **SETTINGS)
-        print("", compared, sep="\n")
+        print(f"\n{rk.evaluation.compare_rankings(scorers, test, label='label', **SETTINGS)}")
 
     with run.step("export and rank"):
         chosen = max(best, key=best.__getitem__)

@@ -49,7 +49,7 @@ class LabeledRows:
         self.label = _label_column(scorer, label)
         columns = as_columns(rows, argument=argument)
         needed = ids if self.label in ids else [*ids, self.label]
-        if query is not None and query not in columns:
+        if isinstance(query, str) and query not in columns:
             fix = "Name the column that says which rows are ranked together: query=..."
             raise ValueError(f"{unknown('column', query, columns)} {fix}")
         select_names(needed, list(columns))  # raises if one is missing

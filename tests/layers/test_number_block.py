@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pytest
 import rankkit as rk
@@ -155,7 +154,6 @@ TABLES = {
     "objects": lambda rows: pd.DataFrame(rows, columns=NAMES).astype(object),
     "nullable": lambda rows: pd.DataFrame(rows, columns=NAMES).convert_dtypes(),
     "arrow": lambda rows: pa.table(dict(zip(NAMES, rows.T, strict=True))),
-    "polars": lambda rows: pl.DataFrame(rows, schema=NAMES),
 }
 
 

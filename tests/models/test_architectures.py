@@ -8,7 +8,7 @@ import rankkit as rk
 import tensorflow as tf
 
 MULTI_TASK = {"mmoe", "ple", "shared_bottom"}
-OTHERS = {"TreeScorer", "replace_inputs"}
+OTHERS = {"ItemTransitions", "TreeScorer", "replace_inputs"}
 single_head = pytest.mark.parametrize("name", sorted({*rk.models.__all__} - MULTI_TASK - OTHERS))
 
 
