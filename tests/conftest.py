@@ -38,6 +38,7 @@ hypothesis.settings.load_profile("rankkit")
 GROUPS = (
     "tests/spark/",
     "tests/distributed/test_parameter_server.py",
+    "tests/layers/test_contract.py::test_outputs_are_equal",
     "tests/distributed/test_training.py",
     "tests/tuning/test_pruning.py",
 )

@@ -16,10 +16,11 @@ import functools
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import lightgbm
+import lightgbm  # pyright: ignore[reportMissingImports]
 import numpy as np
 import rankkit as rk
 import tensorflow as tf
@@ -160,7 +161,7 @@ KINDS = {"trees": (draw_trees, fit_trees), "network": (draw_network, fit_network
 # --- Evaluation ---
 
 
-def metrics(scores, rows, no_relevant="skip", cutoff=None):
+def metrics(scores, rows, no_relevant="skip", cutoff=None) -> dict[str, Any]:
     arguments = {**ARGUMENTS, "k": cutoff or CUTOFFS}
     return rk.evaluate_ranking(
         scores, rows, no_relevant=no_relevant, num_bootstrap=1, **arguments

@@ -38,6 +38,7 @@ def exports(folder):
     return sorted(path.name for path in (folder / "export").iterdir())
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_the_next_version(copied, capsys, monkeypatch):
     edit(copied, kind='"tower" # mine', learning_rate=1e-9, max_epochs=2)
     assert main(["tune", "ranker", "--trials", "2"]) == 0

@@ -1,5 +1,6 @@
 import datetime
 import decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,9 +53,10 @@ def test_missing_cells_of_any_type_are_nan(table):
 
 def test_names_that_are_numbers_and_a_name_of_the_matrix():
     # As pandas reads a file without a header.
-    stacked = stack_columns(pd.DataFrame(np.arange(6).reshape(2, 3)), range(1, 3), name="x")
+    numbers: Any = range(3)
+    stacked = stack_columns(pd.DataFrame(np.arange(6).reshape(2, 3)), numbers[1:], name="x")
     assert stacked["x"].tolist() == [[1, 2], [4, 5]]
-    assert stacked[0].tolist() == [0, 3]
+    assert stacked[numbers[0]].tolist() == [0, 3]
     assert list(stack_columns({"x": [1.0]}, ["x"], name="x")) == ["x"]  # replaces it
 
 

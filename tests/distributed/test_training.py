@@ -108,6 +108,7 @@ def test_two_replicas_give_the_same_weights_and_history(mirrored_strategy):
     assert_equal(train(mirrored_strategy), train())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_replicas_give_the_same_with_lists_and_several_heads(kind, mirrored_strategy):
     assert_equal(train_two_heads(kind, mirrored_strategy), train_two_heads(kind))

@@ -1,6 +1,7 @@
 """Layers that read a block of numbers."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ def block(rows=200, seed=0):
 def test_standardization_is_that_of_scikit_learn():
     train, test = block(), block(50, seed=1)
     layer = L.NormalizedNumbers.from_column(train)
-    expected = StandardScaler().fit(train).transform(test)
+    scikit: Any = StandardScaler().fit(train)
+    expected = scikit.transform(test)
     np.testing.assert_allclose(layer(test), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -39,7 +41,7 @@ def test_logarithm_keeps_the_sign():
 def test_quantiles_are_those_of_scikit_learn():
     train, test = block(1000)[:, :2], block(50, seed=1)[:, :2]
     layer = L.NormalizedNumbers.from_column(train, transform="quantile", num_quantiles=20)
-    scikit = QuantileTransformer(n_quantiles=21).fit(train)
+    scikit: Any = QuantileTransformer(n_quantiles=21).fit(train)
     ranks = scikit.transform(train)
     expected = (scikit.transform(test) - ranks.mean(0)) / ranks.std(0)
     np.testing.assert_allclose(layer(test), expected, atol=2e-4)

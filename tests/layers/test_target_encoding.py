@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ LABELS = RNG.random(200)
 
 def test_means_are_those_of_sklearn():
     for smoothing in (0.0, 10.0):
-        encoder = TargetEncoder(target_type="continuous", smooth=smoothing)
+        settings: Any = {"target_type": "continuous", "smooth": smoothing}
+        encoder = TargetEncoder(**settings)
         encoder.fit(ITEMS[:, np.newaxis], LABELS)
         layer = TargetEncoding.from_columns(ITEMS, LABELS, smoothing=smoothing)
         assert layer.ids.tolist() == encoder.categories_[0].tolist()

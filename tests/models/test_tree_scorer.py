@@ -3,6 +3,7 @@
 import json
 import math
 import types
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,9 @@ class Stub:
         return np.where(np.isnan(matrix), 10, matrix).sum(axis=1)
 
 
-def lightgbm(objective="lambdarank", names=("Column_0", "Column_1", "Column_2"), **attributes):
+def lightgbm(
+    objective: Any = "lambdarank", names=("Column_0", "Column_1", "Column_2"), **attributes
+):
     return Stub(
         num_feature=lambda: 3,
         feature_name=lambda: list(names),
@@ -59,8 +62,8 @@ def xgboost(objective="rank:ndcg", names=None, types_=None, has_categories=False
         save_config=lambda: json.dumps({"learner": {"objective": {"name": objective}}}),
         get_categories=lambda: types.SimpleNamespace(empty=lambda: not has_categories),
     )
-    booster.inplace_predict = booster.predict
-    booster.predict = lambda matrix: pytest.fail("needs a DMatrix")
+    vars(booster)["inplace_predict"] = booster.predict
+    vars(booster)["predict"] = lambda matrix: pytest.fail("needs a DMatrix")
     return booster
 
 
@@ -109,7 +112,7 @@ def test_scores_are_those_of_the_model(features, model, expected):
 
 def test_query_and_candidate_columns_are_stacked_in_order():
     class Positions(Stub):
-        def predict(self, matrix):
+        def predict(self, matrix, **options):
             return matrix @ np.array([1, 10, 100], np.float32)
 
     scorer = TreeScorer(Positions(), ["c", "a", "b"])
@@ -149,7 +152,7 @@ def test_score_kind_is_that_of_the_objective(model, kind):
 
 def test_report_and_diagnosis_take_trees(tmp_path):
     train = {name: column[:80] for name, column in ROWS.items()}
-    arguments = {"query": "query_id", "item": "item_id"}
+    arguments: Any = {"query": "query_id", "item": "item_id"}
     for model in (REGRESSOR, CLASSIFIER, lightgbm()):
         for features in ("features", NAMES):
             scorer = TreeScorer(model, features, label="label")

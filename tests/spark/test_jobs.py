@@ -1,6 +1,7 @@
 """The folder of a job, without Spark."""
 
 import types
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -36,6 +37,6 @@ def test_any_error_of_a_worker_is_reported_and_raised(error, raised, message):
         raise error
 
     report = run_and_report(3, fail)
-    frame = types.SimpleNamespace(collect=report.to_pylist)
+    frame: Any = types.SimpleNamespace(collect=report.to_pylist)
     with pytest.raises(raised, match=f"^{message}$"):
         collect_reports(lambda: frame)

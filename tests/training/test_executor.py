@@ -127,9 +127,14 @@ IN_MEMORY, XLA = {"steps_per_execution": 4}, {"jit_compile": True}
     ("make", "make_data", "ways"),
     [
         (make_model_of_all_kinds_of_features, make_batches, [IN_MEMORY, XLA]),
-        (make_model_of_heads, make_batches, [IN_MEMORY, XLA]),
+        pytest.param(
+            *(make_model_of_heads, make_batches, [IN_MEMORY, XLA]), marks=pytest.mark.slow
+        ),
         (make_listwise_model, make_lists, [IN_MEMORY]),
-        (make_listwise_model_of_integers, make_lists_of_integers, [XLA]),
+        pytest.param(
+            *(make_listwise_model_of_integers, make_lists_of_integers, [XLA]),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["all kinds of features", "heads", "lists", "lists of integers"],
 )
@@ -331,6 +336,7 @@ class UseModel(tf.keras.callbacks.Callback):
         self.found.append(losses[0])
 
 
+@pytest.mark.slow
 def test_callback_that_evaluates_and_predicts_does_not_change_fit(rows, log):
     batches = rk.data.batches(rows, 100, shuffle=True, seed=1)
     validation = rk.data.batches({**rows, "rating": rows["rating"] + 1.0}, 150)

@@ -34,7 +34,9 @@ def facts(result):
 # --- Results and resuming ---
 
 
-@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize(
+    "tuner", ["random", *(pytest.param(t, marks=pytest.mark.slow) for t in list(TUNERS)[1:])]
+)
 def test_interrupted_search_resumes_with_the_same_result(tuner, run, interrupt_trials):
     run = functools.partial(run, tuner=tuner, **TUNERS[tuner])
     uninterrupted = run("uninterrupted")
@@ -204,6 +206,7 @@ NUMBERS = (errno.EIO, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EROFS, e
 IS_MISSING = "No such file or directory"
 
 
+@pytest.mark.slow
 def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch, tmp_path):
     uninterrupted, folder = run("uninterrupted"), tmp_path / "full"
     save, saved, errors = rk.RankingModel.save_weights, [], []
@@ -231,6 +234,7 @@ def test_error_of_the_host_stops_the_search_and_fails_no_trial(run, monkeypatch,
     assert facts(run("full")) == facts(uninterrupted)
 
 
+@pytest.mark.slow
 def test_full_disk_outside_a_trial_stops_the_search(run, monkeypatch):
     uninterrupted = run("uninterrupted")
     save, saved = kt.engine.trial.Trial.save, []
@@ -292,6 +296,7 @@ def test_memory_and_missing_files_of_a_trial_fail_the_trial_alone(
 # --- Damaged folders ---
 
 
+@pytest.mark.slow
 def test_lost_and_repeated_lines_of_the_journal_are_named(run, tmp_path, interrupt_trials):
     interrupt_trials(2)
     with pytest.raises(KeyboardInterrupt):

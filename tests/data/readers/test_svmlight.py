@@ -2,6 +2,7 @@ import gzip
 import io
 import itertools
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,8 +124,9 @@ def test_rows_that_are_written_are_read_as_by_scikit_learn(tmp_path_factory, dat
         patch.setattr(svmlight, "_BLOCK_BYTES", data.draw(st.sampled_from([1, 99, 1 << 20])))
         columns = read_svmlight(paths, num_features=width, zero_based=not first)
     written = [np.array(each) for each in zip(*itertools.chain(*files), strict=True)]
-    same_settings = {"n_features": width, "zero_based": not first, "query_id": True}
-    read = [load_svmlight_file(path, dtype=np.float32, **same_settings) for path in paths]
+    same_settings: Any = {"n_features": width, "zero_based": not first, "query_id": True}
+    same_settings["dtype"] = np.float32
+    read = [load_svmlight_file(path, **same_settings) for path in paths]
     theirs = [
         np.concatenate(parts) for parts in zip(*((x.toarray(), *y) for x, *y in read), strict=True)
     ]
@@ -196,7 +198,7 @@ def test_changed_byte_gives_rows_or_an_error_with_the_line(tmp_path_factory, dat
     text = b"\n".join(lines) + b"\n"
     path = tmp_path_factory.mktemp("svmlight") / "rows.txt"
     path.write_bytes(text)
-    refused = ""
+    refused, columns = "", {}
     try:
         columns = read_svmlight(path, zero_based=True, num_features=10, comments=True)
     except ValueError as error:
@@ -205,9 +207,8 @@ def test_changed_byte_gives_rows_or_an_error_with_the_line(tmp_path_factory, dat
         assert f"{path}, line " in refused
         return
     text = re.sub(rb":(?=[ \t#\n])", b":nan", text)  # an empty value is missing
-    features, labels, queries = load_svmlight_file(
-        io.BytesIO(text), n_features=10, zero_based=True, query_id=True, dtype=np.float32
-    )
+    settings: Any = {"n_features": 10, "zero_based": True, "query_id": True, "dtype": np.float32}
+    features, labels, queries = load_svmlight_file(io.BytesIO(text), **settings)
     np.testing.assert_array_equal(columns["features"], features.toarray())
     np.testing.assert_array_equal(columns["label"], labels.astype(np.float32))
     np.testing.assert_array_equal(columns.get("query_id", []), queries)
