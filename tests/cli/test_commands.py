@@ -124,6 +124,7 @@ def copied(ranker, tmp_path, monkeypatch):
     return tmp_path / "copy" / "ranker"
 
 
+@pytest.mark.slow
 def test_an_edited_recipe_gives_the_next_version(copied, capsys):
     recipe = copied / "ranker.toml"
     changes = {'"bayesian"': '"tower"', "max_epochs = 40": "max_epochs = 1", 'age = "number"': ""}
@@ -235,6 +236,7 @@ def test_versions_are_numbers(copied):
     assert sorted(folder.exports(copied)) == [1, 9]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_program_runs_without_the_command(copied):
     shutil.rmtree(copied / "export")

@@ -210,6 +210,7 @@ CLICKS = make_model_of_clicks, make_batches_with_negatives
     [(RATINGS, True, 2), (LISTS, False, 0), (CLICKS, True, 1)],
     ids=["averaged weights", "lists, first epoch", "negatives and learned loss weights"],
 )
+@pytest.mark.slow
 def test_interrupted_training_resumes_with_the_same_result(kind, averaged, epoch, tmp_path):
     make_model, make_batches = kind
     folder = tmp_path / "backup"

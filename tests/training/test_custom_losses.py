@@ -53,6 +53,7 @@ def assert_close(found, expected, name):
         np.testing.assert_allclose(found[each], expected[each], 1e-4, 1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_loss_of_a_batch_weighs_batches_by_their_size(rows):
     """Weights and results equal those of the same loss of each example; the last batch is small."""
     batches = rk.data.batches(rows, 32)  # in memory

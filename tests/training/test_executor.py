@@ -398,6 +398,7 @@ def test_examples_are_freed_with_their_data_set(rows):
     assert model.train_function is None
 
 
+@pytest.mark.slow
 def test_training_many_models_logs_no_warning_of_retracing(rows, caplog, monkeypatch):
     # TensorFlow counts the traces of a function over all models, and warns twice at most.
     counts = polymorphic_function._FrequentTracingDetectorManager()

@@ -60,6 +60,7 @@ def test_seed_determines_the_search(run):
     assert searches[0].hyperparameters != searches[2].hyperparameters
 
 
+@pytest.mark.slow
 def test_best_model_is_trained_for_the_epochs_of_the_best_trial(run):
     found = run(epochs=40, patience=2)
     best = min(found.trials, key=lambda row: row["score"])
@@ -89,6 +90,7 @@ def test_keras_tuner_reads_the_folder(run, tmp_path, make_stub):
 
 
 @pytest.mark.parametrize("tuner", ["random", "bayesian"])
+@pytest.mark.slow
 def test_more_trials_extend_a_search(tuner, run):
     settings = {**TUNERS[tuner], "tuner": tuner}
     few, more = (run(**{**settings, "max_trials": number}) for number in (2, 4))
@@ -98,6 +100,7 @@ def test_more_trials_extend_a_search(tuner, run):
         run(**{**settings, "max_trials": 3})
 
 
+@pytest.mark.slow
 def test_executions_are_averaged(run):
     once = run("once", max_trials=1)
     twice = run("twice", max_trials=1, executions_per_trial=2)
@@ -179,6 +182,7 @@ def test_objective_that_is_never_finite_raises(run, make_stub, stub_class):
         run(hypermodel=make_stub(NeverFinite), max_trials=1)
 
 
+@pytest.mark.slow
 def test_failures_in_a_row_stop_the_search_until_the_cause_is_fixed(
     run, make_stub, stub_class, monkeypatch
 ):
