@@ -143,7 +143,7 @@ def _check_categories(booster: Any) -> None:
         categories = getattr(booster, "get_categories", None)
         by_column = categories is not None and not categories().empty()
     if by_column:
-        fix = "Train it on integer codes, as numbers or with the library's list of such columns."
+        fix = "Train it on integer codes, and pass the names of categorical columns to it."
         raise invalid("the training data of model", "category columns", "numbers", fix)
 
 

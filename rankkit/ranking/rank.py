@@ -48,7 +48,7 @@ def rank(
             the same candidates for all of them or a list with one entry per query. If the same
             candidates are ranked again and again, a `rankkit.CandidateIndex`, or the `candidates`
             of a loaded SavedModel. If they do not fit in memory, an iterator or a `tf.data.Dataset`
-            of such dicts: with `k`, one of them is in memory at a time. A model with
+            of such dicts: with `k`, a single chunk is in memory at a time. A model with
             `rankkit.layers.CandidateAttention` scores the candidates of a query that are not
             excluded together, and takes neither an index nor an iterator.
         k: Maximum number of candidates to return, at least 1. Defaults to `None`, all of them.

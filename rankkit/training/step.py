@@ -108,7 +108,7 @@ def penalties(model: Any, batch: Any) -> tuple[list[tf.Tensor], Any]:
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return losses, sum(losses)
-    again = model.losses  # those of weights are computed anew
+    again = model.losses  # the regularization losses of weights are recomputed
     of_activities = [any(each is other for other in again) for each in given]
     if not any(of_activities):
         return losses, sum(losses)
