@@ -59,11 +59,23 @@ def _flat_outputs(columns: Mapping[str, Any], *scorers: Any) -> list[np.ndarray]
 def make_sample(network: tf.keras.Model, count: int = 32) -> dict[str, list]:
     """Makes `count` rows from the `sample_values` of a network's layers, with unknown ids."""
     sample = {}
-    # Rotated by one row from feature to feature, so that unknown ids are paired with known ones.
-    for shift, name in enumerate(network.input):
-        values = _sample_values(name, network, count)
-        sample[name] = values[shift % count :] + values[: shift % count]
-    return sample
+    # Rotated by one row each, so that unknown ids are paired with known ones.
+    for shift, names in enumerate(_aligned_features(network)):
+        for name in names:
+            values = _sample_values(name, network, count)
+            sample[name] = values[shift % count :] + values[: shift % count]
+    return {name: sample[name] for name in network.input}
+
+
+def _aligned_features(network: tf.keras.Model) -> list[list[str]]:
+    """The features, those together whose lists have the same lengths as one layer reads them."""
+    groups: dict[Any, list[str]] = {}
+    for name, tensor in network.input.items():
+        layers = find_feature_layers(network, name)
+        groups.setdefault(layers[0][0] if len(tensor.shape) == 2 and layers else name, []).append(
+            name
+        )
+    return [*groups.values()]
 
 
 def _sample_values(name: str, network: tf.keras.Model, count: int) -> list:
@@ -104,10 +116,12 @@ def check_rank_signatures(
 
     rows = len(next(iter(sample.values())))
     # Each group of features in turn is the query: one network call gives all references.
-    groups = [list(sample)[i::_GROUPS] for i in range(min(_GROUPS, len(sample)))]
+    aligned = _aligned_features(network)
+    groups = [aligned[i::_GROUPS] for i in range(min(_GROUPS, len(aligned)))]
     found, references = [], []
     for group in groups:
-        query = {} if len(sample) == 1 else {name: sample[name][:1] for name in group}
+        query = {name: sample[name][:1] for names in group for name in names}
+        query = {} if len(query) == len(sample) else query
         repeated = {name: tf.repeat(column, rows, axis=0) for name, column in query.items()}
         found.append(_signature_scores(loaded.signatures["rank"], {**sample, **query}, rows))
         references.append({**sample, **repeated})

@@ -19,6 +19,7 @@ from rankkit.layers.ordinal_head import OrdinalHead
 from rankkit.layers.periodic_embedding import PeriodicEmbedding
 from rankkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from rankkit.layers.score import EnsembleMean, WeightedScore
+from rankkit.layers.sequence_mean import SequenceMean
 from rankkit.layers.tags_embedding import TagsEmbedding
 from rankkit.layers.target_encoding import TargetEncoding
 from rankkit.layers.text_embedding import TextEmbedding
@@ -45,6 +46,7 @@ __all__ = [
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "ProgressiveExtraction",
+    "SequenceMean",
     "TagsEmbedding",
     "TargetEncoding",
     "TextEmbedding",

@@ -26,6 +26,8 @@ CANDIDATES = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 BLOCK = np.array([[1, -100, 7], [2, 0, 7], [3, 1000, 7], [2.5, 30, 8]], np.float32)
 BLOCK_WITH_NAN = np.where(BLOCK == 30, np.nan, BLOCK).astype(np.float32)
 EDGES = [[1.0, 2.0, 3.0], [-100.0, 0.0, 30.0, 1000.0], [7.0]]
+HISTORIES = np.array([[*"abc"], ["d", "z", ""], ["", "", ""], [*"aaa"], ["", "b", ""]], object)
+GAPS = np.where(HISTORIES == "", -1, np.arange(15).reshape(5, 3))
 
 
 def case(*values, **arguments):
@@ -48,6 +50,11 @@ CASES = {
     "CandidateAttention": [
         case(CANDIDATES, num_blocks=1, num_heads=3),
         case(CANDIDATES, num_heads=1, hidden_units=5, activation="gelu"),
+    ],
+    "SequenceMean": [
+        case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 3), max_length=2),
+        case(HISTORIES, GAPS, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 3),
+             side_layers=[L.BucketEmbedding([1, 5], 3)]),
     ],
     "MultiGateMixtureOfExperts": [
         case(VECTORS, heads=["a", "b"], num_experts=3, units=(4, 2), activation="tanh"),
