@@ -85,7 +85,7 @@ def valid(tmp_path_factory):
     return {
         **{"boundaries": [1, 2], "part": "month", "num_bins": 8, "embedding_dim": 4, "mean": 0.5},
         **{"means": [0.5, 1.0], "standard_deviations": [2.0, 1.0]},
-        "item_layer": lambda: rk.layers.IdEmbedding(["x", "y"], 3, name="items"),
+        "item_layer": lambda: rk.layers.IdEmbedding(["x", "y"], 4, name="items"),
         "side_layers": [],
         "layers.PiecewiseLinearEmbedding(boundaries)": [[1.0, 2.0], [3.0, 4.0]],
         **{

@@ -12,6 +12,7 @@ from rankkit.data.histories import InteractionLog
 from rankkit.data.lists import lists
 from rankkit.data.negatives import with_candidates, with_negatives
 from rankkit.data.out_of_fold import out_of_fold
+from rankkit.data.sequences import sequences
 from rankkit.data.splits import cold_start_split, k_fold, leave_last_out, random_split, time_split
 from rankkit.data.stack import stack_columns
 from rankkit.data.vocabulary import vocabularies, vocabulary
@@ -37,6 +38,7 @@ __all__ = [
     "read_csv",
     "read_parquet",
     "read_svmlight",
+    "sequences",
     "stack_columns",
     "synthetic_ratings",
     "time_split",

@@ -139,11 +139,11 @@ def _batch_arrays(
         # Setting up a function for each epoch would take longer than the epoch.
         whole = rows.batch(tf.range(num_rows, dtype=tf.int64))
         if all(isinstance(column, tf.Tensor) for column in whole.values()):  # none is ragged
-            return remember(prefetch(_slice(whole, count, batch_size)), rows)
-    return batch_in_memory(rows, lambda indices: _slice(indices, count, batch_size))
+            return remember(prefetch(slice_batches(whole, count, batch_size)), rows)
+    return batch_in_memory(rows, lambda indices: slice_batches(indices, count, batch_size))
 
 
-def _slice(tensors: Any, count: int, batch_size: int) -> tf.data.Dataset:
+def slice_batches(tensors: Any, count: int, batch_size: int) -> tf.data.Dataset:
     """Slices the first `count` rows of tensors into batches, cheaper than a `map` over batches."""
     num_full, remainder = divmod(count, batch_size)
     in_full = num_full * batch_size

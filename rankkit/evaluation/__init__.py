@@ -8,12 +8,14 @@ from rankkit.evaluation.compare import compare_rankings
 from rankkit.evaluation.diagnose import diagnose
 from rankkit.evaluation.diagnosis import Diagnosis
 from rankkit.evaluation.html.report import html_report
+from rankkit.evaluation.next_item_metrics import NextItemMetrics
 from rankkit.evaluation.report import Report
 
 __all__ = [
     "AdditiveTerm",
     "BiasBaseline",
     "Diagnosis",
+    "NextItemMetrics",
     "RankingMetrics",
     "Report",
     "additive_terms",

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from rankkit.core.columns import as_cells, as_list, as_text, is_column
-from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
+from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, as_feature
+from rankkit.core.keras_graph import layer_of
 from rankkit.core.vocabulary import check_vocabulary, plain_ids
 from rankkit.data.columns import as_columns, check_keys
 from rankkit.evaluation.metrics import MetricSettings, bootstrap_means, check_cutoffs
 from rankkit.evaluation.report import Report
+from rankkit.layers import NextItemScore
+from rankkit.models.network import feature_specs, find_feature_layers
+from rankkit.ranking.graph import get_network
 from rankkit.ranking.queries import candidate_columns, check_feature_names
 from rankkit.ranking.rank import score_columns
 from rankkit.ranking.scoring import check_finite_scores, get_feature_specs
@@ -119,6 +123,7 @@ def evaluate_all_items(
             f"A row must have an item that its {query} has not had, but all {len(targets)} have "
             "one of their history or of exclude. Pass only interactions before each event."
         )
+    kept.sort(key=lambda row: len(histories[row]))  # those of a part need little padding
     size = max(1, _MAX_SCORES // len(items))
     terms = []
     for start in range(0, len(kept), size):
@@ -189,6 +194,8 @@ def _scores(
     """The scores of all candidates for some rows, `(rows, candidates)`."""
     function: ScoreItems | None = getattr(scorer, "score_items", None)
     specs = None if function else get_feature_specs(scorer)
+    if (found := _next_item_scores(scorer, columns, table, item, rows)) is not None:
+        return check_finite_scores(found)
     if specs is None and not callable(function or scorer):
         raise wrong_type("scorer", scorer, "a model, a loaded export or a function")
     if specs is None:
@@ -205,6 +212,28 @@ def _scores(
         features = {name: as_cells(columns[name][row : row + 1], name) for name in queries}
         scored += score_columns(scorer, specs, features, [table], [range(len(table[item]))])
     return np.stack(scored)
+
+
+def _next_item_scores(
+    scorer: Any, columns: dict[str, np.ndarray], table: dict[str, Any], item: str, rows: list[int]
+) -> np.ndarray | None:
+    """The scores of a network that is a `NextItemScore`, for which one product is enough."""
+    if (network := get_network(scorer)) is None or item not in network.input:
+        return None
+    if not isinstance(layer := layer_of(network.outputs[0]), NextItemScore):
+        return None
+    names = {
+        position: name
+        for name in network.input
+        for reader, position in find_feature_layers(network, name)
+        if reader is layer
+    }
+    *histories, candidate = [names[position] for position in sorted(names)]
+    if candidate != item or not all(name in columns for name in histories):
+        return None
+    specs = feature_specs(network)
+    features = [as_feature(name, columns[name][rows], specs[name]) for name in histories]
+    return layer.score_items(features, as_feature(item, table[item], specs[item])).numpy()
 
 
 def _count_above(

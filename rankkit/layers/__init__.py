@@ -12,6 +12,7 @@ from rankkit.layers.experts import MultiGateMixtureOfExperts, ProgressiveExtract
 from rankkit.layers.hashed_id_embedding import HashedIdEmbedding
 from rankkit.layers.history_embedding import HistoryEmbedding
 from rankkit.layers.id_embedding import IdEmbedding
+from rankkit.layers.next_item_score import NextItemScore
 from rankkit.layers.normalized_number import NormalizedNumber
 from rankkit.layers.normalized_numbers import NormalizedNumbers
 from rankkit.layers.one_hot import OneHot
@@ -39,6 +40,7 @@ __all__ = [
     "HistoryEmbedding",
     "IdEmbedding",
     "MultiGateMixtureOfExperts",
+    "NextItemScore",
     "NormalizedNumber",
     "NormalizedNumbers",
     "OneHot",

@@ -1,7 +1,8 @@
-"""Ranking losses over lists of items, and a loss of ordinal ratings."""
+"""Ranking losses over lists of items, and losses of ordinal ratings and of sequences."""
 
 from rankkit.losses.base import ListLoss
 from rankkit.losses.listwise import ApproxNDCGLoss, ListMLELoss, SoftmaxLoss
+from rankkit.losses.next_item import NextItemLoss
 from rankkit.losses.ordinal import OrdinalLoss
 from rankkit.losses.pairwise import (
     LambdaRankLoss,
@@ -15,6 +16,7 @@ __all__ = [
     "LambdaRankLoss",
     "ListLoss",
     "ListMLELoss",
+    "NextItemLoss",
     "OrdinalLoss",
     "PairwiseHingeLoss",
     "PairwiseLogisticLoss",

@@ -4,6 +4,7 @@ from rankkit.models.factorization import deepfm, factorization_machine, svd_plus
 from rankkit.models.item_transitions import ItemTransitions
 from rankkit.models.multi_task import mmoe, ple, shared_bottom
 from rankkit.models.replace_inputs import replace_inputs
+from rankkit.models.sasrec import sasrec
 from rankkit.models.towers import dcn_v2, dlrm, tower
 from rankkit.models.tree_scorer import TreeScorer
 
@@ -17,6 +18,7 @@ __all__ = [
     "mmoe",
     "ple",
     "replace_inputs",
+    "sasrec",
     "shared_bottom",
     "svd_plus_plus",
     "tower",

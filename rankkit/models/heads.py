@@ -77,7 +77,7 @@ class HeadSettings:
     """Settings of a model by name of the head; a single head has the key `None`.
 
     Attributes:
-        labels: Label column.
+        labels: Label column; `None` for losses that need none.
         weights: Sample weight column, or `None`.
         outputs: Output of the head to its name in the network; `score` is among them.
         layers: Layer that computes the score.
@@ -86,7 +86,7 @@ class HeadSettings:
         compares_rows: Whether a score depends on the other rows of its list.
     """
 
-    labels: dict[Any, str]
+    labels: dict[Any, str | None]
     weights: dict[Any, str | None]
     outputs: dict[Any, dict[str, str]]
     layers: dict[Any, tf.keras.layers.Layer]
@@ -98,17 +98,17 @@ class HeadSettings:
 def head_settings(
     network: tf.keras.Model,
     features: Iterable[str],
-    label: str | Mapping[str, str],
+    label: str | Mapping[str, str] | None,
     sample_weight: str | Mapping[str, str] | None,
     training_bias: Any,
 ) -> HeadSettings:
     """Checks the arguments of a `RankingModel` and returns them by head."""
-    labels = dict(label) if isinstance(label, Mapping) else {None: label}
+    labels: dict[Any, str | None] = dict(label) if isinstance(label, Mapping) else {None: label}
     if not labels:
         raise invalid("label", labels, "the name of a column, or a dict with at least one head")
     outputs = _outputs_by_head(network, labels)
     weights = per_head("sample_weight", sample_weight, labels)
-    _check_columns(features, labels.values(), weights.values())
+    _check_columns(features, () if label is None else labels.values(), weights.values())
     _warn_about_untrained_heads(network, labels)
     scores = {head: score_of(network.output, names[SCORE]) for head, names in outputs.items()}
     biases = _training_biases(training_bias, labels)

@@ -47,12 +47,7 @@ def take_apart(
 
     `lists`: whether it has to hold lists; `partly`: whether NaN means that there is no label.
     """
-    is_tuple = isinstance(data, (tuple, list)) and 1 <= len(data) <= 3
-    parts: list[Any] = [*data, None, None] if is_tuple else [data, None, None]
-    columns, labels, weights = parts[:3]
-    expected = "a dict of columns, or (features, label[, sample_weight]) with a dict of features"
-    fix = "Pass a dict of columns: {'user_id': ..., 'movie_title': ...}."
-    columns = check_mapping("a batch", columns, expected, fix)
+    columns, labels, weights = _parts(data)
     if partly and labels is not None and not isinstance(labels, Mapping):
         fix = f"Pass {{{label!r}: ...}}."
         raise wrong_type("labels", labels, "a dict by column, as there are several heads", fix)
@@ -72,6 +67,28 @@ def take_apart(
         return Batch(rows, tf.where(mask, labels, math.nan), weights, lists_of_rows)
     labels = tf.reshape(labels, (-1, 1))
     return Batch(columns, labels, None if weights is None else tf.reshape(weights, (-1,)))
+
+
+def _parts(data: Any) -> tuple[Mapping[str, Any], Any, Any]:
+    """The columns of a batch of Keras, and the labels and sample weights given beside them."""
+    is_tuple = isinstance(data, (tuple, list)) and 1 <= len(data) <= 3
+    parts: list[Any] = [*data, None, None] if is_tuple else [data, None, None]
+    expected = "a dict of columns, or (features, label[, sample_weight]) with a dict of features"
+    fix = "Pass a dict of columns: {'user_id': ..., 'movie_title': ...}."
+    return check_mapping("a batch", parts[0], expected, fix), parts[1], parts[2]
+
+
+def weighted_columns(data: Any, sample_weight: str | None) -> tuple[Mapping[str, Any], Any]:
+    """Returns the columns of a batch without a label, and the sample weights of its rows."""
+    columns, labels, weights = _parts(data)
+    if labels is not None:
+        fix = "Pass the columns alone: the items of the histories are the labels."
+        raise wrong_type("labels", labels, "None for a NextItemLoss", fix)
+    weights = _column("sample_weight", sample_weight, weights, columns)
+    if weights is not None:
+        weights = numbers_of("sample_weight", sample_weight, weights, lists=False)
+        weights = tf.reshape(weights, (-1,))
+    return columns, weights
 
 
 def _check_kind(labels: Any, mask: Any, *, lists: bool) -> None:

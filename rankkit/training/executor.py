@@ -230,7 +230,7 @@ class Executor:
         return self._model.run_eagerly or self._model.autotune_steps_per_execution
 
     def _check_rows(self, rows: RowsInMemory) -> None:
-        names = {*self._heads.labels.values(), *self._heads.weights.values()} - {None}
+        names = {*filter(None, (*self._heads.labels.values(), *self._heads.weights.values()))}
         if names <= rows.columns.keys():  # otherwise, the error of a step names the missing column
             columns = {name: rows.columns[name] for name in names}
             self._objectives.check(

@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import itertools
 import os
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -13,15 +12,15 @@ import tensorflow_recommenders as tfrs
 
 from rankkit.core.features import as_feature
 from rankkit.core.keras_graph import is_symbolic
-from rankkit.core.list_context import rows_of
 from rankkit.models.finite import finite_features
-from rankkit.models.heads import SCORE, head_settings, unwrap_dict
+from rankkit.models.heads import head_settings, unwrap_dict
 from rankkit.models.network import feature_specs, select_features
 from rankkit.models.raw_precision import check_raw_precision
 from rankkit.training.batch import checked_rows
 from rankkit.training.compile_args import check_run_options
 from rankkit.training.consistency import check_workers
 from rankkit.training.executor import Executor, check_compilable, reads_text_or_lists
+from rankkit.training.forward import forward
 from rankkit.training.head_scorer import SingleHeadScorer
 from rankkit.training.inputs import Reader
 from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
@@ -50,7 +49,8 @@ class RankingModel(tfrs.models.Model):
         network: The network to train, such as one of `rankkit.ranking_network`.
         label: Name of the label column. For a network with several heads, a dict from the name of
             each head to its label column, in which NaN means that the example has no label; a
-            single name is then the label of `score`, the output that combines the heads.
+            single name is then the label of `score`, the output that combines the heads. Defaults
+            to `None`, for a `rankkit.losses.NextItemLoss`, which predicts items of the features.
         sample_weight: Name of the column that weights each example in the loss. For several heads,
             one column for all of them, or a dict from head to column. Defaults to `None`: every
             example has weight 1.
@@ -89,7 +89,7 @@ class RankingModel(tfrs.models.Model):
         self,
         network: tf.keras.Model,
         *,
-        label: str | Mapping[str, str],
+        label: str | Mapping[str, str] | None = None,
         sample_weight: str | Mapping[str, str] | None = None,
         training_bias: tf.keras.Model | Mapping[str, tf.keras.Model] | None = None,
         name: str = "ranking_model",
@@ -272,20 +272,7 @@ class RankingModel(tfrs.models.Model):
             divided by the number of examples of the global batch. The sum over replicas is the
             mean.
         """
-        specs = self.feature_specs
-        biases = self._heads.biases if training else {}
-        bias_specs = [feature_specs(bias) for bias in biases.values()]
-        names = dict.fromkeys(itertools.chain(specs, *bias_specs))
-        batches = self._objectives.take_apart(inputs, names)
-        batch = next(iter(batches.values()))
-        with rows_of(batch.lists):
-            outputs = self(batch.features, training=training)
-            outputs = dict(outputs) if isinstance(outputs, Mapping) else {SCORE: outputs}
-            for (head, bias), columns in zip(biases.items(), bias_specs, strict=True):
-                name, features = self._heads.outputs[head][SCORE], batch.features
-                features = finite_features(bias, select_features(features, columns))
-                added = bias(features, training=True)
-                outputs[name] = tf.cast(outputs[name], tf.float32) + tf.cast(added, tf.float32)
+        batches, outputs = forward(self, self._heads, self._objectives, inputs, training)
         return self._objectives.update(batches, outputs, penalties(self, inputs)[1])
 
     def train_step(self, inputs: Any) -> dict[str, tf.Tensor]:
@@ -424,8 +411,10 @@ class RankingModel(tfrs.models.Model):
                 f"The model has a single head. Got: name={name!r}. Use the model itself."
             )
         check_choice("head", name, labels)
+        label = labels[name]
+        assert label is not None
         kind = self._objectives.heads[name].score_kind if self._is_ready else None
-        return SingleHeadScorer(self.network, name, labels[name], kind)
+        return SingleHeadScorer(self.network, name, label, kind)
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves the model to a `.keras` file, atomically.

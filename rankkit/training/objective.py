@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from rankkit.core.listwise import checked_labels, checked_numbers, has_order
-from rankkit.losses import ListLoss, OrdinalLoss
+from rankkit.layers import NextItemScore
+from rankkit.losses import ListLoss, NextItemLoss, OrdinalLoss
 from rankkit.metrics import NDCG, ListMetric
 from rankkit.models.heads import SCORE, HeadSettings, per_head
 from rankkit.training.batch import Batch, check_sizes, labeled, take_apart
@@ -62,6 +63,11 @@ class Objective:
         check_choice(f"output of the network that {loss.name} reads", self.reads, outputs)
         self.ranks_lists = isinstance(loss, ListLoss)
         self.score_kind = _score_kind(loss, from_logits)
+        if isinstance(loss, NextItemLoss):
+            if metrics or weighted_metrics:
+                fix = "Pass rankkit.evaluation.NextItemMetrics as a callback of fit."
+                raise invalid("metrics", metrics or weighted_metrics, "None for this loss", fix)
+            metrics = []
         if metrics is None:
             metrics = [NDCG() if self.ranks_lists else usual_metric(loss)]
         unweighted, weighted = (
@@ -161,7 +167,7 @@ _ESTIMATING_FUNCTIONS = (
 
 def _score_kind(loss: tf.keras.losses.Loss, logits: bool | None) -> str | None:
     """How a loss interprets the score, as in `RankingModel.score_kind`."""
-    if isinstance(loss, ListLoss):
+    if isinstance(loss, ListLoss | NextItemLoss):
         return "order"
     if is_cross_entropy(loss):
         return "logit" if logits else "probability"
@@ -183,6 +189,7 @@ class Objectives:
         loss_weights: Any,
         make_log_variances: Callable[[int], tf.Variable],
     ):
+        self.next_item_loss = _next_item_loss(settings["loss"], heads)
         self._columns = {head: (label, heads.weights[head]) for head, label in heads.labels.items()}
         self._outputs = heads.outputs
         by_head = [
@@ -243,6 +250,7 @@ class Objectives:
         lists = any(objective.ranks_lists for objective in self.heads.values())
         batches = {}
         for head, (label, weight) in self._columns.items():
+            assert label is not None  # otherwise, there is a NextItemLoss
             columns = () if batches else features  # gathering those of lists takes time
             batches[head] = take_apart(
                 inputs, label, weight, columns, lists=lists, partly=head is not None
@@ -300,6 +308,25 @@ class Objectives:
         notices = [objective.notices for objective in self.heads.values()]
         for each, counted in [(each, each.take()) for each in notices]:
             each.warn(counted)
+
+
+def _next_item_loss(loss: Any, heads: HeadSettings) -> NextItemLoss | None:
+    """Returns a loss of the next item, after a check that the model fits."""
+    label = heads.labels.get(None)
+    if not isinstance(loss, NextItemLoss):
+        if None in heads.labels and label is None:
+            fix = "Pass the name of the label column to RankingModel."
+            raise invalid("label", None, "a column for a loss other than NextItemLoss", fix)
+        return None
+    if label is not None or None not in heads.labels:
+        expected = "None for NextItemLoss, whose labels are the items of the histories"
+        raise invalid("label", label or [*heads.labels.values()], expected)
+    layer = heads.layers[None]
+    if not isinstance(layer, NextItemScore) or heads.biases or layer.activity_regularizer:
+        given = "a training_bias" if heads.biases else f"a score of layer {layer.name!r}"
+        expected = "of a network whose score is that of a NextItemScore without more"
+        raise invalid("loss", "NextItemLoss", expected, f"Got: {given}.")
+    return loss
 
 
 def _make_objective(head: Any, settings: Sequence[Any], heads: HeadSettings) -> Objective:

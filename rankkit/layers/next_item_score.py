@@ -1,0 +1,213 @@
+"""The score of an item as the next one of a history, by causal self-attention."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.core.partial import ActivationCache, Part, Vector
+from rankkit.layers._causal import CausalBlock
+from rankkit.layers._sequence import SequenceLayer
+from rankkit.layers._softmax import log_sampled_softmax_of, log_softmax_of
+from rankkit.layers.id_embedding import IdEmbedding
+from rankkit.utils.errors import check_integer, check_share, invalid, wrong_type
+
+
+@tf.keras.utils.register_keras_serializable(package="rankkit")
+class NextItemScore(SequenceLayer):
+    """Scores the candidate as the next item of a history (SASRec).
+
+    Blocks of causal self-attention turn the events of a history into the state of the user. The
+    score is the dot product of the state and the vector of the candidate in the table that embeds
+    the events, plus a bias of the candidate. `rankkit.models.sasrec` builds a network of it.
+
+    Trained with `rankkit.losses.NextItemLoss`, the score is the logit of a softmax over all items,
+    and each event is predicted from those before it in one pass over the history. The first one is
+    predicted from a learned vector, which is the state of an empty history.
+
+    Args:
+        item_layer: The `rankkit.layers.IdEmbedding` of the items. It must not be a feature of the
+            network as well.
+        side_layers: Layers that embed further columns of the history in vectors of the same
+            dimension, such as the rating or the action. What they read must have been known at the
+            time of the event, unlike the time from it to the row's own time. Defaults to `()`.
+        max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
+        num_blocks: Number of blocks. Defaults to `2`.
+        num_heads: Number of attention heads, which divides the dimension. Defaults to `2`.
+        dropout_rate: Share of the inputs, of the attention weights and of the outputs of each block
+            dropped in training, in [0, 1). Defaults to `0.2`.
+        **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
+
+    Input shape:
+        The column of histories, `(batch, length)`, with the oldest event first and `""` or -1 as
+        padding; one such column for each of `side_layers`; and the column of candidates,
+        `(batch,)`.
+
+    Output shape:
+        `(batch, 1)`.
+
+    Raises:
+        TypeError: If `item_layer` is not an `IdEmbedding`, or a side layer does not embed single
+            values.
+        ValueError: If a number is out of range, dimensions differ, `num_heads` does not divide the
+            dimension, or the padding is an id of `item_layer`.
+        tf.errors.InvalidArgumentError: If the columns of a history differ in length.
+
+    References:
+        Kang and McAuley, Self-attentive sequential recommendation, ICDM 2018.
+
+    Example:
+        >>> import rankkit as rk
+        >>> import tensorflow as tf
+        >>> layer = rk.layers.NextItemScore(rk.layers.IdEmbedding(["Heat", "Clue"], 4))
+        >>> layer([tf.constant([["Heat", "Clue"], ["", ""]]), tf.constant(["Heat", "Clue"])]).shape
+        TensorShape([2, 1])
+    """
+
+    def __init__(
+        self,
+        item_layer: Any,
+        *,
+        side_layers: Sequence[Any] = (),
+        max_length: int = 50,
+        num_blocks: int = 2,
+        num_heads: int = 2,
+        dropout_rate: float = 0.2,
+        **kwargs: Any,
+    ):
+        super().__init__(item_layer, side_layers=side_layers, max_length=max_length, **kwargs)
+        if not isinstance(item_layer, IdEmbedding):
+            fix = "Its table has a row for each item to predict."
+            raise wrong_type("item_layer", item_layer, "a rankkit.layers.IdEmbedding", fix)
+        self.num_blocks = check_integer("num_blocks", num_blocks)
+        self.num_heads = check_integer("num_heads", num_heads)
+        self.dropout_rate = check_share("dropout_rate", dropout_rate)
+        if (dim := item_layer.embedding_dim) % self.num_heads:
+            expected = f"a divisor of {dim}, the embedding_dim of item_layer"
+            raise invalid("num_heads", self.num_heads, expected)
+        self._dim = 1
+
+    def build(self, input_shape: Any) -> None:
+        dim, layers = self.item_layer.embedding_dim, tf.keras.layers
+        self._start = self.add_weight("start", (dim,), experimental_autocast=False)
+        self._bias = self.add_weight(
+            "bias",
+            (self.item_layer.num_embeddings,),
+            initializer="zeros",
+            experimental_autocast=False,
+        )
+        self._norms = [
+            layers.LayerNormalization(dtype=self.variable_dtype, name=f"norm_{i}") for i in range(2)
+        ]
+        self._dropout = layers.Dropout(self.dropout_rate, dtype=self.variable_dtype, name="dropout")
+        self._blocks = [
+            CausalBlock(
+                self.num_heads,
+                self.max_length + 1,
+                self.dropout_rate,
+                self.dtype_policy,
+                name=f"block_{i}",
+            )
+            for i in range(self.num_blocks)
+        ]
+        for part in (*self._norms, *self._blocks):
+            part.build((None, None, dim))
+        self.item_layer.embed(tf.zeros([0], tf.int64))  # builds the table
+        super().build(input_shape)
+
+    def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
+        events, item = self._split(codes)
+        states = self._states(events, last=True, training=training)[:, 0]
+        scores = tf.reduce_sum(states * self._vectors(item), axis=1) + tf.gather(self._bias, item)
+        return tf.expand_dims(scores, 1)
+
+    def call_parts(self, inputs: Sequence[Vector], kept: ActivationCache) -> tf.Tensor:
+        """Computes the state of a query once for all of its candidates."""
+        *history, item = [vector.parts[0] for vector in inputs]
+        if len({part.sides for part in history}) > 1 or history[0].sides == item.sides:
+            return self(kept.whole(inputs))
+        dim = self.item_layer.embedding_dim
+
+        def state() -> tf.Tensor:
+            events = self._encode_history([part.computed for part in history])
+            return self._states(events, last=True)[:, 0]
+
+        def with_bias() -> tf.Tensor:
+            codes = self.item_layer.encode(item.computed)
+            bias = tf.expand_dims(tf.gather(self._bias, codes), 1)
+            return tf.concat([self._vectors(codes), bias], axis=1)
+
+        states = kept.take(Part(history[0].sides, (None, dim), state))
+        vectors = kept.take(Part(item.sides, (None, dim + 1), with_bias))
+        products = tf.matmul(vectors[:, :dim], states, transpose_b=True)
+        return products + vectors[:, dim:]
+
+    def score_items(self, histories: Sequence[Any], items: Any) -> tf.Tensor:
+        """Scores the same items as the next ones of several histories.
+
+        Args:
+            histories: The columns of the histories, as in a call.
+            items: The items, `(items,)`.
+
+        Returns:
+            The scores, `(batch, items)`.
+        """
+        states = self._states(self._encode_history(histories), last=True)[:, 0]
+        codes = self.item_layer.encode(items)
+        products = tf.matmul(states, self._vectors(codes), transpose_b=True)
+        return products + tf.gather(self._bias, codes)
+
+    def log_probabilities(
+        self, inputs: Sequence[Any], *, num_negatives: int | None = None, training: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Computes the log-probability of each event, given those before it, and of the candidate.
+
+        Args:
+            inputs: The columns, as in a call.
+            num_negatives: Size of a sample of all items, over which the softmax is computed.
+                Defaults to `None`: over all items.
+            training: Whether the layer is trained. Defaults to `None`.
+
+        Returns:
+            The log-probabilities, and the row of each, both `(events,)`.
+        """
+        events, item = self._split(self.encode(inputs))
+        states = self._states(events, last=False, training=training)
+        targets = tf.concat([events[:, :, 0], tf.expand_dims(item, 1)], axis=1)
+        positions = tf.where(targets >= 0)
+        vectors, targets = tf.gather_nd(states, positions), tf.gather_nd(targets, positions)
+        ones = tf.ones_like(vectors[:, :1])
+        table = tf.concat([self._table(), tf.expand_dims(self._bias, 1)], axis=1)
+        vectors = tf.concat([vectors, ones], axis=1)
+        if num_negatives is None:
+            found = log_softmax_of(vectors, table, targets, ones[:, 0])
+        else:
+            seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+            found = log_sampled_softmax_of(vectors, table, targets, num_negatives, seed)
+        return found, positions[:, 0]
+
+    def _split(self, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The numbers of events, `(rows, slots, numbers)`, and the row of the candidate."""
+        numbers = sum(map(abs, self._sizes))
+        return tf.reshape(codes[:, :-1], [tf.shape(codes)[0], -1, numbers]), codes[:, -1]
+
+    def _states(self, codes: tf.Tensor, *, last: bool, training: Any = None) -> tf.Tensor:
+        """The states before the first event and after each event, or after the last alone."""
+        vectors, mask = self._embed_events(codes, training)
+        none = tf.fill(tf.stack([tf.shape(mask)[0], 1]), False)
+        vectors = tf.pad(vectors, [[0, 0], [1, 0], [0, 0]])
+        is_event = tf.concat([none, mask], axis=1)
+        is_seen = tf.concat([mask, ~none], axis=1)  # the events, and the slot before the first one
+        is_start = tf.expand_dims(is_seen & ~is_event, 2)
+        x = tf.where(is_start, tf.cast(self._start, vectors.dtype), vectors)
+        x = self._dropout(self._norms[0](x), training=training)
+        for block in self._blocks:
+            x = block(x, is_seen, last and block is self._blocks[-1], training=training)
+        return self._norms[1](x)
+
+    def _vectors(self, codes: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.item_layer.embed(codes), self.variable_dtype)
+
+    def _table(self) -> tf.Tensor:
+        """The vectors of all items, those of OOV items first."""
+        return self._vectors(tf.range(self.item_layer.num_embeddings))
