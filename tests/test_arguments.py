@@ -85,8 +85,14 @@ def valid(tmp_path_factory):
     return {
         **{"boundaries": [1, 2], "part": "month", "num_bins": 8, "embedding_dim": 4, "mean": 0.5},
         **{"means": [0.5, 1.0], "standard_deviations": [2.0, 1.0]},
+        "attributes": lambda: [
+            rk.layers.Attribute(
+                ["a"], ["x"], rk.layers.IdEmbedding(["x"], 4, name="x"), name="kind"
+            )
+        ],
         "item_layer": lambda: rk.layers.IdEmbedding(["x", "y"], 4, name="items"),
         "side_layers": [],
+        **{"num_followers": 2, "models.weighted_sum(weights)": [1.0, 2.0]},
         "layers.PiecewiseLinearEmbedding(boundaries)": [[1.0, 2.0], [3.0, 4.0]],
         **{
             f"layers.{name}.from_column(column)": np.eye(2)

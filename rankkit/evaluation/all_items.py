@@ -1,20 +1,21 @@
 """`evaluate_all_items`: how high a scorer ranks the next item of a history among all items."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from rankkit.core.columns import as_cells, as_list, as_text, is_column
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, as_feature
-from rankkit.core.keras_graph import layer_of
+from rankkit.core.keras_graph import call_of, layer_of
 from rankkit.core.vocabulary import check_vocabulary, plain_ids
 from rankkit.data.columns import as_columns, check_keys
 from rankkit.evaluation.metrics import MetricSettings, bootstrap_means, check_cutoffs
 from rankkit.evaluation.report import Report
-from rankkit.layers import NextItemScore
-from rankkit.models.network import feature_specs, find_feature_layers
+from rankkit.layers import WeightedScore
+from rankkit.models.network import feature_specs, sources
 from rankkit.ranking.graph import get_network
 from rankkit.ranking.queries import candidate_columns, check_feature_names
 from rankkit.ranking.rank import score_columns
@@ -194,7 +195,7 @@ def _scores(
     """The scores of all candidates for some rows, `(rows, candidates)`."""
     function: ScoreItems | None = getattr(scorer, "score_items", None)
     specs = None if function else get_feature_specs(scorer)
-    if (found := _next_item_scores(scorer, columns, table, item, rows)) is not None:
+    if (found := _matrix_of_scores(scorer, columns, table, item, rows)) is not None:
         return check_finite_scores(found)
     if specs is None and not callable(function or scorer):
         raise wrong_type("scorer", scorer, "a model, a loaded export or a function")
@@ -214,26 +215,46 @@ def _scores(
     return np.stack(scored)
 
 
-def _next_item_scores(
+def _matrix_of_scores(
     scorer: Any, columns: dict[str, np.ndarray], table: dict[str, Any], item: str, rows: list[int]
 ) -> np.ndarray | None:
-    """The scores of a network that is a `NextItemScore`, for which one product is enough."""
+    """The scores of a network whose layers score the same items for several histories at once."""
     if (network := get_network(scorer)) is None or item not in network.input:
         return None
-    if not isinstance(layer := layer_of(network.outputs[0]), NextItemScore):
-        return None
-    names = {
-        position: name
-        for name in network.input
-        for reader, position in find_feature_layers(network, name)
-        if reader is layer
-    }
-    *histories, candidate = [names[position] for position in sorted(names)]
-    if candidate != item or not all(name in columns for name in histories):
-        return None
     specs = feature_specs(network)
-    features = [as_feature(name, columns[name][rows], specs[name]) for name in histories]
-    return layer.score_items(features, as_feature(item, table[item], specs[item])).numpy()
+    if not {*specs} - {item} <= columns.keys() or not _scores_items(
+        network, network.outputs[0], item
+    ):
+        return None
+    features = {
+        name: as_feature(name, table[item] if name == item else columns[name][rows], spec)
+        for name, spec in specs.items()
+    }
+    return _score_items(network, network.outputs[0], features).numpy()
+
+
+def _scores_items(network: tf.keras.Model, score: Any, item: str) -> bool:
+    """Whether a score is of layers with `score_items`, and a weighted sum of them."""
+    layer = layer_of(score)
+    if isinstance(layer, WeightedScore):
+        return all(_scores_items(network, each, item) for each in call_of(score).args[0].values())
+    if isinstance(layer, tf.keras.Model):
+        return _scores_items(layer, layer.outputs[0], item)
+    return hasattr(layer, "score_items") and sources(network, layer)[-1] == item
+
+
+def _score_items(network: tf.keras.Model, score: Any, features: Mapping[str, Any]) -> tf.Tensor:
+    """The scores of the same items for several histories, `(histories, items)`."""
+    layer = layer_of(score)
+    if isinstance(layer, WeightedScore):
+        given, weights = call_of(score).args[0], layer.weights_by_head.items()
+        return tf.add_n(
+            [weight * _score_items(network, given[name], features) for name, weight in weights]
+        )
+    if isinstance(layer, tf.keras.Model):
+        return _score_items(layer, layer.outputs[0], features)
+    *histories, items = (features[name] for name in sources(network, layer))
+    return layer.score_items(histories, items)
 
 
 def _count_above(

@@ -11,6 +11,7 @@ from rankkit.layers.dense_rating_head import DenseRatingHead
 from rankkit.layers.experts import MultiGateMixtureOfExperts, ProgressiveExtraction
 from rankkit.layers.hashed_id_embedding import HashedIdEmbedding
 from rankkit.layers.history_embedding import HistoryEmbedding
+from rankkit.layers.id_attributes_embedding import IdAttributesEmbedding
 from rankkit.layers.id_embedding import IdEmbedding
 from rankkit.layers.next_item_score import NextItemScore
 from rankkit.layers.normalized_number import NormalizedNumber
@@ -25,6 +26,7 @@ from rankkit.layers.tags_embedding import TagsEmbedding
 from rankkit.layers.target_encoding import TargetEncoding
 from rankkit.layers.text_embedding import TextEmbedding
 from rankkit.layers.time_since_embedding import TimeSinceEmbedding
+from rankkit.layers.transition_score import TransitionScore
 
 __all__ = [
     "AdditiveHead",
@@ -38,6 +40,7 @@ __all__ = [
     "EnsembleMean",
     "HashedIdEmbedding",
     "HistoryEmbedding",
+    "IdAttributesEmbedding",
     "IdEmbedding",
     "MultiGateMixtureOfExperts",
     "NextItemScore",
@@ -53,5 +56,6 @@ __all__ = [
     "TargetEncoding",
     "TextEmbedding",
     "TimeSinceEmbedding",
+    "TransitionScore",
     "WeightedScore",
 ]

@@ -121,7 +121,7 @@ class SequenceLayer(FeatureLayer):
     def _encode_history(self, columns: Sequence[Any]) -> tf.Tensor:
         """Encodes histories, `(rows, slots, numbers)`, the most recent event last."""
         ids, *sides = [tf.convert_to_tensor(column) for column in columns]
-        mask, checks = _is_event(ids), []
+        mask, checks = is_event(ids), []
         for side in sides:
             message = (
                 f"Each column of lists that layer {self.name!r} reads must have one value for each "
@@ -130,12 +130,12 @@ class SequenceLayer(FeatureLayer):
             )
             equal = assert_in_graph(tf.shape(side)[1] == tf.shape(ids)[1], message)
             with tf.control_dependencies([equal]):
-                checks.append(assert_in_graph(tf.reduce_all(_is_event(side) == mask), message))
+                checks.append(assert_in_graph(tf.reduce_all(is_event(side) == mask), message))
         with tf.control_dependencies(checks):
             mask = tf.identity(mask)
         layers = (self.item_layer, *self.side_layers)
         codes = [_codes(layer, each) for layer, each in zip(layers, (ids, *sides), strict=True)]
-        return _newest_last(tf.concat(codes, axis=2), mask, self.max_length)
+        return newest_last(tf.concat(codes, axis=2), mask, self.max_length)
 
     def _embed_events(self, codes: tf.Tensor, training: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """The vectors of events, `(rows, slots, dim)`, and which slots have one."""
@@ -197,11 +197,11 @@ def _padding(dtype: tf.DType) -> Any:
     return TEXT_PADDING if dtype == tf.string else NUMBER_PADDING
 
 
-def _is_event(values: tf.Tensor) -> tf.Tensor:
+def is_event(values: tf.Tensor) -> tf.Tensor:
     return values != tf.constant(_padding(values.dtype), values.dtype)
 
 
-def _newest_last(codes: tf.Tensor, mask: tf.Tensor, length: int) -> tf.Tensor:
+def newest_last(codes: tf.Tensor, mask: tf.Tensor, length: int) -> tf.Tensor:
     """Moves the last `length` events of each row to its end, without the padding; -1 before them.
 
     `codes` is `(rows, members, numbers)`. The result has as few slots as the members allow.

@@ -99,6 +99,8 @@ class _InFullPrecision:
 
 
 def _shorten(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # serialized layers
+        return f"[{', '.join(map(_shorten, value))}]"
     if isinstance(value, list | tuple) and len(value) > _SHORT.maxlist:
         return f"{_SHORT.repr(list(value))} ({len(value):,} values)"
     if isinstance(value, dict) and "class_name" in value:  # a serialized Keras object

@@ -158,12 +158,22 @@ class NextItemScore(SequenceLayer):
         return products + tf.gather(self._bias, codes)
 
     def log_probabilities(
-        self, inputs: Sequence[Any], *, num_negatives: int | None = None, training: Any = None
+        self,
+        inputs: Sequence[Any],
+        *,
+        num_targets: int = 1,
+        target_decay: float = 0.6,
+        num_negatives: int | None = None,
+        training: Any = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes the log-probability of each event, given those before it, and of the candidate.
 
         Args:
             inputs: The columns, as in a call.
+            num_targets: Number of following events, of which each result is a weighted mean.
+                Defaults to `1`.
+            target_decay: Weight of each following event relative to the one before. Defaults to
+                `0.6`.
             num_negatives: Size of a sample of all items, over which the softmax is computed.
                 Defaults to `None`: over all items.
             training: Whether the layer is trained. Defaults to `None`.
@@ -173,18 +183,25 @@ class NextItemScore(SequenceLayer):
         """
         events, item = self._split(self.encode(inputs))
         states = self._states(events, last=False, training=training)
-        targets = tf.concat([events[:, :, 0], tf.expand_dims(item, 1)], axis=1)
-        positions = tf.where(targets >= 0)
-        vectors, targets = tf.gather_nd(states, positions), tf.gather_nd(targets, positions)
-        ones = tf.ones_like(vectors[:, :1])
+        following = tf.concat([events[:, :, 0], tf.expand_dims(item, 1)], axis=1)
+        slots = tf.where(following >= 0)
+        # Of each slot, the items from its next one on; -1 after the last one.
+        after = tf.pad(following, [[0, 0], [0, num_targets - 1]], constant_values=-1)
+        size = tf.shape(following)[1]
+        targets = tf.stack([after[:, i : i + size] for i in range(num_targets)], axis=2)
+        targets = tf.gather_nd(targets, slots)
+        shares = tf.cast(targets >= 0, tf.float32) * target_decay ** tf.range(
+            num_targets, dtype=tf.float32
+        )
+        shares /= tf.reduce_sum(shares, axis=1, keepdims=True)
+        vectors = tf.gather_nd(states, slots)
+        vectors = tf.concat([vectors, tf.ones_like(vectors[:, :1])], axis=1)
         table = tf.concat([self._table(), tf.expand_dims(self._bias, 1)], axis=1)
-        vectors = tf.concat([vectors, ones], axis=1)
+        given = vectors, table, tf.maximum(targets, 0), shares
         if num_negatives is None:
-            found = log_softmax_of(vectors, table, targets, ones[:, 0])
-        else:
-            seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-            found = log_sampled_softmax_of(vectors, table, targets, num_negatives, seed)
-        return found, positions[:, 0]
+            return log_softmax_of(*given), slots[:, 0]
+        seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        return log_sampled_softmax_of(*given, num_negatives, seed), slots[:, 0]
 
     def _split(self, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The numbers of events, `(rows, slots, numbers)`, and the row of the candidate."""

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.arguments import arguments_of
-from rankkit.utils.errors import check_integer, check_text
+from rankkit.utils.errors import check_integer, check_number, check_text
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -18,9 +18,16 @@ class NextItemLoss(tf.keras.losses.Loss):
     of the layer. The loss is the mean over all items of the sequences, with the sample weight of
     their row, so that a row counts once for each item.
 
-    Its predictions are the log-probabilities of the items, `(items, 1)`.
+    With several targets, a state has to predict the next items, the nearest most of all, which
+    makes more of short sequences. The loss is then a weighted mean of the negative log-likelihoods
+    of these items.
+
+    Its predictions are the log-probabilities, `(items, 1)`.
 
     Args:
+        num_targets: Number of following items that are predicted from each state. Defaults to `1`.
+        target_decay: Weight of each following item relative to the one before it, in (0, 1].
+            Defaults to `0.6`.
         num_negatives: For training, the size of a uniform sample of all items over which the
             softmax is computed, the same for a whole batch. With hundreds of thousands of items, a
             softmax over all takes too long. `evaluate` and validation use all items in any case.
@@ -28,7 +35,7 @@ class NextItemLoss(tf.keras.losses.Loss):
         name: Name of the loss. Defaults to `"next_item_loss"`.
 
     Raises:
-        ValueError: If `num_negatives` is below 1.
+        ValueError: If a number is out of range.
 
     References:
         Klenitskiy and Vasilev, Turning dross into gold loss: is BERT4Rec really better than
@@ -45,9 +52,19 @@ class NextItemLoss(tf.keras.losses.Loss):
         1.4
     """
 
-    def __init__(self, num_negatives: int | None = None, name: str = "next_item_loss"):
+    def __init__(
+        self,
+        num_targets: int = 1,
+        *,
+        target_decay: float = 0.6,
+        num_negatives: int | None = None,
+        name: str = "next_item_loss",
+    ):
         check_text("name", name)
         super().__init__(reduction=tf.keras.losses.Reduction.NONE, name=name)
+        self.num_targets = check_integer("num_targets", num_targets)
+        expected = "a number in (0, 1]"
+        self.target_decay = check_number("target_decay", target_decay, expected, above=0, most=1)
         if num_negatives is not None:
             num_negatives = check_integer("num_negatives", num_negatives)
         self.num_negatives = num_negatives

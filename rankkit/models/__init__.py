@@ -7,6 +7,7 @@ from rankkit.models.replace_inputs import replace_inputs
 from rankkit.models.sasrec import sasrec
 from rankkit.models.towers import dcn_v2, dlrm, tower
 from rankkit.models.tree_scorer import TreeScorer
+from rankkit.models.weighted_sum import weighted_sum
 
 __all__ = [
     "ItemTransitions",
@@ -22,4 +23,5 @@ __all__ = [
     "shared_bottom",
     "svd_plus_plus",
     "tower",
+    "weighted_sum",
 ]

@@ -50,6 +50,13 @@ def ensemble(
     """
     check_boolean("independent", independent)
     check_text("name", name)
+    inputs, scores = member_scores(networks)
+    stacked = tf.keras.layers.Concatenate(name="members", dtype="float32")(scores)
+    return tf.keras.Model(inputs, EnsembleMean(independent=independent)(stacked), name=name)
+
+
+def member_scores(networks: Any) -> tuple[dict[str, Any], list[Any]]:
+    """Makes the inputs of a network over several networks, and the score of each of them."""
     networks = check_sequence("networks", networks, "a list of networks")
     if len(networks) < 2:
         fix = "Build more, or use the network itself."
@@ -67,8 +74,8 @@ def ensemble(
             other = specs.setdefault(feature, spec)
             if (other.dtype, other.shape.rank) != (spec.dtype, spec.shape.rank):
                 raise ValueError(
-                    "The members of an ensemble must read a feature as the same type. Got: "
-                    f"feature {feature!r} is {other} in one member and {spec} in another."
+                    "Several networks must read a feature as the same type. Got: "
+                    f"feature {feature!r} is {other} in one and {spec} in another."
                 )
     inputs = {
         feature: tf.keras.Input(shape=spec.shape[1:], dtype=spec.dtype, name=feature)
@@ -79,8 +86,7 @@ def ensemble(
         # Layers of a Keras model must have different names.
         member = tf.keras.Model(network.input, network.output, name=f"member_{index}")
         scores.append(member({feature: inputs[feature] for feature in feature_specs(network)}))
-    stacked = tf.keras.layers.Concatenate(name="members", dtype="float32")(scores)
-    return tf.keras.Model(inputs, EnsembleMean(independent=independent)(stacked), name=name)
+    return inputs, scores
 
 
 def score_std(model: Any, columns: Mapping[str, Any]) -> np.ndarray:

@@ -14,7 +14,8 @@ from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
 from rankkit.core.vocabulary import check_vocabulary, distinct_ids, plain_ids
 from rankkit.data.columns import as_columns, check_keys, factorize
 from rankkit.data.splits import sortable_times
-from rankkit.models.network import select_features
+from rankkit.layers import TransitionScore
+from rankkit.models.network import ranking_network, select_features
 from rankkit.utils.errors import check_integer, check_number, check_text, invalid, wrong_type
 from rankkit.utils.graph_errors import plain_errors
 
@@ -157,6 +158,33 @@ class ItemTransitions:
         scores[:, chosen < 0] = 0
         return scores
 
+    def network(self, num_followers: int = 100) -> tf.keras.Model:
+        """Makes a network with these scores, to be exported, or summed with those of others.
+
+        Args:
+            num_followers: Number of items that are kept for each item of a history: those with the
+                largest `C[i, j]`. Others add nothing to a score. Defaults to `100`.
+
+        Returns:
+            A network of a `rankkit.layers.TransitionScore`, with the output `(batch, 1)`.
+
+        Example:
+            >>> import rankkit as rk
+            >>> rows = {"user_id": [1, 1, 2, 2, 2], "item_id": ["a", "b", "a", "c", "b"]}
+            >>> network = rk.models.ItemTransitions(rows, timestamp=None).network()
+            >>> sorted(network.input)
+            ['history_item_id', 'item_id']
+        """
+        longest = int(np.diff(self._transitions.indptr).max())
+        num_followers = max(1, min(check_integer("num_followers", num_followers), longest))
+        layer = TransitionScore(self.items, num_followers, decay=self.decay)
+        features = {"transitions": ([self.history, self.item], layer)}
+        network = ranking_network(
+            features, interaction=lambda scores: scores[0], name="item_transitions"
+        )
+        layer.set_weights(_top_followers(self._transitions, num_followers))
+        return network
+
     def __call__(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Returns the scores `(rows,)` of columns of histories and items."""
         with plain_errors():
@@ -222,3 +250,21 @@ def _count_pairs(
             total = total + sparse.coo_array((weights, (first, second)), shape).tocsr()
             parts, num_pairs = [], 0
     return total
+
+
+def _top_followers(
+    transitions: sparse.csr_array, num_followers: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest entries of each row of a sparse matrix: columns and values, padded with zeros."""
+    starts: Any = transitions.indptr[:-1]
+    sizes = transitions.indptr[1:] - starts
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((-transitions.data, row))
+    rank = np.arange(len(order)) - np.repeat(starts, sizes)
+    kept = rank < num_followers
+    shape = len(sizes), num_followers
+    followers, values = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+    cells = row[kept], rank[kept]
+    followers[cells] = transitions.indices[order][kept]
+    values[cells] = transitions.data[order][kept]
+    return followers, values

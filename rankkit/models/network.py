@@ -140,6 +140,17 @@ def find_feature_layers(
     return _readers(network, network.input[feature])
 
 
+def sources(network: tf.keras.Model, layer: Any) -> list[str]:
+    """Returns the raw features that a layer reads, in the order of its inputs."""
+    found = {
+        position: name
+        for name in network.input
+        for reader, position in find_feature_layers(network, name)
+        if reader is layer
+    }
+    return [found[position] for position in sorted(found)]
+
+
 def _readers(network: tf.keras.Model, tensor: Any) -> list[tuple[tf.keras.layers.Layer, int]]:
     found = []
     for layer in network.layers:

@@ -10,7 +10,7 @@ from rankkit.core.list_context import rows_of
 from rankkit.losses import NextItemLoss
 from rankkit.models.finite import finite_features
 from rankkit.models.heads import SCORE, HeadSettings
-from rankkit.models.network import feature_specs, find_feature_layers, select_features
+from rankkit.models.network import feature_specs, select_features, sources
 from rankkit.training.batch import Batch, weighted_columns
 from rankkit.training.objective import Objectives
 
@@ -44,13 +44,10 @@ def _predict_items(
     columns, weights = weighted_columns(inputs, heads.weights[None])
     network, layer = model.network, heads.layers[None]
     features = finite_features(network, select_features(columns, model.feature_specs))
-    read = {
-        position: features[name]
-        for name in features
-        for _, position in find_feature_layers(network, name)
-    }
     found, rows = layer.log_probabilities(
-        [read[position] for position in sorted(read)],
+        [features[name] for name in sources(network, layer)],
+        num_targets=loss.num_targets,
+        target_decay=loss.target_decay,
         num_negatives=loss.num_negatives if training else None,
         training=training,
     )

@@ -161,3 +161,35 @@ def test_bad_arguments_raise_an_error(change, error, message):
     with pytest.raises(error) as raised:
         evaluate_all_items(arguments.pop("scorer"), arguments.pop("rows"), **arguments)
     assert message in str(raised.value)
+
+
+def test_networks_of_histories_are_scored_for_many_events_at_once():
+    """The same as one event at a time, for one network, a sum of two, and in each epoch."""
+    rows = {"user_id": [*"aaabbbcc"], "item_id": ["i0", "i1", "i2", "i3", "i1", "i4", "i5", "i0"]}
+    transitions = rk.models.ItemTransitions(rows, timestamp=None).network()
+    network = rk.models.sasrec(rk.layers.IdEmbedding(ITEMS, 8), max_length=3)
+    for weight in network.trainable_variables:
+        weight.assign(tf.random.stateless_normal(weight.shape, [1, len(weight.shape)], stddev=0.5))
+    for scorer in (network, transitions, rk.models.weighted_sum([network, transitions], [1, 2])):
+
+        def one_by_one(histories, items, scorer=scorer):
+            ranked = [
+                dict(rk.rank(scorer, {"history_item_id": history}, {"item_id": items}))
+                for history in histories
+            ]
+            return [[scores[item] for item in items] for scores in ranked]
+
+        found = evaluate_all_items(scorer, TEST, candidates=CANDIDATES)
+        expected = evaluate_all_items(one_by_one, TEST, candidates=CANDIDATES)
+        assert found.metrics == pytest.approx(expected.metrics, rel=1e-6)
+    model = rk.RankingModel(network)
+    model.compile(tf.keras.optimizers.SGD(0.0), loss=rk.losses.NextItemLoss())
+    metrics = rk.evaluation.NextItemMetrics(TEST, candidates=CANDIDATES, k=5)
+    batches = rk.data.sequences(rows, 2, timestamp=None)
+    history = model.fit(batches, callbacks=[metrics], verbose=0).history
+    expected = evaluate_all_items(network, TEST, candidates=CANDIDATES, k=5).metrics
+    assert {name: history[f"val_{name}"][0] for name in expected} == pytest.approx(expected)
+    with pytest.raises(ValueError, match="already reports a metric 'val_ndcg_at_5'"):
+        model.fit(batches, callbacks=[metrics, metrics], verbose=0)
+    with pytest.raises(ValueError, match="seed must be left out"):
+        rk.evaluation.NextItemMetrics(TEST, seed=1)

@@ -29,6 +29,8 @@ EDGES = [[1.0, 2.0, 3.0], [-100.0, 0.0, 30.0, 1000.0], [7.0]]
 HISTORIES = np.array([[*"abc"], ["d", "z", ""], ["", "", ""], [*"aaa"], ["", "b", ""]], object)
 GAPS = np.where(HISTORIES == "", -1, np.arange(15).reshape(5, 3))
 
+KIND = L.Attribute([*"ac"], [["x"], ["x", "y"]], L.TagsEmbedding(["x", "y"], 3), name="kind")
+
 
 def case(*values, **arguments):
     """Arguments of a layer, and a batch of each of its raw features."""
@@ -55,6 +57,14 @@ CASES = {
         case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 3), max_length=2),
         case(HISTORIES, GAPS, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 3),
              side_layers=[L.BucketEmbedding([1, 5], 3)]),
+    ],
+    "TransitionScore": [
+        case(HISTORIES, text(*"abcdz"), ids=[*"abcd"], num_followers=2, max_length=2),
+    ],
+    "IdAttributesEmbedding": [
+        case(text(*"abz"), vocabulary=[*"ab"], embedding_dim=3, attributes=[KIND]),
+        case(text(*"abz"), vocabulary=[*"ab"], embedding_dim=3, attributes=[KIND],
+             num_oov_indices=2, id_dropout_rate=0.5),
     ],
     "NextItemScore": [
         case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4), max_length=2),
@@ -322,7 +332,7 @@ def test_gradients_reach_every_weight(layer_class, arguments, values):
         outputs = tf.nest.flatten(layer(as_input(values), training=False))
         loss = tf.add_n([tf.reduce_sum((each + 0.1) ** 2) for each in outputs])
     gradients = tape.gradient(loss, layer.trainable_variables)
-    assert len(gradients) == len(layer.weights)
+    assert len(gradients) == len(layer.weights) - len(layer.non_trainable_weights)
     for gradient in gradients:
         assert np.abs(tf.convert_to_tensor(gradient)).sum() > 0
 
@@ -349,9 +359,9 @@ def test_mixed_precision_rounds_only_vectors(layer_class, arguments, values):
         mixed(as_input(values))
         mixed.set_weights(full.get_weights())
         found = outputs_and_gradients(mixed, batch)
-        assert all(weight.dtype == tf.float32 for weight in mixed.weights)
+        assert {weight.dtype for weight in mixed.weights} <= {tf.float32, tf.int32}
         # The layer of an attribute has a policy of its own.
-        is_full = layer_class in (*HEADS, L.Attribute, L.NextItemScore)
+        is_full = layer_class in (*HEADS, L.Attribute, L.NextItemScore, L.TransitionScore)
         for output, other in zip(found[0], expected[0], strict=True):
             assert output.dtype == (tf.float32 if is_full else half)
             np.testing.assert_allclose(tf.cast(output, tf.float32), other, rtol=0.02, atol=0.02)
@@ -415,7 +425,8 @@ KEYWORDS = {
 @all_layers
 def test_keywords_are_those_of_the_docstring(layer_class, arguments, values):
     [text] = re.findall(r"\*\*kwargs: ((?:.|\n {12})*)", layer_class.__doc__)
-    named = set(re.findall(r"`(\w+)`", text)) - {"IdEmbedding"}
+    named = set(re.findall(r"`(\w+)`", text))
+    named -= {"IdEmbedding", "num_oov_indices", "id_dropout_rate"}
     assert "name" in named
     layer = layer_class(**arguments, **{name: KEYWORDS[name] for name in named - set(arguments)})
     assert layer.name == "mine"

@@ -133,3 +133,44 @@ def test_hash_table_freed_during_tracing_adds_no_operation_to_the_graph():
     graph = double.get_concrete_function(tf.constant(1.0)).graph
     assert "DestroyResourceOp" not in [operation.type for operation in graph.get_operations()]
     assert is_freed(handle)
+
+
+def test_vectors_of_attributes_are_added_and_not_dropped():
+    kinds = rk.layers.Attribute(
+        ["a", "b"], [["x"], ["x", "y"]], rk.layers.TagsEmbedding([*"xy"], 3)
+    )
+    layer = rk.layers.IdAttributesEmbedding(["a", "b", "c"], 3, [kinds], id_dropout_rate=0.5)
+    ids = tf.constant([["a", "b"], ["c", "new"]])
+    own = layer._embedding(layer.encode(ids))
+    attributes = tf.reshape(kinds(tf.reshape(ids, [-1])), [2, 2, 3])
+    np.testing.assert_allclose(layer(ids), own + attributes, atol=1e-6)
+    many = layer(tf.constant(["a"] * 200), training=True)
+    dropped = layer._embedding(tf.zeros([], tf.int64)) + attributes[0, 0]
+    is_dropped = np.isclose(many, dropped, atol=1e-6).all(axis=1)
+    assert 60 < is_dropped.sum() < 140
+    np.testing.assert_allclose(many[~is_dropped], np.repeat(layer(ids)[:1, 0], sum(~is_dropped), 0))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error", "message"),
+    [
+        ([], ValueError, "at least one Attribute layer"),
+        ("kind", TypeError, "a list of Attribute layers"),
+        (
+            [rk.layers.IdEmbedding(["a"], 3)],
+            TypeError,
+            r"attributes\[0\] must be a rankkit.layers.Att",
+        ),
+    ],
+)
+def test_attributes_that_are_none_are_refused(attributes, error, message):
+    with pytest.raises(error, match=message):
+        rk.layers.IdAttributesEmbedding(["a"], 3, attributes)
+
+
+def test_attributes_of_another_kind_of_id_or_dimension_are_refused():
+    tags = rk.layers.TagsEmbedding(["x"], 4)
+    with pytest.raises(ValueError, match="The dimension of attributes"):
+        rk.layers.IdAttributesEmbedding(["a"], 3, [rk.layers.Attribute(["a"], [["x"]], tags)])
+    with pytest.raises(TypeError, match="must be integers"):
+        rk.layers.IdAttributesEmbedding(["a"], 4, [rk.layers.Attribute([1], [["x"]], tags)])

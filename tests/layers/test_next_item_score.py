@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rankkit as rk
 import tensorflow as tf
-from rankkit.layers._softmax import Residual, log_sampled_softmax_of, log_softmax_of
+from rankkit.layers._softmax import log_sampled_softmax_of, log_softmax_of
 
 ITEMS = [f"i{i}" for i in range(20)]
 
@@ -25,38 +25,37 @@ def score(layer, *histories, item="i3"):
     return layer([tf.constant(padded, tf.string), tf.constant([item] * len(padded))]).numpy()[:, 0]
 
 
-@pytest.mark.parametrize("rows", [1, 255, 256, 700])
-def test_softmax_and_its_gradients_equal_those_of_keras(rows):
+def softmax_inputs(rows):
     rng = np.random.default_rng(rows)
     vectors, table = (tf.Variable(rng.normal(size=(n, 6)), dtype="float32") for n in (rows, 40))
-    scale, added = tf.Variable(0.7), tf.constant(rng.random((rows, 40)), tf.float32)
-    targets = tf.constant(rng.integers(0, 40, rows))
-    weights = tf.constant(rng.random(rows), tf.float32)
-    variables, results = [vectors, table, scale], []
+    targets, shares = tf.constant(rng.integers(0, 40, (rows, 2))), rng.random((rows, 2))
+    shares = tf.constant(shares / shares.sum(axis=1, keepdims=True), tf.float32)
+    return vectors, table, targets, shares
+
+
+@pytest.mark.parametrize("rows", [1, 255, 256, 700])
+def test_softmax_and_its_gradients_equal_those_of_keras(rows):
+    vectors, table, targets, shares = softmax_inputs(rows)
+    results = []
     for by_parts in (True, False):
         with tf.GradientTape() as tape:
             if by_parts:
-                residual = Residual(scale, lambda start, end: added[start:end])
-                found = log_softmax_of(vectors, table, targets, weights, residual)
+                found = log_softmax_of(vectors, table, targets, shares)
             else:
-                logits = tf.matmul(vectors, table, transpose_b=True) + scale * added
-                found = tf.gather(tf.nn.log_softmax(logits), targets, batch_dims=1)
-            loss = 3.0 * tf.reduce_sum(weights * found)
-        results.append([found, *map(tf.convert_to_tensor, tape.gradient(loss, variables))])
+                logits = tf.matmul(vectors, table, transpose_b=True)
+                chosen = tf.gather(tf.nn.log_softmax(logits), targets, batch_dims=1)
+                found = tf.reduce_sum(shares * chosen, axis=1)
+            loss = 3.0 * tf.reduce_mean(found)
+        gradients = tape.gradient(loss, [vectors, table])
+        results.append([found, *map(tf.convert_to_tensor, gradients)])
     for found, expected in zip(*results, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_sampled_softmax_is_that_over_all_items_on_average():
-    rng = np.random.default_rng(0)
-    vectors, table = (tf.constant(rng.normal(size=(n, 6)), tf.float32) for n in (5, 40))
-    targets = tf.constant([0, 3, 3, 39, 7])
-    expected = log_softmax_of(vectors, table, targets, tf.ones(5))
-    found = [
-        log_sampled_softmax_of(vectors, table, targets, 2_000, tf.constant([seed, 1]))
-        for seed in range(20)
-    ]
-    np.testing.assert_allclose(np.mean(found, axis=0), expected, atol=0.02)
+    inputs = softmax_inputs(5)
+    found = [log_sampled_softmax_of(*inputs, 2_000, tf.constant([seed, 1])) for seed in range(20)]
+    np.testing.assert_allclose(np.mean(found, axis=0), log_softmax_of(*inputs), atol=0.02)
 
 
 def test_log_probabilities_are_those_of_all_prefixes(layer):
@@ -73,6 +72,19 @@ def test_log_probabilities_are_those_of_all_prefixes(layer):
             expected.append(tf.nn.log_softmax(scores)[index])
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert rows.numpy().tolist() == [0, 0, 0, 0, 1, 1, 2, 3, 3, 3]
+
+
+def test_several_targets_are_a_weighted_mean_of_the_following_items(layer):
+    sequence = ["i1", "i5", "i2", "i7"]
+    inputs = [tf.constant([sequence[:3]]), tf.constant(sequence[3:])]
+    found, _ = layer.log_probabilities(inputs, num_targets=3, target_decay=0.5)
+    for position in range(4):
+        given = tf.constant([sequence[:position]], tf.string)
+        logs = tf.nn.log_softmax(layer.score_items([given], tf.constant([*ITEMS, "new"]))[0])
+        following = [ITEMS.index(each) for each in sequence[position : position + 3]]
+        weights = 0.5 ** np.arange(len(following))
+        expected = np.average(logs.numpy()[following], weights=weights)
+        assert float(found[position]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_only_the_last_events_count_wherever_the_padding_is(layer):

@@ -114,3 +114,25 @@ def test_networks_that_cannot_be_combined_are_rejected():
 def test_score_std_rejects_other_networks(rows):
     with pytest.raises(TypeError, match=r"model must be an ensemble.*rankkit\.ensemble"):
         rk.score_std(make_member(0), rows)
+
+
+def test_weighted_sum_is_saved_exported_and_ranks(rows, check_exports):
+    networks = [make_member(seed) for seed in range(2)]
+    network = rk.models.weighted_sum(networks, [1.0, -2.0])
+    columns = {name: tf.constant(rows[name][:20]) for name in network.input}
+    one, two = (each(columns) for each in networks)
+    np.testing.assert_allclose(network(columns), one - 2 * two, rtol=1e-5)
+    check_exports(network, columns)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0], "The number of weights must be 2"),
+        ([0.0, 0.0], "weights must be a finite number"),
+        ([1.0, float("nan")], "weights must be a finite number"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights, message):
+    with pytest.raises(ValueError, match=message):
+        rk.models.weighted_sum([make_member(0), make_member(1)], weights)

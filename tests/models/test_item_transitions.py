@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rankkit as rk
+import tensorflow as tf
 from rankkit.models import item_transitions
 
 ItemTransitions = rk.models.ItemTransitions
@@ -177,3 +178,29 @@ def test_bad_histories_raise_an_error(histories, message):
 def test_missing_history_column_raises_an_error():
     with pytest.raises(ValueError, match="Missing feature 'history_item_id'"):
         rk.rank(ItemTransitions(ROWS), {}, {"item_id": ["a"]})
+
+
+def test_network_has_the_scores_of_the_followers_it_keeps(check_exports):
+    rng = np.random.default_rng(0)
+    rows = {
+        "user_id": rng.integers(0, 40, 600),
+        "item_id": [f"i{i}" for i in rng.integers(0, 30, 600)],
+        "timestamp": rng.permutation(600),
+    }
+    transitions = ItemTransitions(rows, decay=0.7, gap_decay=0.5)
+    histories = [["i1", "new", "i2"], [], ["i3"] * 60, ["", "i4", ""]]
+    items = [*transitions.items, "new"]
+    expected = transitions.score_items([["i1", "i2"], [], ["i3"] * 50, ["i4"]], items)
+    network = transitions.network(1000)
+    for history, scores in zip(histories, expected, strict=True):
+        ranked = dict(rk.rank(network, {"history_item_id": history}, {"item_id": items}))
+        np.testing.assert_allclose([ranked[each] for each in items], scores, rtol=1e-5)
+    lists = tf.ragged.constant(histories).to_tensor("")
+    columns = {"history_item_id": lists, "item_id": tf.constant(["i1", "i2", "i4", "new"])}
+    check_exports(network, columns)
+    # Those with the smallest numbers are left out.
+    few = dict(rk.rank(transitions.network(3), {"history_item_id": ["i1"]}, {"item_id": items}))
+    alone = transitions.score_items([["i1"]], items)[0]
+    kept = np.sort(alone)[-3:]
+    np.testing.assert_allclose(np.sort([*few.values()])[-3:], kept, rtol=1e-5)
+    assert sum(score > 0 for score in few.values()) == 3
