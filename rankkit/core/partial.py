@@ -72,9 +72,13 @@ class ActivationCache:
 
 
 def supports_parts(layer: Any) -> bool:
-    """Whether a layer has a `call_parts` that belongs to its own `call`, not an inherited one."""
-    kind = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
-    return "call_parts" in vars(kind)
+    """Whether a layer has a `call_parts`, and no subclass overrides what that computes."""
+    for kind in type(layer).__mro__:
+        if "call_parts" in vars(kind):
+            return True
+        if not vars(kind).keys().isdisjoint(("call", "encode", "embed")):
+            return False
+    return False
 
 
 def repeat_to_equal_length(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -61,8 +61,8 @@ class SequenceLayer(FeatureLayer):
         """Combines the vectors of events and of the candidate to the output of the layer.
 
         Args:
-            events: Vectors of the events, the most recent last, `(rows, events, dim)`, or of a
-                single row for all candidates.
+            events: Vectors of the events, the most recent last, `(rows, events, dim)`. The events
+                may be of a single row for all candidates, or the candidate for all histories.
             mask: False for slots without an event, `(rows, events)`.
             item: Vectors of the candidates, `(rows, dim)`.
             training: Whether the layer is trained.
@@ -101,22 +101,33 @@ class SequenceLayer(FeatureLayer):
 
     def call_parts(self, inputs: Sequence[Vector], kept: ActivationCache) -> tf.Tensor:
         """Embeds the history of a query once for all of its candidates."""
-        *history, item = [vector.parts[0] for vector in inputs]
-        if len({part.sides for part in history}) > 1 or history[0].sides == item.sides:
+        *history, (item,) = [vector.parts for vector in inputs]
+        columns = [part for (part,) in history]
+        sides = frozenset().union(*(part.sides for part in columns))
+        if sides & item.sides:
             return self(kept.whole(inputs))
-        sides, dim = history[0].sides, self.item_layer.embedding_dim
+        dim = self.item_layer.embedding_dim
 
         @functools.cache
         def events() -> tuple[tf.Tensor, tf.Tensor]:
-            codes = self._encode_history([part.computed for part in history])
-            return self._embed_events(codes, False)
+            is_one_side = len({part.sides for part in columns}) == 1
+            tensors = (
+                [part.computed for part in columns] if is_one_side else kept.whole(inputs[:-1])
+            )
+            return self._embed_events(self._encode_history(tensors), False)
 
         def candidates() -> tf.Tensor:
             return self.item_layer(item.computed)
 
         vectors = kept.take(Part(sides, (None, None, dim), lambda: events()[0]))
         mask = kept.take(Part(sides, (None, None), lambda: events()[1]))
-        return self.combine(vectors, mask, kept.take(Part(item.sides, (None, dim), candidates)))
+        item_vectors = kept.take(Part(item.sides, (None, dim), candidates))
+        outputs = self.combine_parts(vectors, mask, item_vectors)
+        return tf.cast(outputs, self.compute_dtype)
+
+    def combine_parts(self, events: tf.Tensor, mask: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """As `combine`; called by `rank`, where a history has many candidates."""
+        return self.combine(events, mask, item)
 
     def _encode_history(self, columns: Sequence[Any]) -> tf.Tensor:
         """Encodes histories, `(rows, slots, numbers)`, the most recent event last."""
@@ -198,7 +209,18 @@ def _padding(dtype: tf.DType) -> Any:
 
 
 def is_event(values: tf.Tensor) -> tf.Tensor:
+    """Which values are not padding."""
     return values != tf.constant(_padding(values.dtype), values.dtype)
+
+
+def event_slots(mask: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The slot of each member, -1 for padding and all but the last `length`; how many there are.
+
+    The last slot has the most recent event. There is at least one, for lists without members.
+    """
+    count = tf.maximum(tf.minimum(tf.shape(mask)[1], length), 1)
+    from_end = tf.cumsum(tf.cast(mask, tf.int32), axis=1, reverse=True)  # 1 for the most recent
+    return tf.where(mask, tf.maximum(count - from_end, -1), -1), count
 
 
 def newest_last(codes: tf.Tensor, mask: tf.Tensor, length: int) -> tf.Tensor:
@@ -206,13 +228,20 @@ def newest_last(codes: tf.Tensor, mask: tf.Tensor, length: int) -> tf.Tensor:
 
     `codes` is `(rows, members, numbers)`. The result has as few slots as the members allow.
     """
-    rows, members = tf.shape(mask)[0], tf.shape(mask)[1]
-    slots = tf.minimum(members, length)
-    from_end = tf.cumsum(tf.cast(mask, tf.int32), axis=1, reverse=True)  # 1 for the most recent
-    slot = tf.where(mask, slots - from_end, -1)
-    is_kept = slot >= 0
+    slot, count = event_slots(mask, length)
     # Further events and padding add nothing to the first slot.
-    row = tf.broadcast_to(tf.expand_dims(tf.range(rows), 1), tf.shape(mask))
+    row = tf.broadcast_to(tf.expand_dims(tf.range(tf.shape(mask)[0]), 1), tf.shape(mask))
     indices = tf.stack([row, tf.maximum(slot, 0)], axis=2)
-    added = tf.where(tf.expand_dims(is_kept, -1), codes + 1, tf.zeros_like(codes))
-    return tf.scatter_nd(indices, added, tf.stack([rows, slots, codes.shape[2]])) - 1
+    added = tf.where(tf.expand_dims(slot >= 0, -1), codes + 1, tf.zeros_like(codes))
+    return tf.scatter_nd(indices, added, tf.stack([tf.shape(mask)[0], count, codes.shape[2]])) - 1
+
+
+def mean_of_events(events: tf.Tensor, mask: tf.Tensor, empty: Any) -> tf.Tensor:
+    """The mean of the vectors of each history, `(rows, dim)`; `empty` for one without events.
+
+    It is computed in the precision of `empty`.
+    """
+    is_event = tf.expand_dims(tf.cast(mask, empty.dtype), 2)
+    summed = tf.reduce_sum(tf.cast(events, empty.dtype) * is_event, axis=1)
+    count = tf.reduce_sum(is_event, axis=1)
+    return tf.where(count > 0, summed / tf.maximum(count, 1.0), empty)

@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.partial import repeated
-from rankkit.layers._sequence import SequenceLayer
+from rankkit.core.partial import repeat_to_equal_length
+from rankkit.layers._sequence import SequenceLayer, mean_of_events
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -56,9 +56,5 @@ class SequenceMean(SequenceLayer):
     def combine(
         self, events: tf.Tensor, mask: tf.Tensor, item: tf.Tensor, training: Any = None
     ) -> tf.Tensor:
-        is_event = tf.expand_dims(tf.cast(mask, self.variable_dtype), 2)
-        summed = tf.reduce_sum(tf.cast(events, self.variable_dtype) * is_event, axis=1)
-        count = tf.reduce_sum(is_event, axis=1)
-        mean = tf.where(count > 0, summed / tf.maximum(count, 1.0), self._empty)
-        mean = repeated(tf.cast(mean, item.dtype), tf.shape(item)[0])
-        return tf.concat([item, mean], axis=1)
+        mean = tf.cast(mean_of_events(events, mask, self._empty), item.dtype)
+        return tf.concat(repeat_to_equal_length([item, mean]), axis=1)
