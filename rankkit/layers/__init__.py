@@ -23,7 +23,9 @@ from rankkit.layers.piecewise_linear_embedding import PiecewiseLinearEmbedding
 from rankkit.layers.score import EnsembleMean, WeightedScore
 from rankkit.layers.sequence_mean import SequenceMean
 from rankkit.layers.tags_embedding import TagsEmbedding
+from rankkit.layers.target_attention import TargetAttention
 from rankkit.layers.target_encoding import TargetEncoding
+from rankkit.layers.target_transformer import TargetTransformer
 from rankkit.layers.text_embedding import TextEmbedding
 from rankkit.layers.time_since_embedding import TimeSinceEmbedding
 from rankkit.layers.transition_score import TransitionScore
@@ -53,7 +55,9 @@ __all__ = [
     "ProgressiveExtraction",
     "SequenceMean",
     "TagsEmbedding",
+    "TargetAttention",
     "TargetEncoding",
+    "TargetTransformer",
     "TextEmbedding",
     "TimeSinceEmbedding",
     "TransitionScore",

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.list_context import current_lists
-from rankkit.layers._dense import make_dense
+from rankkit.layers._transformer import TransformerBlock
 from rankkit.utils.errors import check_integer, check_share, invalid
 from rankkit.utils.graph_errors import assert_in_graph
 
@@ -99,7 +99,9 @@ class CandidateAttention(ArgumentsLayer):
             raise invalid("num_heads", self.num_heads, expected, fix)
         units = self.hidden_units or 2 * dim
         self._blocks = [
-            _Block(self.num_heads, units, self.dropout_rate, self.activation, self.dtype_policy)
+            TransformerBlock(
+                self.num_heads, units, self.dropout_rate, self.activation, self.dtype_policy
+            )
             for _ in range(self.num_blocks)
         ]
         for block in self._blocks:
@@ -127,32 +129,3 @@ class CandidateAttention(ArgumentsLayer):
         x = self._norm(x)
         x = tf.cast(x[0] if lists is None else tf.gather_nd(x, lists.positions), self.compute_dtype)
         return tf.ensure_shape(x, [None, inputs.shape[1]])
-
-
-class _Block(tf.keras.layers.Layer):
-    """A block of a transformer: self-attention and a dense layer, each on normalized inputs."""
-
-    def __init__(self, num_heads: int, units: int, dropout: float, activation: Any, dtype: Any):
-        super().__init__(dtype=dtype)
-        self._num_heads, self._units, self._dropout_rate = num_heads, units, dropout
-        self._activation = activation
-
-    def build(self, input_shape: Any) -> None:
-        dim, layers = input_shape[-1], tf.keras.layers
-        # No biases: their gradients would be summed in half precision.
-        self._attention = layers.MultiHeadAttention(
-            self._num_heads, dim // self._num_heads, use_bias=False, dtype=self.dtype_policy
-        )
-        self._hidden = make_dense(self._units, self.dtype_policy, activation=self._activation)
-        self._outputs = make_dense(dim, self.dtype_policy)
-        self._norms = [layers.LayerNormalization(dtype=self.variable_dtype) for _ in range(2)]
-        self._dropout = layers.Dropout(self._dropout_rate, dtype=self.dtype_policy)
-        super().build(input_shape)
-
-    def call(self, x: tf.Tensor, mask: tf.Tensor | None, training: Any = None) -> tf.Tensor:
-        """Returns the new vectors of the items of lists, `(lists, items, dim)`."""
-        normed = self._norms[0](x)
-        attended = self._attention(normed, normed, attention_mask=mask, training=training)
-        x = x + self._dropout(attended, training=training)
-        hidden = self._dropout(self._hidden(self._norms[1](x)), training=training)
-        return x + self._outputs(hidden)

@@ -71,6 +71,20 @@ CASES = {
         case(HISTORIES, GAPS, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4),
              side_layers=[L.BucketEmbedding([1, 5], 4)], num_blocks=1, num_heads=1),
     ],
+    "TargetAttention": [
+        case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 3), max_length=2),
+        case(HISTORIES, GAPS, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 3),
+             side_layers=[L.BucketEmbedding([1, 5], 3)], hidden_units=(8, 4), activation="tanh"),
+    ],
+    "TargetTransformer": [
+        case(HISTORIES, text(*"abcdz"),
+             item_layer=L.IdEmbedding([*"abcd"], 8, embeddings_initializer="orthogonal"),
+             max_length=2, num_blocks=2),
+        case(HISTORIES, GAPS, text(*"abcdz"),
+             item_layer=L.IdEmbedding([*"abcd"], 3, embeddings_initializer="orthogonal"),
+             side_layers=[L.BucketEmbedding([1, 5], 3, embeddings_initializer="orthogonal")],
+             num_heads=1, hidden_units=5, activation="gelu"),
+    ],
     "MultiGateMixtureOfExperts": [
         case(VECTORS, heads=["a", "b"], num_experts=3, units=(4, 2), activation="tanh"),
     ],
