@@ -13,6 +13,7 @@ from rankkit.core.precision import to_float32, to_int64
 from rankkit.core.timestamps import as_seconds, is_missing
 from rankkit.utils.errors import invalid, missing, subject, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph
+from rankkit.utils.tensorflow import layers_of
 
 # Names that are valid in graphs, as function arguments and in every export.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -45,7 +46,23 @@ def as_features(features: Any) -> dict[str, Feature]:
                 "Layer names must differ from feature names, which the inputs of the network have. "
                 f"Got: the layer of feature {name!r} is named {feature.layer.name!r}. Rename it."
             )
+    _check_not_nested(read)
     return read
+
+
+def _check_not_nested(features: Mapping[str, Feature]) -> None:
+    """Raises if a layer is part of the layers of two features, which a config does not hold."""
+    owners: dict[Any, tuple[str, Any]] = {}
+    for name, feature in features.items():
+        for part in layers_of(feature.layer):
+            other, layer = owners.setdefault(id(part), (name, feature.layer))
+            if layer is not feature.layer:
+                raise ValueError(
+                    "A layer inside the layer of a feature must not be part of another feature: "
+                    "they would have a copy each when the network is loaded or cloned. Got: layer "
+                    f"{part.name!r} in features {other!r} and {name!r}. Make a layer for each. "
+                    "(A layer that reads a history outputs the vector of the candidate, too.)"
+                )
 
 
 def raw_specs(features: Mapping[str, Feature]) -> dict[str, tf.TensorSpec]:

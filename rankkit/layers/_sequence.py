@@ -47,6 +47,9 @@ class SequenceLayer(FeatureLayer):
         self.max_length = check_integer("max_length", max_length)
         self._dim = 2 * dim
         layers = (item_layer, *self.side_layers)
+        if len({*map(id, layers)}) < len(layers):
+            fix = "Make a layer for each column: a config would hold several copies of one."
+            raise invalid("side_layers", side_layers, "layers of their own", fix)
         self._sizes = [*map(_num_codes, layers)]
         lists = [tf.TensorSpec((None, None), each.feature_spec.dtype) for each in layers]
         self._spec = (*lists, item_layer.feature_spec)
@@ -178,7 +181,7 @@ def _check_layer(argument: str, layer: Any, dim: int | None = None) -> Any:
         raise wrong_type(argument, layer, expected)
     if dim not in (None, layer.embedding_dim):
         expected = f"{dim}, like the embedding_dim of item_layer, as their vectors are summed"
-        raise invalid(f"embedding_dim of {argument}", layer.embedding_dim, expected)
+        raise invalid(f"the embedding_dim of {argument}", layer.embedding_dim, expected)
     return layer
 
 
