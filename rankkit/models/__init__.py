@@ -5,6 +5,7 @@ from rankkit.models.item_transitions import ItemTransitions
 from rankkit.models.multi_task import mmoe, ple, shared_bottom
 from rankkit.models.replace_inputs import replace_inputs
 from rankkit.models.sasrec import sasrec
+from rankkit.models.sequences import bst, din
 from rankkit.models.towers import dcn_v2, dlrm, tower
 from rankkit.models.tree_scorer import TreeScorer
 from rankkit.models.weighted_sum import weighted_sum
@@ -12,8 +13,10 @@ from rankkit.models.weighted_sum import weighted_sum
 __all__ = [
     "ItemTransitions",
     "TreeScorer",
+    "bst",
     "dcn_v2",
     "deepfm",
+    "din",
     "dlrm",
     "factorization_machine",
     "mmoe",

@@ -63,19 +63,19 @@ class LayerTemplate:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Arguments that `make` can replace, those of a nested layer included."""
-        inner = _nested_layer(self.config)
-        return {**self.config, **(inner["config"] if inner else {})}
+        """Arguments that `make` can replace, those of nested layers included."""
+        return {name: value for config in _configs(self.config) for name, value in config.items()}
 
     @property
     def fixed_width(self) -> int | None:
         """The width of the matrix that an initializer or frozen weights hold, if there is one."""
-        is_frozen = self.arguments.get("trainable") is False
+        configs = _configs(self.config)
+        is_frozen = any(config.get("trainable") is False for config in configs)
         if is_frozen and any(state.variables for state in self._states):
             return self.arguments.get("embedding_dim")
         held = [
             value
-            for name, config in self.arguments.items()
+            for name, config in chain.from_iterable(config.items() for config in configs)
             if name.endswith("_initializer")
             for value in vars(tf.keras.initializers.get(config)).values()
         ]
@@ -93,24 +93,49 @@ class LayerTemplate:
         return layer
 
 
-def _nested_layer(config: dict[str, Any]) -> dict[str, Any] | None:
-    """The serialized layer inside a layer such as `Attribute`."""
-    inner = config.get("layer")
-    return inner if isinstance(inner, dict) and "config" in inner else None
+# Arguments that are layers or lists of layers, such as of `Attribute` and `TargetAttention`.
+_LAYERS = ("layer", "item_layer", "side_layers")
+
+
+def _nested_layers(config: dict[str, Any]) -> dict[str, Any]:
+    """The serialized layers among the arguments of a layer, one or a list of them for each name."""
+    found = {name: config[name] for name in _LAYERS if name in config}
+    return {
+        name: value
+        for name, value in found.items()
+        if all(isinstance(each, dict) and "config" in each for each in _as_list(value))
+    }
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _configs(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The config of a layer and those of the layers inside it."""
+    nested = chain.from_iterable(map(_as_list, _nested_layers(config).values()))
+    return [config, *chain.from_iterable(_configs(each["config"]) for each in nested)]
+
+
+def _change_nested(config: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Returns a config with the configs of the layers inside it changed."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [changed(each) for each in value]
+        return {**value, "config": change(value["config"])}
+
+    return {**config, **{name: changed(each) for name, each in _nested_layers(config).items()}}
 
 
 def _without_name(config: dict[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in config.items() if name != "name"}
-    if inner := _nested_layer(config):
-        rest["layer"] = {**inner, "config": _without_name(inner["config"])}
-    return rest
+    return _change_nested(rest, _without_name)
 
 
 def _replace(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     known = {name: value for name, value in changes.items() if name in config}
-    if inner := _nested_layer(config):
-        known["layer"] = {**inner, "config": _replace(inner["config"], changes)}
-    return {**config, **known}
+    return {**_change_nested(config, lambda each: _replace(each, changes)), **known}
 
 
 class _State:

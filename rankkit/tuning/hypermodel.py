@@ -8,6 +8,7 @@ import keras_tuner as kt
 import tensorflow as tf
 
 from rankkit.data import batches, lists, with_negatives
+from rankkit.models.network import feature_specs
 from rankkit.training.callbacks import WeightAveraging
 from rankkit.training.model import RankingModel
 from rankkit.tuning.cloning import NetworkTemplate, as_templates, make_metrics
@@ -133,7 +134,10 @@ class RankingHyperModel(kt.HyperModel):
         self.loss = loss
         self.metrics = as_templates(metrics)
         self.loss_weights = loss_weights
-        columns = [*self.template.columns, *_names(label), *_names(sample_weight)]
+        read = self.template.columns
+        if network is not None:  # which may read further columns, such as histories
+            read = feature_specs(self.template.make(self.space, kt.HyperParameters()))
+        columns = [*read, *_names(label), *_names(sample_weight)]
         self.batching = make_batching(list(dict.fromkeys(columns)), lists, negatives)
         self.average_weights = check_boolean("average_weights", average_weights)
 

@@ -8,7 +8,8 @@ import rankkit as rk
 import tensorflow as tf
 
 MULTI_TASK = {"mmoe", "ple", "shared_bottom"}
-OTHERS = {"ItemTransitions", "TreeScorer", "replace_inputs"}
+SEQUENCES = {"bst", "din"}  # of histories: tests/models/test_sequences.py
+OTHERS = {"ItemTransitions", "TreeScorer", "replace_inputs", *SEQUENCES}
 single_head = pytest.mark.parametrize("name", sorted({*rk.models.__all__} - MULTI_TASK - OTHERS))
 
 

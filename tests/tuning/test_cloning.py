@@ -84,6 +84,22 @@ def test_arguments_of_a_nested_layer_are_replaced():
     assert template.make()(tf.constant(["a"])).shape == (1, 3)
 
 
+def test_arguments_of_all_layers_in_a_list_are_replaced():
+    sides = [rk.layers.BucketEmbedding([5], 4), rk.layers.CalendarEmbedding("month", 4)]
+    layer = rk.layers.TargetAttention(rk.layers.IdEmbedding(["a"], 4), side_layers=sides)
+    template = LayerTemplate("next", layer)
+    clone = template.make(embedding_dim=6)
+    dims = [each.embedding_dim for each in (clone.item_layer, *clone.side_layers)]
+    assert dims == [6, 6, 6]
+    # The names of layers, which Keras numbers, are no part of what identifies a template.
+    other = LayerTemplate("next", rk.layers.TargetAttention.from_config(layer.get_config()))
+    assert other.get_config() == template.get_config()
+    matrix = tf.keras.initializers.Constant(np.ones((3, 4)))
+    sides[0] = rk.layers.BucketEmbedding([5, 6], 4, embeddings_initializer=matrix)
+    layer = rk.layers.SequenceMean(rk.layers.IdEmbedding(["a"], 4), side_layers=sides)
+    assert LayerTemplate("next", layer).fixed_width == 4
+
+
 def test_metric_templates_are_cloned_under_the_same_name():
     tf.keras.metrics.AUC()  # Keras would number the next one auc_1
     hypermodel = rk.tuning.RankingHyperModel(

@@ -95,6 +95,14 @@ def test_function_of_models_builds_the_network(make_hypermodel):
     assert pickle.loads(pickle.dumps(hypermodel)).columns == hypermodel.columns
 
 
+def test_columns_that_a_function_of_models_adds_are_read(make_hypermodel):
+    hypermodel = make_hypermodel(network=rk.models.din, space={"embedding_dim": [8, 16]})
+    assert {"history_item_id", "item_id", "user_id"} <= set(hypermodel.columns)
+    values = {"tower_width": 8, "learning_rate": 0.1, "embedding_dim": 16}
+    model = hypermodel.build(hyperparameters(**values))
+    assert layer(model, rk.layers.TargetAttention).item_layer.embedding_dim == 16
+
+
 # --- Training ---
 
 

@@ -1,0 +1,171 @@
+"""Networks that read the history of a user: DIN and BST."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from rankkit.core.features import as_features
+from rankkit.layers import DenseRatingHead, TargetAttention, TargetTransformer
+from rankkit.models.network import ranking_network
+from rankkit.utils.errors import as_names, check_choice, check_known, check_text, invalid
+
+
+def din(
+    features: Mapping[str, Any],
+    *,
+    item: str | None = None,
+    history: str | None = None,
+    event_features: Sequence[str] = (),
+    max_length: int = 50,
+    attention_units: Sequence[int] = (36,),
+    hidden_units: Sequence[int] = (256, 64),
+    **kwargs: Any,
+) -> tf.keras.Model:
+    """Builds a deep interest network (DIN): an MLP of all features and of a weighted history.
+
+    The layer of the item embeds the items of the history as well, in a
+    `rankkit.layers.TargetAttention`, which weights them by the candidate. The network reads the
+    columns of `rankkit.data.InteractionLog.add_histories`. For other networks of a history, pass
+    such a layer to `rankkit.ranking_network`.
+
+    Args:
+        features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
+        item: Name of the feature of the candidate, an embedding of its id. Defaults to `None`, the
+            last feature that is not one of `event_features`.
+        history: Column of the items of the history, the oldest first. Defaults to `None`,
+            `"history_"` and the column of the item.
+        event_features: Names of features that read further columns of the history, such as
+            `"history_gap"`: embeddings of the dimension of the item's. Defaults to `()`.
+        max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
+        attention_units: Sizes of the hidden layers of the MLP that weights the events. Defaults to
+            `(36,)`.
+        hidden_units: Sizes of the hidden layers of the MLP of all features. Defaults to
+            `(256, 64)`.
+        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.
+
+    Returns:
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
+
+    Raises:
+        TypeError: If a layer of the item or of an event does not embed single values.
+        ValueError: If a feature is unknown, the history is the column of another feature, or an
+            argument does not fit the layer of the history.
+
+    References:
+        Zhou et al., Deep interest network for click-through rate prediction, KDD 2018.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {
+        ...     "user_id": rk.layers.IdEmbedding(["7", "42"], 8),
+        ...     "item_id": rk.layers.IdEmbedding(["x", "y"], 8),
+        ... }
+        >>> network = rk.models.din(features, hidden_units=[16])
+        >>> query = {"user_id": "42", "history_item_id": ["y", "x", "y"]}
+        >>> len(rk.rank(network, query, {"item_id": ["x", "y"]}))
+        2
+    """
+
+    def make(item_layer: Any, **arguments: Any) -> Any:
+        return TargetAttention(item_layer, hidden_units=attention_units, **arguments)
+
+    features = _with_history(make, features, item, history, event_features, max_length)
+    return ranking_network(features, head=DenseRatingHead(hidden_units, **kwargs), name="din")
+
+
+def bst(
+    features: Mapping[str, Any],
+    *,
+    item: str | None = None,
+    history: str | None = None,
+    event_features: Sequence[str] = (),
+    max_length: int = 50,
+    num_blocks: int = 1,
+    num_heads: int = 2,
+    hidden_units: Sequence[int] = (256, 64),
+    **kwargs: Any,
+) -> tf.keras.Model:
+    """Builds a behavior sequence transformer (BST): an MLP of all features and of a transformer.
+
+    The layer of the item embeds the items of the history as well, in a
+    `rankkit.layers.TargetTransformer`, for which the order of the events counts. The network reads
+    the columns of `rankkit.data.InteractionLog.add_histories`. For other networks of a history,
+    pass such a layer to `rankkit.ranking_network`.
+
+    Args:
+        features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
+        item: Name of the feature of the candidate, an embedding of its id. Defaults to `None`, the
+            last feature that is not one of `event_features`.
+        history: Column of the items of the history, the oldest first. Defaults to `None`,
+            `"history_"` and the column of the item.
+        event_features: Names of features that read further columns of the history, such as
+            `"history_gap"`: embeddings of the dimension of the item's. Defaults to `()`.
+        max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
+        num_blocks: Number of blocks of the transformer. Defaults to `1`.
+        num_heads: Number of attention heads, which divides the dimension of the item's vectors.
+            Defaults to `2`.
+        hidden_units: Sizes of the hidden layers of the MLP of all features. Defaults to
+            `(256, 64)`.
+        **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`. A `dropout_rate` is that of
+            the transformer, too; without one, it has its own default.
+
+    Returns:
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
+
+    Raises:
+        TypeError: If a layer of the item or of an event does not embed single values.
+        ValueError: If a feature is unknown, the history is the column of another feature, or an
+            argument does not fit the layer of the history.
+
+    References:
+        Chen et al., Behavior sequence transformer for e-commerce recommendation in Alibaba,
+        DLP-KDD 2019.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {
+        ...     "user_id": rk.layers.IdEmbedding(["7", "42"], 8),
+        ...     "item_id": rk.layers.IdEmbedding(["x", "y"], 8),
+        ... }
+        >>> rk.models.bst(features, hidden_units=[16]).output_shape
+        (None, 1)
+    """
+    dropout = {name: kwargs[name] for name in ("dropout_rate",) if name in kwargs}
+
+    def make(item_layer: Any, **arguments: Any) -> Any:
+        blocks = {"num_blocks": num_blocks, "num_heads": num_heads, **dropout}
+        return TargetTransformer(item_layer, **blocks, **arguments)
+
+    features = _with_history(make, features, item, history, event_features, max_length)
+    return ranking_network(features, head=DenseRatingHead(hidden_units, **kwargs), name="bst")
+
+
+def _with_history(
+    make: Any,
+    features: Mapping[str, Any],
+    item: str | None,
+    history: str | None,
+    event_features: Sequence[str],
+    max_length: int,
+) -> dict[str, Any]:
+    """Returns features in which the layer of the item reads the history, too."""
+    read = as_features(features)
+    events = as_names("event_features", event_features)
+    check_known("feature in event_features", events, read)
+    others = [name for name in read if name not in events]
+    if not others:
+        fix = "Name the feature of the candidate in features, too."
+        raise invalid("event_features", event_features, "less than all features", fix)
+    item = others[-1] if item is None else check_choice("item", item, others)
+    columns = [source for name in (*events, item) for source in read[name].sources]
+    history = f"history_{columns[-1]}" if history is None else check_text("history", history)
+    layer = make(
+        read[item].layer,
+        side_layers=[read[name].layer for name in events],
+        max_length=max_length,
+    )
+    if any(history in each.sources for each in read.values()):
+        raise invalid("history", history, "a column that no feature reads", "Drop that feature.")
+    made = {name: (read[name].sources, read[name].layer) for name in others}
+    return {**made, item: ((history, *columns), layer)}
