@@ -112,6 +112,11 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
     """Converts the cells of a column, as from `as_cells`, to the tensor that a scorer expects."""
     if spec is not None and not len(values):
         return as_feature(name, [], spec)
+    if spec is not None and spec.shape[1:] == (None,) and isinstance(values, list):
+        for value in values:
+            if not is_column(value):
+                fix = "Write []." if is_missing(value) else f"Write [{value!r}]."
+                raise wrong_type(f"feature {name!r}", value, "a list", fix)
     if spec is not None and spec.shape.rank == 2 and isinstance(values, list):
         values = _as_matrix(name, values, spec)
     if isinstance(values, np.ndarray):

@@ -251,6 +251,8 @@ def check_features(specs: Mapping[str, tf.TensorSpec], columns: Iterable[str]) -
         if sizes.rank == 1 and sizes[0] is not None and spec.dtype.is_floating:
             stacked = f"rankkit.data.stack_columns(rows, names, name={name!r})"
             error = ValueError(f"{error} It is a matrix: {stacked} makes it of {sizes[0]} columns.")
+        if sizes.rank == 1 and sizes[0] is None:
+            error = ValueError(f"{error} It has a list in each row, [] if it is empty.")
         raise error
 
 

@@ -39,7 +39,7 @@ def describe(model: Any) -> Description:
 
 
 def _input_rules(network: Any) -> dict[str, Any]:
-    """Returns which features are finite, which timestamps seconds, and how rows are scored."""
+    """Returns which features are finite, seconds or of the same events, and how rows are scored."""
     in_seconds = {
         name: layer.in_seconds
         for name in feature_specs(network)
@@ -47,7 +47,13 @@ def _input_rules(network: Any) -> dict[str, Any]:
         if getattr(layer, "in_seconds", None) is not None
         if position == isinstance(layer.feature_spec, tuple)  # ids come before timestamps
     }
+    aligned: dict[Any, list[str]] = {}  # layers of histories to their columns of lists
+    for name, spec in feature_specs(network).items():
+        for layer, _ in find_feature_layers(network, name):
+            if getattr(layer, "side_layers", None) and spec.shape.rank == 2:
+                aligned.setdefault(layer, []).append(name)
     return {
+        "aligned": [*aligned.values()] or None,
         "finite": finite_inputs(network) or None,
         "in_seconds": in_seconds or None,
         "compares_rows": compares_rows(network) or None,

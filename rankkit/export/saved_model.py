@@ -53,7 +53,8 @@ class SavedCandidateIndex(PrecomputedCandidates):
             raise invalid("candidates", self, "an index of this scorer", fix)
 
     def scores(self, query: Mapping[str, tf.Tensor], best: int) -> np.ndarray:
-        outputs = self._rank(k=tf.constant(best), **query)
+        with plain_errors():
+            outputs = self._rank(k=tf.constant(best), **query)
         scores = scatter_scores(outputs, len(self))
         check_finite_scores(scores[outputs["index"].numpy()])
         return scores

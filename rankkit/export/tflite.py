@@ -26,6 +26,7 @@ from rankkit.utils.checksum import (
     warn_without_checksum,
 )
 from rankkit.utils.errors import check_path, unreadable
+from rankkit.utils.event_lists import misaligned
 from rankkit.utils.files import write_atomically
 from rankkit.utils.graph_errors import plain_errors
 from rankkit.utils.score import score_name
@@ -166,6 +167,10 @@ class TFLiteScorer(ExportScorer):
                 check_finite(name, tf.where(is_nan, tf.zeros_like(values), values))
             for name, in_seconds in (self._described("in_seconds") or {}).items():
                 check_unit(f"Feature {name!r}", features[name], in_seconds=in_seconds)
+        groups = self._described("aligned") or []
+        lists = {name: features[name].numpy() for names in groups for name in names}
+        if error := misaligned(groups, lists):
+            raise ValueError(error)
 
 
 def _input_spec(name: str, details: Mapping[str, Any]) -> tf.TensorSpec:

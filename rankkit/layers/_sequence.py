@@ -145,11 +145,11 @@ class SequenceLayer(FeatureLayer):
             equal = assert_in_graph(tf.shape(side)[1] == tf.shape(ids)[1], message)
             with tf.control_dependencies([equal]):
                 checks.append(assert_in_graph(tf.reduce_all(is_event(side) == mask), message))
+        pairs = zip((self.item_layer, *self.side_layers), (ids, *sides), strict=True)
+        codes = [_codes(layer, each) for layer, each in pairs]
         with tf.control_dependencies(checks):
-            mask = tf.identity(mask)
-        layers = (self.item_layer, *self.side_layers)
-        codes = [_codes(layer, each) for layer, each in zip(layers, (ids, *sides), strict=True)]
-        return newest_last(tf.concat(codes, axis=2), mask, self.max_length)
+            codes = tf.concat(codes, axis=2)
+        return newest_last(codes, mask, self.max_length)
 
     def _embed_events(self, codes: tf.Tensor, training: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """The vectors of events, `(rows, slots, dim)`, and which slots have one."""

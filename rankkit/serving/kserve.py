@@ -170,7 +170,8 @@ def _parse_inputs(inputs: Any, known: Mapping[str, Tensor], binary: bytes) -> di
         binary = binary[size:]
     missing = [name for name in known if name not in arrays]
     if missing:
-        raise RequestError(f"Missing inputs: {', '.join(missing)}.")
+        hint = " A list without values has the shape [rows, 0]." if known[missing[0]].hint else ""
+        raise RequestError(f"Missing inputs: {', '.join(missing)}.{hint}")
     if binary:
         raise RequestError(f"{len(binary)} bytes follow the last binary tensor.")
     return arrays

@@ -57,7 +57,8 @@ def rank(version: Version, request: Mapping[str, Any], max_candidates: int) -> l
         if (name in query) + (name in columns) != 1:
             where = "both 'query' and 'candidates'" if name in query else "'query' or 'candidates'"
             verb = "is in" if name in query else "is missing: pass it in"
-            raise RequestError(f"The feature {name!r} {verb} {where}.")
+            hint = "" if name in query else features[name].hint
+            raise RequestError(f"The feature {name!r} {verb} {where}.{hint}")
     if not any(name in columns for name in features):
         raise RequestError("'candidates' must have a column that is a feature of the model.")
     query_arrays = {name: to_array(name, [query[name]], features[name]) for name in query}
@@ -102,7 +103,8 @@ def _rank_index(
     features = {name: each for name, each in signature.inputs.items() if name != "k"}
     for name in features.keys() | query.keys():
         if name not in query:
-            raise RequestError(f"The feature {name!r} is missing: pass it in 'query'.")
+            hint = features[name].hint
+            raise RequestError(f"The feature {name!r} is missing: pass it in 'query'.{hint}")
         if name not in features:
             raise RequestError(f"The feature {name!r} is one of the candidates, not of the query.")
     score = signature.score

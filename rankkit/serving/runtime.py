@@ -10,6 +10,7 @@ import numpy as np
 
 from rankkit.serving.errors import RequestError
 from rankkit.utils.checksum import check_flatbuffer, check_folder, unzip_description
+from rankkit.utils.event_lists import misaligned
 from rankkit.utils.quiet import import_tensorflow
 from rankkit.utils.score import score_name
 from rankkit.utils.seconds import SECONDS_LIMIT
@@ -28,6 +29,11 @@ class Tensor:
 
     dtype: np.dtype
     shape: tuple[int | None, ...]
+
+    @property
+    def hint(self) -> str:
+        """What to pass if there is nothing to pass: lists may be empty."""
+        return " Pass [] if it is empty." if self.shape[1:] == (None,) else ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,7 @@ class TFLiteRuntime:
         self._finite: dict[str, bool] = described.get("finite", {})  # to whether NaN is allowed
         self.compares_rows: bool = described.get("compares_rows", False)
         self._in_seconds: dict[str, bool] = described.get("in_seconds", {})
+        self._aligned: list[list[str]] = described.get("aligned", [])
         self._examples: dict[str, list] = described.get("examples", {})
         self.query: list[str] | None = described.get("query")
 
@@ -160,6 +167,8 @@ class TFLiteRuntime:
             if not (is_small == in_seconds).all():
                 unit = "seconds since 1970" if in_seconds else "the unit of the references"
                 raise RequestError(f"{start} {name!r} must be in {unit}.")
+        if error := misaligned(self._aligned, inputs):
+            raise RequestError(f"The model does not accept these values. {error}")
 
     def sample(self) -> dict[str, np.ndarray]:
         """Returns a few rows of features; a file of an older version has none."""

@@ -91,7 +91,9 @@ def _refuse_names(columns: Mapping[str, Any], signature: Signature) -> None:
     parts = [f"missing {', '.join(missing)}"] if missing else []
     parts += [f"unknown {', '.join(unknown)}"] if unknown else []
     known = ", ".join(signature.inputs)
-    raise RequestError(f"The signature has the inputs {known}. The request: {'; '.join(parts)}.")
+    hint = signature.inputs[missing[0]].hint if missing else ""
+    text = f"The signature has the inputs {known}. The request: {'; '.join(parts)}.{hint}"
+    raise RequestError(text)
 
 
 def _to_input(name: str, values: Any, tensor: Tensor) -> np.ndarray:

@@ -79,7 +79,8 @@ def to_array(name: str, values: Any, tensor: Tensor) -> np.ndarray:
         )
     for row in values:
         if not isinstance(row, list):
-            raise RequestError(f"{name!r} must be a list with a list per row. Got: {show(row)}.")
+            text = f"{name!r} must be a list with a list per row. Got: {show(row)}.{tensor.hint}"
+            raise RequestError(text)
     lengths = [len(row) for row in values]
     size = tensor.shape[1]
     if size is None:

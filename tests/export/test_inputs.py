@@ -19,6 +19,8 @@ COLUMNS = {
     "tags": [["a"], ["a", "b"]],
     "size": [[1.0], [2.0]],
     "place": [[1.0, 2.0], [3.0, 4.0]],
+    "history": [["b"], ["a", "b"]],
+    "gap": [[9], [5, 1]],
 }
 SCORERS = ("model", "head", "predict", "saved_model", "tflite", "rank", "rank_saved_model")
 
@@ -41,6 +43,10 @@ def scorers(tmp_path_factory):
         "size": size,
         "place": place,
     }
+    next_item = rk.layers.TargetAttention(
+        rk.layers.IdEmbedding(["7", "a", "b"], 4), side_layers=[rk.layers.BucketEmbedding([3], 4)]
+    )
+    layers["next"] = (("history", "gap", "user_id"), next_item)
     heads = {name: rk.layers.DenseRatingHead([4]) for name in ("a", "b")}
     network = rk.ranking_network(layers, head=heads, score={"a": 1.0})
     model = rk.RankingModel(network, label={"a": "x", "b": "y"})
@@ -118,6 +124,14 @@ ACCEPTED = {
     ],
     "size": [[1.0, 2.0], [1, 2], np.array([1.0, 2.0]), tf.constant([[1.0], [2.0]])],
     "place": [np.array([[1, 2], [3, 4]]), pa.array([[1.0, 2.0], [3.0, 4.0]])],
+    "history": [
+        (("b",), ("a", "b")),
+        tf.ragged.constant([["b"], ["a", "b"]]),
+        np.array([["b", ""], ["a", "b"]]),
+        pd.Series([["b"], ["a", "b"]]),
+        pa.array([["b"], ["a", "b"]]),
+    ],
+    "gap": [np.array([[9, -1], [5, 1]], np.int32), pa.array([[9], [5, 1]])],
 }
 REFUSED = {
     "user_id": [
@@ -136,13 +150,18 @@ REFUSED = {
              tf.ragged.constant([["a"], [b"\xff"]]), np.array([[b"a"], [b"\xff"]])],
     "size": [[1.0], [[1.0, 2.0]] * 2, [[1.0], [np.nan]], ["a", "b"]],
     "place": [[1.0, 2.0], [[1.0]] * 2, [[1.0], [1.0, 2.0]], [[1.0, np.inf]] * 2, [[1.0, 2.0]]],
+    "history": ["b", ["b", "a"], [["b"], None], [None, ["a", "b"]], [["b"], ["a", None]], [["b"]],
+                [["b"], [1, 2]], [[["b"]], [["a"], ["b"]]]],
+    "gap": [[9, 5], [[9], None], [["9"], ["5", "1"]], [[9], [5, None]], [[9], [5, 1.5]]],
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def expected(scorers):
-    tensors = {name: tf.constant(each) for name, each in COLUMNS.items() if name != "tags"}
-    return np.ravel(scorers["model"]({**tensors, "tags": tf.ragged.constant(COLUMNS["tags"])}))
+    lists = ("tags", "history", "gap")
+    tensors = {name: tf.constant(each) for name, each in COLUMNS.items() if name not in lists}
+    ragged = {name: tf.ragged.constant(COLUMNS[name]) for name in lists}
+    return np.ravel(scorers["model"]({**tensors, **ragged}))
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
@@ -160,6 +179,13 @@ def test_column_is_refused_by_name(scorers, scorer, name):
         with pytest.raises((ValueError, TypeError)) as refusal:
             scorers[scorer]({**COLUMNS, name: values})
         assert re.search(rf"['\[]{name}'", str(refusal.value)), values
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_lists_that_are_not_of_the_same_events_are_refused(scorers, scorer):
+    for gap in ([[9], [5, 1, 7]], [[9], [5]], [[9], [5, -1]], [[9], [-1, 5]], [[9], []]):
+        with pytest.raises(ValueError, match="must have one value for each item of the history"):
+            scorers[scorer]({**COLUMNS, "gap": gap})
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
