@@ -74,11 +74,12 @@ class SequenceLayer(FeatureLayer):
 
     def sample_values(self, count: int) -> tuple[list, ...]:
         """Returns `count` example inputs: histories, one of them empty, and candidates."""
-        lengths = [i % 4 for i in range(count)]
+        lengths = [(i, i % 4) for i in range(count)]
         columns = []
         for layer in (self.item_layer, *self.side_layers):
-            values = layer.sample_values(max(count, 2))
-            lists = [[values[(i + n) % count] for n in range(lengths[i])] for i in range(count)]
+            padding = _padding(layer.feature_spec.dtype)
+            values = [each for each in layer.sample_values(max(count, 2)) if each != padding]
+            lists = [[values[(i + n) % len(values)] for n in range(size)] for i, size in lengths]
             columns.append(lists)
         return *columns, self.item_layer.sample_values(count)
 

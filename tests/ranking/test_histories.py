@@ -25,7 +25,7 @@ def make_network(kinds, *, integers=False, side=True, hashed=False):
         return L.IdEmbedding(known, 4, id_dropout_rate=0.5)
 
     def layer(kind):
-        sides = [L.BucketEmbedding([5, 50], 4)] if side else []
+        sides = [L.BucketEmbedding([0, 5, 50], 4)] if side else []
         return kind(ids(), side_layers=sides, max_length=LENGTH)
 
     columns = ("history", "gap", "item_id") if side else ("history", "item_id")
