@@ -85,7 +85,13 @@ def test_table_with_one_partition_is_repartitioned(spark, export, tmp_path, pair
 def test_features_of_lists_and_numbers_are_scored(spark, tmp_path):
     rows = {"tags": [["a", "b"], [], ["c"]] * 2, "year": [1970, 1994, 2001, 1970, 1980, 1990]}
     tags = rk.layers.TagsEmbedding(["a", "b"], 3)
-    features = {"tags": tags, "year": rk.layers.NormalizedNumber(1985.0, 100.0)}
+    rows |= {"item_id": [*"abcabc"], "history": [["a"], [], ["b", "z", "a"]] * 2}
+    next_item = rk.layers.TargetAttention(rk.layers.IdEmbedding([*"abc"], 3), max_length=2)
+    features = {
+        "tags": tags,
+        "year": rk.layers.NormalizedNumber(1985.0, 100.0),
+        "next": (("history", "item_id"), next_item),
+    }
     network = rk.ranking_network(features, head=rk.layers.DenseRatingHead([4]))
     rk.export.save(network, tmp_path / "1")
     table = spark.createDataFrame(pa.table(rows))
@@ -93,7 +99,8 @@ def test_features_of_lists_and_numbers_are_scored(spark, tmp_path):
     expected = rk.export.load(tmp_path / "1")({**scored.to_pydict()})
     np.testing.assert_allclose(scored["score"].to_numpy(), expected[:, 0], atol=1e-5)
     assert scored.num_rows == 6
-    nulls = spark.createDataFrame(pa.table({"tags": [["a", None]], "year": [1.0]}))
+    one = {name: column[:1] for name, column in rows.items()}
+    nulls = spark.createDataFrame(pa.table({**one, "tags": [["a", None]]}))
     with pytest.raises(ValueError, match="Column 'tags' of pairs must have no nulls"):
         rk.spark.score(tmp_path / "1", nulls, output=tmp_path / "other")
     for column, expected in {"tags": "array<string>", "year": "double"}.items():

@@ -58,6 +58,20 @@ def test_users_are_ranked_like_in_process(top_k, export, tmp_path):
     assert pq.read_table(tmp_path / "out").num_rows == frame.count() == 31 * 21 - 1  # u1 has 22 - 2
 
 
+def test_histories_are_ranked_like_in_process(spark, tmp_path):
+    features = {"item_id": rk.layers.IdEmbedding([*"abc"], 4)}
+    rk.export.save(rk.models.din(features, max_length=2), tmp_path / "1")
+    users = {"user_id": USERS[:3], "history_item_id": [[], ["a"], ["b", "z", "c"]]}
+    items = {"item_id": [*"abcz"]}
+    frame = rk.spark.top_k(tmp_path / "1", users, items, k=4, output=tmp_path / "out")
+    found = {(row["user_id"], row["item_id"]): row["score"] for row in frame.collect()}
+    scorer = rk.export.load(tmp_path / "1")
+    for user, history in zip(*users.values(), strict=True):
+        for item, score in rk.rank(scorer, {"history_item_id": history}, items):
+            assert found.pop((user, item)) == pytest.approx(score, abs=1e-5)
+    assert not found
+
+
 def test_resumed_job_writes_only_missing_partitions(top_k, export, tmp_path):
     out = tmp_path / "out"
     top_k()
