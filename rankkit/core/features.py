@@ -292,7 +292,10 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
             wrong = sorted(members, key=is_missing)[-1]
             expected, fix = "numbers only or text only", "Drop missing values; convert others."
             raise wrong_type(f"the lists of column {name!r}", wrong, expected, fix) from None
-        value = tf.RaggedTensor.from_row_lengths(flat, [len(cell) for cell in value])
+        lengths = [len(cell) for cell in value]
+        if len(set(lengths)) == 1 and spec.shape[1] is None:  # a query: ragged tensors take long
+            return tf.reshape(flat, [len(lengths), lengths[0]])
+        value = tf.RaggedTensor.from_row_lengths(flat, lengths)
     if isinstance(value, tf.RaggedTensor):
         check_shape(name, value.shape, spec)
         is_text = value.dtype == tf.string

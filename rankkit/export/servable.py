@@ -91,7 +91,7 @@ class Servable(tf.Module):
         # Which columns belong to the query and have one row is not known yet: each is its own side.
         outputs = named_outputs(self._evaluate_factored(columns, {name: name for name in columns}))
         outputs = {name: repeated(output, rows) for name, output in outputs.items()}
-        return _top_k(k, outputs, {name: repeated(each, rows) for name, each in columns.items()})
+        return _top_k(k, outputs, columns)
 
     def _rank_indexed(self, k: tf.Tensor, **query: tf.Tensor) -> dict[str, tf.Tensor]:
         assert self.candidates is not None
@@ -139,7 +139,11 @@ def _top_k(
     # NaN has no order: it comes last. Among equal scores, top_k puts the lower index first.
     ordered = tf.where(tf.math.is_nan(scores), scores.dtype.min, scores)
     index = tf.math.top_k(ordered, tf.minimum(k, tf.size(scores))).indices
-    best = {name: tf.gather(each, index) for name, each in {**columns, **outputs}.items()}
+    # A column of one row is not repeated for all rows first: a history may have many values.
+    best = {
+        name: tf.gather(each, index * tf.cast(tf.shape(each)[0] != 1, index.dtype))
+        for name, each in {**columns, **outputs}.items()
+    }
     return {name: tf.gather(scores, index), "index": index, **best}
 
 

@@ -34,7 +34,7 @@ class TargetAttention(SequenceLayer):
             event are summed. Defaults to `()`.
         max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
         hidden_units: Sizes of the hidden layers of the MLP that computes the weights, at least one.
-            Defaults to `(36,)`.
+            Defaults to `(16,)`; the paper has 36 units.
         activation: Activation of the hidden layers. Defaults to `"relu"`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
@@ -69,14 +69,14 @@ class TargetAttention(SequenceLayer):
         *,
         side_layers: Sequence[Any] = (),
         max_length: int = 50,
-        hidden_units: Sequence[int] = (36,),
+        hidden_units: Sequence[int] = (16,),
         activation: Any = "relu",
         **kwargs: Any,
     ):
         super().__init__(item_layer, side_layers=side_layers, max_length=max_length, **kwargs)
         self.hidden_units = check_units("hidden_units", hidden_units)
         if not self.hidden_units:
-            raise invalid("hidden_units", hidden_units, "at least one size", "Pass [36].")
+            raise invalid("hidden_units", hidden_units, "at least one size", "Pass [16].")
         self.activation = tf.keras.activations.get(activation)
 
     def build(self, input_shape: Any) -> None:
@@ -122,7 +122,10 @@ class TargetAttention(SequenceLayer):
         (events,) = tf.unstack(tf.cast(tf.ensure_shape(events, [1, None, None]), item.dtype))
         of_pair = tf.expand_dims(tf.transpose(events), 2) * tf.expand_dims(self._of_product, 1)
         kernel = tf.reshape(of_pair + tf.expand_dims(self._of_item, 1), [item.shape[1], -1])
-        hidden = item @ kernel + tf.reshape(events @ self._of_event + self._bias, [-1])
+        # The last row, of ones, adds what depends on the event alone.
+        of_event = tf.reshape(events @ self._of_event + self._bias, [1, -1])
+        kernel, ones = tf.concat([kernel, of_event], axis=0), tf.ones_like(item[:, :1])
+        hidden = tf.concat([item, ones], axis=1) @ kernel
         hidden = tf.reshape(hidden, tf.stack([tf.shape(item)[0], -1, units]))
         return self._outputs(self._mlp(hidden, mask) @ events, mask, item)
 

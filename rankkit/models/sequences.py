@@ -18,7 +18,7 @@ def din(
     history: str | None = None,
     event_features: Sequence[str] = (),
     max_length: int = 50,
-    attention_units: Sequence[int] = (36,),
+    attention_units: Sequence[int] = (16,),
     hidden_units: Sequence[int] = (256, 64),
     **kwargs: Any,
 ) -> tf.keras.Model:
@@ -39,7 +39,7 @@ def din(
             `"history_gap"`: embeddings of the dimension of the item's. Defaults to `()`.
         max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
         attention_units: Sizes of the hidden layers of the MLP that weights the events. Defaults to
-            `(36,)`.
+            `(16,)`.
         hidden_units: Sizes of the hidden layers of the MLP of all features. Defaults to
             `(256, 64)`.
         **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`.

@@ -114,6 +114,29 @@ def test_two_replicas_give_the_same_with_lists_and_several_heads(kind, mirrored_
     assert_equal(train_two_heads(kind, mirrored_strategy), train_two_heads(kind))
 
 
+def train_histories(strategy=None):
+    rows = make_rows()
+    rows["history"] = [rows["item_id"][max(0, row - row % 4) : row].tolist() for row in range(203)]
+
+    def ids():
+        return rk.layers.IdEmbedding.from_column(rows["item_id"], 4)
+
+    with (strategy or tf.distribute.get_strategy()).scope():
+        tf.keras.utils.set_random_seed(1)
+        layers = {
+            "attention": rk.layers.TargetAttention(ids(), max_length=2),
+            "transformer": rk.layers.TargetTransformer(ids(), dropout_rate=0.0),
+        }
+        features = {name: (("history", "item_id"), layer) for name, layer in layers.items()}
+        model = rk.RankingModel(rk.models.tower(features, hidden_units=[8]), label="rating")
+        model.compile(tf.keras.optimizers.Adagrad(0.1))
+    return fit(model, rk.data.batches(rows, 40))
+
+
+def test_two_replicas_give_the_same_with_histories(mirrored_strategy):
+    assert_equal(train_histories(mirrored_strategy), train_histories())
+
+
 def test_regularization_is_added_once_for_all_replicas(mirrored_strategy):
     # From 1.0, the gradient of 0.1 w^2 with a learning rate of 0.5 leads to 0.9.
     for strategy in (tf.distribute.get_strategy(), mirrored_strategy):

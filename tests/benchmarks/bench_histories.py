@@ -1,0 +1,87 @@
+"""Time of ranking 1,000 candidates with a history of 100 events, over that without the history.
+
+Measured is `rank` for one user by `rankkit.models.din`, the live model and its SavedModel, over the
+same network with the embedding of the item in place of the layer of the history. Printed beside it
+is the time of the matrix product that the layer cannot do without: for each candidate and event,
+the vectors of both times the weights of the hidden units. Goal: at most 2, live and saved.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import rankkit as rk
+import tensorflow as tf
+
+ITEMS, EVENTS, CANDIDATES, DIM, UNITS, K = 5_000, 100, 1_000, 32, 16, 10
+
+
+def make_functions(folder):
+    """Returns the functions to time, by name."""
+    items = [f"item {number}" for number in range(ITEMS)]
+    rng = np.random.default_rng(0)
+    history, candidates = (rng.choice(items, n).tolist() for n in (EVENTS, CANDIDATES))
+    query, candidates = {"user_id": "42"}, {"item_id": candidates}
+
+    def features():
+        ids = {"user_id": ["7", "42"], "item_id": items}
+        return {name: rk.layers.IdEmbedding(known, DIM) for name, known in ids.items()}
+
+    networks = {
+        "without": rk.models.tower(features()),
+        "with": rk.models.din(features(), max_length=EVENTS, attention_units=[UNITS]),
+    }
+    queries = {"without": query, "with": {**query, "history_item_id": history}}
+    functions = {}
+    for name, network in networks.items():
+        rk.export.save(network, f"{folder}/{len(functions) + 1}")
+        saved = rk.export.load(f"{folder}/{len(functions) + 1}")
+        for way, scorer in {"model": network, "SavedModel": saved}.items():
+
+            def call(scorer=scorer, name=name):
+                return rk.rank(scorer, queries[name], candidates, K)
+
+            functions[f"{way} {name}"] = call
+    vectors = tf.random.normal((CANDIDATES, DIM))
+    kernel = tf.random.normal((DIM, EVENTS * UNITS))
+    product = tf.function(tf.matmul)
+    functions["matrix product"] = lambda: product(vectors, kernel).numpy()
+    return functions
+
+
+def ratios(num_runs=200):
+    """Returns the time of ranking with the history over that without, by way of ranking."""
+    with tempfile.TemporaryDirectory() as folder:
+        functions = make_functions(folder)
+        seconds = {name: [] for name in functions}
+        for run in range(num_runs + 5):
+            for name, function in functions.items():
+                start = time.perf_counter()
+                function()
+                if run >= 5:
+                    seconds[name].append(time.perf_counter() - start)
+    for name, times in seconds.items():
+        print(f"{name}: median {1e3 * statistics.median(times):.2f} ms")
+    found = {}
+    for way in ("model", "SavedModel"):
+        pairs = zip(seconds[f"{way} with"], seconds[f"{way} without"], strict=True)
+        by_run = [a / b for a, b in pairs]
+        found[f"rank 1,000 candidates, {way}: history over none"] = statistics.median(by_run)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200)
+    for name, ratio in ratios(parser.parse_args().runs).items():
+        print(f"{name}: {ratio:.2f}")
+    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
