@@ -34,7 +34,8 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	make PYTHON=..." % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 	@echo "Installing rankkit and pinned dependencies into .venv (takes minutes)"
-	@$(BIN)/python -m pip install -qq -c constraints.txt -e ".[dev]"
+	@# Only a part of the modules is imported: Python compiles those at their first import.
+	@$(BIN)/python -m pip install -qq --no-compile -c constraints.txt -e ".[dev]"
 	@touch $@
 
 install: $(INSTALLED)

@@ -2,10 +2,12 @@
 
 The code behaves the same, since rankkit chooses `tf.keras` later. While `serve` runs that process,
 `python -S forked.py` with a script, `-c` and code, or `-m` and a module, and arguments is the same
-as `python` with them: the same folder, environment, streams, signals and exit code.
+as `python` with them: the same folder, environment, open files, signals and exit code. In a fork,
+`sys.executable` is a command that does this too: processes that it starts are forks as well.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -16,12 +18,16 @@ import sys
 from collections.abc import Callable, Iterator
 
 ADDRESS = "RANKKIT_FORKED"
+MAX_FILES = 250  # that a socket accepts in one message
 
 
 @contextlib.contextmanager
 def serve(folder: str, *modules: str) -> Iterator[None]:
     """Imports TensorFlow and modules in a process with a socket in a folder."""
     os.environ[ADDRESS] = os.path.join(folder, "forked")
+    with open(os.path.join(folder, "python"), "w") as file:
+        file.write(f'#!/bin/sh\nexec "{sys.executable}" -S "{os.path.abspath(__file__)}" "$@"\n')
+        os.chmod(file.fileno(), 0o755)
     # Importing rankkit has set this variable; the environment of a user does not have it.
     env = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
     command, pipe = [sys.executable, __file__, "--serve", "tensorflow", *modules], subprocess.PIPE
@@ -58,7 +64,7 @@ def _accept(modules: list[str]) -> None:
 
 def _take_over(connection: socket.socket) -> None:
     """Becomes the client in a fork, and passes its signals and the exit code on."""
-    request, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+    request, files, _, _ = socket.recv_fds(connection, 1 << 20, MAX_FILES)
     if pid := os.fork():
         watched = os.pidfd_open(pid)
         while watched not in select.select([connection, watched], [], [])[0]:
@@ -68,23 +74,30 @@ def _take_over(connection: socket.socket) -> None:
             connection.send(str(code).encode())
         os._exit(0)
     connection.close()
-    folder, environment, sys.argv = json.loads(request)
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
+    folder, environment, sys.argv, numbers = json.loads(request)
+    copies = [fcntl.fcntl(file, fcntl.F_DUPFD, MAX_FILES) for file in files]
+    for file in files:
+        os.close(file)
+    for copy, number in zip(copies, numbers, strict=True):
+        os.dup2(copy, number)
+        os.close(copy)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.executable = os.path.join(os.path.dirname(environment[ADDRESS]), "python")
 
 
 def _ask() -> None:
-    """Has the server run the code, and exits like it; runs it here if there is no server."""
-    if ADDRESS not in os.environ:
+    """Has the server run the code, and exits like it; runs it here without a server."""
+    is_option = sys.argv[1].startswith("-") and sys.argv[1] not in ("-c", "-m")
+    if ADDRESS not in os.environ or is_option:
         os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         connection.connect(os.environ[ADDRESS])
-        request = json.dumps([os.getcwd(), dict(os.environ), sys.argv[1:]])
-        socket.send_fds(connection, [request.encode()], [0, 1, 2])
+        files = [number for number in range(MAX_FILES) if os.path.exists(f"/proc/self/fd/{number}")]
+        files = [number for number in files if os.get_inheritable(number)]
+        request = json.dumps([os.getcwd(), dict(os.environ), sys.argv[1:], files])
+        socket.send_fds(connection, [request.encode()], files)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, _: connection.send(bytes([number])))
         code = int(connection.recv(9) or 1)
@@ -122,7 +135,8 @@ def _exit_with(run: Callable[[], None]) -> None:
     threading._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        if not stream.closed:
+            stream.flush()
     os._exit(1 if isinstance(code, str) else code or 0)
 
 
@@ -131,8 +145,10 @@ if __name__ == "__main__":
         _ask()
     _accept(sys.argv[2:])
     import atexit
+    import multiprocessing
     import runpy
     import threading
     import traceback
 
+    multiprocessing.set_executable(sys.executable)
     _exit_with(_run)

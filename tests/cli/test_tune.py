@@ -5,7 +5,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -158,23 +157,24 @@ def test_settings_are_replaced_in_any_layout(ranker, tmp_path, change):
 
 
 @pytest.mark.slow
-def test_a_killed_search_resumes_with_the_same_settings(copied):
+def test_a_killed_search_resumes_with_the_same_settings(copied, warm_python, monkeypatch):
     edit(copied, kind='"tower"', learning_rate=1e-9, max_epochs=3)
     shutil.copytree(copied.parent, killed := copied.parent.parent / "killed")
-    command = [sys.executable, "-m", "rankkit", "tune", "ranker", "--trials", "3"]
-    subprocess.run(command, cwd=copied.parent, check=True)
+    command = ["tune", "ranker", "--trials", "3"]
+    assert main(command) == 0
 
     journal = killed / "ranker" / "tuning" / "journal.jsonl"
     for stop in (signal.SIGINT, signal.SIGKILL):
         ended = journal.read_text().count('"end"') if journal.exists() else 0
-        with subprocess.Popen(command, cwd=killed) as process:
+        with subprocess.Popen([*warm_python, "-m", "rankkit", *command], cwd=killed) as process:
             while not journal.exists() or journal.read_text().count('"end"') == ended:
                 assert process.poll() is None
                 time.sleep(0.02)
             process.send_signal(stop)
         assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL)
         assert exports(killed / "ranker") == ["1"]
-    subprocess.run(command, cwd=killed, check=True)
+    monkeypatch.chdir(killed)
+    assert main(command) == 0
     for name in ("ranker.toml", "train.py"):
         assert (killed / "ranker" / name).read_text() == (copied / name).read_text()
     metrics = [
