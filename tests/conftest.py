@@ -34,24 +34,28 @@ tf.config.set_logical_device_configuration(
 hypothesis.settings.register_profile("rankkit", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("rankkit")
 
-# Tests with slow shared fixtures: each of these groups runs in one process of pytest-xdist.
-GROUPS = (
-    "tests/spark/",
-    "tests/distributed/test_parameter_server.py",
-    "tests/layers/test_contract.py::test_outputs_are_equal",
-    "tests/distributed/test_training.py",
-    "tests/tuning/test_pruning.py",
+# A process of pytest-xdist runs all tests of a file, since they share fixtures, with exceptions:
+# folders that share a slow fixture, and files of long tests, which would leave the other one idle.
+TOGETHER = ("tests/cli/", "tests/serving/", "tests/spark/")
+APART = (
+    "tests/test_examples.py",
+    "tests/test_keras2.py",
+    "tests/tuning/test_processes.py",
+    "tests/tuning/test_search.py",
 )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Groups tests for `--dist loadgroup`; the mark `xdist_group` has no effect in pytest 9.2."""
+    """Groups tests for `--dist loadgroup`; groups of many tests start first."""
     from xdist.scheduler import LoadGroupScheduling
 
     class GroupScheduling(LoadGroupScheduling):
         def _split_scope(self, nodeid):
-            return next((group for group in GROUPS if nodeid.startswith(group)), nodeid)
+            if nodeid.startswith(APART):
+                return nodeid
+            folders = (folder for folder in TOGETHER if nodeid.startswith(folder))
+            return next(folders, nodeid.partition("::")[0])
 
     return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 

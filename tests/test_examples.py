@@ -85,9 +85,9 @@ def test_help_is_fast_and_scripts_are_short(script):
 
 
 @pytest.mark.slow
-def test_the_demo_ends_with_a_request(tmp_path, run_here):
+def test_the_demo_ends_with_a_request(tmp_path, run_here, warm_python):
     run_here(MOVIELENS, "--quick", "--epochs", 1, "--output-dir", tmp_path / "demo")
-    asks = [sys.executable, str(EXAMPLES / "ask_server.py")]
+    asks = [*warm_python, str(EXAMPLES / "ask_server.py")]
     folders = (tmp_path / "demo" / "export", tmp_path / "nothing")
     done, failed = (
         subprocess.run([*asks, str(folder)], capture_output=True, text=True, timeout=120)

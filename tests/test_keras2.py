@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import rankkit as rk
 
 pytestmark = pytest.mark.slow
 
@@ -107,19 +108,14 @@ def test_import_of_rankkit_does_not_import_slow_packages(run):
 
 
 def test_keras_loads_a_network_after_import_rankkit_alone(run, tmp_path):
-    make = f"""
-import rankkit as rk
-layers = {{"u": rk.layers.IdEmbedding(["a"], 4)}}
-network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([4]))
-network.save({str(tmp_path / "n.keras")!r})
-"""
-    load = f"""
+    layers = {"u": rk.layers.IdEmbedding(["a"], 4)}
+    network = rk.ranking_network(layers, head=rk.layers.DenseRatingHead([4]))
+    network.save(tmp_path / "n.keras")
+    run(f"""
 import rankkit
 import tensorflow as tf
 assert tf.keras.models.load_model({str(tmp_path / "n.keras")!r}, compile=False).layers
-"""
-    for code in (make, load):
-        run(code)
+""")
 
 
 def test_the_command_does_not_import_tensorflow(run):

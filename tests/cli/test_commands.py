@@ -238,15 +238,15 @@ def test_versions_are_numbers(copied):
 
 @pytest.mark.slow
 @pytest.mark.slow
-def test_program_runs_without_the_command(copied):
+def test_program_runs_without_the_command(copied, warm_python):
     shutil.rmtree(copied / "export")
-    subprocess.run([sys.executable, "ranker/train.py"], cwd=copied.parent, check=True)
+    subprocess.run([*warm_python, "ranker/train.py"], cwd=copied.parent, check=True)
     assert (copied / "export" / "1").is_dir()
 
 
 @pytest.mark.slow
-def test_served_ranker_answers_for_a_user(ranker):
-    command = [sys.executable, "-m", "rankkit", "serve", str(ranker), "--port", "0", "--quiet"]
+def test_served_ranker_answers_for_a_user(ranker, warm_python):
+    command = [*warm_python, "-m", "rankkit", "serve", str(ranker), "--port", "0", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

@@ -24,9 +24,9 @@ BODY = json.dumps({"query": {"user_id": "42"}, "candidates": {"movie_title": ["a
 
 
 @contextlib.contextmanager
-def running(path, *options):
+def running(path, *options, python=(sys.executable,)):
     """Runs `rankkit serve`; yields the process and its port."""
-    command = [sys.executable, "-m", "rankkit", "serve", str(path), "--port", "0", *options]
+    command = [*python, "-m", "rankkit", "serve", str(path), "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -87,8 +87,8 @@ def test_tflite_file_is_served_without_tensorflow(tflite_server):
     assert "tensorflow" not in maps
 
 
-def test_sixteen_connections_while_versions_appear(two_versions):
-    with running(two_versions, "--poll", "0.2", "--quiet") as (_, port):
+def test_sixteen_connections_while_versions_appear(two_versions, warm_python):
+    with running(two_versions, "--poll", "0.2", "--quiet", python=warm_python) as (_, port):
         check_sixteen_connections(port, two_versions)
 
 

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 
 SCRIPT = """
-import json, os, sys
+import json, os, sys, warnings
+warnings.simplefilter("error", ResourceWarning)
 import numpy as np
 import rankkit as rk
 
@@ -36,8 +36,8 @@ print(json.dumps(sizes))
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_number_of_trials(tmp_path):
-    command = [sys.executable, "-W", "error::ResourceWarning", "-c", SCRIPT, tmp_path / "search"]
+def test_memory_does_not_grow_with_the_number_of_trials(tmp_path, warm_python):
+    command = [*warm_python, "-c", SCRIPT, str(tmp_path / "search")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     sizes = json.loads(done.stdout.splitlines()[-1])

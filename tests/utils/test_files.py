@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from rankkit.utils import files
-from rankkit.utils.files import write_atomically
+from rankkit.utils.files import host_error, write_atomically
 
 
 def write(path, text, **kwargs):
@@ -33,6 +34,29 @@ def test_existing_file_is_replaced_only_on_request(tmp_path):
     assert path.read_text() == "one"
     write(path, "two", replace=True)
     assert path.read_text() == "two"
+
+
+FULL, MISSING = "No space left on device", "No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        *((OSError(number, os.strerror(number), "folder/x"), number) for number in (
+            errno.ENOSPC, errno.EIO, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, errno.EROFS,
+            errno.ENOTCONN,
+        )),
+        (tf.errors.ResourceExhaustedError(None, None, f"search/checkpoint; {FULL}"), errno.ENOSPC),
+        (RuntimeError(f"Unable to write the file ({FULL})"), errno.ENOSPC),
+        (tf.errors.PermissionDeniedError(None, None, "x; Permission denied"), errno.EACCES),
+        (FileNotFoundError(errno.ENOENT, MISSING, "folder/x"), errno.ENOENT),
+        (tf.errors.NotFoundError(None, None, f"folder/x; {MISSING}"), errno.ENOENT),
+        (FileNotFoundError(errno.ENOENT, MISSING, "elsewhere/x"), None),
+        (ValueError("broken"), None),
+    ],
+)  # fmt: skip
+def test_errors_of_the_host_have_a_number(error, number):
+    assert host_error(error, "folder") == number
 
 
 def fail_while_writing(path, *, replace):
