@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rankkit.cli.recipe import FILE
-from rankkit.serving.limits import Limits
+from rankkit.serving.limits import Limits, check_seconds
+from rankkit.utils.errors import check_integer
 
 
 def add_parser(commands: Any) -> None:
@@ -66,6 +67,9 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    for name in ("versions", "max_body", "max_candidates", "max_pending"):
+        check_integer(f"--{name.replace('_', '-')}", getattr(options, name))
+    check_seconds("--poll", options.poll)
     # One thread for each request: with several, 1,000 candidates take a third more of the CPUs.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     from rankkit.serving import create_app  # isort: skip  # says what to install

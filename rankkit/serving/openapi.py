@@ -53,7 +53,10 @@ def describe(name: str, versions: ModelVersions, library_version: str) -> dict[s
                     "export."
                 ),
                 "k": {"type": "integer", "minimum": 1, "default": 10},
-                "exclude": _object("Column name to values to leave out, or a list for one column."),
+                "exclude": {
+                    "type": ["object", "array"],
+                    "description": "Column name to values to leave out, or a list for one column.",
+                },
                 "version": {"type": "integer", "description": "Defaults to the newest."},
             },
             ranked,

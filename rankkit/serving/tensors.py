@@ -25,7 +25,12 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """
     try:
         text = body.decode()
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+            object_pairs_hook=_without_duplicates,
+        )
     except UnicodeDecodeError as error:
         raise RequestError(f"The body must be UTF-8. Got: {error.reason}.") from None
     except RecursionError:
@@ -40,6 +45,14 @@ def parse_json(body: bytes) -> dict[str, Any]:
 def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the fields of an object that are not null."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field {max(names, key=names.count)!r} twice in an object")
+    return fields
 
 
 def _refuse_constant(name: str) -> None:

@@ -138,6 +138,12 @@ def test_examples_of_the_api_page_are_answered(make_client, post, name):
             content = methods["post"]["requestBody"]["content"]["application/json"]
             status, answer = post(client, path, content["example"])
             assert status == 200, (path, answer)
+    rank = description["paths"]["/rank"]["post"]["requestBody"]["content"]["application/json"]
+    accepted = {"object": {"movie_title": ["a"]}, "array": ["a"]}
+    for kind in rank["schema"]["properties"]["exclude"]["type"]:
+        body = {**REQUEST, "exclude": accepted.pop(kind)}
+        assert len(post(make_client("ids"), "/rank", body)[1]["ranking"]) == 1
+    assert not accepted
 
 
 def test_explorer_knows_the_features(make_client):

@@ -106,6 +106,8 @@ USER, ITEMS = {"user_id": "42"}, {"movie_title": ["a", "b"]}
         (b'{"\\ud800": 1}', "Unknown field"),
         ({"query": {**USER, "movie_title": "a"}, "candidates": {"extra": [1]}}, "is a feature of"),
         (b'{"k": Infinity}', "Infinity"),
+        (b'{"k": 1, "k": 2}', "Got: the field 'k' twice in an object"),
+        (b'{"query": {"user_id": "7", "user_id": "42"}}', "the field 'user_id' twice"),
         (b"\xff{}", "UTF-8"),
         (b"[" * 100_000, "nested"),
         (b'{"query": {"user_id": "\\ud800"}, "candidates": {"movie_title": ["a"]}}', "Unicode"),
