@@ -11,10 +11,15 @@ from rankkit.utils.errors import check_integer, invalid
 
 
 def assign_folds(
-    num_rows: int, groups: Any, num_folds: int, seed: int, name: str = "groups"
+    num_rows: int,
+    groups: Any,
+    num_folds: int,
+    seed: int,
+    name: str = "groups",
+    argument: str = "num_folds",
 ) -> np.ndarray:
     """The fold of each row, `(rows,)`; rows of one group, if there are `groups`, have the same."""
-    check_integer("num_folds", num_folds, 2)
+    check_integer(argument, num_folds, 2)
     check_integer("seed", seed, 0)
     indices, count, what = np.arange(num_rows), num_rows, "rows"
     if groups is not None:
@@ -27,6 +32,6 @@ def assign_folds(
         count, what = len(index), f"distinct values of {name}"
     if num_folds > count:
         expected = f"at most {count}, the number of {what}"
-        raise invalid("num_folds", num_folds, expected, "Pass fewer folds, or more rows.")
+        raise invalid(argument, num_folds, expected, "Pass fewer folds, or more rows.")
     folds = np.random.default_rng(seed).permutation(count) % num_folds
     return folds[indices]

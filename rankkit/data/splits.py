@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import NUMBER, exact_numbers
+from rankkit.core.folds import assign_folds
 from rankkit.core.timestamps import as_times, check_no_missing
 from rankkit.data.columns import as_columns, check_keys, is_data_frame
 from rankkit.utils.errors import check_integer, check_number, invalid, wrong_type
@@ -16,7 +17,9 @@ _MAX_SEED = 2**31 - 1
 _PHILOX = 1
 
 
-def k_fold(columns: Rows, k: int = 5, *, seed: int = 42) -> Iterator[tuple[Rows, Rows]]:
+def k_fold(
+    columns: Rows, k: int = 5, *, group: str | None = None, seed: int = 42
+) -> Iterator[tuple[Rows, Rows]]:
     """Splits rows at random into `k` folds, each of which is the test set once.
 
     It measures what `random_split` measures, with the same leak, but tests on every row once: the
@@ -26,21 +29,30 @@ def k_fold(columns: Rows, k: int = 5, *, seed: int = 42) -> Iterator[tuple[Rows,
     Args:
         columns: A dict of arrays or lists, a pandas DataFrame or an Arrow table (becomes a dict).
         k: Number of folds, at least 2. Defaults to `5`.
+        group: Name of a column of ids, such as that of the query. Rows of a group are in one fold.
+            Defaults to `None`: rows are assigned to folds one by one.
         seed: Seed of the split. Defaults to `42`.
 
     Yields:
         The training rows and the test rows of each fold, in their original order.
 
     Raises:
-        ValueError: If `k` is below 2 or above the number of rows, or the seed is out of range.
+        ValueError: If `k` is below 2 or above the number of rows or groups, the seed is out of
+            range, or the column is unknown.
 
     Example:
         >>> import rankkit as rk
-        >>> rows = {"user_id": ["a", "b", "c", "d"]}
+        >>> rows = {"user_id": ["a", "b", "c", "d"], "query_id": [1, 1, 2, 2]}
         >>> [len(test["user_id"]) for _, test in rk.data.k_fold(rows, 2)]
         [2, 2]
+        >>> [list(test["user_id"]) for _, test in rk.data.k_fold(rows, 2, group="query_id")]
+        [['c', 'd'], ['a', 'b']]
     """
     num_rows = _num_rows(columns)
+    if group is not None:
+        groups = as_columns(columns, [group])[group]
+        folds = assign_folds(num_rows, groups, k, seed, f"column {group!r}", "k")
+        return (split_rows(columns, folds == fold) for fold in range(k))
     check_integer("k", k, 2)
     if k > num_rows:
         raise invalid("k", k, f"at most {num_rows}, the number of rows", "Pass a smaller k.")

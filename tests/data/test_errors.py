@@ -72,6 +72,8 @@ VALUE_ERRORS = [
     (lambda: D.leave_last_out(RATINGS, timestamp="first", num_rows=0), "num_rows must be an integ"),
     (lambda: next(D.k_fold(RATINGS, 1)), "k must be an integer of at least 2"),
     (lambda: next(D.k_fold(RATINGS, 4)), "k must be at most 3, the number of rows. Got: k=4"),
+    (lambda: next(D.k_fold(RATINGS, 4, group="user_id")), "number of distinct values of column"),
+    (lambda: next(D.k_fold(RATINGS, 2, group="user")), "Unknown column 'user'"),
     (lambda: D.cold_start_split(RATINGS, ids="user"), "Unknown column 'user'.*'user_id'"),
     (lambda: D.cold_start_split(RATINGS, test_fraction=0.1), FRACTION),
     (lambda: D.cold_start_split(RATINGS, seed=-1), "seed must be an integer of at least 0. Got: s"),

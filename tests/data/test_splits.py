@@ -67,6 +67,19 @@ def test_k_fold_tests_on_each_row_once(num_rows, k, seed):
 
 
 @given(ROWS.filter(lambda rows: len({user for user, _ in rows}) > 2), st.integers(0, 99))
+def test_k_fold_keeps_groups_together(rows, seed):
+    rows = columns(rows)
+    tested, users = [], []
+    for train, test in k_fold(rows, 3, group="user_id", seed=seed):
+        assert_complete(train, test, rows["row"])
+        assert not set(train["user_id"]) & set(test["user_id"])
+        tested += list(test["row"])
+        users.append(len(set(test["user_id"])))
+    assert sorted(tested) == list(range(len(rows["row"])))
+    assert max(users) - min(users) <= 1
+
+
+@given(ROWS.filter(lambda rows: len({user for user, _ in rows}) > 2), st.integers(0, 99))
 def test_cold_start_split_separates_ids(rows, seed):
     train, test = cold_start_split(columns(rows), test_fraction=0.4, seed=seed)
     assert_complete(train, test, rows)
