@@ -46,14 +46,17 @@ class Reader:
         if (data := arguments.get("validation_data")) is not None:  # Keras reads lists as tuples
             data = tuple(data) if isinstance(data, list) else data
             read["validation_data"] = self.data(data, "validation_data")
-        return {**read, "x": self.data(arguments.get("x"))}
+        read["x"] = self.data(arguments.get("x"))
+        _check_lengths({name: read.get(name) for name in ("x", "y", "sample_weight")})
+        return read
 
     def data(self, data: Any, argument: str = "x") -> Any:
         """Converts a table or a dict to tensors; batches are converted as they are read."""
-        rest = ()
+        rest, names = (), [argument]
         if isinstance(data, tuple) and data:
             data, *rest = data
             rest = [self._labels("y", each) for each in rest]
+            names = [f"{argument}[{index}]" for index in range(1 + len(rest))]
         if isinstance(data, tf.keras.utils.Sequence):
             data = _ReadSequence(data, self._batch)
         elif isinstance(data, Iterator) and not isinstance(data, _OF_TENSORFLOW):
@@ -64,7 +67,10 @@ class Reader:
                 expected = "a dict of columns, a DataFrame or a tf.data.Dataset"
                 raise wrong_type(argument, data, expected)
             data = table_tensors(data, self._features, self._more)
-        return (data, *rest) if rest else data
+        if not rest:
+            return data
+        _check_lengths(dict(zip(names, (data, *rest), strict=True)))
+        return (data, *rest)
 
     def _batch(self, batch: Any) -> Any:
         if not isinstance(batch, tuple | list) or not batch:
@@ -111,6 +117,20 @@ class Reader:
             is_kept = array is values and array.dtype.kind != "f" and not is_batch
             return array if is_kept else _as_float32(where, array)
         raise wrong_type(where, values, "one number per row", "Convert it first.")
+
+
+def _check_lengths(parts: Mapping[str, Any]) -> None:
+    """Raises unless labels and weights in memory have one value for each row of the first part."""
+    sizes = {
+        name: [each.shape[0] for each in tf.nest.flatten(part) if _is_column(each)]
+        for name, part in parts.items()
+    }
+    first = next(iter(parts))
+    for name, found in sizes.items():
+        for size in found:
+            if sizes[first] and size != sizes[first][0]:
+                expected = f"one value for each of the {sizes[first][0]} rows of {first}"
+                raise ValueError(f"{name} must have {expected}. Got: {size} values.")
 
 
 def _as_float32(where: str, numbers: np.ndarray) -> np.ndarray:

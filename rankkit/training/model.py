@@ -25,10 +25,10 @@ from rankkit.training.head_scorer import SingleHeadScorer
 from rankkit.training.inputs import Reader
 from rankkit.training.loss_scaling import add_name, policy_of, warn_about_overflow
 from rankkit.training.objective import Objectives
+from rankkit.training.saving import save_file
 from rankkit.training.step import penalties, update_weights
 from rankkit.utils.errors import check_choice, invalid
-from rankkit.utils.files import write_atomically
-from rankkit.utils.graph_errors import plain_errors
+from rankkit.utils.graph_errors import NO_BATCH, plain_errors
 from rankkit.utils.keras import forget_validation_data
 from rankkit.utils.tensorflow import has_servers
 
@@ -336,7 +336,7 @@ class RankingModel(tfrs.models.Model):
                     return self._executor.evaluate_locally(execution.data, kwargs)
                 if logs := super().evaluate(**{**kwargs, "x": execution.data}):
                     return logs
-                raise ValueError("x must have at least one batch. Got: 0 batches.")
+                raise ValueError(NO_BATCH)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs = self._arguments(super().predict, x, *args, **kwargs)
@@ -437,11 +437,10 @@ class RankingModel(tfrs.models.Model):
                 "file. Use save_weights(path), and load the weights into a model made without the "
                 "strategy."
             )
-        if not overwrite and os.path.exists(path):
-            super().save(path, overwrite=False, **kwargs)  # Keras asks
-            return
-        with write_atomically(path, replace=True) as part:
-            super().save(part, **kwargs)
+        save_file(super().save, path, overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> Any:
+        save_file(super().save_weights, os.fspath(filepath), overwrite, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         serialized = tf.keras.saving.serialize_keras_object

@@ -11,6 +11,7 @@ import tensorflow as tf
 # Marks of a message inside a graph, by which `plain_errors` finds it.
 _START, _END = "[rankkit] ", " [end]"
 _MARKED = re.compile(f"{re.escape(_START)}(.*?){re.escape(_END)}", re.DOTALL)
+NO_BATCH = "x must have at least one batch. Got: 0 batches. Check the filters."
 _JOINT = "] ["  # between the parts of a message in a graph
 
 
@@ -47,7 +48,10 @@ def marked(error: Exception) -> ValueError | TypeError:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raises rankkit's own errors as they were written, without the stack of a graph."""
+    """Raises rankkit's own errors as they were written, without the stack of a graph.
+
+    Also names data without a batch, of which Keras reports only that its results are empty.
+    """
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -63,6 +67,8 @@ def plain_errors() -> Iterator[None]:
     except (ValueError, TypeError) as error:
         if found := _MARKED.search(str(error)):
             raise type(error)(found[1]) from None
+        if "(Empty logs)" in str(error) or "(Empty batch_outputs)" in str(error):
+            raise ValueError(NO_BATCH) from None
         traced = getattr(error, "ag_error_metadata", None)
         if traced is None or not _is_raised_by_rankkit(error):
             raise

@@ -122,6 +122,21 @@ def test_error_of_any_batch_of_a_generator_is_raised_in_one_line(second, message
             history(iter(batches))
 
 
+def test_labels_and_weights_have_one_value_for_each_row():
+    ratings = ROWS["rating"]
+    more = np.ones(len(ratings) + 1, np.float32)
+    text = f"must have one value for each of the {len(ratings)} rows of"
+    for call in (history, new_model().evaluate, new_model().train_on_batch):
+        with pytest.raises(ValueError, match=f"^y {text} x. Got: {len(more)} values."):
+            call(ROWS, y=more)
+        with pytest.raises(ValueError, match=f"^sample_weight {text} x. Got: {len(more)} values."):
+            call(ROWS, y=ratings, sample_weight=more)
+    for last in ((more,), (ratings, more)):
+        text_of_last = rf"^validation_data\[{len(last)}\] {text} validation_data\[0\]."
+        with pytest.raises(ValueError, match=text_of_last):
+            history(ROWS, validation_data=(ROWS, *last))
+
+
 def test_data_without_rows_is_refused():
     none = rows_of(ROWS, slice(0))
     stream = tf.data.Dataset.from_tensor_slices(ROWS).batch(2)
@@ -135,8 +150,9 @@ def test_data_without_rows_is_refused():
         history(ROWS, validation_data=(none, none["rating"]))
     with pytest.raises(ValueError, match="^x must have at least one batch. Got: 0 batches of a"):
         history(iter([]))
-    with pytest.raises(ValueError, match="^x must have at least one batch. Got: 0 batches."):
-        new_model().evaluate(stream.filter(lambda batch: False), verbose=0)
+    for call in (history, new_model().evaluate, new_model().predict):
+        with pytest.raises(ValueError, match="^x must have at least one batch. Got: 0 batches. C"):
+            call(stream.filter(lambda batch: False), verbose=0)
     assert new_model().predict_on_batch(none).shape == (0, 1)
 
 

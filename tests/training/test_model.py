@@ -461,21 +461,40 @@ def test_model_is_loaded_under_a_strategy(reload, mirrored_strategy):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("save", "m.keras"), ("save_weights", "m.weights.h5"), ("save_weights", "m.h5")],
+)
+def test_failed_save_leaves_the_old_file(method, name, tmp_path, monkeypatch):
     model = make_model()
-    model.save(tmp_path / "m.keras")
-    before = (tmp_path / "m.keras").read_bytes()
+    model.evaluate(dataset(make_rows()), verbose=0)
+    path, save = tmp_path / name, getattr(model, method)
+    save(path)
+    before = path.read_bytes()
 
-    def fail_on_a_full_disk(self, path, **kwargs):
+    def fail_on_a_full_disk(self, path, *args, **kwargs):
         with open(path, "wb") as file:
             file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tf.keras.Model, "save", fail_on_a_full_disk)
-    with pytest.raises(OSError, match=r"m\.keras cannot be written \(No space left"):
-        model.save(tmp_path / "m.keras")
-    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
-    assert (tmp_path / "m.keras").read_bytes() == before
+    monkeypatch.setattr(tf.keras.Model, method, fail_on_a_full_disk)
+    with pytest.raises(OSError, match=rf"{name} cannot be written \(No space left"):
+        save(path)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert path.read_bytes() == before
+
+
+def test_weights_are_saved_in_every_format(tmp_path):
+    model, other = make_model(), make_model()
+    model.fit(dataset(make_rows()), verbose=0)
+    other.evaluate(dataset(make_rows()), verbose=0)
+    for name in ("m.weights.h5", "m.h5", "checkpoint"):
+        for _ in range(2):  # the second time replaces the first
+            model.save_weights(tmp_path / name)
+        other.set_weights([0 * weight for weight in other.get_weights()])
+        other.load_weights(tmp_path / name)
+        for found, expected in zip(other.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("name", ["folder", "m.h5"])
