@@ -1,7 +1,9 @@
 """The config of layers and losses that keep the arguments of their constructors as attributes."""
 
+import functools
 import inspect
-from itertools import chain, takewhile
+from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,42 @@ _KERAS = (
 )
 
 
-def _own_arguments(kind: type) -> list[str]:
+def _own_arguments(kind: type) -> dict[str, inspect.Parameter]:
     """The arguments of the constructors of a class and of its bases, without those of Keras."""
     bases = takewhile(lambda each: not each.__module__.startswith("tf_keras."), kind.__mro__)
     constructors = [vars(each)["__init__"] for each in bases if "__init__" in vars(each)]
-    names = chain.from_iterable(inspect.signature(each).parameters for each in constructors)
-    return [name for name in dict.fromkeys(names) if name not in ("self", "args", "kwargs")]
+    found: dict[str, inspect.Parameter] = {}
+    for each in constructors:
+        found = {**inspect.signature(each).parameters, **found}
+    return {name: each for name, each in found.items() if name not in ("self", "args", "kwargs")}
+
+
+def _unknown(subject: str, name: str, own: Iterable[str]) -> TypeError:
+    return TypeError(
+        str(unknown(f"argument of {subject}", name, dict.fromkeys([*own, *_KERAS[:4]])))
+    )
+
+
+def checked_keywords(method: Callable[..., Any]) -> Any:
+    """Makes a class method that computes arguments of the constructor: those without a default.
+
+    It names the keywords that neither it nor the rest of the constructor takes.
+    """
+    taken = [name for name in inspect.signature(method).parameters if name not in ("cls", "kwargs")]
+
+    @functools.wraps(method)
+    def checked(cls: type, *args: Any, **kwargs: Any) -> Any:
+        known = [*taken, *_with_default(cls)]
+        for name in kwargs:
+            if name not in (*known, *_KERAS):
+                raise _unknown(f"{cls.__name__}.{method.__name__}", name, known)
+        return method(cls, *args, **kwargs)
+
+    return classmethod(checked)
+
+
+def _with_default(kind: type) -> list[str]:
+    return [name for name, each in _own_arguments(kind).items() if each.default is not each.empty]
 
 
 def arguments_of(instance: Any) -> dict[str, Any]:
@@ -47,11 +79,13 @@ class ArgumentsLayer(tf.keras.layers.Layer):
     _casts_input = False  # raw values stay exact, and inner layers cast their own input
 
     def __init__(self, **kwargs: Any):
-        known = _own_arguments(type(self))
+        kind = type(self)
         for name in kwargs:
-            if name not in (*known, *_KERAS):
-                shown = dict.fromkeys([*known, *_KERAS[:4]])
-                raise TypeError(str(unknown(f"argument of {type(self).__name__}", name, shown)))
+            if name not in (*_own_arguments(kind), *_KERAS):
+                # Those of base classes that have no default are passed by the class itself.
+                own = [*inspect.signature(kind.__init__).parameters][1:]
+                shown = [each for each in (*own, *_with_default(kind)) if each != "kwargs"]
+                raise _unknown(kind.__name__, name, shown)
         super().__init__(**kwargs, autocast=self._casts_input)
 
     def get_config(self) -> dict[str, Any]:

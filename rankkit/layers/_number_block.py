@@ -147,7 +147,7 @@ class TrainingBlock:
                 f"{self._listed(incomplete)}, {share:.1%} of their rows."
             )
         if texts:
-            warnings.warn(" ".join(texts), stacklevel=4)
+            warnings.warn(" ".join(texts), stacklevel=5)
 
     def _listed(self, indices: list[int]) -> str:
         shown = ", ".join(repr(self.names[i]) if self.names else str(i) for i in indices[:_SHOWN])

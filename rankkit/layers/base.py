@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.arguments import ArgumentsLayer
+from rankkit.core.arguments import ArgumentsLayer, checked_keywords
 from rankkit.core.precomputed import indices_for
 from rankkit.layers._lookup import IdLookup
 from rankkit.utils.errors import check_integer
@@ -38,6 +38,9 @@ class FeatureLayer(ArgumentsLayer):
         super().__init_subclass__(**kwargs)
         if "encode" in vars(cls) and "encodes_members" not in vars(cls):
             cls.encodes_members = False
+        for name, method in [*vars(cls).items()]:
+            if isinstance(method, classmethod) and name in ("from_column", "from_columns"):
+                setattr(cls, name, checked_keywords(method.__func__))
 
     def __init__(self, **kwargs: Any):
         # Keras would round raw numbers to half precision before `encode` sees them.

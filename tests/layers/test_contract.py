@@ -1,5 +1,6 @@
 """What every layer of `rankkit.layers` must do, whatever it computes."""
 
+import inspect
 import re
 
 import numpy as np
@@ -455,3 +456,19 @@ def test_unknown_keyword_is_named(layer_class, arguments, values):
         text = f"^Unknown argument of {layer_class.__name__} {name!r}. Known: '"
         with pytest.raises(TypeError, match=text):
             layer_class(**arguments, **{name: 0})
+
+
+@feature_layers
+def test_keywords_of_columns_are_those_that_are_not_computed(layer_class, arguments, values):
+    name = "from_column" if hasattr(layer_class, "from_column") else "from_columns"
+    if (make := getattr(layer_class, name, None)) is None:
+        return
+    own = [*inspect.signature(make).parameters]
+    parameters = [*inspect.signature(layer_class.__init__).parameters.items()][1:]
+    computed = [n for n, each in parameters if each.default is each.empty and n not in own]
+    for wrong in ("oov", *set(computed) - {"kwargs"}):
+        with pytest.raises(TypeError, match=f"Unknown argument of .*{name} {wrong!r}") as raised:
+            make(*([1.0],) * 3, **{wrong: 0})
+        known = re.findall("'([^']*)'", str(raised.value).partition("Known: ")[2])
+        assert known[: len(own) - 1] == [each for each in own if each != "kwargs"]
+        assert not {*computed, "num_rows", "kwargs"} & {*known}
