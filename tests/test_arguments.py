@@ -64,7 +64,7 @@ TRIALS = [{"trial": str(i), "score": float(i), "tower_width": 4 * 2**i} for i in
 
 def make_features():
     ids = {"user_id": ["a", "b"], "item_id": ["x", "y", "z"]}
-    return {name: rk.layers.IdEmbedding(each, 3) for name, each in ids.items()}
+    return {name: rk.layers.IdEmbedding(each, 4) for name, each in ids.items()}
 
 
 def make_heads():

@@ -28,7 +28,8 @@ class NextItemMetrics(tf.keras.callbacks.Callback):
     Example:
         >>> import rankkit as rk
         >>> rows = {"user_id": [1, 1, 1, 2, 2], "item_id": [*"abcab"], "timestamp": [1, 2, 3, 1, 2]}
-        >>> model = rk.RankingModel(rk.models.sasrec(rk.layers.IdEmbedding([*"abc"], 4)))
+        >>> features = {"item_id": rk.layers.IdEmbedding([*"abc"], 4)}
+        >>> model = rk.RankingModel(rk.models.sasrec(features))
         >>> model.compile("adam", loss=rk.losses.NextItemLoss())
         >>> events = {"user_id": [2], "item_id": ["c"], "history_item_id": [["a", "b"]]}
         >>> metrics = rk.evaluation.NextItemMetrics(events, candidates={"item_id": [*"abc"]})

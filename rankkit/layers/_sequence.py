@@ -1,7 +1,7 @@
 """The base class of layers that read an ordered history of items and the candidate."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -105,20 +105,14 @@ class SequenceLayer(FeatureLayer):
 
     def call_parts(self, inputs: Sequence[Vector], kept: ActivationCache) -> tf.Tensor:
         """Embeds the history of a query once for all of its candidates."""
-        *history, (item,) = [vector.parts for vector in inputs]
-        columns = [part for (part,) in history]
-        sides = frozenset().union(*(part.sides for part in columns))
+        sides, columns, item = separate(inputs, kept)
         if sides & item.sides:
             return self(kept.whole(inputs))
         dim = self.item_layer.embedding_dim
 
         @functools.cache
         def events() -> tuple[tf.Tensor, tf.Tensor]:
-            is_one_side = len({part.sides for part in columns}) == 1
-            tensors = (
-                [part.computed for part in columns] if is_one_side else kept.whole(inputs[:-1])
-            )
-            return self._embed_events(self._encode_history(tensors), False)
+            return self._embed_events(self._encode_history(columns()), False)
 
         def candidates() -> tf.Tensor:
             return self.item_layer(item.computed)
@@ -171,6 +165,18 @@ class SequenceLayer(FeatureLayer):
         made = tf.keras.saving.deserialize_keras_object
         item, sides = made(config["item_layer"]), [*map(made, config["side_layers"])]
         return cls(**{**config, "item_layer": item, "side_layers": sides})
+
+
+def separate(
+    inputs: Sequence[Vector], kept: ActivationCache
+) -> tuple[frozenset[str], Callable[[], list[tf.Tensor]], Part]:
+    """The sides of the columns of a history, a function that returns them, and the candidate."""
+    *history, (item,) = [vector.parts for vector in inputs]
+    columns = [part for (part,) in history]
+    if len({part.sides for part in columns}) == 1:
+        return columns[0].sides, lambda: [part.computed for part in columns], item
+    sides = frozenset().union(*(part.sides for part in columns))
+    return sides, lambda: kept.whole(inputs[:-1]), item
 
 
 def _check_layer(argument: str, layer: Any, dim: int | None = None) -> Any:

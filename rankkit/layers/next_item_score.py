@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.layers._causal import CausalBlock
-from rankkit.layers._sequence import SequenceLayer
+from rankkit.layers._sequence import SequenceLayer, separate
 from rankkit.layers._softmax import log_sampled_softmax_of, log_softmax_of
 from rankkit.layers.id_embedding import IdEmbedding
 from rankkit.utils.errors import check_integer, check_share, invalid, wrong_type
@@ -123,23 +123,22 @@ class NextItemScore(SequenceLayer):
 
     def call_parts(self, inputs: Sequence[Vector], kept: ActivationCache) -> tf.Tensor:
         """Computes the state of a query once for all of its candidates."""
-        *history, item = [vector.parts[0] for vector in inputs]
-        if len({part.sides for part in history}) > 1 or history[0].sides == item.sides:
+        sides, columns, item = separate(inputs, kept)
+        if sides & item.sides:
             return self(kept.whole(inputs))
         dim = self.item_layer.embedding_dim
 
         def state() -> tf.Tensor:
-            events = self._encode_history([part.computed for part in history])
-            return self._states(events, last=True)[:, 0]
+            return self._states(self._encode_history(columns()), last=True)[:, 0]
 
         def with_bias() -> tf.Tensor:
             codes = self.item_layer.encode(item.computed)
             bias = tf.expand_dims(tf.gather(self._bias, codes), 1)
             return tf.concat([self._vectors(codes), bias], axis=1)
 
-        states = kept.take(Part(history[0].sides, (None, dim), state))
+        states = kept.take(Part(sides, (None, dim), state))
         vectors = kept.take(Part(item.sides, (None, dim + 1), with_bias))
-        products = tf.matmul(vectors[:, :dim], states, transpose_b=True)
+        products = tf.reduce_sum(vectors[:, :dim] * states, axis=1, keepdims=True)
         return products + vectors[:, dim:]
 
     def score_items(self, histories: Sequence[Any], items: Any) -> tf.Tensor:

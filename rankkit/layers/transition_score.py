@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.partial import ActivationCache, Part, Vector
+from rankkit.core.partial import ActivationCache, Part, Vector, repeat_to_equal_length
 from rankkit.layers._lookup import IdLookup, Ids
-from rankkit.layers._sequence import is_event, newest_last
+from rankkit.layers._sequence import is_event, newest_last, separate
 from rankkit.layers.base import FeatureLayer
 from rankkit.utils.errors import check_integer, check_number
 
@@ -97,16 +97,16 @@ class TransitionScore(FeatureLayer):
 
     def call_parts(self, inputs: Sequence[Vector], kept: ActivationCache) -> tf.Tensor:
         """Scores all items by the history of a query, then looks up those of its candidates."""
-        history, item = [vector.parts[0] for vector in inputs]
-        if history.sides == item.sides:
+        sides, columns, item = separate(inputs, kept)
+        if sides & item.sides:
             return self(kept.whole(inputs))
-        scores = kept.take(
-            Part(history.sides, (None, None), lambda: self._score_all([history.computed]))
-        )
+        scores = kept.take(Part(sides, (None, None), lambda: self._score_all(columns())))
         codes = kept.take(
             Part(item.sides, (None,), lambda: self._lookup.find(item.computed, self.name))
         )
-        return tf.gather(tf.transpose(scores), codes + 1)
+        rows = tf.range(tf.shape(scores, tf.int64)[0])
+        cells = tf.stack(repeat_to_equal_length([rows, codes + 1]), axis=1)
+        return tf.expand_dims(tf.gather_nd(scores, cells), 1)
 
     def score_items(self, histories: Sequence[Any], items: Any) -> tf.Tensor:
         """Scores the same items for several histories.

@@ -45,7 +45,7 @@ class NextItemLoss(tf.keras.losses.Loss):
         >>> import rankkit as rk
         >>> rows = {"user_id": [1, 1, 1, 2, 2], "item_id": [*"abcab"], "timestamp": [1, 2, 3, 1, 2]}
         >>> items = rk.layers.IdEmbedding.from_column(rows["item_id"], 4)
-        >>> model = rk.RankingModel(rk.models.sasrec(items))
+        >>> model = rk.RankingModel(rk.models.sasrec({"item_id": items}))
         >>> model.compile("adam", loss=rk.losses.NextItemLoss())
         >>> history = model.fit(rk.data.sequences(rows, batch_size=2), verbose=0)
         >>> round(history.history["loss"][0], 1)  # about log(4): three items and unknown ones

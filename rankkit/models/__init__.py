@@ -4,8 +4,7 @@ from rankkit.models.factorization import deepfm, factorization_machine, svd_plus
 from rankkit.models.item_transitions import ItemTransitions
 from rankkit.models.multi_task import mmoe, ple, shared_bottom
 from rankkit.models.replace_inputs import replace_inputs
-from rankkit.models.sasrec import sasrec
-from rankkit.models.sequences import bst, din
+from rankkit.models.sequences import bst, din, sasrec
 from rankkit.models.towers import dcn_v2, dlrm, tower
 from rankkit.models.tree_scorer import TreeScorer
 from rankkit.models.weighted_sum import weighted_sum

@@ -252,9 +252,7 @@ def _count_pairs(
     return total
 
 
-def _top_followers(
-    transitions: sparse.csr_array, num_followers: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _top_followers(transitions: Any, num_followers: int) -> tuple[np.ndarray, np.ndarray]:
     """The largest entries of each row of a sparse matrix: columns and values, padded with zeros."""
     starts: Any = transitions.indptr[:-1]
     sizes = transitions.indptr[1:] - starts

@@ -1,4 +1,4 @@
-"""Networks that read the history of a user: DIN and BST."""
+"""Networks that read the history of a user: DIN, BST and SASRec."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,9 +6,16 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.features import as_features
-from rankkit.layers import DenseRatingHead, TargetAttention, TargetTransformer
+from rankkit.layers import DenseRatingHead, NextItemScore, TargetAttention, TargetTransformer
 from rankkit.models.network import ranking_network
-from rankkit.utils.errors import as_names, check_choice, check_known, check_text, invalid
+from rankkit.utils.errors import (
+    as_names,
+    check_choice,
+    check_known,
+    check_text,
+    check_units,
+    invalid,
+)
 
 
 def din(
@@ -66,6 +73,7 @@ def din(
         >>> len(rk.rank(network, query, {"item_id": ["x", "y"]}))
         2
     """
+    check_units("attention_units", attention_units)
 
     def make(item_layer: Any, **arguments: Any) -> Any:
         return TargetAttention(item_layer, hidden_units=attention_units, **arguments)
@@ -139,6 +147,62 @@ def bst(
 
     features = _with_history(make, features, item, history, event_features, max_length)
     return ranking_network(features, head=DenseRatingHead(hidden_units, **kwargs), name="bst")
+
+
+def sasrec(
+    features: Mapping[str, Any],
+    *,
+    item: str | None = None,
+    history: str | None = None,
+    event_features: Sequence[str] = (),
+    max_length: int = 50,
+    **kwargs: Any,
+) -> tf.keras.Model:
+    """Builds SASRec, a transformer that scores the candidate as the next item of a history.
+
+    Train it with `rankkit.losses.NextItemLoss` over `rankkit.data.sequences`. The history and the
+    candidate are all that it reads; for further features, use `rankkit.models.bst`.
+
+    Args:
+        features: The feature of the candidate, a `rankkit.layers.IdEmbedding`, and those of
+            `event_features`.
+        item: Name of the feature of the candidate. Defaults to `None`, the one that is not in
+            `event_features`.
+        history: Column of the items of the history, the oldest first. Defaults to `None`,
+            `"history_"` and the column of the item.
+        event_features: Names of features that read further columns of the history, such as
+            `"history_rating"`: embeddings of the dimension of the item's. Their values must have
+            been known at the time of the event. Defaults to `()`.
+        max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
+        **kwargs: Further arguments of `rankkit.layers.NextItemScore`.
+
+    Returns:
+        A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
+
+    Raises:
+        TypeError: If a layer of the item or of an event does not embed single values.
+        ValueError: If there is a further feature, the history is the column of another one, or an
+            argument does not fit the layer of the history.
+
+    References:
+        Kang and McAuley, Self-attentive sequential recommendation, ICDM 2018.
+
+    Example:
+        >>> import rankkit as rk
+        >>> features = {"item_id": rk.layers.IdEmbedding(["Heat", "Clue"], 8)}
+        >>> network = rk.models.sasrec(features, max_length=20)
+        >>> sorted(network.input)
+        ['history_item_id', 'item_id']
+    """
+
+    def make(item_layer: Any, **arguments: Any) -> Any:
+        return NextItemScore(item_layer, **kwargs, **arguments)
+
+    made = _with_history(make, features, item, history, event_features, max_length)
+    if len(made) > 1:
+        fix = "Use rankkit.models.bst for features of users and candidates."
+        raise invalid("features", [*made], "the candidate and event_features", fix)
+    return ranking_network(made, interaction=lambda scores: scores[0], name="sasrec")
 
 
 def _with_history(

@@ -35,7 +35,7 @@ def weighted_sum(
         >>> import rankkit as rk
         >>> rows = {"user_id": [1, 1, 2, 2, 2], "item_id": ["a", "b", "a", "c", "b"]}
         >>> transitions = rk.models.ItemTransitions(rows, timestamp=None).network()
-        >>> network = rk.models.sasrec(rk.layers.IdEmbedding(["a", "b", "c"], 4))
+        >>> network = rk.models.sasrec({"item_id": rk.layers.IdEmbedding(["a", "b", "c"], 4)})
         >>> rk.models.weighted_sum([network, transitions], [1.0, 5.0]).output_shape
         (None, 1)
     """

@@ -96,7 +96,7 @@ def train_network(data, seed, dim, dropout_rate, epochs=60):
         )
     else:
         items = rk.layers.IdEmbedding(data.items, dim, embeddings_initializer=normal)
-    model = rk.RankingModel(rk.models.sasrec(items, dropout_rate=dropout_rate))
+    model = rk.RankingModel(rk.models.sasrec({"item_id": items}, dropout_rate=dropout_rate))
     model.compile(tf.keras.optimizers.Adam(1e-3), loss=rk.losses.NextItemLoss(num_targets=5))
     candidates = {"item_id": data.items}
     callbacks = [

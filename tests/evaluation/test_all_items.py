@@ -167,7 +167,7 @@ def test_networks_of_histories_are_scored_for_many_events_at_once():
     """The same as one event at a time, for one network, a sum of two, and in each epoch."""
     rows = {"user_id": [*"aaabbbcc"], "item_id": ["i0", "i1", "i2", "i3", "i1", "i4", "i5", "i0"]}
     transitions = rk.models.ItemTransitions(rows, timestamp=None).network()
-    network = rk.models.sasrec(rk.layers.IdEmbedding(ITEMS, 8), max_length=3)
+    network = rk.models.sasrec({"item_id": rk.layers.IdEmbedding(ITEMS, 8)}, max_length=3)
     for weight in network.trainable_variables:
         weight.assign(tf.random.stateless_normal(weight.shape, [1, len(weight.shape)], stddev=0.5))
     for scorer in (network, transitions, rk.models.weighted_sum([network, transitions], [1, 2])):

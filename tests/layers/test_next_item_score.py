@@ -55,7 +55,7 @@ def test_softmax_and_its_gradients_equal_those_of_keras(rows):
 def test_sampled_softmax_is_that_over_all_items_on_average():
     inputs = softmax_inputs(5)
     found = [log_sampled_softmax_of(*inputs, 2_000, tf.constant([seed, 1])) for seed in range(20)]
-    np.testing.assert_allclose(np.mean(found, axis=0), log_softmax_of(*inputs), atol=0.02)
+    np.testing.assert_allclose(np.mean(found, axis=0), log_softmax_of(*inputs), atol=0.05)
 
 
 def test_log_probabilities_are_those_of_all_prefixes(layer):

@@ -18,7 +18,9 @@ def make_rows(seed=0):
 def make_model(loss=None, dropout_rate=0.0, **kwargs):
     tf.keras.utils.set_random_seed(1)
     items = rk.layers.IdEmbedding(ITEMS, 8)
-    network = rk.models.sasrec(items, max_length=4, num_blocks=1, dropout_rate=dropout_rate)
+    network = rk.models.sasrec(
+        {"item_id": items}, max_length=4, num_blocks=1, dropout_rate=dropout_rate
+    )
     model = rk.RankingModel(network, **kwargs)
     model.compile(tf.keras.optimizers.Adam(0.01), loss=loss or rk.losses.NextItemLoss())
     return model
@@ -122,7 +124,7 @@ def tower(**kwargs):
 
 
 def sasrec(**kwargs):
-    return rk.RankingModel(rk.models.sasrec(rk.layers.IdEmbedding(ITEMS, 4)), **kwargs)
+    return rk.RankingModel(rk.models.sasrec({"item_id": rk.layers.IdEmbedding(ITEMS, 4)}), **kwargs)
 
 
 @pytest.mark.parametrize(
