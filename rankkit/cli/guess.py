@@ -38,7 +38,7 @@ _MAX_HOLES = 0.5  # of the rows; a value that is missing more often is missing f
 _CODE_NAME = re.compile(r"(^|_|\b)(id|code|zip|year_month)s?$", re.IGNORECASE)
 _TITLE_NAME = re.compile(r"title|name", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[-+]?[\d.]+\s*$")
-_TIME = re.compile(r"\s*\d+\s*$|\d{4}-\d\d-\d\d")
+_TIME = re.compile(r"\s*\d+(\.0*)?\s*$|\d{4}-\d\d-\d\d")
 _TITLE_SHARE = 0.5  # of the items, with a title of their own
 _NO_OWNER = (
     "its values differ between the rows of a user, and between those of an item: perhaps not known "
@@ -98,7 +98,7 @@ def guess(path: str, user: str, item: str, label: str, time: str = "", **model: 
                 f"in each row. A ranker learns from several {option}s; pass another column."
             )
     if time:
-        _check_times(time, table[time])
+        _check_times(time, table[time], is_parquet(path))
     is_click = set(np.unique(labels).tolist()) <= {0.0, 1.0}
     lines = [
         (user, "user", _LAYERS["category"], f"{codes[user].num_values:,} users"),
@@ -319,11 +319,14 @@ def _unlike(column: Any, pattern: re.Pattern[str]) -> list[Any]:
     return [each for each in found if not pattern.match(str(each))] or found
 
 
-def _check_times(name: str, column: Any) -> None:
+def _check_times(name: str, column: Any, is_in_parquet: bool) -> None:
     import pyarrow as pa
 
-    kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+    kind, types = column.type, pa.types
+    is_time = types.is_integer(kind) or types.is_timestamp(kind) or types.is_date(kind)
+    if types.is_floating(kind) and not is_in_parquet:  # of pandas, where others are missing
+        is_time = not (column.to_numpy() % 1).any()
+    if not is_time:
         found = _unlike(column, _TIME)
         raise ValueError(
             f"Column {name!r} (--time) must have integers, such as seconds since 1970, or times "

@@ -148,7 +148,8 @@ def read_lines(
             filled = {} if has_commas else dict.fromkeys(numbers, float("nan"))
             floats = [] if has_commas else [*numbers, *labels]
             types = {name: Code("float" if name in floats else "str") for name in columns}
-            keywords["types"] = {n: types[n] for n in columns if n != data.time}
+            is_read = {data.time: data.time in special.float_ids}  # or its type is found
+            keywords["types"] = {n: types[n] for n in columns if is_read.get(n, True)}
             keywords["delimiter"] = "" if data.delimiter == "," else data.delimiter
         keywords["fill"] = filled | {
             name: values[0]
@@ -168,7 +169,8 @@ def read_lines(
             blank, cell = literal(float("nan") if name in numbers else ""), f"{rows}[{text(name)}]"
             lines.append(f"{cell} = [{blank} if each == {value} else each for each in {cell}]")
     cells = [f"{rows}[{text(name)}]" for name in special.float_ids]
-    lines += [f"{cell} = {cell}.astype(int)" for cell in cells]
+    integers = "astype(int)" if is_parquet(path) else "astype(float).astype(int)"
+    lines += [f"{cell} = {cell}.{integers}" for cell in cells]
     if special.is_boolean:
         cell = f"{rows}[{text(data.label)}]"
         number = f'[float(cell.lower() in ("1", "true")) for cell in {cell}]'

@@ -8,6 +8,8 @@ from rankkit.cli.recipe import Data
 from rankkit.cli.table import is_missing, is_movielens, is_parquet, read_parquet
 from rankkit.utils.quiet import import_tensorflow
 
+_WHOLE_FLOAT = r"^\d+\.0*$"  # an integer of a pandas column in which others are missing
+
 
 @dataclasses.dataclass(frozen=True)
 class Special:
@@ -16,7 +18,8 @@ class Special:
     Attributes:
         missing: Column to the values that its missing cells have in the program.
         is_boolean: Whether labels are true or false.
-        float_ids: Columns of ids that are integers, but written as floats: others are missing.
+        float_ids: Columns of ids that are integers, but written as floats: others are missing. In
+            a CSV file, the column of times, which is read as text.
     """
 
     missing: dict[str, list[Any]]
@@ -60,7 +63,7 @@ def _in_csv(data: Data, path: str, columns: Sequence[str]) -> Special:
         csv.read_csv(each, parse_options=parse, convert_options=options)
         for each in file_paths(path)
     )
-    is_boolean, missing = False, {}
+    is_boolean, missing, float_times = False, {}, []
     for name in names:
         values = pc.unique(table[name])
         is_absent = pc.is_in(values, spellings)
@@ -71,10 +74,14 @@ def _in_csv(data: Data, path: str, columns: Sequence[str]) -> Special:
             if not is_boolean and data.decimal == ".":
                 found = [float("nan")] * bool(found)
         elif name == data.time:
-            found = [-(2**63)] * bool(found)
+            rest = values.filter(pc.invert(is_absent))
+            if len(rest) and pc.any(pc.match_substring_regex(rest, _WHOLE_FLOAT)).as_py():
+                float_times = [name]
+            else:
+                found = [-(2**63)] * bool(found)
         if found:
             missing[name] = found
-    return Special(missing, is_boolean)
+    return Special(missing, is_boolean, float_times)
 
 
 def _in_parquet(data: Data, path: str, columns: Sequence[str]) -> Special:

@@ -213,6 +213,23 @@ def test_rows_without_a_user_item_label_or_time_are_left_out(tmp_path, capsys, k
     assert (found.recipe.data.task == "clicks") == (kind == "clicks")
 
 
+def test_times_may_be_whole_floats(tmp_path):
+    path = tmp_path / "rows.csv"
+    times = ["", "NA", *(f"{881250949 + 7 * n}.0" for n in range(2, 100))]
+    path.write_text(
+        "u,i,y,t\n" + "".join(f"{n % 7},{n % 5},{n % 3},{t}\n" for n, t in enumerate(times))
+    )
+    found = guess(str(path), "u", "i", "y", "t")
+    rows = run_lines(read_lines(found.recipe))["rows"]
+    assert rows["t"].tolist() == [881250949 + 7 * n for n in range(2, 100)]
+    pq.write_table(csv.read_csv(path), tmp_path / "rows.parquet")  # the reader would round them
+    with pytest.raises(ValueError, match="must have integers.* Got: 881250963.0. Rewrite"):
+        guess(str(tmp_path / "rows.parquet"), "u", "i", "y", "t")
+    path.write_text(path.read_text().replace("881250963.0", "881250963.5"))
+    with pytest.raises(ValueError, match=r"must have integers.* Got: 881250963.5. Rewrite"):
+        guess(str(path), "u", "i", "y", "t")
+
+
 def test_missing_cells_of_a_boolean_parquet_column_are_refused(tmp_path):
     pq.write_table(incomplete_table("boolean"), tmp_path / "rows.parquet")
     recipe = guess(str(tmp_path / "rows.parquet"), "u", "i", "y", "t").recipe
