@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import logging
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT
 
 from jupyter_cache import get_cache
-from jupyter_cache.executors import load_executor
+from jupyter_cache.executors.basic import ExecutionWorkerTempMProc, ProcessData
 from sphinx.errors import ExtensionError
 from sphinx.util.inspect import stringify_signature
 
@@ -153,7 +154,14 @@ def execute_pages(app) -> None:
             serve(folder, "ipykernel.zmqshell"),
             make_figures(),
         ):
-            load_executor("temp-parallel", cache).run_and_cache(timeout=nb_execution_timeout)
+            pages = [
+                ProcessData(each.pk, each.uri, cache, nb_execution_timeout, False)
+                for each in cache.list_unexecuted()
+            ]
+            # `load_executor("temp-parallel")` gives each process several pages at once, and at the
+            # end one of them is idle.
+            with multiprocessing.Pool() as pool:
+                pool.map(ExecutionWorkerTempMProc(), pages, chunksize=1)
 
 
 def unset_keras_2(app, docname, source) -> None:
