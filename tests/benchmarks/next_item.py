@@ -18,11 +18,7 @@ import numpy as np
 import rankkit as rk
 import tensorflow as tf
 
-GRID = {
-    "decay": (0.4, 0.5, 0.6, 0.7, 0.9),
-    "gap_decay": (0.6, 0.8, 0.9, 0.95),
-    "power": (0.25, 0.5, 0.75, 1.0),
-}
+GRID = {"decay": (0.5, 0.7, 0.9), "gap_decay": (0.6, 0.8, 0.95), "power": (0.5, 1.0)}
 WEIGHTS = (1, 2, 3, 4, 5, 6, 8, 12)
 NETWORKS = {  # of each file; others take those of Beauty
     "Beauty": {"dim": 128, "dropout_rate": 0.35},
@@ -103,7 +99,7 @@ def train_network(data, seed, dim, dropout_rate, epochs=60):
         rk.WeightAveraging(0.995, update_freq=8),
         rk.evaluation.NextItemMetrics(data.events(2), candidates=candidates),
         tf.keras.callbacks.EarlyStopping(
-            "val_ndcg_at_10", mode="max", patience=3, restore_best_weights=True
+            "val_ndcg_at_10", mode="max", patience=5, restore_best_weights=True
         ),
     ]
     batches = rk.data.sequences(data.train, 128, timestamp=None, seed=seed)
@@ -120,7 +116,11 @@ def main():
     for path in arguments.files:
         data, start = Data(path), time.time()
         transitions = choose_transitions(data)
-        print(f"{data.name}: item transitions, {time.time() - start:.0f} s with all settings")
+        seconds, validation = time.time() - start, data.ndcg(transitions)
+        print(
+            f"{data.name}: item transitions of decay {transitions.decay}, {seconds:.0f} s for all"
+        )
+        print(f"settings, validation NDCG@10 {validation:.4f}")
         print(data.evaluate(transitions, 1), flush=True)
         found = []
         for seed in range(0 if arguments.transitions_only else arguments.seeds):
@@ -132,11 +132,15 @@ def main():
                 return rk.models.weighted_sum(parts, [1.0, weight])
 
             weight = max(WEIGHTS, key=lambda each: data.ndcg(combined(each)))
-            for name, scorer in (("network", network), ("sum", combined(weight))):
+            for name, scorer in (("network", network), (f"sum, weight {weight}", combined(weight))):
                 metrics = data.evaluate(scorer, 1, num_bootstrap=1).metrics
-                found.append((name, metrics["hit_rate_at_10"], metrics["ndcg_at_10"]))
-                print(f"{data.name}, seed {seed}, {name}: test {metrics}", flush=True)
-            print(f"weight of the transitions {weight}, {duration:.0f} s of training", flush=True)
+                hits, ndcg = metrics["hit_rate_at_10"], metrics["ndcg_at_10"]
+                found.append((name.split(",")[0], hits, ndcg))
+                print(
+                    f"{data.name}, seed {seed}, {name}: validation NDCG@10 {data.ndcg(scorer):.4f},"
+                    f" test HR@10 {hits:.4f}, NDCG@10 {ndcg:.4f}; {duration:.0f} s of training",
+                    flush=True,
+                )
         for name in ("network", "sum") if found else ():
             hits, ndcg = np.mean([values for kind, *values in found if kind == name], axis=0)
             print(f"{data.name}, {name}, mean: HR@10 {hits:.4f}, NDCG@10 {ndcg:.4f}")
