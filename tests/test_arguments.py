@@ -91,6 +91,7 @@ def valid(tmp_path_factory):
             )
         ],
         "item_layer": lambda: rk.layers.IdEmbedding(["x", "y"], 4, name="items"),
+        "models.sasrec(features)": lambda: {"item_id": rk.layers.IdEmbedding(["x", "y"], 4)},
         "side_layers": [],
         **{"num_followers": 2, "models.weighted_sum(weights)": [1.0, 2.0]},
         "layers.PiecewiseLinearEmbedding(boundaries)": [[1.0, 2.0], [3.0, 4.0]],

@@ -73,10 +73,10 @@ def din(
         >>> len(rk.rank(network, query, {"item_id": ["x", "y"]}))
         2
     """
-    check_units("attention_units", attention_units)
+    units = check_units("attention_units", attention_units)
 
     def make(item_layer: Any, **arguments: Any) -> Any:
-        return TargetAttention(item_layer, hidden_units=attention_units, **arguments)
+        return TargetAttention(item_layer, hidden_units=units, **arguments)
 
     features = _with_history(make, features, item, history, event_features, max_length)
     return ranking_network(features, head=DenseRatingHead(hidden_units, **kwargs), name="din")
