@@ -68,10 +68,10 @@ def seconds_of_keras_3(sequences, epochs, multiple):
             self.outputs = [layers.Dense(DIM) for _ in range(BLOCKS)]
             self.norms = [layers.LayerNormalization() for _ in range(2 * BLOCKS + 1)]
 
-        def build(self, shape):
-            self.table.build(shape)
-            self.positions.build(shape)
-            super().build(shape)
+        def build(self, input_shape):
+            self.table.build(input_shape)
+            self.positions.build(input_shape)
+            super().build(input_shape)
 
         def call(self, items, training=None):
             steps = keras.ops.arange(items.shape[1])

@@ -6,7 +6,7 @@ import rankkit as rk
 import tensorflow as tf
 
 L = rk.layers
-KINDS = [L.SequenceMean, L.TargetAttention, L.TargetTransformer]
+KINDS = [L.SequenceMean, L.TargetAttention, L.TargetTransformer, L.NextItemScore]
 LENGTH = 3
 # The last one has more events than the layers read, the third one unknown items.
 HISTORIES = [[], ["a"], ["z", "y", "c"], ["c", "a", "d", "b", "z", "a"]]
@@ -129,6 +129,28 @@ def test_history_is_embedded_once_for_all_candidates(monkeypatch):
     network = make_network(KINDS)
     monkeypatch.setattr(KINDS[0].__mro__[1], "encode", None)  # the method for rows
     rk.rank(network, make_query(3), {"item_id": ITEMS})
+
+
+def test_transitions_are_scored_like_rows(tmp_path):
+    rows = {"user_id": [*"1112223334"], "item_id": [*"abcbcaabda"], "timestamp": range(10)}
+    transitions = rk.models.ItemTransitions(rows, history="history").network()
+    rk.export.save(transitions, tmp_path / "1", candidates={"item_id": ITEMS})
+    saved = rk.export.load(tmp_path / "1")
+    index = rk.CandidateIndex(transitions, {"item_id": ITEMS})
+    for history in HISTORIES:
+        columns = {"history": [history or [""]] * 4, "item_id": ITEMS}
+        columns = {name: tf.constant(cells) for name, cells in columns.items()}
+        expected = dict(zip(ITEMS, np.ravel(transitions(columns)), strict=True))
+        ways = [(transitions, {"item_id": ITEMS}), (transitions, index), (saved, saved.candidates)]
+        for scorer, candidates in ways:
+            found = dict(rk.rank(scorer, {"history": history}, candidates))
+            assert found == pytest.approx(expected, abs=1e-6)
+    # An item ranks users by their histories.
+    users = {"history": HISTORIES, "number": [0, 1, 2, 3]}
+    found = {user["number"]: x for user, x in rk.rank(transitions, {"item_id": "b"}, users)}
+    for number, history in enumerate(HISTORIES):
+        alone = rk.rank(transitions, {"history": history}, {"item_id": ["b"]})[0][1]
+        assert found[number] == pytest.approx(alone, abs=1e-6)
 
 
 @pytest.mark.parametrize(
