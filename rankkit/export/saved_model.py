@@ -191,14 +191,24 @@ class SavedModelScorer(ExportScorer):
         if not has_checksum:
             warn_without_checksum(Path(path))
 
-    @property
+    @functools.cached_property
     def rank_signature(self) -> Any:
         """The signature by which `rankkit.rank` ranks the candidates of one query.
 
         `None` for one of several heads, and for a SavedModel without it.
         """
         is_head = self.score not in (SCORE, "rating")
-        return None if is_head else self.loaded.signatures.get("rank")
+        if is_head or "rank" not in self.loaded.signatures:
+            return None
+        signature = self.loaded.signatures["rank"]
+
+        def ranked(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            # The sorted columns, the query repeated among them, are then not computed.
+            outputs = signature(**inputs)
+            return {name: outputs[name] for name in ("index", self.score)}
+
+        specs = signature.structured_input_signature[1]
+        return tf.function(ranked, autograph=False).get_concrete_function(**specs)
 
     @functools.cached_property
     def candidates(self) -> SavedCandidateIndex:
