@@ -10,6 +10,7 @@ from rankkit.evaluation.report import LOG_LOSS_OF_BIASES, Report, explain_gaps
 from rankkit.evaluation.row_metrics import metric_names
 from rankkit.evaluation.score_scale import is_click
 from rankkit.evaluation.scored_rows import ComparedRows, ScoredRows
+from rankkit.utils.errors import invalid
 
 
 def evaluate_ranking(
@@ -20,6 +21,7 @@ def evaluate_ranking(
     query: str | None = "user_id",
     item: str | None = None,
     label: str | None = None,
+    timestamp: str | None = None,
     k: int | Sequence[int] = 10,
     relevant: float = 4.0,
     gain: str = "exponential",
@@ -32,9 +34,10 @@ def evaluate_ranking(
     """Evaluates the predictions of a scorer, and how well it ranks the rows of each query.
 
     With `train`, the report also has two baselines: `mean`, the mean training label, and `biases`,
-    the mean with a bias for each query and item. Rows whose query or item is not in the training
-    rows are reported separately as well. Confidence intervals come from a bootstrap over queries,
-    or over rows with `query=None`.
+    the mean with a bias for each query and item. With `timestamp` it has a third one for rows with
+    histories, `transitions`: the `rankkit.models.ItemTransitions` of the training rows. Rows whose
+    query or item is not in the training rows are reported separately as well. Confidence intervals
+    come from a bootstrap over queries, or over rows with `query=None`.
 
     Scores that predict the label have errors, over rows:
 
@@ -86,6 +89,10 @@ def evaluate_ranking(
             Defaults to `"user_id"`.
         item: Column that identifies the item. Defaults to `None`, no biases of items.
         label: Column of labels. Defaults to `None`, the label of the `RankingModel`.
+        timestamp: Column of the time of training rows, for the baseline `transitions`. The rows to
+            evaluate then need the column of histories that
+            `rankkit.data.InteractionLog.add_histories` names `"history_"` and `item`. Defaults to
+            `None`, without that baseline.
         k: Rank cutoff, or several. Defaults to `10`.
         relevant: Lowest label of a relevant row. Defaults to `4.0`, for ratings up to 5.
         gain: Gains of NDCG: `"exponential"`, `2**label - 1`, or `"linear"`, the label. Defaults to
@@ -121,9 +128,11 @@ def evaluate_ranking(
         check_cutoffs(k), relevant, rating_range, num_bootstrap, confidence, seed, gain, no_relevant
     )
     if train is None:
+        if timestamp is not None:
+            raise invalid("timestamp", timestamp, "None without train")
         rows = ScoredRows(scorer, columns, query, item, label, rating_range)
     else:
-        rows = ComparedRows(scorer, columns, train, query, item, label, rating_range)
+        rows = ComparedRows(scorer, columns, train, query, item, label, rating_range, timestamp)
     names = metric_names([rows.scale.kind], is_binary=is_click(rows.all_labels))
     notes = rows.scale.notes("model")
     if query is None and not names:

@@ -21,6 +21,7 @@ from rankkit.evaluation.baselines import (
 )
 from rankkit.evaluation.metrics import clip_scores
 from rankkit.evaluation.score_scale import score_scale
+from rankkit.models import ItemTransitions
 from rankkit.models.heads import SCORE, score_of
 from rankkit.ranking.scoring import (
     compute_scores,
@@ -122,9 +123,13 @@ class ComparedRows(ScoredRows):
         item: str | None,
         label: str | None,
         rating_range: tuple[float, float] | None,
+        timestamp: str | None = None,
     ):
         ids = [name for name in (query, item) if name is not None]
         label = _label_column(scorer, label)
+        if timestamp is not None and len(ids) < 2:
+            fix = "Transitions are counted between items of a query: pass both columns, or neither."
+            raise invalid("timestamp", timestamp, "None without query and item", fix)
         if train is None:
             fix = (
                 "The baseline is fitted to the training rows; rankkit.evaluate_ranking and "
@@ -132,6 +137,7 @@ class ComparedRows(ScoredRows):
             )
             raise wrong_type("train", None, "a dict of arrays or a DataFrame", fix)
         names = ids if label in ids else [*ids, label]
+        names += [] if timestamp is None else [timestamp]
         train = as_columns(train, names, argument="train")
         training_rows = LabeledRows(scorer, train, ids, label)
         super().__init__(scorer, columns, query, item, label, rating_range, training_rows.labels)
@@ -139,6 +145,11 @@ class ComparedRows(ScoredRows):
         self.baseline = BiasBaseline(self.train, self.ids, label=self.label)
         self.baseline_scores = self.baseline(self.columns)
         self.baseline_predictions = clip_scores(self.baseline_scores, rating_range)
+        self.transition_scores: np.ndarray | None = None
+        if timestamp is not None:
+            arguments = {"item": self.ids[1], "history": f"history_{self.ids[1]}"}
+            transitions = ItemTransitions(train, user=self.ids[0], timestamp=timestamp, **arguments)
+            self.transition_scores = score_rows(transitions, self.columns, self.label)
 
     def scorers(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """Scores and predictions by the name of a scorer: the model and the baselines."""
@@ -150,6 +161,8 @@ class ComparedRows(ScoredRows):
         }
         if not self.ids:
             del scorers["biases"]  # the mean
+        if self.transition_scores is not None:
+            scorers["transitions"] = (self.transition_scores.astype(float), None)
         return scorers
 
     def replaced(self, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -367,3 +367,34 @@ def test_intervals_depend_on_confidence_and_seed():
 def test_unsuitable_rows_and_scores_raise(function, kwargs, error, message):
     with pytest.raises(error, match=message):
         evaluate(function=function, **kwargs)
+
+
+def test_transitions_are_a_baseline_of_rows_with_histories():
+    """A scorer that is the transitions themselves has the metrics of the baseline."""
+    rng = np.random.default_rng(0)
+    rows = {
+        "user_id": np.repeat([f"u{i}" for i in range(20)], 8),
+        "item_id": [f"i{i}" for i in rng.integers(0, 9, 160)],
+        "rating": rng.integers(1, 6, 160).astype(float),
+        "timestamp": rng.permutation(160),
+    }
+    train, test = rk.data.time_split(rows, test_fraction=0.5, timestamp="timestamp")
+    test = rk.data.InteractionLog(rows).add_histories(test)
+    arguments: dict = {"train": train, "item": "item_id", "label": "rating"}
+    arguments["timestamp"] = "timestamp"
+    report = rk.evaluate_ranking(rk.models.ItemTransitions(train), test, **arguments)
+    lines = {line["scorer"]: line for line in report.lines if line["rows"] == "all"}
+    assert list(lines) == ["model", "biases", "mean", "transitions"]
+    for name in ("ndcg_at_10", "mrr", "auc"):
+        assert lines["transitions"][name] == lines["model"][name]
+    assert lines["transitions"]["auc"] != 0.5
+    for change, message in (
+        ({"train": None}, "timestamp must be None without train"),
+        ({"item": None}, "timestamp must be None without query and item"),
+        ({"timestamp": "time"}, "Unknown column 'time'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rk.evaluate_ranking(lambda columns: columns["rating"], test, **arguments | change)
+    del test["history_item_id"]
+    with pytest.raises(ValueError, match="Missing feature 'history_item_id'"):
+        rk.evaluate_ranking(np.ones(80), test, **arguments)
