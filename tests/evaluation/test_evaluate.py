@@ -393,8 +393,9 @@ def test_transitions_are_a_baseline_of_rows_with_histories():
         ({"item": None}, "timestamp must be None without query and item"),
         ({"timestamp": "time"}, "Unknown column 'time'"),
     ):
+        changed: dict = {**arguments, **change}
         with pytest.raises(ValueError, match=message):
-            rk.evaluate_ranking(lambda columns: columns["rating"], test, **arguments | change)
+            rk.evaluate_ranking(lambda columns: columns["rating"], test, **changed)
     del test["history_item_id"]
     with pytest.raises(ValueError, match="Missing feature 'history_item_id'"):
         rk.evaluate_ranking(np.ones(80), test, **arguments)
