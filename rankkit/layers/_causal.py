@@ -11,25 +11,39 @@ class CausalBlock(tf.keras.layers.Layer):
     """Self-attention over the events up to each one, and a dense layer, on normalized inputs.
 
     The weight of an event depends on its distance by a learned bias of each head. The vectors
-    between blocks are of full precision.
+    between blocks are of full precision. A `gated` block multiplies what it adds by a sigmoid of
+    its input, and has a gated hidden layer (SwiGLU).
     """
 
-    def __init__(self, num_heads: int, length: int, dropout_rate: float, dtype: Any, **kwargs: Any):
+    def __init__(
+        self,
+        num_heads: int,
+        length: int,
+        dropout_rate: float,
+        gated: bool,
+        dtype: Any,
+        **kwargs: Any,
+    ):
         super().__init__(dtype=dtype, autocast=False, **kwargs)
         self._num_heads, self._length, self._rate = num_heads, length, dropout_rate
+        self._gated = gated
 
     def build(self, input_shape: Any) -> None:
         dim, layers = input_shape[-1], tf.keras.layers
 
-        def dense(units: int, **kwargs: Any) -> tf.keras.layers.Dense:
+        def dense(units: int, activation: Any = None) -> tf.keras.layers.Dense:
             initializer = tf.keras.initializers.TruncatedNormal(stddev=0.02)
-            return make_dense(units, self.dtype_policy, kernel_initializer=initializer, **kwargs)
+            return make_dense(units, self.dtype_policy, activation, kernel_initializer=initializer)
 
         self._by_distance = self.add_weight(
             "by_distance", (self._length, self._num_heads), initializer="zeros"
         )
         self._projected, self._attended = dense(3 * dim), dense(dim)
-        self._hidden, self._outputs = dense(4 * dim, activation=_gelu), dense(dim)
+        self._hidden = dense((3 if self._gated else 4) * dim, None if self._gated else _gelu)
+        self._outputs = dense(dim)
+        if self._gated:
+            self._hidden_gate = dense(3 * dim, "swish")
+            self._gates = [dense(dim, "sigmoid") for _ in range(2)]
         self._norms = [layers.LayerNormalization(dtype=self.variable_dtype) for _ in range(2)]
         self._dropouts = [
             layers.Dropout(self._rate, dtype=self.dtype_policy, name=f"dropout_{i}")
@@ -64,8 +78,16 @@ class CausalBlock(tf.keras.layers.Layer):
         weights = self._dropouts[0](weights, training=training)
         attended = tf.transpose(tf.matmul(weights, v), [0, 2, 1, 3])
         attended = self._attended(tf.reshape(attended, tf.shape(x)))
+        if self._gated:
+            attended *= self._gates[0](x)
         x += tf.cast(self._dropouts[1](attended, training=training), x.dtype)
-        outputs = self._outputs(self._hidden(self._norms[1](x)))
+        normed = self._norms[1](x)
+        hidden = self._hidden(normed)
+        if self._gated:
+            hidden *= self._hidden_gate(normed)
+        outputs = self._outputs(hidden)
+        if self._gated:
+            outputs *= self._gates[1](x)
         return x + tf.cast(self._dropouts[2](outputs, training=training), x.dtype)
 
 

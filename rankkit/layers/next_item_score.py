@@ -10,7 +10,7 @@ from rankkit.layers._causal import CausalBlock
 from rankkit.layers._sequence import SequenceLayer, separate
 from rankkit.layers._softmax import log_sampled_softmax_of, log_softmax_of
 from rankkit.layers.id_embedding import IdEmbedding
-from rankkit.utils.errors import check_integer, check_share, invalid, wrong_type
+from rankkit.utils.errors import check_boolean, check_integer, check_share, invalid, wrong_type
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -36,6 +36,8 @@ class NextItemScore(SequenceLayer):
         num_heads: Number of attention heads, which divides the dimension. Defaults to `2`.
         dropout_rate: Share of the inputs, of the attention weights and of the outputs of each block
             dropped in training, in [0, 1). Defaults to `0.2`.
+        gated: Whether the residual connections and hidden layers of the blocks are gated (LiGR and
+            SwiGLU), as in eSASRec. Defaults to `False`.
         **kwargs: Keyword arguments of `tf.keras.layers.Layer`, such as `name`.
 
     Input shape:
@@ -55,6 +57,8 @@ class NextItemScore(SequenceLayer):
 
     References:
         Kang and McAuley, Self-attentive sequential recommendation, ICDM 2018.
+        Tikhonovich et al., eSASRec: enhancing transformer-based recommendations in a modular
+        fashion, RecSys 2025.
 
     Example:
         >>> import rankkit as rk
@@ -73,6 +77,7 @@ class NextItemScore(SequenceLayer):
         num_blocks: int = 2,
         num_heads: int = 2,
         dropout_rate: float = 0.2,
+        gated: bool = False,
         **kwargs: Any,
     ):
         super().__init__(item_layer, side_layers=side_layers, max_length=max_length, **kwargs)
@@ -82,6 +87,7 @@ class NextItemScore(SequenceLayer):
         self.num_blocks = check_integer("num_blocks", num_blocks)
         self.num_heads = check_integer("num_heads", num_heads)
         self.dropout_rate = check_share("dropout_rate", dropout_rate)
+        self.gated = check_boolean("gated", gated)
         if (dim := item_layer.embedding_dim) % self.num_heads:
             expected = f"a divisor of {dim}, the embedding_dim of item_layer"
             raise invalid("num_heads", self.num_heads, expected)
@@ -105,6 +111,7 @@ class NextItemScore(SequenceLayer):
                 self.num_heads,
                 self.max_length + 1,
                 self.dropout_rate,
+                self.gated,
                 self.dtype_policy,
                 name=f"block_{i}",
             )

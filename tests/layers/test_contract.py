@@ -70,7 +70,7 @@ CASES = {
     "NextItemScore": [
         case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4), max_length=2),
         case(HISTORIES, GAPS, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4),
-             side_layers=[L.BucketEmbedding([1, 5], 4)], num_blocks=1, num_heads=1),
+             side_layers=[L.BucketEmbedding([1, 5], 4)], num_blocks=1, num_heads=1, gated=True),
     ],
     "TargetAttention": [
         case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 3), max_length=2),

@@ -128,3 +128,28 @@ def test_layer_inside_another_is_not_a_feature_as_well(nested):
                 rk.models.tower(features)
     with pytest.raises(ValueError, match="side_layers must be layers of their own.*several copies"):
         L.SequenceMean(items, side_layers=[items])
+
+
+@pytest.mark.parametrize("build", [rk.models.din, rk.models.bst])
+def test_clicks_train_with_negatives_in_rows_and_in_lists(build):
+    """A negative has the history of the click."""
+    rng = np.random.default_rng(0)
+    clicks = {
+        "user_id": rng.integers(0, 20, 200),
+        "item_id": rng.choice([*"abcdefgh"], 200),
+        "timestamp": rng.permutation(200),
+    }
+    rows = rk.data.InteractionLog(clicks).add_histories(clicks, max_length=5)
+    for lists in (False, True):
+        features = {"item_id": rk.layers.IdEmbedding([*"abcdefgh"], 4)}
+        model = rk.RankingModel(build(features, max_length=5, hidden_units=[4]), label="click")
+        clicked = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+        model.compile("adam", loss=rk.losses.SoftmaxLoss() if lists else clicked)
+        batches = rk.data.with_negatives(rows, 16, item="item_id", lists=lists, seed=1)
+        batch = next(iter(batches))
+        histories = batch["history_item_id"].to_list()
+        if not lists:
+            histories = [histories[row : row + 5] for row in range(0, len(histories), 5)]
+        assert all(each == members[0] for members in histories for each in members)
+        losses = model.fit(batches, epochs=2, verbose=0).history["loss"]
+        assert losses[1] < losses[0]
