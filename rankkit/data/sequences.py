@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.features import check_names
+from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
 from rankkit.core.in_memory import Column, RowsInMemory, Windows
 from rankkit.data.batches import batch_in_memory, check_full_shuffle, resolve_seed, slice_batches
 from rankkit.data.columns import as_columns, check_keys, encode_column, factorize
 from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.data.splits import sortable_times
-from rankkit.utils.errors import as_names, check_integer, check_text
+from rankkit.utils.errors import as_names, check_integer, check_text, invalid
 
 _SPREAD = 0.15  # of the lengths by which sequences are sorted for an epoch
 
@@ -63,8 +63,8 @@ def sequences(
     Raises:
         TypeError: If an id or a time has an unsupported type, or a column has several values in a
             row.
-        ValueError: If there are no rows, a column is unknown, an id or a time is missing, or a
-            number is out of range.
+        ValueError: If there are no rows, a column is unknown, an id or a time is missing, an item
+            is `""` or -1, or a number is out of range.
 
     Example:
         >>> import rankkit as rk
@@ -81,6 +81,11 @@ def sequences(
     names = [user, item, *further] + ([] if timestamp is None else [timestamp])
     table = as_columns(rows, names)
     check_keys(table, user, item)
+    for padding in (TEXT_PADDING, NUMBER_PADDING):
+        if padding in (cells := table[item].tolist()):
+            expected = f"different from {padding!r}, which pads histories"
+            fix = f"Drop those rows: got it in row {cells.index(padding)}."
+            raise invalid(f"each id in column {item!r}", padding, expected, fix)
     added = [prefix + name for name in (item, *further)]
     check_names([item, *added], "column")
     users, _ = factorize(table[user].tolist())
@@ -96,11 +101,9 @@ def sequences(
     count = len(starts)
 
     def in_order(pair: tf.Tensor | None) -> tf.Tensor:
-        return (
-            tf.range(count, dtype=tf.int64)
-            if pair is None
-            else _shuffled(lengths, batch_size, pair)
-        )
+        if pair is None:
+            return tf.range(count, dtype=tf.int64)
+        return _shuffled(lengths, batch_size, pair)
 
     seeds = seeds_by_epoch(seed, initial_epoch=initial_epoch) if shuffle else None
     batch = RowsInMemory(

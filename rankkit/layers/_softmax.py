@@ -6,26 +6,33 @@ _CHUNK = 256  # rows: with 12,000 items, logits of 12 MB
 
 
 def log_softmax_of(
-    vectors: tf.Tensor, table: tf.Tensor, targets: tf.Tensor, shares: tf.Tensor
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    targets: tf.Tensor,
+    shares: tf.Tensor,
+    weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Computes the mean log-probability of items for each row, of a softmax over all items.
 
     The logits of all rows at once would not fit into the cache, nor, for many rows, into memory.
-    Gradients are computed with the values, a part of the rows at a time, as if the results were
-    averaged over rows. A `tf.custom_gradient` would do the same, but TensorFlow keeps each graph
-    that has one forever.
+    Gradients are computed with the values, a part of the rows at a time. That of the table is exact
+    for a loss that is a sum of the results times `weights`, up to a factor: it is one number for
+    all rows. A `tf.custom_gradient` would do the same, but TensorFlow keeps each graph that has one
+    forever.
 
     Args:
         vectors: `(rows, dim)`.
         table: Vectors of the items, `(items, dim)`.
         targets: Indices of items for each row, `(rows, targets)`.
         shares: Weights of the targets of a row, of sum 1, `(rows, targets)`.
+        weights: Weights of the rows in the loss, `(rows,)`. Defaults to `None`: equal ones.
 
     Returns:
         The weighted mean log-probabilities, `(rows,)` of `tf.float32`.
     """
     h, e = tf.stop_gradient(vectors), tf.stop_gradient(table)
     rows, items, dim = tf.shape(h)[0], tf.shape(e)[0], h.shape[1]
+    weights = tf.ones([rows]) if weights is None else tf.stop_gradient(weights)
     parts = (rows + _CHUNK - 1) // _CHUNK
 
     def step(part: tf.Tensor, logs: tf.TensorArray, of_h: tf.TensorArray, of_e: tf.Tensor) -> tuple:
@@ -41,6 +48,7 @@ def log_softmax_of(
         of_h = of_h.write(
             part, tf.reduce_sum(share * tf.gather(e, target), axis=1) - tf.matmul(chances, e)
         )
+        own *= weights[some][:, tf.newaxis]
         shared = tf.reshape(share * own[:, tf.newaxis], [-1, dim])
         of_e += tf.math.unsorted_segment_sum(shared, tf.reshape(target, [-1]), items)
         return part + 1, logs, of_h, of_e - tf.matmul(chances, own, transpose_a=True)
@@ -53,8 +61,8 @@ def log_softmax_of(
     logs, of_h = tf.reshape(found[1].concat(), [rows]), found[2].concat()
     # Terms that are 0, with the gradients computed above.
     own = tf.reduce_sum((vectors - h) * of_h, axis=1)
-    shared = tf.reduce_sum((table - e) * found[3]) / tf.cast(tf.maximum(rows, 1), tf.float32)
-    return logs + own + shared
+    shared = tf.reduce_sum((table - e) * found[3])
+    return logs + own + tf.math.divide_no_nan(shared, tf.reduce_sum(weights))
 
 
 def log_sampled_softmax_of(

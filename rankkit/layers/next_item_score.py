@@ -170,9 +170,13 @@ class NextItemScore(SequenceLayer):
         num_targets: int = 1,
         target_decay: float = 0.6,
         num_negatives: int | None = None,
+        weights: Any = None,
         training: Any = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes the log-probability of each event, given those before it, and of the candidate.
+
+        Their gradients are those of a loss that is a sum of the results, each times the weight of
+        its row, and a factor.
 
         Args:
             inputs: The columns, as in a call.
@@ -182,6 +186,7 @@ class NextItemScore(SequenceLayer):
                 `0.6`.
             num_negatives: Size of a sample of all items, over which the softmax is computed.
                 Defaults to `None`: over all items.
+            weights: Weights of the rows in the loss, `(batch,)`. Defaults to `None`: equal ones.
             training: Whether the layer is trained. Defaults to `None`.
 
         Returns:
@@ -205,7 +210,8 @@ class NextItemScore(SequenceLayer):
         table = tf.concat([self._table(), tf.expand_dims(self._bias, 1)], axis=1)
         given = vectors, table, tf.maximum(targets, 0), shares
         if num_negatives is None:
-            return log_softmax_of(*given), slots[:, 0]
+            weights = None if weights is None else tf.gather(weights, slots[:, 0])
+            return log_softmax_of(*given, weights), slots[:, 0]
         seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
         return log_sampled_softmax_of(*given, num_negatives, seed), slots[:, 0]
 

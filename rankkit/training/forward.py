@@ -49,6 +49,7 @@ def _predict_items(
         num_targets=loss.num_targets,
         target_decay=loss.target_decay,
         num_negatives=loss.num_negatives if training else None,
+        weights=weights,
         training=training,
     )
     weights = None if weights is None else tf.gather(weights, rows)

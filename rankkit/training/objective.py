@@ -313,6 +313,9 @@ class Objectives:
 def _next_item_loss(loss: Any, heads: HeadSettings) -> NextItemLoss | None:
     """Returns a loss of the next item, after a check that the model fits."""
     label = heads.labels.get(None)
+    if isinstance(loss, NextItemLoss) and type(loss).call is not NextItemLoss.call:
+        expected = "a NextItemLoss with its own call, whose gradients are computed with the values"
+        raise invalid("loss", shown_name(loss), expected)
     if not isinstance(loss, NextItemLoss):
         if None in heads.labels and label is None:
             fix = "Pass the name of the label column to RankingModel."

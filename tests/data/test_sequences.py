@@ -74,6 +74,8 @@ def test_further_columns_and_times_of_all_kinds():
     ("changes", "arguments", "error"),
     [
         ({"item_id": [*"wxy", None]}, {}, "item_id"),
+        ({"item_id": [*"wxy", ""]}, {}, "different from '', which pads histories"),
+        ({"item_id": [1, 2, -1, 3]}, {}, "different from -1, which pads histories"),
         ({"user_id": [1, 2, 1, None]}, {}, "user_id"),
         ({"timestamp": [1.0, 2.0, 3.0, float("nan")]}, {}, "timestamp"),
         ({}, {"columns": ["price"]}, "price"),

@@ -34,18 +34,20 @@ def softmax_inputs(rows):
 
 
 @pytest.mark.parametrize("rows", [1, 255, 256, 700])
-def test_softmax_and_its_gradients_equal_those_of_keras(rows):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_softmax_and_its_gradients_equal_those_of_keras(rows, weighted):
     vectors, table, targets, shares = softmax_inputs(rows)
+    weights = tf.constant(np.random.default_rng(1).random(rows), tf.float32) if weighted else None
     results = []
     for by_parts in (True, False):
         with tf.GradientTape() as tape:
             if by_parts:
-                found = log_softmax_of(vectors, table, targets, shares)
+                found = log_softmax_of(vectors, table, targets, shares, weights)
             else:
                 logits = tf.matmul(vectors, table, transpose_b=True)
                 chosen = tf.gather(tf.nn.log_softmax(logits), targets, batch_dims=1)
                 found = tf.reduce_sum(shares * chosen, axis=1)
-            loss = 3.0 * tf.reduce_mean(found)
+            loss = 3.0 * tf.reduce_mean(found if weights is None else weights * found)
         gradients = tape.gradient(loss, [vectors, table])
         results.append([found, *map(tf.convert_to_tensor, gradients)])
     for found, expected in zip(*results, strict=True):

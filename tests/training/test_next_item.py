@@ -26,24 +26,26 @@ def make_model(loss=None, dropout_rate=0.0, **kwargs):
     return model
 
 
-def test_one_step_is_that_of_the_mean_over_all_items():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_step_is_that_of_the_mean_over_all_items(weighted):
     batch = next(iter(rk.data.sequences(make_rows(), 8, max_length=4, seed=1)))
-    model, by_hand = make_model(), make_model()
+    weights = np.linspace(0, 4, 8).astype("float32") if weighted else np.ones(8, "float32")
+    model, by_hand = make_model(sample_weight="w" if weighted else None), make_model()
     layer, network = by_hand.network.layers[-1], by_hand.network
     history, last = batch["history_item_id"].to_tensor("").numpy(), batch["item_id"].numpy()
     with tf.GradientTape() as tape:
         losses = []
-        for past, item in zip(history, last, strict=True):
+        for past, item, weight in zip(history, last, weights, strict=True):
             sequence = [*filter(None, past.tolist()), item]
             for position, each in enumerate(sequence):
                 given = tf.constant([sequence[:position]], tf.string)
                 logits = layer.score_items([given], tf.constant([*ITEMS, "unknown"]))
                 index = ITEMS.index(each.decode())
-                losses.append(-tf.nn.log_softmax(logits)[0, index])
+                losses.append(-weight * tf.nn.log_softmax(logits)[0, index])
         loss = tf.reduce_mean(losses)
     gradients = tape.gradient(loss, network.trainable_variables)
     by_hand.optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-    logs = model.train_on_batch(batch, return_dict=True)
+    logs = model.train_on_batch({**batch, "w": weights}, return_dict=True)
     assert logs["loss"] == pytest.approx(float(loss), rel=1e-5)
     for found, expected in zip(model.get_weights(), by_hand.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=2e-4)  # of steps of 0.01
@@ -118,6 +120,11 @@ def test_a_saved_model_continues_as_the_one_that_was_saved(tmp_path):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+class Squared(rk.losses.NextItemLoss):
+    def call(self, y_true, y_pred):
+        return super().call(y_true, y_pred) ** 2
+
+
 def tower(**kwargs):
     features = {"item_id": rk.layers.IdEmbedding(ITEMS, 4)}
     return rk.RankingModel(rk.models.tower(features, hidden_units=[4]), **kwargs)
@@ -143,6 +150,7 @@ def sasrec(**kwargs):
             {"loss": rk.losses.NextItemLoss(), "metrics": ["mae"]},
             "rankkit.evaluation.NextItemMetrics",
         ),
+        (sasrec, {"loss": Squared()}, "loss must be a NextItemLoss with its own call"),
         (
             lambda: sasrec(training_bias=rk.models.tower({"position": rk.layers.OneHot([1, 2])})),
             {"loss": rk.losses.NextItemLoss()},
