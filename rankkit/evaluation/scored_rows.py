@@ -147,8 +147,10 @@ class ComparedRows(ScoredRows):
         self.baseline_predictions = clip_scores(self.baseline_scores, rating_range)
         self.transition_scores: np.ndarray | None = None
         if timestamp is not None:
-            arguments = {"item": self.ids[1], "history": f"history_{self.ids[1]}"}
-            transitions = ItemTransitions(train, user=self.ids[0], timestamp=timestamp, **arguments)
+            user, item_id = self.ids
+            transitions = ItemTransitions(
+                train, user=user, item=item_id, timestamp=timestamp, history=f"history_{item_id}"
+            )
             self.transition_scores = score_rows(transitions, self.columns, self.label)
 
     def scorers(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:

@@ -32,7 +32,7 @@ def log_softmax_of(
     """
     h, e = tf.stop_gradient(vectors), tf.stop_gradient(table)
     rows, items, dim = tf.shape(h)[0], tf.shape(e)[0], h.shape[1]
-    weights = tf.ones([rows]) if weights is None else tf.stop_gradient(weights)
+    in_loss = tf.ones([rows]) if weights is None else tf.stop_gradient(weights)
     parts = (rows + _CHUNK - 1) // _CHUNK
 
     def step(part: tf.Tensor, logs: tf.TensorArray, of_h: tf.TensorArray, of_e: tf.Tensor) -> tuple:
@@ -48,7 +48,7 @@ def log_softmax_of(
         of_h = of_h.write(
             part, tf.reduce_sum(share * tf.gather(e, target), axis=1) - tf.matmul(chances, e)
         )
-        own *= weights[some][:, tf.newaxis]
+        own *= in_loss[some][:, tf.newaxis]
         shared = tf.reshape(share * own[:, tf.newaxis], [-1, dim])
         of_e += tf.math.unsorted_segment_sum(shared, tf.reshape(target, [-1]), items)
         return part + 1, logs, of_h, of_e - tf.matmul(chances, own, transpose_a=True)
@@ -62,7 +62,7 @@ def log_softmax_of(
     # Terms that are 0, with the gradients computed above.
     own = tf.reduce_sum((vectors - h) * of_h, axis=1)
     shared = tf.reduce_sum((table - e) * found[3])
-    return logs + own + tf.math.divide_no_nan(shared, tf.reduce_sum(weights))
+    return logs + own + tf.math.divide_no_nan(shared, tf.reduce_sum(in_loss))
 
 
 def log_sampled_softmax_of(
