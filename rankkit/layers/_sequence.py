@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
 from rankkit.core.partial import ActivationCache, Part, Vector
-from rankkit.layers.base import EmbeddingLayer, FeatureLayer
+from rankkit.layers.base import EmbeddingLayer, FeatureLayer, check_inner
 from rankkit.utils.errors import check_integer, check_sequence, invalid, wrong_type
 from rankkit.utils.graph_errors import assert_in_graph
 
@@ -189,6 +189,7 @@ def _check_layer(argument: str, layer: Any, dim: int | None = None) -> Any:
     if dim not in (None, layer.embedding_dim):
         expected = f"{dim}, like the embedding_dim of item_layer, as their vectors are summed"
         raise invalid(f"the embedding_dim of {argument}", layer.embedding_dim, expected)
+    check_inner(argument, layer)
     return layer
 
 

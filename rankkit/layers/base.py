@@ -10,7 +10,7 @@ import tensorflow as tf
 from rankkit.core.arguments import ArgumentsLayer, checked_keywords
 from rankkit.core.precomputed import indices_for
 from rankkit.layers._lookup import IdLookup
-from rankkit.utils.errors import check_integer
+from rankkit.utils.errors import check_integer, invalid
 from rankkit.utils.system import check_table_memory
 
 _SHORT = reprlib.Repr()
@@ -89,6 +89,15 @@ class FeatureLayer(ArgumentsLayer):
             if name in config and config[name] != parameter.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def check_inner(argument: str, layer: Any) -> None:
+    """Raises if a layer that is part of another one penalizes its outputs: it is not called."""
+    if layer.activity_regularizer is not None:
+        fix = "Pass it to the outer layer, or use embeddings_regularizer."
+        shown = type(getattr(layer.activity_regularizer, "given", layer.activity_regularizer))
+        expected = "None inside another layer"
+        raise invalid(f"the activity_regularizer of {argument}", shown.__name__, expected, fix)
 
 
 class _InFullPrecision:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import Ids
 from rankkit.layers.attribute import Attribute
+from rankkit.layers.base import check_inner
 from rankkit.layers.id_embedding import IdEmbedding
 from rankkit.utils.errors import check_sequence, invalid, wrong_type
 
@@ -68,6 +69,7 @@ class IdAttributesEmbedding(IdEmbedding):
             if layer._dim != self.embedding_dim:
                 expected = f"{self.embedding_dim}, the embedding_dim of the id"
                 raise invalid(f"the dimension of attributes[{index}]", layer._dim, expected)
+            check_inner(f"attributes[{index}]", layer)
             with tf.init_scope():
                 unknown = tf.repeat(layer.default_codes, self.num_oov_indices, axis=0)
                 codes = tf.concat([unknown, layer.encode(ids)], axis=0)

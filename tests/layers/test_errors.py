@@ -8,6 +8,7 @@ import tensorflow as tf
 
 L = rk.layers
 IDS, NUMBER = L.IdEmbedding(["x"], 2), L.NormalizedNumber(0.0, 1.0)
+PENALIZED = L.IdEmbedding(["x"], 2, activity_regularizer="l2")
 NAN = math.nan
 
 VALUE_ERRORS = [
@@ -15,6 +16,16 @@ VALUE_ERRORS = [
     (lambda: L.Attribute(["a"], [1.0], NUMBER), "default must be a raw value .*missing='learn'"),
     (lambda: L.Attribute(["a"], ["x", "y"], IDS), "Got: 2 entries for 1 ids"),
     (lambda: L.Attribute.from_columns(["a", "b"], ["x"], IDS), "Got: 2 ids and 1 values"),
+    # Only the outer layer is called: the penalty would be left out.
+    (
+        lambda: L.Attribute(["a"], ["x"], PENALIZED),
+        "The activity_regularizer of layer must be None",
+    ),
+    (lambda: L.SequenceMean(PENALIZED), "The activity_regularizer of item_layer must be None"),
+    (
+        lambda: L.SequenceMean(IDS, side_layers=[PENALIZED]),
+        r"The activity_regularizer of side_layers\[0\] must be None .*L2.* embeddings_regularizer",
+    ),
     (lambda: L.BucketEmbedding([], 2), "boundaries must be a list of at least one"),
     (lambda: L.BucketEmbedding([2, 1], 2), "boundaries must be strictly ascending"),
     (lambda: L.BucketEmbedding([1, 1], 2), "boundaries must be strictly ascending"),
