@@ -70,8 +70,8 @@ class CausalBlock(tf.keras.layers.Layer):
         if last:
             q, x = q[:, :, -1:], x[:, -1:]
         distances = tf.expand_dims(queries, 1) - tf.expand_dims(steps, 0)
-        bias = tf.gather(self._by_distance, tf.clip_by_value(distances, 0, self._length - 1))
-        bias = tf.transpose(tf.cast(bias, q.dtype), [2, 0, 1])
+        by_distance = tf.transpose(tf.cast(self._by_distance, q.dtype))  # (heads, length)
+        bias = tf.gather(by_distance, tf.maximum(distances, 0), axis=1)
         is_seen = tf.expand_dims(tf.expand_dims(mask, 1), 1) & (distances >= 0)
         logits = tf.matmul(q, k, transpose_b=True) * (dim // heads) ** -0.5 + bias
         weights = tf.nn.softmax(tf.where(is_seen, logits, tf.constant(-1e4, logits.dtype)))
