@@ -149,6 +149,8 @@ def valid(tmp_path_factory):
         **{name: folder / name for name in ("path", "source", "export", "output", "directory")},
         "backup_dir": folder,
         "history": {"root_mean_squared_error": [2.0, 1.0]},
+        "plots.attention(weights)": [[0.5, 1.0]],
+        **{"plots.attention(history)": ["a", "b"], "plots.attention(candidates)": ["x"]},
         **{"trials": TRIALS, "x": "tower_width", "y": "score"},
         **{f"plots.{name}(path)": folder / "plot.png" for name in rk.plots.__all__},
         "hypermodel": rk.tuning.RankingHyperModel(make_features(), label="user_rating"),
