@@ -20,7 +20,7 @@ import tensorflow as tf
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(map(str, EXAMPLES.glob("[0-9]*.py")))
-MOVIELENS, TUNE, _, TABLE, _, _, HEADS, WORKERS, DOCUMENTS = SCRIPTS
+MOVIELENS, TUNE, _, TABLE, _, _, HEADS, WORKERS, DOCUMENTS, HISTORIES = SCRIPTS
 
 
 @pytest.fixture
@@ -271,6 +271,23 @@ def test_learning_to_rank_reads_files_of_lightgbm(tmp_path, run_here, capsys):
     scores = [float(score) for score in re.findall(r"score +(-?[\d.]+), label", output)]
     assert len(scores) == 4
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.slow
+def test_histories_are_compared_exported_and_plotted(tmp_path, run_here, capsys):
+    folder = tmp_path / "run"
+    run_here(HISTORIES, "--quick", "--epochs", 1, "--events", 5, "--output-dir", folder)
+    output, found = capsys.readouterr().out, metrics(folder)
+    assert "6,398 training rows, 0 users without training rows" in output
+    assert {line["scorer"] for line in found["differences"]} == {
+        "mean - without",
+        "attention - without",
+    }
+    assert len(found["ranking"]) == 5
+    for _, score in found["ranking"]:
+        assert 0 < score < 6
+    assert (folder / "attention.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "ranker.tflite").exists()
 
 
 def rmse_without_workers(epochs, batch_size):
