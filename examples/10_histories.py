@@ -8,7 +8,7 @@ from run_folder import RunFolder, natural, parse, positive, run_example
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 NAMES = ["user_id", "movie_title", "user_rating", "timestamp"]
 HISTORIES = {taste: f"history_{taste}_movie_title" for taste in ("liked", "other")}
-LAYERS = {"without": None, "mean": "SequenceMean", "attention": "TargetAttention"}
+LAYERS = {"without": "", "mean": "SequenceMean", "attention": "TargetAttention"}
 LIKED, OTHER = ["Star Wars (1977)", "Alien (1979)", "Aliens (1986)"], ["Evita (1996)"]
 
 
@@ -48,7 +48,7 @@ def main() -> None:
         l2 = tf.keras.regularizers.L2(2e-4)
         return rk.layers.IdEmbedding.from_column(train[name], width, embeddings_regularizer=l2)
 
-    def make_network(layer: str | None) -> tf.keras.Model:
+    def make_network(layer: str) -> tf.keras.Model:
         features = {name: embed(name, 2 * args.width) for name in ("movie_title", "user_id")}
         for taste, history in HISTORIES.items() if layer else ():
             arguments = {"max_length": args.events, "name": f"{taste}_events"}
