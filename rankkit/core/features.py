@@ -293,7 +293,8 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
             expected, fix = "numbers only or text only", "Drop missing values; convert others."
             raise wrong_type(f"the lists of column {name!r}", wrong, expected, fix) from None
         lengths = [len(cell) for cell in value]
-        if len(set(lengths)) == 1 and spec.shape[1] is None:  # a query: ragged tensors take long
+        is_matrix = len(set(lengths)) == 1 and flat.shape.rank == 1
+        if is_matrix and spec.shape[1] is None:  # such as a query: ragged tensors take long
             return tf.reshape(flat, [len(lengths), lengths[0]])
         value = tf.RaggedTensor.from_row_lengths(flat, lengths)
     if isinstance(value, tf.RaggedTensor):

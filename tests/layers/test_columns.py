@@ -32,6 +32,8 @@ MAKERS = {
     "HashedIdEmbedding": (lambda c: L.HashedIdEmbedding.from_column(c, 2, num_bins=9), "id"),
     "HistoryEmbedding, ids": (lambda c: L.HistoryEmbedding.from_columns(c, WORDS, 2), "id"),
     "HistoryEmbedding, items": (lambda c: L.HistoryEmbedding.from_columns(WORDS, c, 2), "id"),
+    "IdAttributesEmbedding": (
+        lambda c: L.IdAttributesEmbedding.from_column(c, 2, [kinds(c)]), "id"),
     "IdEmbedding": (lambda c: L.IdEmbedding.from_column(c, 2), "id"),
     "NormalizedNumber": (lambda c: L.NormalizedNumber.from_column(c), "number"),
     "OneHot": (lambda c: L.OneHot.from_column(c), "id"),
@@ -44,6 +46,12 @@ MAKERS = {
     "TimeSinceEmbedding, timestamps": (
         lambda c: L.TimeSinceEmbedding.from_columns(["u"] * 4, c, 2, num_buckets=2), "time"),
 }  # fmt: skip
+
+
+def kinds(column):
+    """Attributes of the ids in a column."""
+    layer = L.IdEmbedding(["a", "b", "c"], 2, name="words")
+    return L.Attribute.from_columns(column, WORDS, layer, default="a", name="kinds")
 
 
 def words():

@@ -30,7 +30,10 @@ EDGES = [[1.0, 2.0, 3.0], [-100.0, 0.0, 30.0, 1000.0], [7.0]]
 HISTORIES = np.array([[*"abc"], ["d", "z", ""], ["", "", ""], [*"aaa"], ["", "b", ""]], object)
 GAPS = np.where(HISTORIES == "", -1, np.arange(15).reshape(5, 3))
 
-KIND = L.Attribute([*"ac"], [["x"], ["x", "y"]], L.TagsEmbedding(["x", "y"], 3), name="kind")
+
+def kinds(number):
+    tags = L.TagsEmbedding(["x", "y"], 3, name=f"tags_{number}")
+    return L.Attribute([*"ac"], [["x"], ["x", "y"]], tags, name=f"kind_{number}")
 
 
 def case(*values, **arguments):
@@ -63,9 +66,9 @@ CASES = {
         case(HISTORIES, text(*"abcdz"), ids=[*"abcd"], num_followers=2, max_length=2),
     ],
     "IdAttributesEmbedding": [
-        case(text(*"abz"), vocabulary=[*"ab"], embedding_dim=3, attributes=[KIND]),
-        case(text(*"abz"), vocabulary=[*"ab"], embedding_dim=3, attributes=[KIND],
-             num_oov_indices=2, id_dropout_rate=0.5),
+        case(text(*"abz"), vocabulary=[*"ab"], embedding_dim=3, attributes=[kinds(1)]),
+        case(text(*"abz"), vocabulary=[*"ab"], embedding_dim=3, attributes=[kinds(2)],
+             id_dropout_rate=0.5),
     ],
     "NextItemScore": [
         case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4), max_length=2),

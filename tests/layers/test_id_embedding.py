@@ -144,6 +144,9 @@ def test_vectors_of_attributes_are_added_and_not_dropped():
     own = layer._embedding(layer.encode(ids))
     attributes = tf.reshape(kinds(tf.reshape(ids, [-1])), [2, 2, 3])
     np.testing.assert_allclose(layer(ids), own + attributes, atol=1e-6)
+    several = rk.layers.IdAttributesEmbedding(["a", "b"], 3, [kinds], num_oov_indices=3)
+    unknown = several._embedding(several.encode(tf.constant(["new"]))) + attributes[1, 1]
+    np.testing.assert_allclose(several(tf.constant(["new"])), unknown, atol=1e-6)
     many = layer(tf.constant(["a"] * 200), training=True)
     dropped = layer._embedding(tf.zeros([], tf.int64)) + attributes[0, 0]
     is_dropped = np.isclose(many, dropped, atol=1e-6).all(axis=1)
