@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rankkit.core.columns import as_text
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
 from rankkit.core.in_memory import Column, RowsInMemory, Windows
 from rankkit.data.batches import batch_in_memory, check_full_shuffle, resolve_seed, slice_batches
@@ -82,7 +83,7 @@ def sequences(
     table = as_columns(rows, names)
     check_keys(table, user, item)
     for padding in (TEXT_PADDING, NUMBER_PADDING):
-        if padding in (cells := table[item].tolist()):
+        if padding in (cells := as_text(item, table[item]).tolist()):
             expected = f"different from {padding!r}, which pads histories"
             fix = f"Drop those rows: got it in row {cells.index(padding)}."
             raise invalid(f"each id in column {item!r}", padding, expected, fix)

@@ -148,6 +148,10 @@ class ComparedRows(ScoredRows):
         self.transition_scores: np.ndarray | None = None
         if timestamp is not None:
             user, item_id = self.ids
+            if f"history_{item_id}" not in self.columns:
+                fix = "Add it with rankkit.data.InteractionLog, or leave timestamp out."
+                expected = f"None for rows without the column 'history_{item_id}'"
+                raise invalid("timestamp", timestamp, expected, fix)
             transitions = ItemTransitions(
                 train, user=user, item=item_id, timestamp=timestamp, history=f"history_{item_id}"
             )

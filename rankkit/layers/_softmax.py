@@ -33,7 +33,7 @@ def log_softmax_of(
     h, e = tf.stop_gradient(vectors), tf.stop_gradient(table)
     rows, items, dim = tf.shape(h)[0], tf.shape(e)[0], h.shape[1]
     in_loss = tf.ones([rows]) if weights is None else tf.stop_gradient(weights)
-    parts = (rows + _CHUNK - 1) // _CHUNK
+    parts = tf.maximum((rows + _CHUNK - 1) // _CHUNK, 1)  # an array of none has no shape
 
     def step(part: tf.Tensor, logs: tf.TensorArray, of_h: tf.TensorArray, of_e: tf.Tensor) -> tuple:
         some = slice(part * _CHUNK, tf.minimum((part + 1) * _CHUNK, rows))

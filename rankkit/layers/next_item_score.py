@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.layers._causal import CausalBlock
-from rankkit.layers._sequence import SequenceLayer, separate
+from rankkit.layers._sequence import SequenceLayer, is_event, separate
 from rankkit.layers._softmax import log_sampled_softmax_of, log_softmax_of
 from rankkit.layers.id_embedding import IdEmbedding
 from rankkit.utils.errors import check_boolean, check_integer, check_share, invalid, wrong_type
+from rankkit.utils.graph_errors import assert_in_graph
 
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
@@ -23,7 +24,8 @@ class NextItemScore(SequenceLayer):
 
     Trained with `rankkit.losses.NextItemLoss`, the score is the logit of a softmax over all items,
     and each event is predicted from those before it in one pass over the history. The first one is
-    predicted from a learned vector, which is the state of an empty history.
+    predicted from a learned vector, which is the state of an empty history. OOV items are read in
+    histories, and never predicted, so that an unknown candidate ranks below known ones.
 
     Args:
         item_layer: The `rankkit.layers.IdEmbedding` of the items. It must not be a feature of the
@@ -175,6 +177,8 @@ class NextItemScore(SequenceLayer):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes the log-probability of each event, given those before it, and of the candidate.
 
+        Out-of-vocabulary (OOV) items have none: they are part of the histories alone.
+
         Their gradients are those of a loss that is a sum of the results, each times the weight of
         its row, and a factor.
 
@@ -192,16 +196,22 @@ class NextItemScore(SequenceLayer):
         Returns:
             The log-probabilities, and the row of each, both `(events,)`.
         """
-        events, item = self._split(self.encode(inputs))
+        count = tf.reduce_sum(tf.cast(is_event(tf.convert_to_tensor(inputs[0])), tf.int32), axis=1)
+        message = f"A sequence must have at most {self.max_length} items before the last one, the "
+        message += f"max_length of layer {self.name!r}. Got: "
+        fits, fix = tf.reduce_all(count <= self.max_length), ". Pass it to rankkit.data.sequences."
+        with tf.control_dependencies([assert_in_graph(fits, message, tf.reduce_max(count), fix)]):
+            events, item = self._split(self.encode(inputs))
         states = self._states(events, last=False, training=training)
         following = tf.concat([events[:, :, 0], tf.expand_dims(item, 1)], axis=1)
-        slots = tf.where(following >= 0)
+        num_oov = self.item_layer.num_oov_indices
+        slots = tf.where(following >= num_oov)
         # Of each slot, the items from its next one on; -1 after the last one.
         after = tf.pad(following, [[0, 0], [0, num_targets - 1]], constant_values=-1)
         size = tf.shape(following)[1]
         targets = tf.stack([after[:, i : i + size] for i in range(num_targets)], axis=2)
         targets = tf.gather_nd(targets, slots)
-        shares = tf.cast(targets >= 0, tf.float32) * target_decay ** tf.range(
+        shares = tf.cast(targets >= num_oov, tf.float32) * target_decay ** tf.range(
             num_targets, dtype=tf.float32
         )
         shares /= tf.reduce_sum(shares, axis=1, keepdims=True)

@@ -158,12 +158,14 @@ class ItemTransitions:
         scores[:, chosen < 0] = 0
         return scores
 
-    def network(self, num_followers: int = 100) -> tf.keras.Model:
+    def network(self, num_followers: int = 100, *, max_length: int = 50) -> tf.keras.Model:
         """Makes a network with these scores, to be exported, or summed with those of others.
 
         Args:
             num_followers: Number of items that are kept for each item of a history: those with the
                 largest `C[i, j]`. Others add nothing to a score. Defaults to `100`.
+            max_length: Number of known items of a history that are read: the last ones. Defaults to
+                `50`.
 
         Returns:
             A network of a `rankkit.layers.TransitionScore`, with the output `(batch, 1)`.
@@ -177,7 +179,7 @@ class ItemTransitions:
         """
         longest = int(np.diff(self._transitions.indptr).max())
         num_followers = max(1, min(check_integer("num_followers", num_followers), longest))
-        layer = TransitionScore(self.items, num_followers, decay=self.decay)
+        layer = TransitionScore(self.items, num_followers, decay=self.decay, max_length=max_length)
         features = {"transitions": ([self.history, self.item], layer)}
         network = ranking_network(
             features, interaction=lambda scores: scores[0], name="item_transitions"

@@ -397,5 +397,5 @@ def test_transitions_are_a_baseline_of_rows_with_histories():
         with pytest.raises(ValueError, match=message):
             rk.evaluate_ranking(lambda columns: columns["rating"], test, **changed)
     del test["history_item_id"]
-    with pytest.raises(ValueError, match="Missing feature 'history_item_id'"):
+    with pytest.raises(ValueError, match="without the column 'history_item_id'"):
         rk.evaluate_ranking(np.ones(80), test, **arguments)

@@ -68,12 +68,13 @@ def test_log_probabilities_are_those_of_all_prefixes(layer):
     for sequence, last in zip(sequences, ["i3", "i4", "i5", "i6"], strict=True):
         sequence = [*sequence, last]
         for position, item in enumerate(sequence):
+            if item == "new":  # in histories alone
+                continue
             given = tf.constant([sequence[:position]], tf.string)
             scores = layer.score_items([given], tf.constant([*ITEMS, "new"]))[0]
-            index = [*ITEMS, "new"].index(item)
-            expected.append(tf.nn.log_softmax(scores)[index])
+            expected.append(tf.nn.log_softmax(scores)[ITEMS.index(item)])
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert rows.numpy().tolist() == [0, 0, 0, 0, 1, 1, 2, 3, 3, 3]
+    assert rows.numpy().tolist() == [0, 0, 0, 0, 1, 1, 2, 3, 3]
 
 
 def test_several_targets_are_a_weighted_mean_of_the_following_items(layer):
@@ -87,6 +88,14 @@ def test_several_targets_are_a_weighted_mean_of_the_following_items(layer):
         weights = 0.5 ** np.arange(len(following))
         expected = np.average(logs.numpy()[following], weights=weights)
         assert float(found[position]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_sequences_that_are_too_long_are_refused(layer):
+    long = [tf.constant([["i1"] * 5]), tf.constant(["i2"])]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 4 items before the last"):
+        layer.log_probabilities(long)
+    none = [tf.zeros([0, 3], tf.string), tf.zeros([0], tf.string)]
+    assert layer.log_probabilities(none)[0].shape == (0,)
 
 
 def test_only_the_last_events_count_wherever_the_padding_is(layer):

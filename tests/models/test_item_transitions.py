@@ -198,6 +198,10 @@ def test_network_has_the_scores_of_the_followers_it_keeps(check_exports):
     lists = tf.ragged.constant(histories).to_tensor("")
     columns = {"history_item_id": lists, "item_id": tf.constant(["i1", "i2", "i4", "new"])}
     check_exports(network, columns)
+    long = dict(rk.rank(transitions.network(1000, max_length=60), {"history_item_id": ["i3"] * 60},
+                        {"item_id": items}))  # fmt: skip
+    scores = transitions.score_items([["i3"] * 60], items)[0]
+    np.testing.assert_allclose([long[each] for each in items], scores, rtol=1e-5)
     # Those with the smallest numbers are left out.
     few = dict(rk.rank(transitions.network(3), {"history_item_id": ["i1"]}, {"item_id": items}))
     alone = transitions.score_items([["i1"]], items)[0]

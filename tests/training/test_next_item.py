@@ -96,6 +96,17 @@ def test_sampled_softmax_trains_and_is_evaluated_over_all_items():
     assert sampled.evaluate(batches, verbose=0)[0] < 0.8 * before
 
 
+def test_unknown_candidates_rank_last_even_if_rare_items_are_out_of_vocabulary():
+    rng = np.random.default_rng(0)
+    known = rng.random(600) < 0.5
+    items = np.where(known, rng.choice(ITEMS, 600), [f"rare {i}" for i in range(600)])
+    rows = {"user_id": np.repeat(range(100), 6), "item_id": items, "timestamp": np.arange(600)}
+    model = make_model()
+    model.fit(rk.data.sequences(rows, 16, max_length=4, seed=1), epochs=10, verbose=0)
+    ranked = rk.rank(model, {"history_item_id": ["a", "rare 1"]}, {"item_id": ["new", *ITEMS]})
+    assert ranked[-1][0] == "new"
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains(policy):
     tf.keras.mixed_precision.set_global_policy(policy)
