@@ -12,7 +12,7 @@ from rankkit.core.features import as_feature
 from rankkit.core.timestamps import is_missing
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids, paired_columns
-from rankkit.layers.base import FeatureLayer, check_inner
+from rankkit.layers.base import FeatureLayer
 from rankkit.utils.errors import wrong_type
 from rankkit.utils.graph_errors import plain_errors
 
@@ -63,7 +63,6 @@ class Attribute(FeatureLayer):
         super().__init__(**kwargs)
         if not isinstance(layer, FeatureLayer) or not isinstance(layer.feature_spec, tf.TensorSpec):
             raise wrong_type("layer", layer, "a layer of rankkit.layers that reads one feature")
-        check_inner("layer", layer)
         self._lookup = IdLookup("ids", ids)
         self._lookup.check_one_per_id("values", values)
         cells = as_list(fill_numbers("values", as_array(values)), "values")
