@@ -17,10 +17,6 @@ VALUE_ERRORS = [
     (lambda: L.Attribute(["a"], ["x", "y"], IDS), "Got: 2 entries for 1 ids"),
     (lambda: L.Attribute.from_columns(["a", "b"], ["x"], IDS), "Got: 2 ids and 1 values"),
     # Only the outer layer is called: the penalty would be left out.
-    (
-        lambda: L.Attribute(["a"], ["x"], PENALIZED),
-        "The activity_regularizer of layer must be None",
-    ),
     (lambda: L.SequenceMean(PENALIZED), "The activity_regularizer of item_layer must be None"),
     (
         lambda: L.SequenceMean(IDS, side_layers=[PENALIZED]),

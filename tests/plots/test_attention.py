@@ -41,8 +41,8 @@ def test_long_names_are_cut(draw):
 
 
 def test_plots_of_any_size_are_written(tmp_path):
-    names = {"history": HISTORY * 20, "candidates": HISTORY * 3}
-    attention(np.ones((9, 60)), tmp_path / "a.png", **names)
+    weights = np.ones((9, 60))
+    attention(weights, tmp_path / "a.png", history=HISTORY * 20, candidates=HISTORY * 3)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
