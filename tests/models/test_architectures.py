@@ -8,8 +8,8 @@ import rankkit as rk
 import tensorflow as tf
 
 MULTI_TASK = {"mmoe", "ple", "shared_bottom"}
-SEQUENCES = {"bst", "din"}  # of histories: tests/models/test_sequences.py
-OTHERS = {"ItemTransitions", "TreeScorer", "replace_inputs", *SEQUENCES}
+SEQUENCES = {"bst", "din", "sasrec"}  # of histories: tests/models/test_sequences.py
+OTHERS = {"ItemTransitions", "TreeScorer", "replace_inputs", "weighted_sum", *SEQUENCES}
 single_head = pytest.mark.parametrize("name", sorted({*rk.models.__all__} - MULTI_TASK - OTHERS))
 
 

@@ -39,5 +39,7 @@ def test_without_matplotlib_the_error_names_the_extra(
     data: dict[str, Any] = {"learning_curve": {"root_mean_squared_error": [1.0]}}
     data["additive_terms"] = {"price": rk.evaluation.AdditiveTerm(np.ones(1), np.zeros(1), 0.0)}
     data |= dict.fromkeys(["search_history", "search_scatter", "parallel_coordinates"], trials)
+    data["attention"] = np.ones((1, 1))
+    names = {"history": ["Heat"], "candidates": ["Clue"]} if name == "attention" else {}
     with pytest.raises(ImportError, match=r"pip install '\.\[plots\]' in a clone"):
-        getattr(rk.plots, name)(data.get(name, diagnosis), tmp_path / "plot.png")
+        getattr(rk.plots, name)(data.get(name, diagnosis), tmp_path / "plot.png", **names)
