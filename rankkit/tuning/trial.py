@@ -1,10 +1,14 @@
 """Training and validation of one trial."""
 
+import contextlib
 import gc
 import math
 import os
+import signal
+import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +153,27 @@ def build_model(hypermodel: Any, hp: kt.HyperParameters, seed: int) -> tf.keras.
     """Builds a model that depends on the values and the seed only."""
     # Otherwise earlier models' state in Keras would accumulate.
     tf.keras.backend.clear_session()
-    gc.collect()
+    with _interrupts_deferred():
+        gc.collect()
     tf.keras.utils.set_random_seed(seed)
     return hypermodel.build(hp)
+
+
+@contextlib.contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Handles Ctrl+C after the block: Python ignores a KeyboardInterrupt within a finalizer."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if received:
+        signal.raise_signal(signal.SIGINT)
 
 
 class StopOnNaN(tf.keras.callbacks.Callback):

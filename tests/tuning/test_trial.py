@@ -1,0 +1,23 @@
+"""How a trial's model is built."""
+
+import signal
+
+import pytest
+
+from rankkit.tuning.trial import build_model
+
+
+def test_an_interrupt_during_garbage_collection_is_not_lost():
+    class Finalized:
+        """Is in a cycle, and interrupts the process when it is collected."""
+
+        def __init__(self):
+            self.self = self
+
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    Finalized()
+    with pytest.raises(KeyboardInterrupt):
+        build_model(None, None, seed=1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
