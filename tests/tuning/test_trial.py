@@ -2,6 +2,7 @@
 
 import signal
 
+import keras_tuner as kt
 import pytest
 
 from rankkit.tuning.trial import build_model
@@ -19,5 +20,5 @@ def test_an_interrupt_during_garbage_collection_is_not_lost():
 
     Finalized()
     with pytest.raises(KeyboardInterrupt):
-        build_model(None, None, seed=1)
+        build_model(None, kt.HyperParameters(), seed=1)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
