@@ -17,7 +17,7 @@ from rankkit.data.columns import (
     as_columns,
     check_column_names,
     check_keys,
-    encode_column,
+    encode_events,
     factorize,
     select_names,
     table_names,
@@ -49,7 +49,7 @@ class InteractionLog:
 
     Times are numbers of one unit, or dates and times, which are read as whole seconds since 1970
     UTC: two events within a second have the same time. Events of a user at the same time keep the
-    order of `rows`. The id `""` or -1 means padding, so leave out events without an item.
+    order of `rows`.
 
     Args:
         rows: The events in any order: a dict of arrays or lists, a DataFrame or an Arrow table, or
@@ -65,8 +65,9 @@ class InteractionLog:
     Raises:
         TypeError: If a user is missing, a time is neither a number nor a date, or a column has
             several values in a row.
-        ValueError: If there are no rows, a column is unknown, columns differ in length, or a time
-            is missing, infinite or of another unit than the others.
+        ValueError: If there are no rows, a column is unknown, columns differ in length, a value
+            of a column is `""` or -1, which pads histories, or a time is missing, infinite or of
+            another unit than the others.
 
     Example:
         >>> import rankkit as rk
@@ -119,7 +120,7 @@ class InteractionLog:
         self._times: np.ndarray = np.asarray(self._events.values)  # the same memory
         self._start_type = np.int32 if len(order) < 2**31 else np.int64
         self._columns = {
-            name: encode_column(name, single_values(f"rows[{name!r}]", table[name])[order])
+            name: encode_events(name, single_values(f"rows[{name!r}]", table[name])[order])
             for name in columns
         }
 

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rankkit.core.columns import as_text
-from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_names
+from rankkit.core.features import check_names
 from rankkit.core.in_memory import Column, RowsInMemory, Windows
 from rankkit.data.batches import batch_in_memory, check_full_shuffle, resolve_seed, slice_batches
-from rankkit.data.columns import as_columns, check_keys, encode_column, factorize
+from rankkit.data.columns import as_columns, check_keys, encode_events, factorize
 from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.data.splits import sortable_times
-from rankkit.utils.errors import as_names, check_integer, check_text, invalid
+from rankkit.utils.errors import as_names, check_integer, check_text
 
 _SPREAD = 0.15  # of the lengths by which sequences are sorted for an epoch
 
@@ -64,8 +63,8 @@ def sequences(
     Raises:
         TypeError: If an id or a time has an unsupported type, or a column has several values in a
             row.
-        ValueError: If there are no rows, a column is unknown, an id or a time is missing, an item
-            is `""` or -1, or a number is out of range.
+        ValueError: If there are no rows, a column is unknown, an id or a time is missing, a value
+            of a history is `""` or -1, or a number is out of range.
 
     Example:
         >>> import rankkit as rk
@@ -82,18 +81,13 @@ def sequences(
     names = [user, item, *further] + ([] if timestamp is None else [timestamp])
     table = as_columns(rows, names)
     check_keys(table, user, item)
-    for padding in (TEXT_PADDING, NUMBER_PADDING):
-        if padding in (cells := as_text(item, table[item]).tolist()):
-            expected = f"different from {padding!r}, which pads histories"
-            fix = f"Drop those rows: got it in row {cells.index(padding)}."
-            raise invalid(f"each id in column {item!r}", padding, expected, fix)
     added = [prefix + name for name in (item, *further)]
     check_names([item, *added], "column")
     users, _ = factorize(table[user].tolist())
     keys = [users] if timestamp is None else [sortable_times(timestamp, table[timestamp]), users]
     order = np.lexsort(keys)
     starts, lengths = _parts(np.bincount(users), max_length)
-    events = {name: encode_column(name, table[name][order]) for name in (item, *further)}
+    events = {name: encode_events(name, table[name][order]) for name in (item, *further)}
     last = tf.constant(starts + lengths)
     made: dict[str, Column | Windows] = {
         prefix + name: Windows(each, starts, lengths, max_length) for name, each in events.items()

@@ -53,7 +53,7 @@ def events_of(times):
     return st.lists(event, min_size=1, max_size=12)
 
 
-INTEGERS = st.integers(-3, 6)
+INTEGERS = st.integers(-3, 6).filter(lambda time: time != -1)  # which pads histories
 FRACTIONS = st.sampled_from([-1.5, 0, 0.25, 1, 1.5, 2, 3])
 QUERIES = st.lists(
     st.tuples(st.sampled_from(["a", "b", "other"]), INTEGERS | FRACTIONS), min_size=1
@@ -302,6 +302,10 @@ def test_files_are_read_into_the_log_and_looked_up_while_they_are_read(tmp_path,
         ({"rating": [1.0, 2.0]}, ValueError, r"columns of equal length"),
         ({"item_id": [["x"], *"yxzw"]}, TypeError, r"must have a single value in each row"),
         ({"item_id": ["x", None, *"xzw"]}, TypeError, r"must not be missing"),
+        ({"item_id": ["x", "", *"xzw"]}, ValueError, r"column 'item_id' must be different from ''"),
+        ({"item_id": [b"x", b"", *[b"z"] * 3]}, ValueError, r"must be different from '', which"),
+        ({"rating": [1, 2, 3, -1, 4]}, ValueError, r"column 'rating' must be different from -1"),
+        ({"rating": [1, 2, 3, -1.0, 4.5]}, ValueError, r"'rating' must be different from -1"),
     ],
 )
 def test_rows_of_a_log_are_checked(changed, error, text):

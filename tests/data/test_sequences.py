@@ -77,6 +77,7 @@ def test_further_columns_and_times_of_all_kinds():
         ({"item_id": [*"wxy", ""]}, {}, "different from '', which pads histories"),
         ({"item_id": [b"w", b"x", b"", b"y"]}, {}, "different from ''"),
         ({"item_id": [1, 2, -1, 3]}, {}, "different from -1, which pads histories"),
+        ({"rating": [1, 2, 3, -1]}, {"columns": ["rating"]}, "'rating' must be different from -1"),
         ({"user_id": [1, 2, 1, None]}, {}, "user_id"),
         ({"timestamp": [1.0, 2.0, 3.0, float("nan")]}, {}, "timestamp"),
         ({}, {"columns": ["price"]}, "price"),
