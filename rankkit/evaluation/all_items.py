@@ -10,6 +10,7 @@ import tensorflow as tf
 from rankkit.core.columns import as_cells, as_list, as_text, is_column
 from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, as_feature
 from rankkit.core.keras_graph import call_of, layer_of
+from rankkit.core.timestamps import is_missing
 from rankkit.core.vocabulary import check_vocabulary, plain_ids
 from rankkit.data.columns import as_columns, check_keys
 from rankkit.evaluation.metrics import MetricSettings, bootstrap_means, check_cutoffs
@@ -153,7 +154,8 @@ def _histories(name: str, column: np.ndarray) -> list[list[Any]]:
     lists = []
     for row, each in enumerate(column):
         if not is_column(each):
-            raise wrong_type(f"rows[{name!r}][{row}]", each, "a list of past items", "Write [].")
+            fix = "Write []." if is_missing(each) else f"Write [{each!r}]."
+            raise wrong_type(f"rows[{name!r}][{row}]", each, "a list of past items", fix)
         items = as_list(each, f"rows[{name!r}][{row}]")
         lists.append([each for each in items if each not in (TEXT_PADDING, NUMBER_PADDING)])
     return lists

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rankkit.layers import WeightedScore
 from rankkit.models.ensemble import member_scores
-from rankkit.utils.errors import check_sequence, check_text, invalid
+from rankkit.utils.errors import check_number, check_sequence, check_text, invalid
 
 
 def weighted_sum(
@@ -28,7 +28,7 @@ def weighted_sum(
 
     Raises:
         ValueError: As in `rankkit.ensemble`, or if there are more or fewer weights than networks,
-            or all are 0.
+            one is not finite, or all are 0.
         TypeError: If a network is not a Keras model with one dict as its input.
 
     Example:
@@ -45,6 +45,9 @@ def weighted_sum(
     if len(weights) != len(scores):
         expected = f"{len(scores)}, one for each network"
         raise invalid("the number of weights", len(weights), expected)
+    weights = [check_number(f"weights[{index}]", each) for index, each in enumerate(weights)]
+    if not any(weights):
+        raise invalid("weights", weights, "a list of numbers that are not all 0")
     named = {f"score_{index}": score for index, score in enumerate(scores)}
     layer = WeightedScore(dict(zip(named, weights, strict=True)), name="sum")
     return tf.keras.Model(inputs, layer(named), name=name)

@@ -146,7 +146,8 @@ class Executor:
         if kind == "train" and self.jit_compile and reads_text_or_lists(model):
             fix = (
                 "XLA cannot compile features that are strings or lists, unless their lookup is "
-                "precomputed: in whole epochs of rankkit.data.batches over examples in memory."
+                "precomputed: in whole epochs of rankkit.data.batches over examples in memory. "
+                "Batches of rankkit.data.sequences differ in shape, and are not compiled either."
             )
             raise invalid("jit_compile", True, "'auto' or False", fix)
         # TensorFlow cannot loop over steps that have no examples on one of the replicas.

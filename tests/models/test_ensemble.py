@@ -129,8 +129,8 @@ def test_weighted_sum_is_saved_exported_and_ranks(rows, check_exports):
     ("weights", "message"),
     [
         ([1.0], "The number of weights must be 2"),
-        ([0.0, 0.0], "weights must be a finite number"),
-        ([1.0, float("nan")], "weights must be a finite number"),
+        ([0.0, 0.0], "weights must be a list of numbers that are not all 0"),
+        ([1.0, float("nan")], r"weights\[1\] must be a finite number"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(weights, message):
