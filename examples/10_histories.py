@@ -1,4 +1,4 @@
-"""Compare a network with and without the ordered history of the user, and rank for a raw list."""
+"""Compare a network with and without the history of the user, and rank for a list of past ids."""
 
 import argparse
 import os
@@ -35,12 +35,14 @@ def main() -> None:
             events = {name: column[first] for name, column in events.items()}
         events["taste"] = np.where(events["user_rating"] >= 4, "liked", "other")
         known, test = rk.data.time_split(events, timestamp="timestamp")  # 20 % test rows
-        train, late = rk.data.time_split(known, timestamp="timestamp")
-        # A row has the events before its own time alone, those of test rows among them.
+        train, validation = rk.data.time_split(known, timestamp="timestamp")
+        # A row's history has only events before its own time, also those of test rows.
         log = rk.data.InteractionLog(events, columns=["movie_title"], by="taste")
-        parts = (log.add_histories(each, max_length=args.events) for each in (train, late, test))
-        train, late, test = parts
-        for part, rows in {"training": train, "validation": late, "test": test}.items():
+        parts = (
+            log.add_histories(each, max_length=args.events) for each in (train, validation, test)
+        )
+        train, validation, test = parts
+        for part, rows in {"training": train, "validation": validation, "test": test}.items():
             new = len(set(rows["user_id"]) - set(train["user_id"]))
             print(f"{len(rows['user_id']):,} {part} rows, {new} users without training rows")
 
@@ -66,7 +68,7 @@ def main() -> None:
             model.compile(tf.keras.optimizers.Adam(0.002))
             patience = {"mode": "max", "patience": 4, "restore_best_weights": True}
             stop = tf.keras.callbacks.EarlyStopping("val_auc", **patience)
-            callbacks = [rk.WeightAveraging(), rk.evaluation.RankingMetrics(late), stop]
+            callbacks = [rk.WeightAveraging(), rk.evaluation.RankingMetrics(validation), stop]
             batches = rk.data.batches(train, 512, shuffle=True, seed=args.seed)
             model.fit(batches, epochs=args.epochs, callbacks=callbacks, verbose=0)
             print(f"{stop.best_epoch + 1} epochs, validation AUC {stop.best:.4f}")

@@ -47,8 +47,9 @@ class InteractionLog:
     row's own event and the other purchases of an order, are not in it, so that it is what a service
     knows when it ranks. The log is sorted once; histories are ranges of it and copy no event.
 
-    Times are numbers of one unit, or dates and times, which are read as whole seconds since 1970
-    UTC: two events within a second have the same time. Events of a user at the same time keep the
+    Times are numbers of one unit, all of them below 10^11, as seconds since 1970 are, or none; or
+    dates and times, which are read as whole seconds since 1970 UTC: two events within a second have
+    the same time. Events of a user at the same time keep the
     order of `rows`.
 
     Args:
@@ -63,8 +64,8 @@ class InteractionLog:
             to `None`: one history.
 
     Raises:
-        TypeError: If a user is missing, a time is neither a number nor a date, or a column has
-            several values in a row.
+        TypeError: If a user or a value of a column is missing, a time is neither a number nor a
+            date, or a column has several values in a row.
         ValueError: If there are no rows, a column is unknown, columns differ in length, a value
             of a column is `""` or -1, which pads histories, or a time is missing, infinite or of
             another unit than the others.
@@ -145,14 +146,16 @@ class InteractionLog:
         Returns:
             A dict of the columns of `rows` and, for each column of the log, a column of lists named
             `prefix + column`, or `prefix + value + "_" + column` for each value of `by`; with
-            `gaps`, also `prefix + "gap"`. For a data set, a data set of batches, in which they are
-            ragged tensors.
+            `gaps`, also such a column for `"gap"`. For a data set, a data set of batches, in which
+            they are ragged tensors.
 
         Raises:
             TypeError: If a user is missing or not of the type of those in the log, or a time is
                 neither a number nor a date.
             ValueError: If there are no rows, a column is missing or named like one that is added,
                 or a time is missing, infinite or of another unit than the log.
+            tf.errors.InvalidArgumentError: In place of these errors while a data set is read, for
+                the values of its rows.
         """
         max_length = min(check_integer("max_length", max_length), self._longest)
         prefix, gaps = check_text("prefix", prefix), check_boolean("gaps", gaps)

@@ -14,7 +14,7 @@ from rankkit.data.shuffle import seeds_by_epoch
 from rankkit.data.splits import sortable_times
 from rankkit.utils.errors import as_names, check_integer, check_text
 
-_SPREAD = 0.15  # of the lengths by which sequences are sorted for an epoch
+_SPREAD = 0.15  # relative noise on the lengths before sorting, so that batches differ by epoch
 
 
 def sequences(
@@ -33,9 +33,10 @@ def sequences(
 ) -> tf.data.Dataset:
     """Batches the events of each user in the order of time, for a `rankkit.losses.NextItemLoss`.
 
-    An element has a sequence of each of several users: the last item, and the history before it.
-    Longer sequences are cut into parts, so that each event is the last one or in the history of
-    exactly one. Sequences of like length are in the same batch, which needs little padding.
+    Each row of a batch is a sequence: the column `item` has its last event, and the history columns
+    have the events before it. The events of users with more than `max_length + 1` are split into
+    parts, from the most recent event on, so that each event is in exactly one; a part does not have
+    the events before it. Sequences of like length are in the same batch, to need little padding.
 
     Events of a user at the same time are ordered as they come, and the later ones are predicted
     from the earlier ones; histories of `rankkit.data.InteractionLog`, for evaluation and serving,
@@ -61,10 +62,10 @@ def sequences(
         `columns`, named `prefix + column`, the oldest event first.
 
     Raises:
-        TypeError: If an id or a time has an unsupported type, or a column has several values in a
-            row.
-        ValueError: If there are no rows, a column is unknown, an id or a time is missing, a value
-            of a history is `""` or -1, or a number is out of range.
+        TypeError: If an id is missing, an id or a time has an unsupported type, or a column has
+            several values in a row.
+        ValueError: If there are no rows, a column is unknown, a time is missing, a value of a
+            history is `""` or -1, or a number is out of range.
 
     Example:
         >>> import rankkit as rk

@@ -33,7 +33,7 @@ def evaluate_all_items(
     rows: Any,
     *,
     item: str = "item_id",
-    history: str = "history_item_id",
+    history: str | None = None,
     query: str = "user_id",
     candidates: Any = None,
     exclude: Any = None,
@@ -63,11 +63,11 @@ def evaluate_all_items(
             which is called for one event at a time and takes its features from the columns of
             `rows` and `candidates`.
         rows: The test events, as a dict of arrays or lists, a DataFrame or an Arrow table. Each
-            event has an own history: with several events of a user, later ones may have the
+            event has its own history: with several events of a user, later ones may have the
             earlier ones in theirs.
         item: Column of the item of the event. Defaults to `"item_id"`.
         history: Column of the lists of past items, without those that pad them, `""` and -1.
-            Defaults to `"history_item_id"`.
+            Defaults to `None`: `"history_"` and `item`.
         query: Column of the user. Defaults to `"user_id"`.
         candidates: The items to rank: column name to values, including `item`, each item once.
             Defaults to `None`: the items of `rows`, of their histories and of `exclude`.
@@ -101,6 +101,7 @@ def evaluate_all_items(
     cutoffs = check_cutoffs(k)
     settings = MetricSettings(cutoffs, 1.0, None, num_bootstrap, confidence, seed)
     columns = as_columns(rows)
+    history = f"history_{item}" if history is None else history
     for argument, name in (("item", item), ("history", history), ("query", query)):
         check_choice(argument, name, columns)
     check_keys(columns, query, item)
@@ -116,14 +117,14 @@ def evaluate_all_items(
     table = _candidates(candidates, item, known)
     items = table[item]
     index = {each: position for position, each in enumerate(items)}
-    if missing := next((each for each in targets if each not in index), None):
+    if (missing := next((each for each in targets if each not in index), None)) is not None:
         fix = "Add it to the candidates, or drop its rows."
         raise invalid(f"each {item} of rows", missing, "among the candidates", fix)
     kept = [row for row, target in enumerate(targets) if target not in seen[row]]
     if not kept:
         raise ValueError(
-            f"A row must have an item that its {query} has not had, but all {len(targets)} have "
-            "one of their history or of exclude. Pass only interactions before each event."
+            f"rows must have an item that is new to its {query}. Got: {len(targets)} rows, each "
+            "with an item of its history or of exclude. Pass only interactions before each event."
         )
     kept.sort(key=lambda row: len(histories[row]))  # those of a part need little padding
     size = max(1, _MAX_SCORES // len(items))
@@ -143,7 +144,9 @@ def evaluate_all_items(
     if len(distinct) < 2:
         samples[:] = np.nan  # one user does not vary
     metrics = {name: (means[i], samples[:, i]) for i, name in enumerate(values)}
-    notes = [f"Each item is ranked among all of {len(items):,} that its {query} has not had."]
+    notes = [
+        f"Each item is ranked among those of {len(items):,} candidates that are new to its {query}."
+    ]
     if dropped := len(targets) - len(kept):
         notes.append(f"{dropped:,} of {len(targets):,} rows are left out: their item is not new.")
     return Report([settings.line("all", "model", len(kept), units, metrics)], notes)

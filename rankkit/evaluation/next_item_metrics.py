@@ -20,10 +20,11 @@ class NextItemMetrics(tf.keras.callbacks.Callback):
         rows: The validation events, each with its history.
         prefix: Prefix of the names of the metrics. Defaults to `"val_"`.
         **kwargs: Arguments of `rankkit.evaluation.evaluate_all_items`, such as `candidates` and
-            `k`, without those of the confidence intervals.
+            `k`, except `num_bootstrap`, `confidence` and `seed`.
 
     Raises:
-        TypeError: If an argument is unknown.
+        ValueError: If an argument is one of these; in `fit`, also if a score is not finite.
+        TypeError: In `fit`, if an argument is unknown.
 
     Example:
         >>> import rankkit as rk

@@ -17,9 +17,9 @@ from rankkit.utils.errors import check_sequence, invalid, wrong_type
 class IdAttributesEmbedding(IdEmbedding):
     """Embeds an id as the sum of a vector of its own and the vectors of its attributes.
 
-    Items of few events share what is learned of their category or brand. It takes the place of an
-    `IdEmbedding`, also as the `item_layer` of layers that read histories, where `Attribute` layers
-    as features of their own would describe the candidate alone.
+    Rare items share what is learned about their attributes, such as the category or the brand. Use
+    it in place of an `IdEmbedding`, also as the `item_layer` of layers that read histories: a
+    separate `Attribute` feature describes only the candidate.
 
     `id_dropout_rate` drops the vector of an id and keeps those of its attributes, so that a new id
     of known attributes can be scored. Put such ids into the vocabulary.
@@ -68,7 +68,7 @@ class IdAttributesEmbedding(IdEmbedding):
                 raise wrong_type(f"attributes[{index}]", layer, expected)
             if layer._dim != self.embedding_dim:
                 expected = f"{self.embedding_dim}, the embedding_dim of the id"
-                raise invalid(f"the dimension of attributes[{index}]", layer._dim, expected)
+                raise invalid(f"the embedding_dim of attributes[{index}]", layer._dim, expected)
             check_inner(f"attributes[{index}]", layer)
             with tf.init_scope():
                 unknown = tf.repeat(layer.default_codes, self.num_oov_indices, axis=0)

@@ -14,16 +14,16 @@ from rankkit.utils.errors import check_units, invalid
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class TargetAttention(SequenceLayer):
-    """Embeds the candidate, and a sum of the events of a history that it weights for the candidate.
+    """Embeds the candidate and the weighted sum of the events of a history, with learned weights.
 
     This is the deep interest network (DIN): for a candidate, the past purchases of its kind count,
     and others do not. The weight of an event is computed by an MLP of the vectors of the event and
     of the candidate and of their product; their difference, which is a linear combination of both,
     would add nothing to the first dense layer. As in the paper, weights are not normalized: they
     are larger if more events match the candidate. The order of the events makes no difference;
-    embed their age or rank as a side column, or use `rankkit.layers.TargetTransformer`.
+    embed their age or position as a side column, or use `rankkit.layers.TargetTransformer`.
 
-    All of the layer is computed in full precision, also in mixed precision. In `rankkit.rank`, the
+    Under mixed precision, the layer computes in float32. In `rankkit.rank`, the
     events are embedded once for all candidates.
 
     Args:

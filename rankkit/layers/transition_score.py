@@ -14,10 +14,11 @@ from rankkit.utils.errors import check_integer, check_number
 
 @tf.keras.utils.register_keras_serializable(package="rankkit")
 class TransitionScore(FeatureLayer):
-    """Scores the candidate by how often it followed the items of a history: fixed numbers.
+    """Scores the candidate by how often it followed the items of a history, with fixed weights.
 
-    The layer of a network that `rankkit.models.ItemTransitions.network` makes, which sets its
-    weights: the items that most often followed each item, and how often. They are not trained.
+    `rankkit.models.ItemTransitions.network` builds a network of this layer and sets its weights:
+    the items that most often followed each item, and how often. They are not trained. In a new
+    layer, every score is 0.
 
     Args:
         ids: The items, all `str` or all `int`, without duplicates.
@@ -69,10 +70,8 @@ class TransitionScore(FeatureLayer):
         self._dim = 1
 
     def build(self, input_shape: Any) -> None:
-        shape, fixed = (
-            (len(self._lookup), self.num_followers),
-            {"trainable": False, "experimental_autocast": False},
-        )
+        shape = len(self._lookup), self.num_followers
+        fixed = {"trainable": False, "experimental_autocast": False}
         zeros = tf.keras.initializers.Zeros()
         self._followers = self.add_weight("followers", shape, tf.int32, zeros, **fixed)
         self._counts = self.add_weight("counts", shape, tf.float32, zeros, **fixed)

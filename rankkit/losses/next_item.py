@@ -15,14 +15,14 @@ class NextItemLoss(tf.keras.losses.Loss):
     For networks whose score is a `rankkit.layers.NextItemScore`, such as those of
     `rankkit.models.sasrec`, and batches of `rankkit.data.sequences`. Each row is a sequence: the
     items of its history, then its candidate. The probability of an item is a softmax over all items
-    of the layer. The loss is the mean over all items of the sequences, with the sample weight of
-    their row, so that a row counts once for each item.
+    of the layer. The loss is the mean over all predicted items, each with the sample weight of its
+    sequence, so that long sequences count more.
 
-    With several targets, a state has to predict the next items, the nearest most of all, which
-    makes more of short sequences. The loss is then a weighted mean of the negative log-likelihoods
-    of these items.
+    With several targets, each state predicts the items after the next one as well, with decreasing
+    weights, which learns more from short sequences. The loss is then a weighted mean of the
+    negative log-likelihoods of these items.
 
-    Its predictions are the log-probabilities, `(items, 1)`.
+    The `y_pred` of a call are the log-probabilities, `(items, 1)`.
 
     Args:
         num_targets: Number of following items that are predicted from each state. Defaults to `1`.

@@ -37,23 +37,24 @@ class ItemTransitions:
     `rankkit.evaluation`, with a list of past items in the query and an item in each candidate.
 
     Ids that are not in the training rows are ignored in histories, as if they were not there, and
-    have the score 0 as candidates, as has every item for an empty history. The best numbers differ
-    between data sets, most of all `gap_decay`: choose them on validation events.
+    have the score 0 as candidates, as has every item for an empty history. The best settings
+    differ between data sets, most of all `gap_decay`: choose them on validation events.
 
     Args:
         rows: The training interactions: a dict of arrays or lists, a DataFrame or an Arrow table.
         user: Column of the user. Defaults to `"user_id"`.
         item: Column of the item, and the name of the candidate column. Defaults to `"item_id"`.
         timestamp: Column of timestamps, numbers or `datetime64`. Rows of a user with equal
-            timestamps are ordered as they come. `None` if all rows are. Defaults to `"timestamp"`.
+            timestamps are ordered as they come. `None` if all rows are in the
+            order of time. Defaults to `"timestamp"`.
         history: Name of the query column with the list of past items, the most recent one last.
-            Defaults to `"history_item_id"`.
+            Defaults to `None`: `"history_"` and `item`.
         decay: Weight of an item of the history relative to the next more recent one, in [0, 1].
             Defaults to `0.6`.
         gap_decay: Weight of a pair relative to one with a gap that is smaller by 1, in [0, 1].
             Defaults to `0.95`.
-        power: Power of the number of events by which frequent items of a history are weighted
-            down, from 0 for not at all. Defaults to `0.5`.
+        power: Exponent of `count(i)`, which weights frequent items of a history down; 0 does not.
+            Defaults to `0.5`.
         max_gap: Largest gap of a pair that counts. Time and memory grow with it. Defaults to
             `50`.
 
@@ -62,9 +63,10 @@ class ItemTransitions:
         feature_specs: Feature name to the `tf.TensorSpec` of its raw values.
 
     Raises:
-        TypeError: If ids are neither text nor integers, or timestamps are not sortable.
-        ValueError: If there are no rows, a column is unknown, an id or a timestamp is missing, a
-            number is out of range, or an id is `""` or -1, which pad histories.
+        TypeError: If an id is missing or neither text nor an integer, or timestamps are not
+            sortable.
+        ValueError: If there are no rows, a column is unknown, a timestamp is missing, a number is
+            out of range, or an id is `""` or -1, which pad histories.
 
     Example:
         >>> import rankkit as rk
@@ -84,7 +86,7 @@ class ItemTransitions:
         user: str = "user_id",
         item: str = "item_id",
         timestamp: str | None = "timestamp",
-        history: str = "history_item_id",
+        history: str | None = None,
         decay: float = 0.6,
         gap_decay: float = 0.95,
         power: float = 0.5,
@@ -98,7 +100,8 @@ class ItemTransitions:
         columns = as_columns(rows, names)
         check_keys(columns, user, item)
         self.score_kind = "order"
-        self.item, self.history = item, check_text("history", history)
+        history = f"history_{item}" if history is None else check_text("history", history)
+        self.item, self.history = item, history
         if history == item:
             raise invalid("history", history, "another name than that of the candidate column")
         ids = as_text(item, columns[item])

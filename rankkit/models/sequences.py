@@ -34,7 +34,8 @@ def din(
     The layer of the item embeds the items of the history as well, in a
     `rankkit.layers.TargetAttention`, which weights them by the candidate. The network reads the
     columns of `rankkit.data.InteractionLog.add_histories`. For other networks of a history, pass
-    such a layer to `rankkit.ranking_network`.
+    such a layer to `rankkit.ranking_network`. To see the weights of the events, call the method
+    `attention` of `network.get_layer("target_attention")`.
 
     Args:
         features: Features as in `rankkit.ranking_network`, with vectors of any dimensions.
@@ -43,7 +44,7 @@ def din(
         history: Column of the items of the history, the oldest first. Defaults to `None`,
             `"history_"` and the column of the item.
         event_features: Names of features that read further columns of the history, such as
-            `"history_gap"`: embeddings of the dimension of the item's. Defaults to `()`.
+            `"history_gap"`: layers with the `embedding_dim` of the item's layer. Defaults to `()`.
         max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
         attention_units: Sizes of the hidden layers of the MLP that weights the events. Defaults to
             `(16,)`.
@@ -76,7 +77,8 @@ def din(
     units = check_units("attention_units", attention_units)
 
     def make(item_layer: Any, **arguments: Any) -> Any:
-        return TargetAttention(item_layer, hidden_units=units, **arguments)
+        name = "target_attention"
+        return TargetAttention(item_layer, hidden_units=units, name=name, **arguments)
 
     features = _with_history(make, features, item, history, event_features, max_length)
     return ranking_network(features, head=DenseRatingHead(hidden_units, **kwargs), name="din")
@@ -108,7 +110,7 @@ def bst(
         history: Column of the items of the history, the oldest first. Defaults to `None`,
             `"history_"` and the column of the item.
         event_features: Names of features that read further columns of the history, such as
-            `"history_gap"`: embeddings of the dimension of the item's. Defaults to `()`.
+            `"history_gap"`: layers with the `embedding_dim` of the item's layer. Defaults to `()`.
         max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
         num_blocks: Number of blocks of the transformer. Defaults to `1`.
         num_heads: Number of attention heads, which divides the dimension of the item's vectors.
@@ -116,7 +118,7 @@ def bst(
         hidden_units: Sizes of the hidden layers of the MLP of all features. Defaults to
             `(256, 64)`.
         **kwargs: Further arguments of `rankkit.layers.DenseRatingHead`. A `dropout_rate` is that of
-            the transformer, too; without one, it has its own default.
+            the transformer, too, whose own default is 0.1.
 
     Returns:
         A network with output `(batch, 1)`, as from `rankkit.ranking_network`.
@@ -171,8 +173,8 @@ def sasrec(
         history: Column of the items of the history, the oldest first. Defaults to `None`,
             `"history_"` and the column of the item.
         event_features: Names of features that read further columns of the history, such as
-            `"history_rating"`: embeddings of the dimension of the item's. Their values must have
-            been known at the time of the event. Defaults to `()`.
+            `"history_rating"`: layers with the `embedding_dim` of the item's layer. Their values
+            must have been known at the time of the event. Defaults to `()`.
         max_length: Number of events of a history that are read: the last ones. Defaults to `50`.
         **kwargs: Further arguments of `rankkit.layers.NextItemScore`.
 
@@ -201,7 +203,8 @@ def sasrec(
     made = _with_history(make, features, item, history, event_features, max_length)
     if len(made) > 1:
         fix = "Use rankkit.models.bst for features of users and candidates."
-        raise invalid("features", [*made], "the candidate and event_features", fix)
+        expected = "one, that of the candidate"
+        raise invalid("features other than event_features", [*made], expected, fix)
     return ranking_network(made, interaction=lambda scores: scores[0], name="sasrec")
 
 
@@ -220,7 +223,8 @@ def _with_history(
     others = [name for name in read if name not in events]
     if not others:
         fix = "Name the feature of the candidate in features, too."
-        raise invalid("event_features", event_features, "less than all features", fix)
+        expected = "a list that leaves out the feature of the candidate"
+        raise invalid("event_features", event_features, expected, fix)
     item = others[-1] if item is None else check_choice("item", item, others)
     columns = [source for name in (*events, item) for source in read[name].sources]
     history = f"history_{columns[-1]}" if history is None else check_text("history", history)

@@ -1,4 +1,4 @@
-"""The same network with and without the ordered history of the user, on MovieLens 100K by time.
+"""The same network with and without the history of the user, on MovieLens 100K by time.
 
 The last 20 % of the ratings are test rows, and the last 20 % of those before them validation rows,
 so that most of their users have no training rows. A history has the last 20 events of a user before

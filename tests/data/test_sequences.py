@@ -66,8 +66,9 @@ def test_further_columns_and_times_of_all_kinds():
         assert batch["past_item_id"].to_list() == [[b"y"], [b"z"]]
         assert batch["past_rating"].to_list() == [[3.0], [4.0]]
         assert batch["item_id"].numpy().tolist() == [b"w", b"x"]
-    (batch,) = rk.data.sequences(ROWS, 2, timestamp=None, shuffle=False)
-    assert [*as_lists([batch])] == [[b"w", b"y"], [b"x", b"z"]]
+    for rows, timestamp in ((ROWS, None), ({**ROWS, "timestamp": [5] * 4}, "timestamp")):
+        (batch,) = rk.data.sequences(rows, 2, timestamp=timestamp, shuffle=False)
+        assert [*as_lists([batch])] == [[b"w", b"y"], [b"x", b"z"]]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_metrics_and_intervals_are_those_of_all_pairs(max_scores, monkeypatch):
     for name in report.metrics:
         for key in (name, f"{name}_low", f"{name}_high"):
             assert report.lines[0][key] == pytest.approx(expected.lines[0][key], abs=1e-9)
-    assert "all of 12 that its user_id has not had" in str(report)
+    assert "among those of 12 candidates that are new to its user_id" in str(report)
 
 
 def test_several_events_of_a_user_are_ranked_each_with_its_own_history():
@@ -115,7 +115,7 @@ def test_items_that_are_not_new_are_left_out_with_a_note():
     assert report.lines[0]["num_rows"] == 1
     assert "1 of 2 rows are left out: their item is not new." in report.notes
     rows["history_item_id"][1] = ["i1"]
-    with pytest.raises(ValueError, match="all 2 have one of their history"):
+    with pytest.raises(ValueError, match="Got: 2 rows, each with an item of its history"):
         evaluate_all_items(tied_scores, rows)
 
 
@@ -193,3 +193,9 @@ def test_networks_of_histories_are_scored_for_many_events_at_once():
         model.fit(batches, callbacks=[metrics, metrics], verbose=0)
     with pytest.raises(ValueError, match="seed must be left out"):
         rk.evaluation.NextItemMetrics(TEST, seed=1)
+
+
+def test_missing_candidate_is_named_even_if_it_is_0():
+    rows = {"user_id": [7], "item_id": [0], "history_item_id": [[1]]}
+    with pytest.raises(ValueError, match="Each item_id of rows must be among the candidates.* 0"):
+        rk.evaluation.evaluate_all_items(tied_scores, rows, candidates={"item_id": [1, 2]})

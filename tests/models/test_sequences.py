@@ -81,7 +81,7 @@ def test_features_that_make_no_history_are_named(build):
         build(features, event_features=["gap"])
     with pytest.raises(ValueError, match="Unknown item 'history_gap'. Known: 'user_id', 'item_id'"):
         build(features, event_features=["history_gap"], item="history_gap")
-    with pytest.raises(ValueError, match="event_features must be less than all features"):
+    with pytest.raises(ValueError, match="event_features must be a list that leaves out the feat"):
         build(features, event_features=list(features))
     with pytest.raises(ValueError, match="history must be a column that no feature reads.*user_id"):
         build(features, history="user_id")
@@ -92,6 +92,12 @@ def test_features_that_make_no_history_are_named(build):
     layer = L.SequenceMean(features["item_id"])
     with pytest.raises(TypeError, match="item_layer must be a layer that embeds.*SequenceMean"):
         build({"next": (("history_item_id", "item_id"), layer)})
+
+
+def test_sasrec_reads_the_candidate_and_its_history_alone():
+    text = r"Features other than event_features must be one, .* Got: .*'user_id', 'item_id'.* bst"
+    with pytest.raises(ValueError, match=text):
+        rk.models.sasrec(make_features(), event_features=["history_gap"])
 
 
 @both
