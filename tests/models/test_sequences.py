@@ -95,7 +95,7 @@ def test_features_that_make_no_history_are_named(build):
 
 
 def test_sasrec_reads_the_candidate_and_its_history_alone():
-    text = r"Features other than event_features must be one, .* Got: .*'user_id', 'item_id'.* bst"
+    text = r"Features other than event_features must be one, .* Got: .*'user_id', 'item_id'.*bst"
     with pytest.raises(ValueError, match=text):
         rk.models.sasrec(make_features(), event_features=["history_gap"])
 
