@@ -171,6 +171,11 @@ def test_queries_without_a_valid_history_are_refused(scorers, change, error, mes
     for scorer, candidates in scorers[1].values():
         with pytest.raises(error, match=message):
             rk.rank(scorer, query, candidates)
+
+
+def test_queries_without_a_column_of_the_history_are_refused(scorers):
+    query = make_query(2)
+    for scorer, candidates in scorers[1].values():
         for name in ("history", "gap"):
             rest = {key: value for key, value in query.items() if key != name}
             with pytest.raises(ValueError, match=f"{name}'.*has a list in each row, \\[\\] if"):
