@@ -60,8 +60,13 @@ def pytest_xdist_make_scheduler(config, log):
     return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
-def pytest_collection_finish():
-    """Excludes imported modules from garbage collection, which searches run after each trial."""
+@pytest.fixture(scope="module", autouse=True)
+def _freeze_objects():
+    """Excludes imported modules, and what tests of other files left, from garbage collection.
+
+    TensorFlow keeps a million objects of models loaded earlier, and a search collects garbage
+    before each trial, which then takes a second.
+    """
     gc.collect()
     gc.freeze()
 

@@ -8,6 +8,7 @@ as `python` with them: the same folder, environment, open files, signals and exi
 
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import select
@@ -49,6 +50,7 @@ def _accept(modules: list[str]) -> None:
     listener.bind(os.environ.pop(ADDRESS))
     for module in modules:
         __import__(module)
+    gc.freeze()  # a search collects garbage before each trial
     listener.listen()
     os.write(1, b".")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -89,6 +91,8 @@ def _take_over(connection: socket.socket) -> None:
 
 def _ask() -> None:
     """Has the server run the code, and exits like it; runs it here without a server."""
+    if sys.argv[1] == "-B":  # multiprocessing repeats PYTHONDONTWRITEBYTECODE
+        del sys.argv[1]
     is_option = sys.argv[1].startswith("-") and sys.argv[1] not in ("-c", "-m")
     if ADDRESS not in os.environ or is_option:
         os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
