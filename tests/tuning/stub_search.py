@@ -3,8 +3,8 @@
 import json
 import math
 import os
+import signal
 import sys
-import time
 from typing import Any
 
 import rankkit as rk
@@ -19,14 +19,19 @@ class StubHyperModel(rk.tuning.RankingHyperModel):
 
     The validation error depends on the hyperparameters and the seed. It is lowest in epoch 6 and
     for learning rates near 0.1; learning rates above 1 diverge. Each epoch adds the learning rate
-    to all weights.
+    to all weights. If STUB_TRIALS is set, later trials of this process wait until it is killed.
     """
+
+    num_trials = 0
 
     def build_network(self, hp):
         features = {"user_id": rk.layers.IdEmbedding(["a"], 1)}
         return rk.ranking_network(features, head=tf.keras.layers.Dense(1))
 
     def fit(self, hp, model, x, *, epochs=1, initial_epoch=0, seed=None, callbacks=(), **kwargs):
+        if str(self.num_trials) == os.environ.get("STUB_TRIALS"):
+            signal.pause()
+        self.num_trials += 1
         if "tuner/epochs" not in hp.values:
             epochs = self.space.value(hp, "epochs", epochs)
         rate = hp.values["learning_rate"]
@@ -36,7 +41,6 @@ class StubHyperModel(rk.tuning.RankingHyperModel):
         model.stop_training = False
         for epoch in range(initial_epoch, epochs):
             listeners.on_epoch_begin(epoch)
-            time.sleep(float(os.environ.get("STUB_SECONDS_PER_EPOCH", 0)))
             loss = math.nan if rate > 1 else 1.0
             listeners.on_train_batch_end(0, {"loss": loss})
             model.set_weights([weight + rate for weight in model.get_weights()])

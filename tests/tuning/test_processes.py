@@ -29,12 +29,12 @@ def find_here(**kwargs):
 
 
 class SearchProcess:
-    """A search in a process of its own, by default with slow epochs so that it can be killed."""
+    """A search in a process of its own."""
 
     def __init__(self, python, environment=None, script=stub_search.__file__, **kwargs):
         # A process of a user has neither this process's Keras setting nor its devices.
         env = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
-        env |= {"TF_CPP_MIN_LOG_LEVEL": "3", "STUB_SECONDS_PER_EPOCH": "0.1"}
+        env["TF_CPP_MIN_LOG_LEVEL"] = "3"
         self.process = subprocess.Popen(
             [*python, script, json.dumps(kwargs)],
             env=env | (environment or {}),
@@ -120,15 +120,14 @@ def are_gone(pids):
 def kill_in_later_trial(start, folder, settings):
     """Kills a search when each worker runs its second trial; returns the ended trials."""
     workers, before = settings["workers"], len(events(folder, "begin"))
-    search = start(**settings)
-    wait_for(lambda: len(events(folder, "begin")) > before + workers, search.process)
-    time.sleep(0.3)
+    search = start({"STUB_TRIALS": "1"}, **settings)
+    wait_for(lambda: len(events(folder, "begin")) == before + 2 * workers, search.process)
     family = [search.pid, *children(search.pid)]
     os.kill(search.pid, signal.SIGKILL)
     search.wait()
     wait_for(lambda: are_gone(family), seconds=20)
     ended = [json.loads(line)["trial"] for line in events(folder, "end")]
-    assert 1 <= len(ended) < TRIALS
+    assert len(ended) == workers
     return ended
 
 
@@ -157,8 +156,8 @@ def test_search_resumes_after_a_lost_worker_and_after_all_were_killed(
 ):
     folder = tmp_path / "search"
     settings = {"directory": str(folder), "max_trials": TRIALS, "workers": 2}
-    search = start(**settings)
-    wait_for(lambda: len(events(folder, "begin")) >= 2, search.process)
+    search = start({"STUB_TRIALS": "0"}, **settings)
+    wait_for(lambda: len(events(folder, "begin")) == 2, search.process)
     family = children(search.pid)
     os.kill(max(family), signal.SIGKILL)  # the worker that was started last
     code, found, output = search.wait()
