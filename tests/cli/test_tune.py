@@ -1,13 +1,14 @@
 """`rankkit tune`: the search, what it changes in the folder of a ranker, and what it refuses."""
 
 import ast
+import contextlib
+import io
 import json
 import shutil
 import signal
-import subprocess
-import time
 
 import pytest
+import rankkit as rk
 
 from rankkit.cli import tune
 from rankkit.cli.main import main
@@ -37,26 +38,66 @@ def exports(folder):
     return sorted(path.name for path in (folder / "export").iterdir())
 
 
+SETTINGS = {"kind": '"tower" # mine', "learning_rate": 1e-9, "max_epochs": 2}
+COMMAND = ["tune", "ranker", "--trials", "2"]
+
+
+@pytest.fixture(scope="module")
+def tuned(ranker, tmp_path_factory):
+    """A copy of the ranker after `rankkit tune`, and the output of the command."""
+    folder = tmp_path_factory.mktemp("tuned") / "copy"
+    shutil.copytree(ranker.parent, folder)
+    edit(folder / "ranker", **SETTINGS)
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as output:
+        assert main(COMMAND) == 0
+    return folder / "ranker", output.getvalue()
+
+
 @pytest.mark.slow
-def test_the_best_trial_is_the_next_version(copied, capsys, monkeypatch):
-    edit(copied, kind='"tower" # mine', learning_rate=1e-9, max_epochs=2)
-    assert main(["tune", "ranker", "--trials", "2"]) == 0
-    output = capsys.readouterr().out
+def test_the_best_trial_is_the_next_version(tuned, monkeypatch):
+    folder, output = tuned
     assert "rk.tuning.search(" in output
     assert "RMSE embedding_dim            l2 learning_rate   tower_width\n" in output
     assert " lower than the ranker's settings. The next version is trained with them." in output
-    assert exports(copied) == ["1", "2"]
-    text, model = (copied / "ranker.toml").read_text(), read_recipe(copied / "ranker.toml").model
+    assert exports(folder) == ["1", "2"]
+    text, model = (folder / "ranker.toml").read_text(), read_recipe(folder / "ranker.toml").model
     assert 'kind = "tower" # mine\n' in text
     assert "# device: its values differ" in text
     assert (model.kind, model.max_epochs, model.batch_size) == ("tower", 2, 64)
     assert 3e-4 <= model.learning_rate <= 1e-2
-    assert f"Adam({model.learning_rate})" in (copied / "train.py").read_text()
+    assert f"Adam({model.learning_rate})" in (folder / "train.py").read_text()
 
     # With the tuned settings, it is still the same search, which goes on.
     monkeypatch.setattr(tune, "run_program", lambda path: 1 / 0)
+    monkeypatch.chdir(folder.parent)
     with pytest.raises(ZeroDivisionError):
         main(["tune", "ranker", "--trials", "3"])
+
+
+@pytest.mark.slow
+def test_an_interrupted_search_resumes_with_the_same_settings(tuned, copied, monkeypatch, capsys):
+    edit(copied, **SETTINGS)
+    fit, trials = rk.tuning.RankingHyperModel.fit, []
+
+    def interrupt_second(*args, **kwargs):
+        trials.append(args)
+        if len(trials) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return fit(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rk.tuning.RankingHyperModel, "fit", interrupt_second)
+        assert main(COMMAND) == 130
+    assert exports(copied) == ["1"]
+    assert main(COMMAND) == 0
+    assert "resuming after 1 trials" in capsys.readouterr().out
+    for name in ("ranker.toml", "train.py"):
+        assert (copied / name).read_text() == (tuned[0] / name).read_text()
+    metrics = [
+        json.loads((folder / "evaluation.json").read_text())["metrics"]
+        for folder in (copied, tuned[0])
+    ]
+    assert metrics[0] == metrics[1]
 
 
 def test_a_better_ranker_stays(copied, capsys):
@@ -154,31 +195,3 @@ def test_settings_are_replaced_in_any_layout(ranker, tmp_path, change):
     path.write_text(text)
     assert read_recipe(path) == expected
     assert expected.model == model
-
-
-@pytest.mark.slow
-def test_a_killed_search_resumes_with_the_same_settings(copied, warm_python, monkeypatch):
-    edit(copied, kind='"tower"', learning_rate=1e-9, max_epochs=3)
-    shutil.copytree(copied.parent, killed := copied.parent.parent / "killed")
-    command = ["tune", "ranker", "--trials", "3"]
-    assert main(command) == 0
-
-    journal = killed / "ranker" / "tuning" / "journal.jsonl"
-    for stop in (signal.SIGINT, signal.SIGKILL):
-        ended = journal.read_text().count('"end"') if journal.exists() else 0
-        with subprocess.Popen([*warm_python, "-m", "rankkit", *command], cwd=killed) as process:
-            while not journal.exists() or journal.read_text().count('"end"') == ended:
-                assert process.poll() is None
-                time.sleep(0.02)
-            process.send_signal(stop)
-        assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL)
-        assert exports(killed / "ranker") == ["1"]
-    monkeypatch.chdir(killed)
-    assert main(command) == 0
-    for name in ("ranker.toml", "train.py"):
-        assert (killed / "ranker" / name).read_text() == (copied / name).read_text()
-    metrics = [
-        json.loads((folder / "evaluation.json").read_text())["metrics"]
-        for folder in (copied, killed / "ranker")
-    ]
-    assert metrics[0] == metrics[1]
