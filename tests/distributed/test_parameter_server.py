@@ -62,7 +62,7 @@ def train(resolver, folder):
         model = make_model(rows)
     batches = rk.data.batches(rows, 128, shuffle=True)
     check = rk.data.batches(rows, 1000)
-    history = model.fit(batches, epochs=12, validation_data=check, verbose=0).history
+    history = model.fit(batches, epochs=6, validation_data=check, verbose=0).history
     table = [weight for weight in model.network.weights if "embeddings/part_" in weight.name]
     file = folder / "rows.csv"
     file.write_text("user_id,item_id,age,rating\n1,a,20,3\n")
@@ -133,7 +133,7 @@ def test_embedding_table_is_sharded_over_both_servers(found):
 
 def test_workers_learn_the_ratings(found):
     errors = found["history"]["val_root_mean_squared_error"]
-    assert len(errors) == 12  # their values differ from run to run
+    assert len(errors) == 6  # their values differ from run to run
     assert errors[0] < 1.2  # the standard deviation of the ratings
     assert errors[-1] < 0.1 < errors[0], errors
 
