@@ -22,6 +22,8 @@ _SETTINGS: dict[str, Any] = {
     # Not reachable from other hosts, whatever the name of this one.
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    # Python workers are forks of a process that has imported TensorFlow, in place of importing it.
+    "spark.python.daemon.module": "rankkit.spark._daemon",
 }
 
 

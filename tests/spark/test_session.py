@@ -22,6 +22,11 @@ def test_active_session_is_used(spark):
     assert spark.sparkContext.master == "local[*]"
 
 
+def test_new_workers_have_imported_tensorflow(spark):
+    rows = spark.sparkContext.parallelize([0], 1)
+    assert rows.map(lambda _: "tensorflow" in sys.modules).collect() == [True]
+
+
 def test_java_of_the_host_is_preferred(monkeypatch):
     monkeypatch.setenv("JAVA_HOME", "/host/java")
     with java_for_spark():
