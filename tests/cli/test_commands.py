@@ -237,7 +237,6 @@ def test_versions_are_numbers(copied):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_program_runs_without_the_command(copied, warm_python):
     shutil.rmtree(copied / "export")
     subprocess.run([*warm_python, "ranker/train.py"], cwd=copied.parent, check=True)
