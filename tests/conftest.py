@@ -64,8 +64,8 @@ def pytest_xdist_make_scheduler(config, log):
 def _freeze_objects():
     """Excludes imported modules, and what tests of other files left, from garbage collection.
 
-    TensorFlow keeps a million objects of models loaded earlier, and a search collects garbage
-    before each trial, which then takes a second.
+    A search collects garbage before each trial, which takes a second if earlier tests have left a
+    million objects: graphs of large models, loaded from files, outlive the models.
     """
     gc.collect()
     gc.freeze()
