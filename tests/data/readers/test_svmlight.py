@@ -252,7 +252,7 @@ def test_query_id_in_later_rows_only(write):
         ("", {}, "paths must be files with at least one row"),
         ("# a\n", {}, "paths must be files with at least one row"),
         ("0\n", {}, "files must have at least one feature.*Pass num_features"),
-        (gzip.compress(b"0 1:1\n"), {}, "rows.txt must be a file of lines label .* gzip"),
+        (gzip.compress(b"0 1:1\n", mtime=0), {}, "rows.txt must be a file of lines label .* gzip"),
         ("0 1:1\n".encode("utf-16"), {}, "rows.txt must be text in UTF-8. Got: UTF-16"),
     ],
 )
