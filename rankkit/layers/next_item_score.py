@@ -18,14 +18,16 @@ from rankkit.utils.graph_errors import assert_in_graph
 class NextItemScore(SequenceLayer):
     """Scores the candidate as the next item of a history (SASRec).
 
-    Blocks of causal self-attention turn the events of a history into the state of the user. The
-    score is the dot product of the state and the vector of the candidate in the table that embeds
-    the events, plus a bias of the candidate. `rankkit.models.sasrec` builds a network of it.
+    Blocks of causal self-attention turn the events of a history into the state of the user. Their
+    order enters by a learned bias of each distance between events, in place of position embeddings.
+    The score is the dot product of the state and the vector of the candidate in the table that
+    embeds the events, plus a bias of the candidate. `rankkit.models.sasrec` builds a network of it.
 
     Trained with `rankkit.losses.NextItemLoss`, the score is the logit of a softmax over all items,
     and each event is predicted from those before it in one pass over the history. The first one is
-    predicted from a learned vector, which is the state of an empty history. OOV items are read in
-    histories, and never predicted, so that an unknown candidate ranks below known ones.
+    predicted from a learned start vector, whose output is the state of an empty history. OOV items
+    are read in histories, and never predicted, so that training moves unknown candidates below
+    those of the training events.
 
     Args:
         item_layer: The `rankkit.layers.IdEmbedding` of the items. It must not be a feature of the
@@ -179,8 +181,8 @@ class NextItemScore(SequenceLayer):
 
         Out-of-vocabulary (OOV) items have none: they are part of the histories alone.
 
-        Their gradients are those of a loss that is a sum of the results, each times the weight of
-        its row, and a factor.
+        The gradients of the results are exact only for a loss that is proportional to the sum of
+        the results, each times the weight of its row.
 
         Args:
             inputs: The columns, as in a call.
@@ -190,11 +192,15 @@ class NextItemScore(SequenceLayer):
                 `0.6`.
             num_negatives: Size of a sample of all items, over which the softmax is computed.
                 Defaults to `None`: over all items.
-            weights: Weights of the rows in the loss, `(batch,)`. Defaults to `None`: equal ones.
+            weights: Weights of the rows in the loss, `(batch,)`; not needed with `num_negatives`.
+                Defaults to `None`: equal ones.
             training: Whether the layer is trained. Defaults to `None`.
 
         Returns:
             The log-probabilities, and the row of each, both `(events,)`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: If a history has more than `max_length` events.
         """
         count = tf.reduce_sum(tf.cast(is_event(tf.convert_to_tensor(inputs[0])), tf.int32), axis=1)
         message = f"A sequence must have at most {self.max_length} items before the last one, the "
