@@ -119,6 +119,9 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
                 raise wrong_type(f"feature {name!r}", value, "a list", fix)
     if spec is not None and spec.shape.rank == 2 and isinstance(values, list):
         values = _as_matrix(name, values, spec)
+    if spec is not None and spec.dtype == tf.string and spec.shape.rank == 2:
+        if isinstance(values, list) and _are_columns(values) and len({*map(len, values)}) == 1:
+            return _constant(name, values, spec)  # such as the history of a query
     if isinstance(values, np.ndarray):
         return _numbers_to_tensor(name, as_seconds(f"feature {name!r}", values), spec)
     if spec is not None and spec.shape.rank == 2 and _are_columns(values):
@@ -177,7 +180,8 @@ def _constant(name: str, values: list, spec: tf.TensorSpec | None) -> tf.Tensor:
     try:
         tensor = tf.constant(values, None if spec is None else spec.dtype)
     except (TypeError, ValueError):
-        for value in values:
+        members = chain.from_iterable(values) if _are_columns(values) else values
+        for value in members:
             if isinstance(value, str) and not is_utf8(value):
                 expected = "a string that can be encoded as UTF-8"
                 raise invalid(f"feature {name!r}", value, expected) from None

@@ -5,6 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.layers._dense import make_dense
+from rankkit.layers._norm import LayerNormalization
+
+_UNSEEN = -1e4  # the logit of padding and of events after the query
 
 
 class CausalBlock(tf.keras.layers.Layer):
@@ -36,7 +39,10 @@ class CausalBlock(tf.keras.layers.Layer):
             return make_dense(units, self.dtype_policy, activation, kernel_initializer=initializer)
 
         self._by_distance = self.add_weight(
-            "by_distance", (self._length, self._num_heads), initializer="zeros"
+            "by_distance",
+            (self._length, self._num_heads),
+            initializer="zeros",
+            experimental_autocast=False,
         )
         self._projected, self._attended = dense(3 * dim), dense(dim)
         self._hidden = dense((3 if self._gated else 4) * dim, None if self._gated else _gelu)
@@ -44,7 +50,7 @@ class CausalBlock(tf.keras.layers.Layer):
         if self._gated:
             self._hidden_gate = dense(3 * dim, "swish")
             self._gates = [dense(dim, "sigmoid") for _ in range(2)]
-        self._norms = [layers.LayerNormalization(dtype=self.variable_dtype) for _ in range(2)]
+        self._norms = [LayerNormalization(dtype=self.variable_dtype) for _ in range(2)]
         self._dropouts = [
             layers.Dropout(self._rate, dtype=self.dtype_policy, name=f"dropout_{i}")
             for i in range(3)
@@ -52,32 +58,28 @@ class CausalBlock(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, x: tf.Tensor, mask: tf.Tensor, last: bool, training: Any = None) -> tf.Tensor:
-        """Returns the new vectors of the slots, or with `last` of the last slot alone.
+        """Returns the new vectors of the slots, or with `last` of the last slot of each row alone.
 
         Args:
-            x: Vectors of the slots, `(rows, slots, dim)`.
+            x: Vectors of the slots, one row after another, `(rows * slots, dim)`.
             mask: False for slots without an event, `(rows, slots)`.
             last: Whether only the last slot is needed.
             training: Whether the layer is trained.
         """
-        dim, heads = x.shape[2], self._num_heads
-        rows, slots = tf.shape(x)[0], tf.shape(x)[1]
-        shape = tf.stack([rows, slots, 3, heads, dim // heads])
-        projected = tf.reshape(self._projected(self._norms[0](x)), shape)
-        q, k, v = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]), num=3)
-        steps = tf.range(slots)
-        queries = steps[-1:] if last else steps
+        dim, heads, slots = x.shape[1], self._num_heads, tf.shape(mask)[1]
+        projected = tf.reshape(self._projected(self._norms[0](x)), [-1, slots, 3 * dim])
+        # For a single history, oneDNN takes long to transpose, and to compute tf.nn.softmax.
+        parts = tf.split(projected, 3 * heads, axis=2)
+        q, k, v = (tf.stack(parts[i : i + heads], axis=1) for i in range(0, 3 * heads, heads))
         if last:
-            q, x = q[:, :, -1:], x[:, -1:]
-        distances = tf.expand_dims(queries, 1) - tf.expand_dims(steps, 0)
-        by_distance = tf.transpose(tf.cast(self._by_distance, q.dtype))  # (heads, length)
-        bias = tf.gather(by_distance, tf.maximum(distances, 0), axis=1)
-        is_seen = tf.expand_dims(tf.expand_dims(mask, 1), 1) & (distances >= 0)
-        logits = tf.matmul(q, k, transpose_b=True) * (dim // heads) ** -0.5 + bias
-        weights = tf.nn.softmax(tf.where(is_seen, logits, tf.constant(-1e4, logits.dtype)))
-        weights = self._dropouts[0](weights, training=training)
-        attended = tf.transpose(tf.matmul(weights, v), [0, 2, 1, 3])
-        attended = self._attended(tf.reshape(attended, tf.shape(x)))
+            q, x = q[:, :, -1:], tf.reshape(x, [-1, slots, dim])[:, -1]
+        logits = tf.cast(_matmul(q * (dim // heads) ** -0.5, k, transpose_b=True), x.dtype)
+        unseen = tf.expand_dims(tf.expand_dims(tf.where(mask, 0.0, _UNSEEN), 1), 1)
+        logits += self._bias(slots, last) + tf.cast(unseen, x.dtype)
+        weights = tf.cast(tf.exp(tf.nn.log_softmax(logits)), v.dtype)
+        attended = _matmul(self._dropouts[0](weights, training=training), v)
+        attended = tf.concat(tf.unstack(attended, heads, axis=1), axis=2)
+        attended = self._attended(tf.reshape(attended, [-1, dim]))
         if self._gated:
             attended *= self._gates[0](x)
         x += tf.cast(self._dropouts[1](attended, training=training), x.dtype)
@@ -89,6 +91,24 @@ class CausalBlock(tf.keras.layers.Layer):
         if self._gated:
             outputs *= self._gates[1](x)
         return x + tf.cast(self._dropouts[2](outputs, training=training), x.dtype)
+
+    def _bias(self, slots: tf.Tensor, last: bool) -> tf.Tensor:
+        """The biases of keys by their distance, `(heads, queries, keys)`."""
+        row = tf.transpose(tf.convert_to_tensor(self._by_distance)[slots - 1 :: -1])
+        if last:
+            return tf.expand_dims(row, 1)
+        # Each row is the next one without its first number. It ends with keys after the query.
+        padded = tf.pad(row, [[0, 0], [0, slots]], constant_values=_UNSEEN)
+        rows = tf.tile(padded, [1, slots])[:, slots - 1 : -1]
+        rows = tf.reshape(rows, [self._num_heads, slots, 2 * slots - 1])
+        return rows[:, :, :slots]
+
+
+def _matmul(a: tf.Tensor, b: tf.Tensor, transpose_b: bool = False) -> tf.Tensor:
+    """As `tf.matmul`, for which oneDNN takes twice as long if there is a single history."""
+    if a.dtype != tf.float32:  # not all have a kernel
+        return tf.matmul(a, b, transpose_b=transpose_b)
+    return tf.raw_ops.BatchMatMulV3(x=a, y=b, Tout=a.dtype, adj_y=transpose_b)
 
 
 def _gelu(x: tf.Tensor) -> tf.Tensor:

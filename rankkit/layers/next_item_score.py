@@ -1,5 +1,6 @@
 """The score of an item as the next one of a history, by causal self-attention."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.layers._causal import CausalBlock
+from rankkit.layers._norm import LayerNormalization
 from rankkit.layers._sequence import SequenceLayer, is_event, separate
 from rankkit.layers._softmax import log_sampled_softmax_of, log_softmax_of
 from rankkit.layers.id_embedding import IdEmbedding
@@ -107,7 +109,7 @@ class NextItemScore(SequenceLayer):
             experimental_autocast=False,
         )
         self._norms = [
-            layers.LayerNormalization(dtype=self.variable_dtype, name=f"norm_{i}") for i in range(2)
+            LayerNormalization(dtype=self.variable_dtype, name=f"norm_{i}") for i in range(2)
         ]
         self._dropout = layers.Dropout(self.dropout_rate, dtype=self.variable_dtype, name="dropout")
         self._blocks = [
@@ -122,13 +124,13 @@ class NextItemScore(SequenceLayer):
             for i in range(self.num_blocks)
         ]
         for part in (*self._norms, *self._blocks):
-            part.build((None, None, dim))
+            part.build((None, dim))
         self.item_layer.embed(tf.zeros([0], tf.int64))  # builds the table
         super().build(input_shape)
 
     def embed(self, codes: tf.Tensor, training: Any = None) -> tf.Tensor:
         events, item = self._split(codes)
-        states = self._states(events, last=True, training=training)[:, 0]
+        states = self._states(events, last=True, training=training)
         scores = tf.reduce_sum(states * self._vectors(item), axis=1) + tf.gather(self._bias, item)
         return tf.expand_dims(scores, 1)
 
@@ -140,17 +142,16 @@ class NextItemScore(SequenceLayer):
         dim = self.item_layer.embedding_dim
 
         def state() -> tf.Tensor:
-            return self._states(self._encode_history(columns()), last=True)[:, 0]
+            return self._states(self._encode_history(columns()), last=True)
 
-        def with_bias() -> tf.Tensor:
-            codes = self.item_layer.encode(item.computed)
-            bias = tf.expand_dims(tf.gather(self._bias, codes), 1)
-            return tf.concat([self._vectors(codes), bias], axis=1)
+        @functools.cache
+        def codes() -> tf.Tensor:
+            return self.item_layer.encode(item.computed)
 
         states = kept.take(Part(sides, (None, dim), state))
-        vectors = kept.take(Part(item.sides, (None, dim + 1), with_bias))
-        products = tf.reduce_sum(vectors[:, :dim] * states, axis=1, keepdims=True)
-        return products + vectors[:, dim:]
+        vectors = kept.take(Part(item.sides, (None, dim), lambda: self._vectors(codes())))
+        bias = kept.take(Part(item.sides, (None,), lambda: tf.gather(self._bias, codes())))
+        return tf.expand_dims(tf.reduce_sum(vectors * states, axis=1) + bias, 1)
 
     def score_items(self, histories: Sequence[Any], items: Any) -> tf.Tensor:
         """Scores the same items as the next ones of several histories.
@@ -162,7 +163,7 @@ class NextItemScore(SequenceLayer):
         Returns:
             The scores, `(batch, items)`.
         """
-        states = self._states(self._encode_history(histories), last=True)[:, 0]
+        states = self._states(self._encode_history(histories), last=True)
         codes = self.item_layer.encode(items)
         products = tf.matmul(states, self._vectors(codes), transpose_b=True)
         return products + tf.gather(self._bias, codes)
@@ -237,18 +238,20 @@ class NextItemScore(SequenceLayer):
         return tf.reshape(codes[:, :-1], [tf.shape(codes)[0], -1, numbers]), codes[:, -1]
 
     def _states(self, codes: tf.Tensor, *, last: bool, training: Any = None) -> tf.Tensor:
-        """The states before the first event and after each event, or after the last alone."""
-        vectors, mask = self._embed_events(codes, training)
-        none = tf.fill(tf.stack([tf.shape(mask)[0], 1]), False)
+        """The states before the first event and after each, or the `last` alone, `(rows, dim)`."""
+        (vectors, _), numbers = self._embed_events(codes, training), codes[:, :, 0]
+        # A slot before the first event is added. The mask of slots has it, that of events not.
+        is_event = tf.pad(numbers, [[0, 0], [1, 0]], constant_values=-1) >= 0
+        is_seen = tf.pad(numbers, [[0, 0], [0, 1]]) >= 0
         vectors = tf.pad(vectors, [[0, 0], [1, 0], [0, 0]])
-        is_event = tf.concat([none, mask], axis=1)
-        is_seen = tf.concat([mask, ~none], axis=1)  # the events, and the slot before the first one
         is_start = tf.expand_dims(is_seen & ~is_event, 2)
         x = tf.where(is_start, tf.cast(self._start, vectors.dtype), vectors)
+        x = tf.reshape(x, [-1, x.shape[2]])
         x = self._dropout(self._norms[0](x), training=training)
         for block in self._blocks:
             x = block(x, is_seen, last and block is self._blocks[-1], training=training)
-        return self._norms[1](x)
+        x = self._norms[1](x)
+        return x if last else tf.reshape(x, [-1, tf.shape(is_seen)[1], x.shape[1]])
 
     def _vectors(self, codes: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.item_layer.embed(codes), self.variable_dtype)
