@@ -119,9 +119,9 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
                 raise wrong_type(f"feature {name!r}", value, "a list", fix)
     if spec is not None and spec.shape.rank == 2 and isinstance(values, list):
         values = _as_matrix(name, values, spec)
-    if spec is not None and spec.dtype == tf.string and spec.shape.rank == 2:
-        if isinstance(values, list) and _are_columns(values) and len({*map(len, values)}) == 1:
-            return _constant(name, values, spec)  # such as the history of a query
+    is_text = spec is not None and spec.dtype == tf.string and spec.shape.rank == 2
+    if is_text and isinstance(values, list) and _have_equal_lengths(values):
+        return _constant(name, values, spec)  # such as the history of a query
     if isinstance(values, np.ndarray):
         return _numbers_to_tensor(name, as_seconds(f"feature {name!r}", values), spec)
     if spec is not None and spec.shape.rank == 2 and _are_columns(values):
@@ -158,6 +158,10 @@ def _as_matrix(name: str, values: list, spec: tf.TensorSpec) -> list | np.ndarra
 
 def _are_columns(values: list) -> bool:
     return _LISTS.issuperset(map(type, values)) or all(map(is_column, values))
+
+
+def _have_equal_lengths(values: list) -> bool:
+    return _are_columns(values) and len({*map(len, values)}) == 1
 
 
 def _numbers_to_tensor(name: str, numbers: np.ndarray, spec: tf.TensorSpec | None) -> tf.Tensor:

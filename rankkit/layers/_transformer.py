@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.layers._dense import make_dense
+from rankkit.layers._norm import LayerNormalization
 
 
 class TransformerBlock(tf.keras.layers.Layer):
@@ -23,7 +24,7 @@ class TransformerBlock(tf.keras.layers.Layer):
         )
         self._hidden = make_dense(self._units, self.dtype_policy, activation=self._activation)
         self._outputs = make_dense(dim, self.dtype_policy)
-        self._norms = [layers.LayerNormalization(dtype=self.variable_dtype) for _ in range(2)]
+        self._norms = [LayerNormalization(dtype=self.variable_dtype) for _ in range(2)]
         self._dropout = layers.Dropout(self._dropout_rate, dtype=self.dtype_policy)
         super().build(input_shape)
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from rankkit.core.arguments import ArgumentsLayer
 from rankkit.core.list_context import current_lists
+from rankkit.layers._norm import LayerNormalization
 from rankkit.layers._transformer import TransformerBlock
 from rankkit.utils.errors import check_integer, check_share, invalid
 from rankkit.utils.graph_errors import assert_in_graph
@@ -106,7 +107,7 @@ class CandidateAttention(ArgumentsLayer):
         ]
         for block in self._blocks:
             block.build((None, None, dim))
-        self._norm = tf.keras.layers.LayerNormalization(dtype=self.variable_dtype, name="norm")
+        self._norm = LayerNormalization(dtype=self.variable_dtype, name="norm")
         self._norm.build((None, None, dim))
         super().build(input_shape)
 

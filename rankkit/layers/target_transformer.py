@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from rankkit.core.partial import repeat_to_equal_length
+from rankkit.layers._norm import LayerNormalization
 from rankkit.layers._sequence import SequenceLayer, mean_of_events
 from rankkit.layers._transformer import TransformerBlock
 from rankkit.utils.errors import check_integer, check_share, invalid
@@ -107,7 +108,7 @@ class TargetTransformer(SequenceLayer):
         ]
         for block in self._blocks:
             block.build((None, None, dim))
-        self._norm = tf.keras.layers.LayerNormalization(dtype=dtype, name="norm")
+        self._norm = LayerNormalization(dtype=dtype, name="norm")
         self._norm.build((None, None, dim))
         super().build(input_shape)
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import rankkit as rk
 import tensorflow as tf
+from rankkit.layers._causal import CausalBlock
+from rankkit.layers._norm import LayerNormalization
 from rankkit.layers._softmax import log_sampled_softmax_of, log_softmax_of
 
 ITEMS = [f"i{i}" for i in range(20)]
@@ -134,3 +136,24 @@ def test_layers_that_cannot_be_predicted_are_refused():
         rk.layers.NextItemScore(rk.layers.IdEmbedding(ITEMS, 4), num_heads=3)
     with pytest.raises(ValueError, match="without the id '', which pads histories"):
         rk.layers.NextItemScore(rk.layers.IdEmbedding(["", "a"], 4))
+
+
+def test_normalization_equals_that_of_keras():
+    x = tf.random.stateless_normal((6, 4), [1, 2], mean=3.0, stddev=2.0)
+    layers = LayerNormalization(), tf.keras.layers.LayerNormalization()
+    for layer in layers:
+        layer.build((None, 4))
+        layer.set_weights([np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.5, 0.0, -1.0, 2.0])])
+    np.testing.assert_allclose(layers[0](x), layers[1](x), atol=1e-5)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_bias_of_a_pair_of_events_is_that_of_their_distance(slots):
+    block = CausalBlock(2, 5, 0.0, False, "float32")
+    block.build((None, 4))
+    weights = np.random.default_rng(1).normal(size=(5, 2)).astype("float32")
+    block._by_distance.assign(weights)
+    pairs = [[weights[i - j] if j <= i else [-1e4] * 2 for j in range(slots)] for i in range(slots)]
+    expected = np.transpose(pairs, (2, 0, 1))  # (heads, queries, keys)
+    np.testing.assert_array_equal(block._bias(tf.constant(slots), False), expected)
+    np.testing.assert_array_equal(block._bias(tf.constant(slots), True), expected[:, -1:])

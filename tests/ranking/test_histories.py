@@ -160,6 +160,7 @@ def test_transitions_are_scored_like_rows(tmp_path):
         ({"history": "a"}, TypeError, "Feature 'history' must be a list.*Write \\['a'\\]"),
         ({"history": ["a", None]}, TypeError, "'history' is missing"),
         ({"history": ["a", 5]}, TypeError, "'history' must be str"),
+        ({"history": ["a", "\ud800"]}, ValueError, "'history' must be .*UTF-8"),
         ({"history": ["a"]}, ValueError, "must have one value for each item of the history"),
         ({"gap": [5]}, ValueError, "must have one value for each item of the history"),
         ({"gap": [5, -1]}, ValueError, "must have one value for each item of the history"),
