@@ -38,10 +38,8 @@ def main() -> None:
         train, validation = rk.data.time_split(known, timestamp="timestamp")
         # A row's history has only events before its own time, also those of test rows.
         log = rk.data.InteractionLog(events, columns=["movie_title"], by="taste")
-        parts = (
-            log.add_histories(each, max_length=args.events) for each in (train, validation, test)
-        )
-        train, validation, test = parts
+        parts = (train, validation, test)
+        train, validation, test = (log.add_histories(x, max_length=args.events) for x in parts)
         for part, rows in {"training": train, "validation": validation, "test": test}.items():
             new = len(set(rows["user_id"]) - set(train["user_id"]))
             print(f"{len(rows['user_id']):,} {part} rows, {new} users without training rows")

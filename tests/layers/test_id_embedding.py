@@ -173,7 +173,7 @@ def test_attributes_that_are_none_are_refused(attributes, error, message):
 
 def test_attributes_of_another_kind_of_id_or_dimension_are_refused():
     tags = rk.layers.TagsEmbedding(["x"], 4)
-    with pytest.raises(ValueError, match="The dimension of attributes"):
+    with pytest.raises(ValueError, match="The embedding_dim of attributes"):
         rk.layers.IdAttributesEmbedding(["a"], 3, [rk.layers.Attribute(["a"], [["x"]], tags)])
     with pytest.raises(TypeError, match="must be integers"):
         rk.layers.IdAttributesEmbedding(["a"], 4, [rk.layers.Attribute([1], [["x"]], tags)])
