@@ -51,10 +51,19 @@ class Servable(tf.Module):
         self._autograph = has_user_layers(network)
         if compares_rows(network):
             self.compares_rows = tf.Variable(True, trainable=False)  # read after loading
+        self._score = self._trace(
+            lambda **columns: named_outputs(
+                network(finite_features(network, self._with_rows(columns)[0]))
+            ),
+            specs,
+        )
+        # TensorFlow traces `__call__` again when it is saved: the network must not be.
         self.__call__ = tf.function(
-            lambda features: network(finite_features(network, self._with_rows(features)[0])),
+            lambda features: tf.nest.pack_sequence_as(
+                network.output, tf.nest.flatten(self._score(**features))
+            ),
             input_signature=[specs],
-            autograph=self._autograph,
+            autograph=False,
         )
         self.sample = tf.function(lambda: sample, input_signature=[], autograph=False)
         self._evaluate_factored = lambda *arguments: evaluate_factored(network, *arguments)
@@ -73,18 +82,16 @@ class Servable(tf.Module):
     def signatures(self) -> dict[str, Any]:
         """Traces the signatures; returns them by name."""
         k = tf.TensorSpec((), tf.int32, "k")
-        functions = {"serving_default": (self._score, self._specs)}
-        functions["rank"] = (self._rank, {"k": k, **self._specs})
+        signatures = {"serving_default": self._score}
+        signatures["rank"] = self._trace(self._rank, {"k": k, **self._specs})
         if self.candidates is not None:
             query = {n: spec for n, spec in self._specs.items() if n not in self.candidates}
-            functions["rank_indexed"] = (self._rank_indexed, {"k": k, **query})
-        return {
-            name: tf.function(function, autograph=self._autograph).get_concrete_function(**specs)
-            for name, (function, specs) in functions.items()
-        }
+            signatures["rank_indexed"] = self._trace(self._rank_indexed, {"k": k, **query})
+        return signatures
 
-    def _score(self, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
-        return named_outputs(self.__call__(columns))
+    def _trace(self, function: Any, specs: dict[str, tf.TensorSpec]) -> Any:
+        """Traces a function of named columns."""
+        return tf.function(function, autograph=self._autograph).get_concrete_function(**specs)
 
     def _rank(self, k: tf.Tensor, **columns: tf.Tensor) -> dict[str, tf.Tensor]:
         columns, rows = self._with_rows(columns, query=columns)

@@ -52,6 +52,20 @@ def test_rank_signature_keeps_the_order_of_equal_scores(tmp_path):
     assert outputs["index"].numpy().tolist() == [0, 1, 2, 3]
 
 
+def test_a_network_is_traced_once_for_each_signature(tmp_path):
+    traced = []
+
+    class Head(rk.layers.DenseRatingHead):
+        def call(self, vector, training=None):
+            traced.append(not tf.executing_eagerly())
+            return super().call(vector, training=training)
+
+    network = rk.ranking_network({"item": rk.layers.IdEmbedding(["a", "b"], 1)}, head=Head([]))
+    traced.clear()
+    rk.export.save(network, tmp_path / "1")
+    assert sum(traced) == 2
+
+
 @pytest.mark.slow
 def test_saved_model_cli_shows_and_runs_the_signatures(exported):
     model, folder = exported
