@@ -99,21 +99,18 @@ def test_training_learns_what_rows_alone_do_not_tell(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["replicas", "stream"])
-def test_training_is_equal_on_replicas_and_streams(way):
+def test_training_is_equal_on_replicas_and_streams(mirrored_strategy):
     data = rk.data.lists(ROWS, 8, query="query_id")
+    batches = list(data)
+    stream = tf.data.Dataset.from_generator(lambda: batches, output_signature=data.element_spec)
     single = make_model(dropout_rate=0.0)
     expected = single.fit(data, epochs=2, verbose=0).history
-    if way == "replicas":
-        with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-            model = make_model(dropout_rate=0.0)
-    else:
-        model = make_model(dropout_rate=0.0)
-        batches = list(data)
-        data = tf.data.Dataset.from_generator(lambda: batches, output_signature=data.element_spec)
-    found = model.fit(data, epochs=2, verbose=0).history
-    for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-4, err_msg=name)
+    with mirrored_strategy.scope():
+        replicated = make_model(dropout_rate=0.0)
+    for model, read in ((replicated, data), (make_model(dropout_rate=0.0), stream)):
+        found = model.fit(read, epochs=2, verbose=0).history
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["m.keras", "1", "m.tflite"])

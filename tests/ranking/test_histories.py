@@ -26,7 +26,8 @@ def make_network(kinds, *, integers=False, side=True, hashed=False):
 
     def layer(kind):
         sides = [L.BucketEmbedding([0, 5, 50], 4)] if side else []
-        return kind(ids(), side_layers=sides, max_length=LENGTH)
+        blocks = {"num_blocks": 1} if kind is L.NextItemScore else {}
+        return kind(ids(), side_layers=sides, max_length=LENGTH, **blocks)
 
     columns = ("history", "gap", "item_id") if side else ("history", "item_id")
     features: dict = {"user_id": L.IdEmbedding(["7", "42"], 3)}

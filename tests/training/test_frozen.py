@@ -175,9 +175,20 @@ def state_of(optimizer):
     return [np.asarray(variable) for variable in optimizer.variables]
 
 
-@pytest.mark.parametrize("trained", [False, True])
-@pytest.mark.parametrize("optimizer", ["adam", "adagrad", rk.optimizers.LazyAdam()])
-@pytest.mark.parametrize("frozen", [[], ["users"], ["items", "norm"]])
+@pytest.mark.parametrize(
+    ("optimizer", "frozen", "trained"),
+    [  # each pair of settings
+        ("adam", [], False),
+        ("adam", ["users"], True),
+        ("adam", ["items", "norm"], True),
+        ("adagrad", [], True),
+        ("adagrad", ["users"], True),
+        ("adagrad", ["items", "norm"], False),
+        (rk.optimizers.LazyAdam(), [], True),
+        (rk.optimizers.LazyAdam(), ["users"], False),
+        (rk.optimizers.LazyAdam(), ["items", "norm"], True),
+    ],
+)
 def test_file_keeps_the_state_of_an_optimizer_with_variables_of_frozen_layers(
     optimizer, frozen, trained, reload, caplog
 ):
