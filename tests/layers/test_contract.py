@@ -71,8 +71,7 @@ CASES = {
              id_dropout_rate=0.5),
     ],
     "NextItemScore": [
-        case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4), max_length=2,
-             num_blocks=1),
+        case(HISTORIES, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4), max_length=2),
         case(HISTORIES, GAPS, text(*"abcdz"), item_layer=L.IdEmbedding([*"abcd"], 4),
              side_layers=[L.BucketEmbedding([1, 5], 4)], num_blocks=1, num_heads=1, gated=True),
     ],
