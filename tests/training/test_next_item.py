@@ -15,11 +15,11 @@ def make_rows(seed=0):
     return {"user_id": users, "item_id": items, "timestamp": np.arange(len(users))}
 
 
-def make_model(loss=None, dropout_rate=0.0, **kwargs):
+def make_model(loss=None, dropout_rate=0.0, gated=False, **kwargs):
     tf.keras.utils.set_random_seed(1)
     items = rk.layers.IdEmbedding(ITEMS, 8)
     network = rk.models.sasrec(
-        {"item_id": items}, max_length=4, num_blocks=1, dropout_rate=dropout_rate
+        {"item_id": items}, max_length=4, num_blocks=1, dropout_rate=dropout_rate, gated=gated
     )
     model = rk.RankingModel(network, **kwargs)
     model.compile(tf.keras.optimizers.Adam(0.01), loss=loss or rk.losses.NextItemLoss())
@@ -30,7 +30,9 @@ def make_model(loss=None, dropout_rate=0.0, **kwargs):
 def test_one_step_is_that_of_the_mean_over_all_items(weighted):
     batch = next(iter(rk.data.sequences(make_rows(), 4, max_length=4, seed=1)))
     weights = np.linspace(0, 4, 4).astype("float32") if weighted else np.ones(4, "float32")
-    model, by_hand = make_model(sample_weight="w" if weighted else None), make_model()
+    gated = weighted  # one kind of blocks without weights, the other with them
+    by_hand = make_model(gated=gated)
+    model = make_model(gated=gated, sample_weight="w" if weighted else None)
     layer, network = by_hand.network.layers[-1], by_hand.network
     history, last = batch["history_item_id"].to_tensor("").numpy(), batch["item_id"].numpy()
     with tf.GradientTape() as tape:
