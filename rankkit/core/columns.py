@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import NUMBER, as_array, decode, exact_numbers, is_utf8
-from rankkit.core.features import as_feature, check_dense, check_shape, conform
+from rankkit.core.features import as_feature, check_dense, check_shape, conform, list_error
 from rankkit.core.precision import check_float32
 from rankkit.core.timestamps import as_seconds, is_missing, is_time
 from rankkit.utils.errors import invalid, wrong_type
@@ -115,8 +115,7 @@ def to_tensor(name: str, values: list | np.ndarray, spec: tf.TensorSpec | None) 
     if spec is not None and spec.shape[1:] == (None,) and isinstance(values, list):
         for value in values:
             if not is_column(value):
-                fix = "Write []." if is_missing(value) else f"Write [{value!r}]."
-                raise wrong_type(f"feature {name!r}", value, "a list", fix)
+                raise list_error(f"feature {name!r}", value)
     if spec is not None and spec.shape.rank == 2 and isinstance(values, list):
         values = _as_matrix(name, values, spec)
     is_text = spec is not None and spec.dtype == tf.string and spec.shape.rank == 2

@@ -256,6 +256,17 @@ def check_features(specs: Mapping[str, tf.TensorSpec], columns: Iterable[str]) -
         raise error
 
 
+def padding_of(dtype: tf.DType) -> Any:
+    """The value that pads lists of a type."""
+    return TEXT_PADDING if dtype == tf.string else NUMBER_PADDING
+
+
+def list_error(name: str, cell: Any, expected: str = "a list") -> TypeError:
+    """The error for a cell that is not a list, with the list to write in its place."""
+    fix = "Write []." if is_missing(cell) else f"Write [{cell!r}]."
+    return wrong_type(name, cell, expected, fix)
+
+
 def check_dense(name: str, column: Any) -> None:
     """Raises for a sparse tensor."""
     if isinstance(column, tf.SparseTensor):
@@ -279,8 +290,7 @@ def _as_tensor(name: str, value: Any, spec: tf.TensorSpec) -> tf.Tensor:
     if spec.shape.rank == 2 and isinstance(value, list | tuple):
         for row, cell in enumerate(value):
             if not isinstance(cell, list | tuple | np.ndarray):
-                fix = "Write []." if is_missing(cell) else f"Write [{cell!r}]."
-                raise wrong_type(f"row {row} of column {name!r}", cell, "a list", fix)
+                raise list_error(f"row {row} of column {name!r}", cell)
         members = list(chain.from_iterable(value))
         dtype = None if members else spec.dtype
         # TensorFlow would round Python numbers to float32 before they are checked.

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.arrays import NUMBER, as_array, exact_numbers, fill_numbers, single_values
-from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, check_features, check_utf8
+from rankkit.core.features import check_features, check_utf8, padding_of
 from rankkit.core.in_memory import Column, Windows
 from rankkit.core.precision import is_rounded
 from rankkit.core.timestamps import as_seconds, is_missing
@@ -216,7 +216,7 @@ def encode_events(name: str, column: np.ndarray) -> Column:
     """Encodes single values that become members of lists, after a check that none is padding."""
     encoded = encode_column(name, column)
     cells = encoded.values
-    padding = TEXT_PADDING if cells.dtype == tf.string else NUMBER_PADDING
+    padding = padding_of(cells.dtype)
     if not cells.dtype.is_bool and tf.reduce_any(cells == tf.cast(padding, cells.dtype)):
         expected = f"different from {padding!r}, which pads histories"
         fix = "Drop those rows, or write another value in place of it."

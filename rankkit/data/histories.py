@@ -49,8 +49,7 @@ class InteractionLog:
 
     Times are numbers of one unit, all of them below 10^11, as seconds since 1970 are, or none; or
     dates and times, which are read as whole seconds since 1970 UTC: two events within a second have
-    the same time. Events of a user at the same time keep the
-    order of `rows`.
+    the same time. Events of a user at the same time keep the order of `rows`.
 
     Args:
         rows: The events in any order: a dict of arrays or lists, a DataFrame or an Arrow table, or

@@ -8,9 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from rankkit.core.columns import as_cells, as_list, as_text, is_column
-from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, as_feature
+from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING, as_feature, list_error
 from rankkit.core.keras_graph import call_of, layer_of
-from rankkit.core.timestamps import is_missing
 from rankkit.core.vocabulary import check_vocabulary, plain_ids
 from rankkit.data.columns import as_columns, check_keys
 from rankkit.evaluation.metrics import MetricSettings, bootstrap_means, check_cutoffs
@@ -157,8 +156,7 @@ def _histories(name: str, column: np.ndarray) -> list[list[Any]]:
     lists = []
     for row, each in enumerate(column):
         if not is_column(each):
-            fix = "Write []." if is_missing(each) else f"Write [{each!r}]."
-            raise wrong_type(f"rows[{name!r}][{row}]", each, "a list of past items", fix)
+            raise list_error(f"rows[{name!r}][{row}]", each, "a list of past items")
         items = as_list(each, f"rows[{name!r}][{row}]")
         lists.append([each for each in items if each not in (TEXT_PADDING, NUMBER_PADDING)])
     return lists

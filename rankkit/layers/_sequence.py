@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
+from rankkit.core.features import padding_of
 from rankkit.core.partial import ActivationCache, Part, Vector
 from rankkit.layers.base import EmbeddingLayer, FeatureLayer, check_inner
 from rankkit.utils.errors import check_integer, check_sequence, invalid, wrong_type
@@ -54,7 +54,7 @@ class SequenceLayer(FeatureLayer):
         lists = [tf.TensorSpec((None, None), each.feature_spec.dtype) for each in layers]
         self._spec = (*lists, item_layer.feature_spec)
         ids = getattr(item_layer, "vocabulary", ())
-        if (padding := _padding(item_layer.feature_spec.dtype)) in ids:
+        if (padding := padding_of(item_layer.feature_spec.dtype)) in ids:
             expected = f"a layer without the id {padding!r}, which pads histories"
             raise invalid("item_layer", item_layer, expected, "Leave that id out, or rename it.")
 
@@ -77,7 +77,7 @@ class SequenceLayer(FeatureLayer):
         lengths = [(i, i % 4) for i in range(count)]
         columns = []
         for layer in (self.item_layer, *self.side_layers):
-            padding = _padding(layer.feature_spec.dtype)
+            padding = padding_of(layer.feature_spec.dtype)
             values = [each for each in layer.sample_values(max(count, 2)) if each != padding]
             lists = [[values[(i + n) % len(values)] for n in range(size)] for i, size in lengths]
             columns.append(lists)
@@ -215,13 +215,9 @@ def _embed(layer: Any, codes: tf.Tensor, size: int, training: Any) -> tf.Tensor:
     return layer.embed(tf.squeeze(codes, -1) if size == -1 else codes, training=training)
 
 
-def _padding(dtype: tf.DType) -> Any:
-    return TEXT_PADDING if dtype == tf.string else NUMBER_PADDING
-
-
 def is_event(values: tf.Tensor) -> tf.Tensor:
     """Which values are not padding."""
-    return values != tf.constant(_padding(values.dtype), values.dtype)
+    return values != tf.constant(padding_of(values.dtype), values.dtype)
 
 
 def event_slots(mask: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
+from rankkit.core.features import padding_of
 from rankkit.core.vocabulary import distinct_ids
 from rankkit.layers._lookup import IdLookup, Ids
 from rankkit.layers._pooling import POOLINGS, pool_lists
@@ -51,8 +51,7 @@ class TagsEmbedding(VocabularyLayer, EmbeddingLayer):
         self, vocabulary: Ids, embedding_dim: int, *, pooling: str = "mean", **kwargs: Any
     ):
         lookup = IdLookup("vocabulary", vocabulary)
-        padding = TEXT_PADDING if lookup.dtype == tf.string else NUMBER_PADDING
-        if padding in lookup.ids:
+        if (padding := padding_of(lookup.dtype)) in lookup.ids:
             raise ValueError(
                 f"vocabulary must not contain {padding!r}, which is the padding value. Remove or "
                 "rename it."

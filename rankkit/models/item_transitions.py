@@ -10,7 +10,7 @@ from scipy import sparse
 
 from rankkit.core.arrays import decode
 from rankkit.core.columns import as_text, is_column
-from rankkit.core.features import NUMBER_PADDING, TEXT_PADDING
+from rankkit.core.features import list_error, padding_of
 from rankkit.core.vocabulary import check_vocabulary, distinct_ids, plain_ids
 from rankkit.data.columns import as_columns, check_keys, factorize
 from rankkit.data.splits import sortable_times
@@ -45,8 +45,8 @@ class ItemTransitions:
         user: Column of the user. Defaults to `"user_id"`.
         item: Column of the item, and the name of the candidate column. Defaults to `"item_id"`.
         timestamp: Column of timestamps, numbers or `datetime64`. Rows of a user with equal
-            timestamps are ordered as they come. `None` if all rows are in the
-            order of time. Defaults to `"timestamp"`.
+            timestamps are ordered as they come. `None` if all rows are in the order of time.
+            Defaults to `"timestamp"`.
         history: Name of the query column with the list of past items, the most recent one last.
             Defaults to `None`: `"history_"` and `item`.
         decay: Weight of an item of the history relative to the next more recent one, in [0, 1].
@@ -107,13 +107,11 @@ class ItemTransitions:
         ids = as_text(item, columns[item])
         self.items = distinct_ids(ids, name=f"column {item!r}")
         self._index = {each: index for index, each in enumerate(self.items)}
-        is_text = isinstance(self.items[0], str)
-        padding = TEXT_PADDING if is_text else NUMBER_PADDING
-        if padding in self._index:
+        dtype = tf.string if isinstance(self.items[0], str) else tf.int64
+        if (padding := padding_of(dtype)) in self._index:
             fix = "Drop those rows, or replace it."
             expected = f"different from {padding!r}, which pads histories"
             raise invalid(f"each id in column {item!r}", padding, expected, fix)
-        dtype = tf.string if is_text else tf.int64
         self.feature_specs = {
             history: tf.TensorSpec((None, None), dtype),
             item: tf.TensorSpec((None,), dtype),
@@ -149,7 +147,7 @@ class ItemTransitions:
             raise wrong_type("histories", histories, "a list of histories", fix)
         for row, each in enumerate(histories):
             if not is_column(each):
-                raise wrong_type(f"histories[{row}]", each, "a list of past items", "Write [].")
+                raise list_error(f"histories[{row}]", each, "a list of past items")
         lists = [
             each.tolist() if isinstance(each, np.ndarray) else list(each) for each in histories
         ]

@@ -137,7 +137,11 @@ def test_tables_and_padded_histories_are_read_like_lists():
         ({"candidates": {"movie_id": ITEMS}}, ValueError, "Unknown column of candidates"),
         ({"exclude": {"user_id": [1], "item_id": ["i0"]}}, TypeError, "of the type of 'u0'"),
         ({"exclude": {"user_id": ["u0"], "item_id": [1]}}, TypeError, "all str or all int"),
-        ({"rows": {**TEST, "history_item_id": TEST["item_id"]}}, TypeError, "='i4'. Write ['i4']."),
+        (
+            {"rows": {**TEST, "history_item_id": TEST["item_id"]}},
+            TypeError,
+            "must be a list of past items. Got: rows['history_item_id'][0]='i4'. Write ['i4'].",
+        ),
         ({"rows": {**TEST, "history_item_id": [[None]] * 20}}, TypeError, "must be str or int"),
         ({"rows": {**TEST, "item_id": [None] * 20}}, TypeError, "must be an id"),
         ({"k": 0}, ValueError, "k must be"),
