@@ -239,10 +239,10 @@ class NextItemScore(SequenceLayer):
 
     def _states(self, codes: tf.Tensor, *, last: bool, training: Any = None) -> tf.Tensor:
         """The states before the first event and after each, or the `last` alone, `(rows, dim)`."""
-        (vectors, _), numbers = self._embed_events(codes, training), codes[:, :, 0]
+        vectors, mask = self._embed_events(codes, training)
         # A slot before the first event is added. The mask of slots has it, that of events not.
-        is_event = tf.pad(numbers, [[0, 0], [1, 0]], constant_values=-1) >= 0
-        is_seen = tf.pad(numbers, [[0, 0], [0, 1]]) >= 0
+        is_event = tf.pad(mask, [[0, 0], [1, 0]])
+        is_seen = tf.pad(mask, [[0, 0], [0, 1]], constant_values=True)
         vectors = tf.pad(vectors, [[0, 0], [1, 0], [0, 0]])
         is_start = tf.expand_dims(is_seen & ~is_event, 2)
         x = tf.where(is_start, tf.cast(self._start, vectors.dtype), vectors)
