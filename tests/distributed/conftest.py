@@ -45,6 +45,7 @@ def run_cluster(free_addresses, warm_python):
             for process in running:
                 process.kill()
                 process.wait()
-        assert not any(codes), (folder / f"{last}_0.txt").read_text()[-3000:]
+        for index, code in enumerate(codes):
+            assert not code, (folder / f"{last}_{index}.txt").read_text()[-3000:]
 
     return run_cluster

@@ -6,6 +6,7 @@ Run as a script, with a folder and a `TF_CONFIG`, this is one of the workers.
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,6 @@ if __name__ == "__main__":
     found["rows"] = error_of(strategy, ["a"], [0.0] * 9 + [float(index)])
     found["order"] = error_of(strategy, ["a"], [0.0] * 10, seed=index)
     (folder / f"{index}.json").write_text(json.dumps(found, default=float))
+    # A worker that ends would close the connection over which the other receives the last result.
+    while not (folder / f"{1 - index}.json").exists():
+        time.sleep(0.05)
